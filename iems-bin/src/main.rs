@@ -1,0 +1,2 @@
+//! The iems program: parse, wire, run, exit code.
+fn main() {}

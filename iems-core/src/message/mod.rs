@@ -1,0 +1,21 @@
+//! The vocabulary: what a message is while it is on the path.
+//!
+//! Values are built once at the door and never parsed again.
+
+mod address;
+mod body;
+mod envelope;
+mod id;
+mod reply;
+mod status;
+mod trace;
+mod verdict;
+
+pub use address::{AddressError, Domain, ForwardPath, LocalPart, Mailbox, ReversePath};
+pub use body::Body;
+pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret};
+pub use id::{ChannelId, NextHop, QueueId, QueueIdError};
+pub use reply::Reply;
+pub use status::{EnhancedStatus, StatusError};
+pub use trace::{Received, TraceScan};
+pub use verdict::{CheckResult, Verdict};

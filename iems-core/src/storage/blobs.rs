@@ -1,0 +1,97 @@
+//! Blobs: immutable bodies, named by what they hold.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+/// The name of a blob: a 32-byte hash of its content, chosen by the engine (BLAKE3 in ours).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BlobId(pub [u8; 32]);
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for BlobId {
+    type Err = ();
+
+    /// 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut id = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(());
+        }
+        for (i, byte) in id.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| ())?;
+        }
+        Ok(Self(id))
+    }
+}
+
+/// Numbers about one pass of garbage collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Blobs removed because nobody owned them.
+    pub blobs: u64,
+    /// Bytes given back to the system.
+    pub bytes: u64,
+    /// Bytes moved so that others could be given back.
+    pub moved: u64,
+}
+
+/// Storage for bodies, kept apart from the store but bound to it: batches of the store
+/// link and unlink blobs.
+///
+/// - **Role**: holds message bodies, once, whatever the number of owners.
+/// - **Called when**: a body arrives (`create`), is delivered or read (`read`), and by a
+///   background task (`collect`).
+/// - **Ordering**: reserve (`create`) → put (`write`, `finish`) → link (a batch of the store).
+///   A blob is durable no later than the return of the first commit that links it.
+/// - **Cancellation**: dropping a writer gives its bytes up. A finished blob that is never linked expires
+///   some time after `finish` (an hour in ours).
+/// - **Idempotency**: the same content gives the same id; writing it twice keeps it once.
+/// - **Concurrency**: any number of writers and readers. `collect` never removes a blob that has an owner
+///   or a reservation.
+/// - **Errors**: see [`StoreError`]. A failed `write` or `finish` leaves nothing behind that counts.
+/// - **Example**: [`super::MemoryStorage`].
+#[async_trait]
+pub trait Blobs: Send + Sync + 'static {
+    /// Reserves room for a body of unknown length.
+    async fn create(&self) -> Result<Box<dyn BlobWriter>, StoreError>;
+
+    /// The bytes of a blob in `range`, cut at its end. A caller asks for pieces of a size it can hold.
+    async fn read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError>;
+
+    /// The length of a blob in bytes.
+    async fn size(&self, id: BlobId) -> Result<u64, StoreError>;
+
+    /// Removes what nobody owns any more and gives the room back. Bounded work per call;
+    /// to be called again while it reports progress.
+    async fn collect(&self) -> Result<Collected, StoreError>;
+}
+
+/// A body on its way into the store.
+///
+/// Contract: see [`Blobs`]. Memory held per writer is bounded (256 KiB in ours), whatever is written.
+#[async_trait]
+pub trait BlobWriter: Send {
+    /// Appends bytes.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Seals the body. It can be read and linked from now on; it is durable once linked.
+    async fn finish(self: Box<Self>) -> Result<BlobId, StoreError>;
+}

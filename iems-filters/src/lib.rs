@@ -1,0 +1,1 @@
+//! The judges: modules that inspect a message and record what they find.

@@ -1,0 +1,1 @@
+//! Storage engine, mailboxes, directory and the local delivery agent.
