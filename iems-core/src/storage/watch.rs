@@ -26,8 +26,11 @@ impl Watch {
 /// The cost of a written key is one look-up per distinct length of watched prefixes.
 #[derive(Debug, Default)]
 pub struct Watchers {
-    inner: Mutex<HashMap<usize, HashMap<Bytes, Vec<Weak<Notify>>>>>,
+    inner: Mutex<HashMap<usize, Prefixes>>,
 }
+
+/// The watched prefixes of one length.
+type Prefixes = HashMap<Bytes, Vec<Weak<Notify>>>;
 
 impl Watchers {
     /// A new watch on `prefix`.
