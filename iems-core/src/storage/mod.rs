@@ -3,6 +3,7 @@
 
 mod batch;
 mod blobs;
+pub mod conformance;
 mod memory;
 mod resolve;
 mod store;

@@ -133,7 +133,7 @@ impl CommitError {
 ///   an idle store commits at once.
 /// - **Errors**: [`CommitError::Conflict`] and [`StoreError::TooLarge`] wrote nothing, and so did
 ///   [`StoreError::NoSpace`]. After [`StoreError::Io`] the outcome is unknown.
-/// - **Example**: [`super::MemoryStorage`]; [`super::resolve`] checks any engine.
+/// - **Example**: [`super::MemoryStorage`]; [`super::conformance`] checks any engine.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The value of `key`.
