@@ -2,5 +2,16 @@
 //!
 //! The messaging engine.
 
-pub mod seam;
+pub mod message;
+
+pub mod receive;
+
+pub mod preprocess;
+
+pub mod deliver;
+
 pub mod storage;
+
+pub mod seam;
+
+mod engine;

@@ -17,7 +17,10 @@ pub struct QueueId([u8; 16]);
 impl QueueId {
     /// A fresh id for a message that arrives `now`.
     pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        let ulid = ulid::Ulid::from_parts(now.as_millis(), u128::from(random.next_u64()) << 16 | u128::from(random.next_u64() >> 48));
+        let ulid = ulid::Ulid::from_parts(
+            now.as_millis(),
+            u128::from(random.next_u64()) << 16 | u128::from(random.next_u64() >> 48),
+        );
         Self(ulid.to_bytes())
     }
 
@@ -63,7 +66,9 @@ impl FromStr for QueueId {
     type Err = QueueIdError;
 
     fn from_str(text: &str) -> Result<Self, QueueIdError> {
-        ulid::Ulid::from_string(&text.to_ascii_uppercase()).map(|u| Self(u.to_bytes())).map_err(|_| QueueIdError)
+        ulid::Ulid::from_string(&text.to_ascii_uppercase())
+            .map(|u| Self(u.to_bytes()))
+            .map_err(|_| QueueIdError)
     }
 }
 

@@ -12,7 +12,7 @@ mod trace;
 mod verdict;
 
 pub use address::{AddressError, Domain, ForwardPath, LocalPart, Mailbox, ReversePath};
-pub use body::Body;
+pub use body::{Body, BodyReader};
 pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret};
 pub use id::{ChannelId, NextHop, QueueId, QueueIdError};
 pub use reply::Reply;

@@ -88,7 +88,8 @@ impl FromStr for EnhancedStatus {
         let mut parts = text.split('.');
         let mut number = |longest: usize| -> Result<u16, StatusError> {
             let part = parts.next().ok_or(StatusError)?;
-            let digits = !part.is_empty() && part.len() <= longest && part.bytes().all(|b| b.is_ascii_digit());
+            let digits =
+                !part.is_empty() && part.len() <= longest && part.bytes().all(|b| b.is_ascii_digit());
             if digits { part.parse().map_err(|_| StatusError) } else { Err(StatusError) }
         };
         let (class, subject, detail) = (number(1)?, number(3)?, number(3)?);

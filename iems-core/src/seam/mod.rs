@@ -1,7 +1,13 @@
 //! Seams: what the engine is given instead of reaching for it.
 
 mod clock;
+mod dialer;
+mod directory;
 mod random;
+mod resolver;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use dialer::{Dialer, Endpoint, Stream};
+pub use directory::{Account, Directory, DirectoryError, Resolution, ScramVerifier, Target};
 pub use random::{Random, SeededRandom};
+pub use resolver::{Answer, Mx, NoResolver, ResolveError, Resolver};

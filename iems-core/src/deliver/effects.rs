@@ -1,0 +1,25 @@
+//! Effects: what an agent wants to happen, committed with the queue's own step.
+
+use crate::message::{Body, Envelope, Recipient};
+use crate::storage::Batch;
+
+/// A new message that an agent sends: a list copy, a redirect, a reply. It passes through `route` and
+/// `queue` like any other, in the commit of the delivery that caused it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// Its envelope.
+    pub envelope: Envelope,
+    /// Its recipients; at most 1000.
+    pub recipients: Vec<Recipient>,
+    /// Its body: usually the attempt's, with fields in front.
+    pub body: Body,
+}
+
+/// Writes and new messages that take effect together with the outcomes, or not at all.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Writes to the store.
+    pub batch: Batch,
+    /// New messages.
+    pub submissions: Vec<Submission>,
+}

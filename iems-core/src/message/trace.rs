@@ -1,0 +1,241 @@
+//! Trace information (RFC 5321 section 4.4): the `Received` field we add, and what the fields
+//! of a passing message tell about loops.
+
+use std::net::IpAddr;
+
+use super::{Mailbox, QueueId};
+use crate::seam::Timestamp;
+
+/// What our `Received` field says.
+#[derive(Debug, Clone)]
+pub struct Received<'a> {
+    /// What the client called itself (EHLO or HELO).
+    pub helo: &'a str,
+    /// The client's address; `None` for local submission.
+    pub ip: Option<IpAddr>,
+    /// The client's verified host name, if there is one.
+    pub host: Option<&'a str>,
+    /// Our own name.
+    pub by: &'a str,
+    /// The protocol keyword: `ESMTPS`, `LMTP`, ... (RFC 3848, RFC 6531 section 4.3).
+    pub with: &'a str,
+    /// The queue id.
+    pub id: QueueId,
+    /// The recipient, if there is exactly one.
+    pub recipient: Option<&'a Mailbox>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+impl Received<'_> {
+    /// The field, folded, with CRLF at its end.
+    pub fn to_field(&self) -> String {
+        let mut field = String::from("Received: ");
+        match self.ip {
+            Some(ip) => {
+                let literal = super::Domain::from(ip);
+                let host = self.host.unwrap_or("unknown");
+                field.push_str(&format!("from {} ({host} {literal})\r\n\t", clean(self.helo)));
+            }
+            None => field.push_str(&format!("from {}\r\n\t", clean(self.helo))),
+        }
+        field.push_str(&format!("by {} with {} id {}", self.by, self.with, self.id));
+        if let Some(mailbox) = self.recipient {
+            field.push_str(&format!("\r\n\tfor <{mailbox}>"));
+        }
+        field.push_str(&format!("; {}\r\n", self.at.to_rfc5322()));
+        field
+    }
+}
+
+/// A peer's word without what would break the field: spaces, parentheses, control characters.
+fn clean(word: &str) -> String {
+    let kept: String = word
+        .chars()
+        .take(255)
+        .filter(|c| !c.is_control() && !c.is_whitespace() && !"();\\\"".contains(*c))
+        .collect();
+    if kept.is_empty() { "unknown".into() } else { kept }
+}
+
+/// Watches a message pass and counts what shows a loop. Feed it the octets as they come, in
+/// pieces of any size; it stops looking where the header section ends.
+#[derive(Debug, Clone, Default)]
+pub struct TraceScan {
+    line: Vec<u8>,
+    in_body: bool,
+    offset: u64,
+    header_size: u64,
+    received: u32,
+    own: u32,
+    in_received: bool,
+    field: Vec<u8>,
+    has_date: bool,
+    has_message_id: bool,
+    has_from: bool,
+    delivered_to: Vec<String>,
+}
+
+/// Longest part of a line or field that is looked at, in octets.
+const LOOKED_AT: usize = 2048;
+
+impl TraceScan {
+    /// Looks at the next octets. `own` is our name as `Received` fields of ours carry it.
+    pub fn feed(&mut self, mut octets: &[u8], own: &str) {
+        while !self.in_body && !octets.is_empty() {
+            let (piece, ended) = match memchr::memchr(b'\n', octets) {
+                Some(at) => (&octets[..=at], true),
+                None => (octets, false),
+            };
+            let room = LOOKED_AT.saturating_sub(self.line.len());
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.offset += piece.len() as u64;
+            octets = &octets[piece.len()..];
+            if ended {
+                self.end_of_line(own);
+            }
+        }
+    }
+
+    fn end_of_line(&mut self, own: &str) {
+        let line = std::mem::take(&mut self.line);
+        if line.len() <= 2 && line.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            self.end_of_field(own);
+            self.in_body = true;
+            self.header_size = self.offset;
+            return;
+        }
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            self.end_of_field(own);
+            self.start_of_field(&line);
+        }
+        if self.in_received && self.field.len() < LOOKED_AT {
+            self.field.extend_from_slice(&line);
+        }
+    }
+
+    fn start_of_field(&mut self, line: &[u8]) {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default().trim_ascii();
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        self.in_received = is("Received");
+        self.has_date |= is("Date");
+        self.has_message_id |= is("Message-ID");
+        self.has_from |= is("From");
+        if is("Delivered-To") && self.delivered_to.len() < 100 {
+            let value = String::from_utf8_lossy(&line[name.len()..])
+                .trim_start_matches([':', ' ', '\t'])
+                .trim()
+                .to_lowercase();
+            self.delivered_to.push(value);
+        }
+    }
+
+    fn end_of_field(&mut self, own: &str) {
+        if !std::mem::take(&mut self.in_received) {
+            return;
+        }
+        self.received += 1;
+        let field = String::from_utf8_lossy(&std::mem::take(&mut self.field)).to_ascii_lowercase();
+        let own = own.to_ascii_lowercase();
+        let mut words = field.split_ascii_whitespace();
+        while let Some(word) = words.next() {
+            if word == "by" {
+                self.own += u32::from(words.next().is_some_and(|name| name.trim_end_matches(';') == own));
+                break;
+            }
+        }
+    }
+
+    /// Says that the message ended. A message without an empty line is all header.
+    pub fn finish(&mut self, own: &str) {
+        if !self.in_body {
+            if !self.line.is_empty() {
+                self.end_of_line(own);
+            }
+            self.end_of_field(own);
+            self.header_size = self.offset;
+            self.in_body = true;
+        }
+    }
+
+    /// Length of the header section with the empty line, in octets of what was fed.
+    pub fn header_size(&self) -> u64 {
+        self.header_size
+    }
+
+    /// Number of `Received` fields.
+    pub fn hops(&self) -> u32 {
+        self.received
+    }
+
+    /// Number of `Received` fields that bear our own name.
+    pub fn own_hops(&self) -> u32 {
+        self.own
+    }
+
+    /// Whether there is a `Date` field.
+    pub fn has_date(&self) -> bool {
+        self.has_date
+    }
+
+    /// Whether there is a `Message-ID` field.
+    pub fn has_message_id(&self) -> bool {
+        self.has_message_id
+    }
+
+    /// Whether there is a `From` field.
+    pub fn has_from(&self) -> bool {
+        self.has_from
+    }
+
+    /// Values of the `Delivered-To` fields, in lower case.
+    pub fn delivered_to(&self) -> &[String] {
+        &self.delivered_to
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(message: &[u8], piece: usize) -> TraceScan {
+        let mut scan = TraceScan::default();
+        message.chunks(piece).for_each(|c| scan.feed(c, "mx.example.org"));
+        scan.finish("mx.example.org");
+        scan
+    }
+
+    #[test]
+    fn counts_hops_in_any_pieces() {
+        let message = b"Received: from a by\r\n mx.example.org with SMTP; x\r\nReceived: from b (by x) by other; y\r\nDate: d\r\n\
+            Delivered-To: A@b\r\n\r\nReceived: body\r\n";
+        for piece in 1..message.len() {
+            let scan = scan(message, piece);
+            assert_eq!((scan.hops(), scan.own_hops()), (2, 1), "{piece}");
+            assert_eq!(scan.header_size() as usize, message.len() - b"Received: body\r\n".len());
+            assert!(scan.has_date() && !scan.has_message_id());
+            assert_eq!(scan.delivered_to(), ["a@b"]);
+        }
+    }
+
+    #[test]
+    fn a_message_without_a_body_is_all_header() {
+        assert_eq!(scan(b"Subject: x\r\n", 3).header_size(), 12);
+        assert_eq!(scan(b"\r\nbody", 3).header_size(), 2);
+    }
+
+    #[test]
+    fn a_peers_name_cannot_break_the_field() {
+        let received = Received {
+            helo: "evil)\r\nX: y",
+            ip: None,
+            host: None,
+            by: "mx",
+            with: "ESMTP",
+            id: QueueId::from_bytes([0; 16]),
+            recipient: None,
+            at: Timestamp::from_millis(0),
+        };
+        assert_eq!(received.to_field().matches("\r\n").count(), 2);
+    }
+}

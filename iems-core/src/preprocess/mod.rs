@@ -1,0 +1,9 @@
+//! Preprocess: after the body has arrived and before the reply. Modules find, policies decide.
+
+mod matrix;
+mod policy;
+mod preprocessor;
+
+pub use matrix::{Cell, Matrix};
+pub use policy::{Action, Decision, Policy, PolicyError, Rule, Scope};
+pub use preprocessor::{Edit, Findings, Preprocessor, Stage, Subject};

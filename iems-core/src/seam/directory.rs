@@ -1,0 +1,107 @@
+//! Who is who: local recipients, accounts, rights and settings.
+
+use async_trait::async_trait;
+
+use crate::message::{ChannelId, Domain, Mailbox, Reply};
+use crate::preprocess::Policy;
+
+/// Where mail for one local address goes, after aliases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To an agent of this engine.
+    Agent {
+        /// Which one.
+        agent: ChannelId,
+        /// The canonical address there: the account, without detail.
+        mailbox: Mailbox,
+        /// What stood behind the `+` of a subaddress (RFC 5233), if anything.
+        detail: Option<String>,
+    },
+    /// On to another address, local or not, with the same envelope sender.
+    Forward(Mailbox),
+}
+
+/// What the directory says about a recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// The domain is not one of ours.
+    Foreign,
+    /// The domain is ours, and nobody has this address.
+    Unknown,
+    /// Somebody has it, but mail is refused now.
+    Refused(Reply),
+    /// Mail goes to all of these. Never empty, no target twice.
+    Targets(Vec<Target>),
+}
+
+/// Somebody who proved who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The account's own address, which is also its canonical login name.
+    pub mailbox: Mailbox,
+}
+
+/// What a SCRAM exchange needs to check a password it never sees (RFC 5803, RFC 7677).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScramVerifier {
+    /// The iteration count.
+    pub iterations: u32,
+    /// The salt.
+    pub salt: Vec<u8>,
+    /// `StoredKey` of RFC 5802, for SHA-256.
+    pub stored_key: Vec<u8>,
+    /// `ServerKey` of RFC 5802, for SHA-256.
+    pub server_key: Vec<u8>,
+}
+
+impl std::fmt::Debug for ScramVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ScramVerifier(..)")
+    }
+}
+
+/// Why the directory has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// It cannot be asked now.
+    #[error("the directory is not available: {0}")]
+    Unavailable(String),
+    /// Aliases and forwards lead in a circle, or to too many addresses.
+    #[error("the address leads in a circle or to too many addresses: {0}")]
+    Circle(String),
+}
+
+/// A directory.
+///
+/// - **Role**: answers who is local, where a recipient's mail goes, who may send as whom, and
+///   checks credentials.
+/// - **Called when**: at each recipient, at authentication, and when an agent delivers.
+/// - **Ordering**: an answer may be as old as the last change, never older than a few seconds.
+/// - **Cancellation**: dropping a future gives up the question.
+/// - **Idempotency**: asking changes nothing, except that `check_password` may count failures.
+/// - **Concurrency**: any number of questions. `check_password` bounds its own cost.
+/// - **Errors**: [`DirectoryError`], always read as temporary by the engine.
+/// - **Example**: the directory of `iems-store`; `examples/embed_minimal`.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// Where mail for `mailbox` goes.
+    async fn resolve(&self, mailbox: &Mailbox) -> Result<Resolution, DirectoryError>;
+
+    /// Whether `domain` is one of ours.
+    async fn is_local(&self, domain: &Domain) -> Result<bool, DirectoryError>;
+
+    /// Whether `account` may use `sender` as reverse-path.
+    async fn may_send_as(&self, account: &Account, sender: &Mailbox) -> Result<bool, DirectoryError>;
+
+    /// The account, if `password` is its password. `login` is what the user typed.
+    async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError>;
+
+    /// The account and its SCRAM verifier. For a login that does not exist, engines of the exchange
+    /// go on with a made-up verifier, so that this cannot be seen from outside.
+    async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError>;
+
+    /// What the owner of a local mailbox wants done about verdicts: the rules of the domain,
+    /// then those of the user.
+    async fn policy(&self, mailbox: &Mailbox) -> Result<Policy, DirectoryError>;
+}

@@ -1,0 +1,99 @@
+//! Names as an argument: the engine asks no DNS but this one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// One mail exchanger (RFC 5321 section 5.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mx {
+    /// Lower is tried first.
+    pub preference: u16,
+    /// Host name without the final dot; empty for a null MX (RFC 7505).
+    pub host: String,
+}
+
+/// Records, and what is known about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// The records, never empty.
+    pub records: Vec<T>,
+    /// Whether DNSSEC proved them.
+    pub secure: bool,
+    /// How long they may be kept.
+    pub ttl: Duration,
+}
+
+/// Why there are no records.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// The name does not exist.
+    #[error("the name does not exist")]
+    NoName,
+    /// The name exists, without records of this kind.
+    #[error("there are no such records")]
+    NoRecords,
+    /// No answer, or one that does not count (SERVFAIL, timeout, bogus signatures).
+    #[error("the name servers did not answer: {0}")]
+    Temporary(String),
+}
+
+impl ResolveError {
+    /// Whether asking again later may help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Temporary(_))
+    }
+}
+
+/// A resolver of names.
+///
+/// - **Role**: answers questions about names.
+/// - **Called when**: a next hop or a listing is looked up.
+/// - **Ordering**: none. **Idempotency**: asking again is harmless.
+/// - **Cancellation**: dropping the future gives up the question.
+/// - **Concurrency**: any number of questions at once.
+/// - **Errors**: [`ResolveError`]; unknown trouble is `Temporary`.
+/// - **Example**: [`super::NoResolver`] for engines that must not ask.
+#[async_trait]
+pub trait Resolver: Send + Sync + 'static {
+    /// The mail exchangers of `domain`, in the order of their preference.
+    async fn mx(&self, domain: &str) -> Result<Answer<Mx>, ResolveError>;
+
+    /// The IPv4 and IPv6 addresses of `host`.
+    async fn addresses(&self, host: &str) -> Result<Answer<IpAddr>, ResolveError>;
+
+    /// The TXT records of `name`, strings of one record joined.
+    async fn txt(&self, name: &str) -> Result<Answer<String>, ResolveError>;
+
+    /// The host names of `ip` (PTR), without the final dot.
+    async fn names(&self, ip: IpAddr) -> Result<Answer<String>, ResolveError>;
+}
+
+/// A resolver for engines that talk to nobody by name: every question fails for now.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct NoResolver;
+
+fn nobody<T>() -> Result<Answer<T>, ResolveError> {
+    Err(ResolveError::Temporary("no resolver is configured".into()))
+}
+
+#[async_trait]
+impl Resolver for NoResolver {
+    async fn mx(&self, _: &str) -> Result<Answer<Mx>, ResolveError> {
+        nobody()
+    }
+
+    async fn addresses(&self, _: &str) -> Result<Answer<IpAddr>, ResolveError> {
+        nobody()
+    }
+
+    async fn txt(&self, _: &str) -> Result<Answer<String>, ResolveError> {
+        nobody()
+    }
+
+    async fn names(&self, _: IpAddr) -> Result<Answer<String>, ResolveError> {
+        nobody()
+    }
+}
