@@ -1,1 +1,4 @@
 //! SMTP, submission and LMTP: server and client.
+
+pub mod dialer;
+pub mod resolver;
