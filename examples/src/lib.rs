@@ -1,1 +1,4 @@
-//! Small programs that embed and extend IEMS; see the files beside this one.
+//! Small programs that embed and extend IEMS; see the files beside this folder.
+//!
+//! This crate exists so that they are compiled, and run as tests, with everything else. The text in the
+//! README and in `docs/embedding.md` is compiled here too.
