@@ -1,4 +1,5 @@
 //! SMTP, submission and LMTP: server and client.
 
 pub mod dialer;
+pub mod proto;
 pub mod resolver;

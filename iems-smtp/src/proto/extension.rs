@@ -1,0 +1,109 @@
+//! What a server can do: the lines of its reply to `EHLO` (RFC 5321 section 4.1.1.1), written and read.
+
+use std::borrow::Cow;
+
+/// Service extensions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Extensions {
+    /// `SIZE` (RFC 1870): the largest message in octets; 0 if no limit is told.
+    pub size: Option<u64>,
+    /// `PIPELINING` (RFC 2920).
+    pub pipelining: bool,
+    /// `8BITMIME` (RFC 6152).
+    pub eight_bit_mime: bool,
+    /// `SMTPUTF8` (RFC 6531).
+    pub smtputf8: bool,
+    /// `DSN` (RFC 3461).
+    pub dsn: bool,
+    /// `CHUNKING` (RFC 3030).
+    pub chunking: bool,
+    /// `BINARYMIME` (RFC 3030).
+    pub binary_mime: bool,
+    /// `ENHANCEDSTATUSCODES` (RFC 2034).
+    pub enhanced_status_codes: bool,
+    /// `STARTTLS` (RFC 3207).
+    pub starttls: bool,
+    /// `AUTH` (RFC 4954): the mechanisms, in upper case. Empty if there is none.
+    pub auth: Vec<String>,
+}
+
+impl Extensions {
+    /// The lines, without codes, in the order in which they are written.
+    pub fn lines(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        let plain = [
+            (self.pipelining, "PIPELINING"),
+            (self.eight_bit_mime, "8BITMIME"),
+            (self.smtputf8, "SMTPUTF8"),
+            (self.dsn, "DSN"),
+            (self.chunking, "CHUNKING"),
+            (self.binary_mime, "BINARYMIME"),
+            (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
+            (self.starttls, "STARTTLS"),
+        ];
+        let size = self.size.map(|size| Cow::from(format!("SIZE {size}")));
+        let auth = (!self.auth.is_empty()).then(|| Cow::from(format!("AUTH {}", self.auth.join(" "))));
+        let plain = plain.into_iter().filter_map(|(has, word)| has.then_some(Cow::from(word)));
+        size.into_iter().chain(plain).chain(auth)
+    }
+
+    /// Reads the lines of a reply to `EHLO` behind the first, which is the server's name. Unknown ones are passed over.
+    pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut extensions = Self::default();
+        lines.into_iter().for_each(|line| extensions.line(line));
+        extensions
+    }
+
+    fn line(&mut self, line: &str) {
+        // `AUTH=PLAIN` is how some servers of old wrote it.
+        let mut words = line.split([' ', '=']).filter(|word| !word.is_empty());
+        match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+            "SIZE" => self.size = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
+            "PIPELINING" => self.pipelining = true,
+            "8BITMIME" => self.eight_bit_mime = true,
+            "SMTPUTF8" => self.smtputf8 = true,
+            "DSN" => self.dsn = true,
+            "CHUNKING" => self.chunking = true,
+            "BINARYMIME" => self.binary_mime = true,
+            "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
+            "STARTTLS" => self.starttls = true,
+            "AUTH" => words.map(str::to_ascii_uppercase).for_each(|word| {
+                if !self.auth.contains(&word) {
+                    self.auth.push(word);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let all = Extensions {
+            size: Some(1000),
+            pipelining: true,
+            eight_bit_mime: true,
+            smtputf8: true,
+            dsn: true,
+            chunking: true,
+            binary_mime: true,
+            enhanced_status_codes: true,
+            starttls: true,
+            auth: vec!["PLAIN".into(), "SCRAM-SHA-256".into()],
+        };
+        for extensions in [all, Extensions::default()] {
+            let lines: Vec<_> = extensions.lines().collect();
+            assert_eq!(Extensions::read(lines.iter().map(|l| l.as_ref())), extensions);
+        }
+    }
+
+    #[test]
+    fn reads_odd_spellings() {
+        let read = Extensions::read(["size", "auth=login PLAIN", "AUTH LOGIN", "XFOO bar", "", "SIZE x"]);
+        assert_eq!((read.size, read.auth), (Some(0), vec!["LOGIN".into(), "PLAIN".to_string()]));
+    }
+}

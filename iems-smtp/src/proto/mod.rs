@@ -1,0 +1,18 @@
+//! The words of SMTP, submission and LMTP: types and codec for both sides of the wire.
+//!
+//! Bytes in, typed values out, and back. No state of a dialogue, no time, no socket.
+
+pub mod command;
+pub mod data;
+pub mod extension;
+pub mod line;
+mod params;
+mod parse;
+pub mod reply;
+pub mod xtext;
+
+pub use command::{Command, CommandError, Mail, Rcpt};
+pub use data::{DataDecoder, DataEncoder, Piece};
+pub use extension::Extensions;
+pub use line::{LineError, LineReader};
+pub use reply::{Response, ResponseDecoder, ResponseError};
