@@ -5,6 +5,7 @@ mod dialer;
 mod directory;
 mod random;
 mod resolver;
+pub mod sasl;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use dialer::{Dialer, Endpoint, Stream};
