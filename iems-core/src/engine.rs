@@ -1,4 +1,292 @@
-//! The engine: assembled by a builder, run by its tasks.
+//! The engine: assembled by a builder, run by its tasks. All that it shares hangs on one value; there
+//! is no other state, so several engines live side by side.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::deliver::{Channel, DeliveryAgent};
+use crate::health::Health;
+use crate::message::{ChannelId, Domain, Mailbox, Reply};
+use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
+use crate::queue::{self, Queue, Runner};
+use crate::receive::Intake;
+use crate::report::{Counters, Metrics};
+use crate::route::{self, Route};
+use crate::seam::{Clock, Directory, Random, SeededRandom, SystemClock};
+use crate::settings::Settings;
+use crate::storage::Storage;
 
 /// What all parts of one engine share.
-pub(crate) struct Shared {}
+pub(crate) struct Shared {
+    pub(crate) hostname: String,
+    pub(crate) postmaster_domain: Domain,
+    pub(crate) storage: Storage,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) outputs: HashMap<ChannelId, Arc<dyn Channel>>,
+    pub(crate) agents: HashMap<ChannelId, Arc<dyn DeliveryAgent>>,
+    pub(crate) chain: Chain,
+    pub(crate) runner: Arc<Runner>,
+    pub(crate) health: Health,
+    pub(crate) metrics: Counters,
+    /// Nothing new is begun any more.
+    pub(crate) shutdown: CancellationToken,
+    /// What is under way is given up.
+    pub(crate) killed: CancellationToken,
+    settings: RwLock<Arc<Settings>>,
+}
+
+impl Shared {
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why an engine cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The host name is not a domain.
+    #[error("the host name {0:?} is not a domain name")]
+    Hostname(String),
+    /// Two channels or agents have the same name.
+    #[error("two {0} are called {1}")]
+    Twice(&'static str, String),
+}
+
+/// Assembles an [`Engine`].
+pub struct Builder {
+    hostname: String,
+    postmaster_domain: Option<Domain>,
+    storage: Storage,
+    directory: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    inputs: Vec<Arc<dyn Channel>>,
+    outputs: Vec<Arc<dyn Channel>>,
+    agents: Vec<Arc<dyn DeliveryAgent>>,
+    chain: Chain,
+    settings: Settings,
+}
+
+impl Builder {
+    /// Time. Default: the clock of the system.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Randomness. Default: seeded by the operating system.
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// The domain that `<Postmaster>` without a domain means. Default: the host name.
+    pub fn postmaster_domain(mut self, domain: Domain) -> Self {
+        self.postmaster_domain = Some(domain);
+        self
+    }
+
+    /// A channel that takes messages in.
+    pub fn input(mut self, channel: Arc<dyn Channel>) -> Self {
+        self.inputs.push(channel);
+        self
+    }
+
+    /// A channel that carries messages out. Routes name it.
+    pub fn output(mut self, channel: Arc<dyn Channel>) -> Self {
+        self.outputs.push(channel);
+        self
+    }
+
+    /// An agent. The directory's targets name it.
+    pub fn agent(mut self, agent: Arc<dyn DeliveryAgent>) -> Self {
+        self.agents.push(agent);
+        self
+    }
+
+    /// A module of the preprocessor, and the flows it runs on. Modules run in the order in which they are added.
+    pub fn preprocessor(mut self, preprocessor: Arc<dyn Preprocessor>, matrix: Matrix) -> Self {
+        self.chain.modules.push(Module { preprocessor, matrix });
+        self
+    }
+
+    /// What an administrator decides.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The engine, not yet started.
+    pub fn build(self) -> Result<Engine, BuildError> {
+        let domain: Domain =
+            self.hostname.parse().map_err(|_| BuildError::Hostname(self.hostname.clone()))?;
+        let outputs = by_name("output channels", self.outputs, |channel| channel.id().clone())?;
+        let agents = by_name("agents", self.agents, |agent| agent.id().clone())?;
+        let shared = Shared {
+            postmaster_domain: self.postmaster_domain.unwrap_or_else(|| domain.clone()),
+            hostname: domain.as_str().to_owned(),
+            storage: self.storage,
+            directory: self.directory,
+            runner: Arc::new(Runner::new(self.clock.clone())),
+            health: Health::new(self.clock.clone()),
+            clock: self.clock,
+            random: self.random,
+            outputs,
+            agents,
+            chain: self.chain,
+            metrics: Counters::default(),
+            shutdown: CancellationToken::new(),
+            killed: CancellationToken::new(),
+            settings: RwLock::new(Arc::new(self.settings)),
+        };
+        Ok(Engine { shared: Arc::new(shared), inputs: self.inputs, tasks: Mutex::default() })
+    }
+}
+
+fn by_name<T: ?Sized>(
+    kind: &'static str,
+    all: Vec<Arc<T>>,
+    name: impl Fn(&T) -> ChannelId,
+) -> Result<HashMap<ChannelId, Arc<T>>, BuildError> {
+    let mut named = HashMap::new();
+    for one in all {
+        let id = name(&one);
+        if named.insert(id.clone(), one).is_some() {
+            return Err(BuildError::Twice(kind, id.to_string()));
+        }
+    }
+    Ok(named)
+}
+
+/// A messaging engine.
+///
+/// Several engines may live in one process; they share nothing. Dropping an engine stops it at once, as a crash would:
+/// nothing that was accepted is lost. [`Engine::shutdown`] is the polite way.
+pub struct Engine {
+    shared: Arc<Shared>,
+    inputs: Vec<Arc<dyn Channel>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Begins to assemble an engine that calls itself `hostname`, keeps its mail in `storage` and asks `directory`.
+    pub fn builder(hostname: &str, storage: Storage, directory: Arc<dyn Directory>) -> Builder {
+        Builder {
+            hostname: hostname.to_owned(),
+            postmaster_domain: None,
+            storage,
+            directory,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SeededRandom::unpredictable()),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            agents: Vec::new(),
+            chain: Chain::default(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// The door for messages of the embedding program.
+    pub fn intake(&self) -> Intake {
+        Intake::new(self.shared.clone())
+    }
+
+    /// Starts the queue, the input channels and the housekeeping on the current tokio runtime. Call it once.
+    pub fn start(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.push(tokio::spawn(queue::run(self.shared.clone())));
+        tasks.push(tokio::spawn(keep_house(self.shared.clone())));
+        for channel in &self.inputs {
+            let (channel, intake, shutdown) = (channel.clone(), self.intake(), self.shared.shutdown.clone());
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = channel.serve(intake, shutdown).await {
+                    tracing::error!(channel = %channel.id(), %error, "an input channel stopped");
+                }
+            }));
+        }
+    }
+
+    /// Stops: nothing new is begun, what is under way may finish within `grace`. Whatever does not is tried
+    /// again after the next start.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.shared.shutdown.cancel();
+        self.shared.runner.ring_bell();
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let deadline = tokio::time::Instant::now() + grace;
+        for mut task in tasks {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+        while self.shared.runner.workers() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.shared.killed.cancel();
+    }
+
+    /// The operator's view of the queue.
+    pub fn queue(&self) -> Queue {
+        Queue::running(self.shared.storage.clone(), self.shared.clock.clone(), self.shared.runner.clone())
+    }
+
+    /// Where mail for `mailbox` would go, and why; the reply that a sender would get, if nowhere.
+    pub async fn route(&self, mailbox: &Mailbox) -> Result<Route, Reply> {
+        route::route(&self.shared, &self.shared.settings(), mailbox).await
+    }
+
+    /// Replaces the settings. Messages on their way in keep the old ones; everything else reads the new ones at its
+    /// next step.
+    pub fn replace(&self, settings: Settings) {
+        *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.shared.runner.ring_bell();
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&self) -> Settings {
+        (*self.shared.settings()).clone()
+    }
+
+    /// The counters now.
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.read(self.shared.runner.workers())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.shutdown.cancel();
+        self.shared.killed.cancel();
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+/// How often old stories and dead blobs are looked for.
+const HOUSE_KEEPING: Duration = Duration::from_secs(60);
+
+async fn keep_house(shared: Arc<Shared>) {
+    loop {
+        let next = shared.clock.now().after(HOUSE_KEEPING);
+        tokio::select! {
+            () = shared.clock.sleep_until(next) => {}
+            () = shared.shutdown.cancelled() => return,
+        }
+        if let Err(error) = queue::forget_old(&shared).await {
+            tracing::warn!(%error, "old stories could not be removed");
+        }
+        match shared.storage.blobs.collect().await {
+            Ok(collected) if collected.bytes > 0 => tracing::debug!(?collected, "storage collected"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "storage could not be collected"),
+        }
+    }
+}

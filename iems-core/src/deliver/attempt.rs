@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::{Body, Envelope, Mailbox, QueueId, Recipient, Verdict};
 use crate::preprocess::Decision;
 use crate::seam::Timestamp;
 use crate::storage::Blobs;
 
 /// One recipient of an attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Destination {
     /// The address at the next hop, or the account at an agent.
     pub mailbox: Mailbox,

@@ -11,7 +11,7 @@ use crate::seam::{Random, Timestamp};
 /// The queue id of an accepted message: a ULID, so ids sort by time of arrival.
 ///
 /// Printed as 26 characters of Crockford base 32; parsing ignores case.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueId([u8; 16]);
 
 impl QueueId {
@@ -48,6 +48,25 @@ impl QueueId {
 impl fmt::Display for QueueId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&ulid::Ulid::from_bytes(self.0), f)
+    }
+}
+
+impl Serialize for QueueId {
+    /// The printed form for people (JSON), 16 bytes for records.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(self),
+            false => self.0.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for QueueId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.is_human_readable() {
+            true => String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom),
+            false => <[u8; 16]>::deserialize(deserializer).map(Self),
+        }
     }
 }
 

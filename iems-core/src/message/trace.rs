@@ -74,7 +74,14 @@ pub struct TraceScan {
     has_message_id: bool,
     has_from: bool,
     delivered_to: Vec<String>,
+    line_start: u64,
+    foreign_since: Option<u64>,
+    foreign: Vec<std::ops::Range<u64>>,
 }
+
+/// How names of fields begin that only we may set: what travels in from outside under such a name is removed,
+/// or anybody could forge a verdict.
+const OURS: &str = "X-IEMS-";
 
 /// Longest part of a line or field that is looked at, in octets.
 const LOOKED_AT: usize = 2048;
@@ -99,25 +106,28 @@ impl TraceScan {
 
     fn end_of_line(&mut self, own: &str) {
         let line = std::mem::take(&mut self.line);
+        let line_start = std::mem::replace(&mut self.line_start, self.offset);
         if line.len() <= 2 && line.iter().all(|b| matches!(b, b'\r' | b'\n')) {
-            self.end_of_field(own);
+            self.end_of_field(own, line_start);
             self.in_body = true;
             self.header_size = self.offset;
             return;
         }
         if !line.starts_with(b" ") && !line.starts_with(b"\t") {
-            self.end_of_field(own);
-            self.start_of_field(&line);
+            self.end_of_field(own, line_start);
+            self.start_of_field(&line, line_start);
         }
         if self.in_received && self.field.len() < LOOKED_AT {
             self.field.extend_from_slice(&line);
         }
     }
 
-    fn start_of_field(&mut self, line: &[u8]) {
+    fn start_of_field(&mut self, line: &[u8], line_start: u64) {
         let name = line.split(|b| *b == b':').next().unwrap_or_default().trim_ascii();
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         self.in_received = is("Received");
+        let ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()));
+        self.foreign_since = (ours && self.foreign.len() < 100).then_some(line_start);
         self.has_date |= is("Date");
         self.has_message_id |= is("Message-ID");
         self.has_from |= is("From");
@@ -130,7 +140,10 @@ impl TraceScan {
         }
     }
 
-    fn end_of_field(&mut self, own: &str) {
+    fn end_of_field(&mut self, own: &str, at: u64) {
+        if let Some(since) = self.foreign_since.take() {
+            self.foreign.push(since..at);
+        }
         if !std::mem::take(&mut self.in_received) {
             return;
         }
@@ -152,7 +165,7 @@ impl TraceScan {
             if !self.line.is_empty() {
                 self.end_of_line(own);
             }
-            self.end_of_field(own);
+            self.end_of_field(own, self.offset);
             self.header_size = self.offset;
             self.in_body = true;
         }
@@ -188,6 +201,11 @@ impl TraceScan {
         self.has_from
     }
 
+    /// Where fields stand whose names begin with `X-IEMS-`: octets from the start of what was fed.
+    pub fn foreign(&self) -> &[std::ops::Range<u64>] {
+        &self.foreign
+    }
+
     /// Values of the `Delivered-To` fields, in lower case.
     pub fn delivered_to(&self) -> &[String] {
         &self.delivered_to
@@ -215,6 +233,19 @@ mod tests {
             assert_eq!(scan.header_size() as usize, message.len() - b"Received: body\r\n".len());
             assert!(scan.has_date() && !scan.has_message_id());
             assert_eq!(scan.delivered_to(), ["a@b"]);
+            assert!(scan.foreign().is_empty());
+        }
+    }
+
+    #[test]
+    fn finds_fields_that_only_we_may_set() {
+        let message =
+            b"A: 1\r\nx-iems-verdict: forged\r\n folded\r\nB: 2\r\nX-IEMS-Z: 3\r\n\r\nX-IEMS-C: body\r\n";
+        for piece in 1..message.len() {
+            let scan = scan(message, piece);
+            let found: Vec<_> =
+                scan.foreign().iter().map(|r| &message[r.start as usize..r.end as usize]).collect();
+            assert_eq!(found, [&b"x-iems-verdict: forged\r\n folded\r\n"[..], b"X-IEMS-Z: 3\r\n"]);
         }
     }
 

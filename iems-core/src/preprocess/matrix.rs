@@ -32,6 +32,11 @@ impl Matrix {
         self
     }
 
+    /// Whether there is any cell, so that some flow may be treated unlike others.
+    pub fn has_cells(&self) -> bool {
+        !self.cells.is_empty()
+    }
+
     /// What the matrix says about a flow.
     pub fn at(&self, input: &ChannelId, output: &ChannelId) -> &Cell {
         let hits = |pattern: &str, name: &ChannelId| pattern == "*" || pattern == name.as_str();

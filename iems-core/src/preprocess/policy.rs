@@ -79,6 +79,18 @@ pub enum Scope {
     Default,
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Site => "site",
+            Self::Domain => "domain",
+            Self::User => "user",
+            Self::Channel => "channel",
+            Self::Default => "default",
+        })
+    }
+}
+
 /// One rule: for verdicts like this, do that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::message::ChannelId;
+use crate::queue::Origin;
 use crate::seam::Account;
 
 /// The peer of an input channel, filled in as more becomes known.
@@ -22,20 +23,44 @@ pub struct Connection {
     pub tls: Option<String>,
     /// Who it proved to be.
     pub account: Option<Account>,
-    /// Whether this is submission by a user's program: sender rights hold, missing fields are added
-    /// (RFC 6409).
+    /// Whether this is submission by a user's program: an account is required, sender rights hold, missing fields
+    /// are added (RFC 6409).
     pub submission: bool,
+    /// Whether the peer hears about each recipient after the body (LMTP). Otherwise a message that the policy refuses
+    /// for some recipients and not for others is delivered to the former as junk.
+    pub answers_each: bool,
 }
 
 impl Connection {
     /// A connection over `channel` of which nothing else is known yet.
     pub fn new(channel: ChannelId, peer: Option<SocketAddr>) -> Self {
-        let (helo, protocol) = (String::new(), String::from("ESMTP"));
-        Self { channel, peer, host: None, helo, protocol, tls: None, account: None, submission: false }
+        Self {
+            channel,
+            peer,
+            host: None,
+            helo: String::new(),
+            protocol: "ESMTP".into(),
+            tls: None,
+            account: None,
+            submission: false,
+            answers_each: false,
+        }
     }
 
     /// The peer's IP address; an IPv4-mapped one as IPv4.
     pub fn ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip().to_canonical())
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            channel: self.channel.clone(),
+            peer: self.peer.map(|peer| peer.to_string()),
+            host: self.host.clone(),
+            helo: self.helo.clone(),
+            protocol: self.protocol.clone(),
+            tls: self.tls.clone(),
+            account: self.account.as_ref().map(|account| account.mailbox.to_string()),
+        }
     }
 }

@@ -1,12 +1,14 @@
-//! `Intake`: open, begin, recipient, body, commit. Each step may refuse with a reply.
+//! The door itself: who is let in, and who may begin a message.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
-use super::Connection;
+use super::transaction::Transaction;
+use super::{Connection, judge};
 use crate::engine::Shared;
-use crate::message::{Envelope, ForwardPath, Notify, OriginalRecipient, QueueId, Reply};
+use crate::message::{EnhancedStatus, Envelope, Mailbox, Reply};
+use crate::preprocess::{Found, Stage};
+use crate::settings::Settings;
 
 /// The door. Cheap to clone; every input channel gets one.
 #[derive(Clone)]
@@ -16,30 +18,38 @@ pub struct Intake {
 
 /// A peer that was let in.
 pub struct Session {
-    shared: Arc<Shared>,
-    connection: Connection,
-}
-
-/// One message on its way in. Dropping it before `commit` returned gives it up: nothing is kept.
-pub struct Transaction {
-    shared: Arc<Shared>,
-}
-
-/// The proof that a message is ours now: it survives a power cut.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// Its queue id.
-    pub id: QueueId,
-    /// For each recipient accepted by [`Transaction::recipient`], in order: `Err` if the policy refused the
-    /// message for this one after the body was seen. LMTP tells each; SMTP only gets here if at least one is `Ok`.
-    pub recipients: Vec<Result<(), Reply>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
+    pub(super) found: Vec<Found>,
 }
 
 impl Intake {
-    /// A peer connects. Refused with 421 or 554 where policy or overload demand it.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The name of this system, as replies and trace fields give it.
+    pub fn hostname(&self) -> &str {
+        &self.shared.hostname
+    }
+
+    /// The largest message taken, in octets: what `SIZE` announces (RFC 1870).
+    pub fn message_size(&self) -> u64 {
+        self.shared.settings().limits.message_size
+    }
+
+    /// A peer connects. Refused where the policy demands it, and with 421 while the engine shuts down.
     pub async fn open(&self, connection: Connection) -> Result<Session, Reply> {
-        let _ = &self.shared;
-        unreachable!("{connection:?}")
+        if self.shared.shutdown.is_cancelled() {
+            return Err(Reply::new(
+                421,
+                EnhancedStatus::new(4, 3, 2),
+                "the system is shutting down; try again later",
+            ));
+        }
+        let mut session = Session { shared: self.shared.clone(), connection, found: Vec::new() };
+        session.look(Stage::Connect).await?;
+        Ok(session)
     }
 }
 
@@ -56,42 +66,69 @@ impl Session {
 
     /// The peer said its name (EHLO, HELO, LHLO).
     pub async fn hello(&mut self, helo: &str) -> Result<(), Reply> {
-        self.connection.helo = helo.to_owned();
-        Ok(())
+        self.connection.helo = helo.chars().take(255).collect();
+        self.look(Stage::Hello).await
     }
 
     /// A reverse-path. `size` is the size the peer announced, in octets, 0 if it did not.
     pub async fn begin(&mut self, envelope: Envelope, size: u64) -> Result<Transaction, Reply> {
-        let _ = &self.shared;
-        unreachable!("{envelope:?}{size}")
+        let settings = self.shared.settings();
+        self.may_begin(&settings, &envelope, size).await?;
+        let mut found = self.found.clone();
+        if self.shared.chain.wants(Stage::Mail) {
+            let seen =
+                judge::look(&self.shared, &self.connection, Stage::Mail, Some(&envelope), &[], &found).await;
+            found.extend(seen);
+            judge::at_the_door(&self.shared, &settings, &found)?;
+        }
+        Ok(Transaction::new(self, settings, envelope, size, found))
+    }
+
+    async fn may_begin(&self, settings: &Settings, envelope: &Envelope, size: u64) -> Result<(), Reply> {
+        if size > settings.limits.message_size {
+            let text = format!(
+                "the message is too large: at most {} octets are taken",
+                settings.limits.message_size
+            );
+            return Err(Reply::new(552, EnhancedStatus::new(5, 3, 4), text));
+        }
+        if let Some(trouble) = self.shared.health.trouble() {
+            return Err(trouble);
+        }
+        match (&self.connection.account, self.connection.submission, envelope.sender.mailbox()) {
+            (None, true, _) => {
+                Err(Reply::new(530, EnhancedStatus::new(5, 7, 0), "authentication required: log in first"))
+            }
+            (Some(_), true, None) | (_, false, _) => Ok(()),
+            (Some(account), true, Some(sender)) => {
+                let may = self.shared.directory.may_send_as(account, sender).await;
+                match may
+                    .map_err(|e| Reply::defer(3, 0, "the directory does not answer").because(e.to_string()))?
+                {
+                    true => Ok(()),
+                    false => Err(not_yours(sender)),
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self, stage: Stage) -> Result<(), Reply> {
+        if !self.shared.chain.wants(stage) {
+            return Ok(());
+        }
+        let seen = judge::look(&self.shared, &self.connection, stage, None, &[], &self.found).await;
+        self.found.extend(seen);
+        let settings = self.shared.settings();
+        judge::at_the_door(&self.shared, &settings, &self.found).inspect_err(|_| {
+            self.shared.metrics.refused.fetch_add(1, Ordering::Relaxed);
+        })
     }
 }
 
-impl Transaction {
-    /// A recipient. Routed now: unknown ones, full mailboxes and relaying that is not allowed are refused here.
-    pub async fn recipient(
-        &mut self,
-        path: ForwardPath,
-        notify: Option<Notify>,
-        original: Option<OriginalRecipient>,
-    ) -> Result<(), Reply> {
-        let _ = &self.shared;
-        unreachable!("{path:?}{notify:?}{original:?}")
-    }
-
-    /// Number of recipients accepted so far.
-    pub fn recipients(&self) -> usize {
-        0
-    }
-
-    /// The next octets of the body: an RFC 5322 message with CRLF line ends, dot-stuffing removed.
-    /// After an error the transaction stays refused; the channel reads on to the end of the body and then sends the reply.
-    pub async fn write(&mut self, octets: Bytes) -> Result<(), Reply> {
-        unreachable!("{octets:?}")
-    }
-
-    /// The body is complete. Judges it, decides, and makes it durable; only then returns.
-    pub async fn commit(self) -> Result<Receipt, Reply> {
-        unreachable!()
-    }
+fn not_yours(sender: &Mailbox) -> Reply {
+    Reply::new(
+        553,
+        EnhancedStatus::new(5, 7, 1),
+        format!("the sender address {sender} does not belong to this account"),
+    )
 }

@@ -1,7 +1,18 @@
 //! Receive: the one door through which every message comes in.
+//!
+//! `open → begin → recipient… → write… → commit`, each of which may refuse. SMTP, LMTP, `sendmail`, lists and
+//! connectors all use it, so a rule holds for all of them.
 
+mod accept;
 mod connection;
 mod intake;
+mod judge;
+mod limits;
+mod relay;
+mod transaction;
 
 pub use connection::Connection;
-pub use intake::{Intake, Receipt, Session, Transaction};
+pub use intake::{Intake, Session};
+pub use limits::Limits;
+pub use relay::{Network, NetworkError, Relay};
+pub use transaction::{Receipt, Transaction};

@@ -1,0 +1,47 @@
+//! Queue: accepted messages wait here, durably, until each recipient has its end.
+//!
+//! A message is an immutable record and, per next hop, one *group* of recipients: the small mutable
+//! part. The table is the whole of what can happen to a group; each row is one commit and has a
+//! crash test of its name (`tests/crash.rs`). `docs/queue.md` tells the same at length.
+//!
+//! | row | from | when | to | in the same commit |
+//! |---|---|---|---|---|
+//! | `accept` | – | the body is complete | waiting | message record, link to the body, due entry |
+//! | `accept_delivered` | – | an agent delivers at once | gone | message record with its events, mailbox rows |
+//! | `deliver` | waiting, deferred | every recipient done | gone | effects, unlink, event |
+//! | `deliver_some` | waiting, deferred | some done or failed, others not | deferred | effects, next due, event, report |
+//! | `defer` | waiting, deferred | nobody done | deferred | next due, event |
+//! | `warn` | deferred | the warning time is over | deferred | next due, event, report of delay |
+//! | `fail` | waiting, deferred | the rest failed | gone | unlink, event, report of failure |
+//! | `expire` | waiting, deferred | deferred after its time | gone | unlink, event, report of failure |
+//! | `retry` | waiting, deferred | an administrator asks | waiting | due now, event |
+//! | `purge` | waiting, deferred | an administrator asks | gone | unlink, event |
+//! | `forget` | gone | the story is old | – | message record and events removed |
+//!
+//! In flight is no state on disk: a crash leaves the group where it was, and it is due again. For a remote
+//! hop that means at least once; an agent's effects are in the commit that ends the group, so locally
+//! it means exactly once.
+
+mod admin;
+mod backoff;
+mod forget;
+mod hops;
+mod key;
+mod load;
+mod record;
+mod runner;
+mod settle;
+mod state;
+mod submit;
+mod worker;
+
+pub use admin::{Entry, Filter, Queue, QueueError};
+pub use backoff::Schedule;
+pub(crate) use forget::forget_old;
+pub(crate) use hops::Runner;
+pub(crate) use key::GroupId;
+pub use record::{Accepted, Group, Message, Origin, State};
+pub(crate) use runner::run;
+pub(crate) use settle::attempt_event;
+pub(crate) use state::{Report, settle};
+pub(crate) use submit::{Queued, group, put_group, put_message, put_submission, target};

@@ -1,0 +1,121 @@
+//! What the queue keeps about a message, and how it is written down.
+//!
+//! A record is one version byte and a postcard encoding. A newer version is never guessed at.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::deliver::Destination;
+use crate::message::{Body, ChannelId, Envelope, NextHop, Recipient, Reply, Verdict};
+use crate::preprocess::Decision;
+use crate::report::Event;
+use crate::seam::Timestamp;
+use crate::storage::StoreError;
+
+/// The version this engine writes.
+const VERSION: u8 = 1;
+
+/// Where a message came from, for trace and stories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The input channel.
+    pub channel: ChannelId,
+    /// Address and port of the peer.
+    pub peer: Option<String>,
+    /// Its verified host name.
+    pub host: Option<String>,
+    /// What it called itself.
+    pub helo: String,
+    /// The protocol keyword of RFC 3848.
+    pub protocol: String,
+    /// TLS version and cipher suite.
+    pub tls: Option<String>,
+    /// The account it proved to be.
+    pub account: Option<String>,
+}
+
+/// One recipient as it was accepted, and where it was routed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// As the sender gave it.
+    pub recipient: Recipient,
+    /// Channel or agent, next hop and address there of each target.
+    pub targets: Vec<(ChannelId, NextHop, String)>,
+    /// Why it went there, for people.
+    pub reason: String,
+    /// What policy of site and channel decided.
+    pub decision: Decision,
+}
+
+/// A message as it was accepted. Immutable; kept for the story after delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// The envelope.
+    pub envelope: Envelope,
+    /// Size in octets as stored.
+    pub size: u64,
+    /// When it arrived.
+    pub arrived: Timestamp,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Its recipients.
+    pub recipients: Vec<Accepted>,
+    /// What was found.
+    pub verdicts: Vec<Verdict>,
+    /// What happened in the commit that accepted it.
+    pub events: Vec<Event>,
+}
+
+/// Whether a group is tried when its time comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is tried when due.
+    Waiting,
+    /// It was tried, and deferred; it is tried again when due.
+    Deferred,
+}
+
+/// Recipients of one message that share a next hop, while they wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Channel or agent.
+    pub channel: ChannelId,
+    /// The next hop in its words.
+    pub hop: NextHop,
+    /// Those still waiting.
+    pub destinations: Vec<Destination>,
+    /// The body for them. The group owns one link to its blob.
+    pub body: Body,
+    /// See there.
+    pub state: State,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub due: Timestamp,
+    /// When it is given up.
+    pub expires: Timestamp,
+    /// When the sender is told of the delay, if that is still to come.
+    pub warn: Option<Timestamp>,
+    /// What the last attempt got.
+    pub last_reply: Option<Reply>,
+}
+
+/// Writes a record down.
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    // Serialization into a growing vector cannot fail for our types (no maps of unknown length, no foreign impls).
+    postcard::to_extend(record, vec![VERSION]).unwrap_or_default()
+}
+
+/// Reads a record.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => {
+            postcard::from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))
+        }
+        Some((version, _)) => Err(StoreError::Corrupt(format!(
+            "{what}: written by a newer version (format {version}, this one reads {VERSION})"
+        ))),
+        None => Err(StoreError::Corrupt(format!("{what}: empty"))),
+    }
+}

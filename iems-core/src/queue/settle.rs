@@ -1,0 +1,251 @@
+//! Settling: the commit that ends an attempt. It is repeated until the store takes it, so that what is known
+//! is never forgotten; meanwhile this worker carries nothing, and outbound pauses by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::key::{self, GroupId, HopKey};
+use super::load::{self, Loaded};
+use super::record::{Group, decode, encode};
+use super::state::{self, Next};
+use super::submit::Queued;
+use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome};
+use crate::engine::Shared;
+use crate::message::Reply;
+use crate::report::{self, Event, What};
+use crate::seam::Timestamp;
+use crate::settings::Settings;
+use crate::storage::{Batch, CommitError, Scan};
+
+/// How settling ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is committed.
+    Done,
+    /// The group is gone: an administrator removed it meanwhile.
+    Gone,
+    /// A condition of the effects did not hold: prepare the delivery again.
+    Again,
+}
+
+/// How often an agent prepares a delivery anew after a conflict, before it counts as deferred.
+const CONFLICTS: u32 = 8;
+
+/// Delivers through an agent, anew after each conflict.
+pub(super) async fn through_agent(
+    shared: &Arc<Shared>,
+    hop: &HopKey,
+    mut loaded: Loaded,
+    attempt: Attempt,
+    agent: &dyn DeliveryAgent,
+) {
+    let at = loaded.at;
+    for _ in 0..CONFLICTS {
+        let delivery = agent.deliver(&attempt).await;
+        match settle(shared, loaded, delivery).await {
+            Settled::Done | Settled::Gone => return,
+            Settled::Again => match load::group(shared, at, shared.clock.now()).await {
+                Ok(Some(again)) => loaded = again,
+                _ => return shared.runner.look_at(hop),
+            },
+        }
+    }
+    let outcomes =
+        vec![Outcome::deferred(3, 0, "the mailbox is changing too fast"); attempt.destinations.len()];
+    settle(shared, loaded, Delivery { outcomes, ..Delivery::default() }).await;
+}
+
+/// Commits what an attempt brought.
+pub(super) async fn settle(shared: &Arc<Shared>, mut loaded: Loaded, delivery: Delivery) -> Settled {
+    let effects = !delivery.effects.batch.is_empty();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let settings = shared.settings();
+        let (batch, queued) = prepare(shared, &settings, &loaded, &delivery).await;
+        match shared.storage.store.commit(batch).await {
+            Ok(_) => {
+                count(shared, &loaded, &delivery.outcomes);
+                shared.runner.queued(queued);
+                return Settled::Done;
+            }
+            Err(CommitError::Conflict) => match shared.storage.store.get(&key::group(loaded.at)).await {
+                Ok(None) => return Settled::Gone,
+                Ok(Some(_)) if effects => return Settled::Again,
+                Ok(Some(row)) => match decode(&row, "queue group") {
+                    Ok(group) => (loaded.row, loaded.group) = (row, group),
+                    Err(error) => {
+                        tracing::error!(id = %loaded.at.id, %error, "a queued message cannot be read");
+                        return Settled::Gone;
+                    }
+                },
+                Err(error) => {
+                    shared.health.storage(error);
+                }
+            },
+            Err(CommitError::Store(error)) => {
+                let lasting = !error.is_temporary();
+                shared.health.storage(error);
+                if lasting && effects {
+                    return Settled::Again;
+                }
+            }
+        }
+        let at = shared.clock.now().after(pause);
+        pause = (pause * 2).min(Duration::from_secs(10));
+        tokio::select! {
+            () = shared.clock.sleep_until(at) => {}
+            () = shared.killed.cancelled() => return Settled::Gone,
+        }
+    }
+}
+
+/// The batch that ends the attempt.
+async fn prepare(
+    shared: &Shared,
+    settings: &Settings,
+    loaded: &Loaded,
+    delivery: &Delivery,
+) -> (Batch, Vec<Queued>) {
+    let now = shared.clock.now();
+    let next = state::settle(&loaded.group, &delivery.outcomes, now, &settings.schedule, &*shared.random);
+    let mut batch = delivery.effects.batch.clone();
+    let mut queued = Vec::new();
+    let moved = replace(&mut batch, loaded, next.group.as_ref());
+    queued.extend(moved);
+    let mut events = vec![attempt_event(
+        &loaded.group,
+        &delivery.outcomes,
+        loaded.group.attempts + 1,
+        next.group.as_ref().map(|group| group.due),
+        now,
+    )];
+    events.extend(told(loaded, delivery, &next, now));
+    for submission in delivery.effects.submissions.clone() {
+        let channel = loaded.group.channel.as_str();
+        queued.extend(super::put_submission(shared, settings, &mut batch, submission, channel).await.1);
+    }
+    match report::add(
+        shared,
+        settings,
+        &mut batch,
+        loaded.at.id,
+        &loaded.message,
+        &loaded.group.body,
+        &next.reports,
+    )
+    .await
+    {
+        Ok((reported, more)) => {
+            events.extend(reported);
+            queued.extend(more);
+        }
+        Err(error) => tracing::error!(id = %loaded.at.id, %error, "a report could not be written"),
+    }
+    for (number, event) in events.iter().enumerate() {
+        batch.put(key::history(loaded.at, now, number as u8), encode(event));
+    }
+    (batch, queued)
+}
+
+/// Replaces the rows of a group by those of what is left of it.
+pub(super) fn replace(batch: &mut Batch, loaded: &Loaded, left: Option<&Group>) -> Option<Queued> {
+    let (at, group) = (loaded.at, &loaded.group);
+    let hop = HopKey { channel: group.channel.clone(), hop: group.hop.clone() };
+    batch.require_equals(&key::group(at), &loaded.row);
+    batch.delete(&key::due(&hop, group.due, at));
+    match left {
+        Some(left) => {
+            batch.put(key::group(at), encode(left));
+            batch.put(key::due(&hop, left.due, at), Vec::new());
+            Some(Queued { hop, due: left.due, at })
+        }
+        None => {
+            batch.delete(&key::group(at));
+            batch.unlink(group.body.blob);
+            None
+        }
+    }
+}
+
+fn told(loaded: &Loaded, delivery: &Delivery, next: &Next, now: Timestamp) -> Vec<Event> {
+    let decided =
+        loaded.group.destinations.iter().zip(&delivery.decisions).filter_map(|(destination, decision)| {
+            let (mailbox, decision) = (destination.mailbox.clone(), decision.clone()?);
+            Some(Event { at: now, what: What::Decided { mailbox, decision } })
+        });
+    let expired = next.expired.iter().map(|destination| {
+        let what = What::Expired { mailbox: destination.mailbox.clone() };
+        Event { at: now, what }
+    });
+    decided.chain(expired).collect()
+}
+
+/// The event of an attempt.
+pub(crate) fn attempt_event(
+    group: &Group,
+    outcomes: &[Outcome],
+    number: u32,
+    next: Option<Timestamp>,
+    at: Timestamp,
+) -> Event {
+    let outcomes = group.destinations.iter().enumerate().map(|(n, destination)| {
+        let outcome = outcomes.get(n).cloned();
+        let outcome =
+            outcome.unwrap_or_else(|| Outcome::deferred(4, 2, "the attempt ended without an answer"));
+        (destination.mailbox.clone(), outcome)
+    });
+    let (channel, hop) = (group.channel.clone(), group.hop.clone());
+    Event { at, what: What::Attempt { channel, hop, number, outcomes: outcomes.collect(), next } }
+}
+
+fn count(shared: &Shared, loaded: &Loaded, outcomes: &[Outcome]) {
+    for (at, destination) in loaded.group.destinations.iter().enumerate() {
+        let (id, to, hop) = (loaded.at.id, &destination.mailbox, &loaded.group.hop);
+        match outcomes.get(at) {
+            Some(Outcome::Done(_, reply)) => {
+                shared.metrics.delivered.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(%id, %to, channel = %loaded.group.channel, %hop, %reply, "delivered");
+            }
+            Some(Outcome::Failed(reply)) => {
+                shared.metrics.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, %reply, cause = reply.cause, "failed");
+            }
+            Some(Outcome::Deferred(reply)) => {
+                shared.metrics.deferred.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(%id, %to, channel = %loaded.group.channel, %hop, %reply, cause = reply.cause, "deferred");
+            }
+            None => {
+                shared.metrics.deferred.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, "no answer");
+            }
+        }
+    }
+}
+
+/// The hop cannot be reached: whatever else is due for it is deferred with the same reply, without a try each.
+pub(super) async fn defer_rest(shared: &Arc<Shared>, hop: &HopKey, reply: &Reply) {
+    let until = shared.clock.now();
+    let mut from = key::hop_prefix(hop);
+    while !shared.shutdown.is_cancelled() {
+        let scan = Scan::prefix(&key::hop_prefix(hop), 64).starting_at(&from);
+        let Ok(rows) = shared.storage.store.scan(scan).await else { return };
+        let entries: Vec<_> = rows.iter().filter_map(|(row, _)| key::parse_due(row)).collect();
+        let due =
+            entries.iter().filter(|(_, due, at)| *due <= until && !shared.runner.is_in_flight(hop, *at));
+        futures_util::future::join_all(due.map(|(_, _, at)| defer(shared, *at, until, reply))).await;
+        match rows.last() {
+            Some((last, _)) if rows.len() == 64 && entries.iter().all(|(_, due, _)| *due <= until) => {
+                from = [last, &[0][..]].concat();
+            }
+            _ => return,
+        }
+    }
+}
+
+async fn defer(shared: &Arc<Shared>, at: GroupId, until: Timestamp, reply: &Reply) {
+    if let Ok(Some(loaded)) = load::group(shared, at, until).await {
+        let outcomes = vec![Outcome::Deferred(reply.clone()); loaded.group.destinations.len()];
+        settle(shared, loaded, Delivery { outcomes, ..Delivery::default() }).await;
+    }
+}

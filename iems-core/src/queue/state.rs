@@ -1,0 +1,198 @@
+//! The state machine of a group: pure functions from what is, and what came out, to what is next.
+//! The table they implement stands in the opening of [`super`].
+
+use super::backoff::Schedule;
+use super::record::{Group, State};
+use crate::deliver::{Arrival, Destination, Outcome};
+use crate::message::{EnhancedStatus, Reply};
+use crate::seam::{Random, Timestamp};
+
+/// What the sender is told about one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Report {
+    /// RFC 3464 `failed`.
+    Failed,
+    /// RFC 3464 `delayed`.
+    Delayed,
+    /// RFC 3464 `delivered`.
+    Delivered,
+    /// RFC 3464 `relayed`.
+    Relayed,
+    /// RFC 3464 `expanded`.
+    Expanded,
+}
+
+impl Report {
+    /// The word of RFC 3464 section 2.3.3.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Delivered => "delivered",
+            Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
+        }
+    }
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Next {
+    /// The group as it waits on, if anybody is left.
+    pub(crate) group: Option<Group>,
+    /// Who is to be told what.
+    pub(crate) reports: Vec<(Report, Destination, Reply)>,
+    /// Those whose time was over.
+    pub(crate) expired: Vec<Destination>,
+}
+
+/// Takes the outcomes of an attempt that ended `now`. A destination without outcome is deferred.
+pub(crate) fn settle(
+    group: &Group,
+    outcomes: &[Outcome],
+    now: Timestamp,
+    schedule: &Schedule,
+    random: &dyn Random,
+) -> Next {
+    let missing = Outcome::deferred(4, 2, "the attempt ended without an answer");
+    let mut next = Next { group: None, reports: Vec::new(), expired: Vec::new() };
+    let mut waiting = Vec::new();
+    let mut last_reply = None;
+    for (at, destination) in group.destinations.iter().enumerate() {
+        match outcomes.get(at).unwrap_or(&missing) {
+            Outcome::Done(arrival, reply) => done(*arrival, destination, reply, &mut next),
+            Outcome::Failed(reply) => failed(destination, reply, &mut next),
+            Outcome::Deferred(reply) if now >= group.expires => expired(destination, reply, &mut next),
+            Outcome::Deferred(reply) => {
+                last_reply = Some(reply.clone());
+                waiting.push(destination.clone());
+            }
+        }
+    }
+    if !waiting.is_empty() {
+        next.group = Some(wait_on(group, waiting, last_reply, now, schedule, random, &mut next.reports));
+    }
+    next
+}
+
+fn done(arrival: Arrival, destination: &Destination, reply: &Reply, next: &mut Next) {
+    let report = match arrival {
+        Arrival::Delivered => Report::Delivered,
+        Arrival::RelayedWithoutDsn => Report::Relayed,
+        Arrival::Expanded => Report::Expanded,
+        Arrival::Relayed => return,
+    };
+    if destination.recipient.notify().success {
+        next.reports.push((report, destination.clone(), reply.clone()));
+    }
+}
+
+fn failed(destination: &Destination, reply: &Reply, next: &mut Next) {
+    if destination.recipient.notify().failure {
+        next.reports.push((Report::Failed, destination.clone(), reply.clone()));
+    }
+}
+
+fn expired(destination: &Destination, last: &Reply, next: &mut Next) {
+    next.expired.push(destination.clone());
+    let text = format!("not delivered in time; the last answer was: {last}");
+    let reply = Reply::new(550, EnhancedStatus::new(5, 4, 7), text).because(last.to_string());
+    failed(destination, &reply, next);
+}
+
+fn wait_on(
+    group: &Group,
+    waiting: Vec<Destination>,
+    last_reply: Option<Reply>,
+    now: Timestamp,
+    schedule: &Schedule,
+    random: &dyn Random,
+    reports: &mut Vec<(Report, Destination, Reply)>,
+) -> Group {
+    let mut warn = group.warn;
+    if warn.is_some_and(|warn| now >= warn) {
+        warn = None;
+        let told = waiting.iter().filter(|d| d.recipient.notify().delay);
+        reports.extend(told.map(|d| (Report::Delayed, d.clone(), last_reply.clone().unwrap_or_else(waits))));
+    }
+    let attempts = group.attempts + 1;
+    let due = schedule.next(attempts, now, warn, group.expires, random);
+    Group { destinations: waiting, state: State::Deferred, attempts, due, warn, last_reply, ..group.clone() }
+}
+
+fn waits() -> Reply {
+    Reply::defer(4, 7, "the message is still waiting")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Body, ChannelId, NextHop, Notify, Recipient};
+    use crate::preprocess::Policy;
+    use crate::seam::SeededRandom;
+    use crate::storage::BlobId;
+    use std::time::Duration;
+
+    fn group(names: &[&str]) -> Group {
+        let destination = |name: &&str| Destination {
+            mailbox: name.parse().unwrap(),
+            detail: None,
+            recipient: Recipient::new(name.parse().unwrap()),
+            decision: Policy::new().decide(&[]),
+        };
+        Group {
+            channel: ChannelId::new("smtp"),
+            hop: NextHop::new("example.org"),
+            destinations: names.iter().map(destination).collect(),
+            body: Body { prefix: Default::default(), blob: BlobId([0; 32]), blob_size: 0, header_size: 0 },
+            state: State::Waiting,
+            attempts: 0,
+            due: Timestamp::from_millis(0),
+            expires: Timestamp::from_millis(0).after(Duration::from_secs(3600)),
+            warn: Some(Timestamp::from_millis(0).after(Duration::from_secs(600))),
+            last_reply: None,
+        }
+    }
+
+    fn run(group: &Group, outcomes: &[Outcome], secs: u64) -> Next {
+        settle(
+            group,
+            outcomes,
+            Timestamp::from_millis(1000 * secs),
+            &Schedule::default(),
+            &SeededRandom::new(1),
+        )
+    }
+
+    #[test]
+    fn each_recipient_has_its_own_end() {
+        let ok = Outcome::Done(Arrival::Relayed, Reply::new(250, EnhancedStatus::new(2, 0, 0), "ok"));
+        let no = Outcome::Failed(Reply::refuse(1, 1, "nobody"));
+        let next = run(&group(&["a@x.example", "b@x.example", "c@x.example"]), &[ok, no], 1);
+        let left = next.group.unwrap();
+        assert_eq!(left.destinations.len(), 1);
+        assert_eq!(left.destinations[0].mailbox.to_string(), "c@x.example");
+        assert_eq!((left.attempts, left.state), (1, State::Deferred));
+        assert_eq!(next.reports.len(), 1);
+        assert_eq!(next.reports[0].0, Report::Failed);
+    }
+
+    #[test]
+    fn a_delay_is_told_once() {
+        let later = [Outcome::deferred(4, 1, "no")];
+        let first = run(&group(&["a@x.example"]), &later, 601);
+        assert_eq!(first.reports[0].0, Report::Delayed);
+        let second = run(&first.group.unwrap(), &later, 700);
+        assert!(second.reports.is_empty());
+    }
+
+    #[test]
+    fn expiry_ends_what_is_deferred_and_never_asks_of_notify() {
+        let mut waiting = group(&["a@x.example", "b@x.example"]);
+        waiting.destinations[1].recipient.notify = Some(Notify::NEVER);
+        let next = run(&waiting, &[], 3600);
+        assert!(next.group.is_none());
+        assert_eq!((next.expired.len(), next.reports.len()), (2, 1));
+        assert_eq!(next.reports[0].2.enhanced, EnhancedStatus::new(5, 4, 7));
+    }
+}

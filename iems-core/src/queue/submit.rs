@@ -1,0 +1,142 @@
+//! Putting messages into the queue: the rows of a message and its groups, added to a batch.
+
+use std::collections::BTreeMap;
+
+use super::key::{self, GroupId, HopKey};
+use super::record::{Accepted, Group, Message, Origin, State, encode};
+use crate::deliver::{Destination, Submission};
+use crate::engine::Shared;
+use crate::message::{Body, ChannelId, NextHop, QueueId};
+use crate::preprocess::Policy;
+use crate::route::{self, Route, UNROUTED, Way};
+use crate::seam::Timestamp;
+use crate::settings::Settings;
+use crate::storage::Batch;
+
+/// A group that a batch puts into the queue: told to the runner after the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queued {
+    pub(crate) hop: HopKey,
+    pub(crate) due: Timestamp,
+    pub(crate) at: GroupId,
+}
+
+/// A fresh group.
+pub(crate) fn group(
+    settings: &Settings,
+    now: Timestamp,
+    channel: ChannelId,
+    hop: NextHop,
+    destinations: Vec<Destination>,
+    body: Body,
+) -> Group {
+    let schedule = &settings.schedule;
+    Group {
+        channel,
+        hop,
+        destinations,
+        body,
+        state: State::Waiting,
+        attempts: 0,
+        due: now,
+        expires: now.after(schedule.expire),
+        warn: schedule.warn.map(|warn| now.after(warn)),
+        last_reply: None,
+    }
+}
+
+/// Adds the rows of a message.
+pub(crate) fn put_message(batch: &mut Batch, id: QueueId, message: &Message) {
+    let key = key::message(id);
+    batch.require_absent(&key);
+    batch.put(key, encode(message));
+}
+
+/// Adds the rows of a new group, and its link to the body.
+pub(crate) fn put_group(batch: &mut Batch, at: GroupId, group: &Group) -> Queued {
+    let hop = HopKey { channel: group.channel.clone(), hop: group.hop.clone() };
+    batch.put(key::group(at), encode(group));
+    batch.put(key::due(&hop, group.due, at), Vec::new());
+    batch.link(group.body.blob);
+    Queued { hop, due: group.due, at }
+}
+
+/// Adds a new message of our own making: a report, a list copy, a redirect. Recipients that cannot be routed now
+/// wait in the queue like any other: nothing is refused here, as nobody is there to hear it.
+pub(crate) async fn put_submission(
+    shared: &Shared,
+    settings: &Settings,
+    batch: &mut Batch,
+    submission: Submission,
+    channel: &str,
+) -> (QueueId, Vec<Queued>) {
+    let now = shared.clock.now();
+    let id = QueueId::new(now, &*shared.random);
+    let mut accepted = Vec::new();
+    let mut by_hop: BTreeMap<HopKey, Vec<Destination>> = BTreeMap::new();
+    for recipient in submission.recipients {
+        let routed = route::route(shared, settings, &recipient.mailbox).await;
+        let route = routed.unwrap_or_else(|reply| unrouted(&recipient.mailbox, &reply.to_string()));
+        let decision = Policy::new().decide(&[]);
+        accepted.push(Accepted {
+            recipient: recipient.clone(),
+            targets: route.ways.iter().map(target).collect(),
+            reason: route.reason,
+            decision: decision.clone(),
+        });
+        for way in route.ways {
+            let hop = HopKey { channel: way.channel, hop: way.hop };
+            let (mailbox, detail, recipient) = (way.mailbox, way.detail, recipient.clone());
+            by_hop.entry(hop).or_default().push(Destination {
+                mailbox,
+                detail,
+                recipient,
+                decision: decision.clone(),
+            });
+        }
+    }
+    let message = Message {
+        envelope: submission.envelope,
+        size: submission.body.size(),
+        arrived: now,
+        origin: own_origin(channel),
+        recipients: accepted,
+        verdicts: Vec::new(),
+        events: Vec::new(),
+    };
+    put_message(batch, id, &message);
+    let mut queued = Vec::new();
+    for (number, (hop, destinations)) in by_hop.into_iter().enumerate() {
+        let group = group(settings, now, hop.channel, hop.hop, destinations, submission.body.clone());
+        queued.push(put_group(batch, GroupId { id, group: number as u16 }, &group));
+    }
+    (id, queued)
+}
+
+/// Where a way leads, for the record.
+pub(crate) fn target(way: &Way) -> (ChannelId, NextHop, String) {
+    (way.channel.clone(), way.hop.clone(), way.mailbox.to_string())
+}
+
+fn unrouted(mailbox: &crate::message::Mailbox, why: &str) -> Route {
+    let way = Way {
+        channel: ChannelId::new(UNROUTED),
+        hop: NextHop::new(mailbox.domain().as_str()),
+        mailbox: mailbox.clone(),
+        detail: None,
+        agent: false,
+    };
+    Route { ways: vec![way], reason: format!("not routed yet: {why}"), local: false }
+}
+
+fn own_origin(channel: &str) -> Origin {
+    Origin {
+        channel: ChannelId::new(channel),
+        peer: None,
+        host: None,
+        helo: String::new(),
+        protocol: "local".into(),
+        tls: None,
+        account: None,
+    }
+}

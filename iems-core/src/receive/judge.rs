@@ -1,0 +1,74 @@
+//! Judging at the door: modules look at each stage; the site's floor may refuse at once.
+
+use super::Connection;
+use crate::engine::Shared;
+use crate::message::{EnhancedStatus, Envelope, Mailbox, Reply, Verdict};
+use crate::preprocess::{Action, Decision, Found, Scope, Stage, Subject};
+use crate::settings::Settings;
+
+/// Runs the modules that may run on any flow from this input channel.
+pub(super) async fn look(
+    shared: &Shared,
+    connection: &Connection,
+    stage: Stage,
+    envelope: Option<&Envelope>,
+    recipients: &[Mailbox],
+    found: &[Found],
+) -> Vec<Found> {
+    let mut running: Vec<usize> = Vec::new();
+    for output in shared.outputs.keys().chain(shared.agents.keys()) {
+        let flow = shared.chain.on_flow(&connection.channel, output);
+        running.extend(flow.into_iter().filter(|at| !running.contains(at)).collect::<Vec<_>>());
+    }
+    running.sort_unstable();
+    let mut verdicts = plain(found);
+    let mut seen = Vec::new();
+    for at in running {
+        let subject = Subject { stage, connection, envelope, recipients, body: None, verdicts: &verdicts };
+        let findings = shared.chain.run(at, &subject, &*shared.clock).await;
+        verdicts.extend(findings.verdicts.iter().cloned());
+        seen.extend(findings.verdicts.into_iter().map(|verdict| (at, verdict)));
+    }
+    seen
+}
+
+/// Lets the site's floor refuse or defer before there is a message. Other actions wait until there is one.
+/// Only where the matrix runs the module on every flow: otherwise the flow decides, at the end.
+pub(super) fn at_the_door(shared: &Shared, settings: &Settings, found: &[Found]) -> Result<(), Reply> {
+    let everywhere = |at: usize| !shared.chain.modules[at].matrix.has_cells();
+    let verdicts: Vec<Verdict> =
+        found.iter().filter(|(at, _)| everywhere(*at)).map(|(_, v)| v.clone()).collect();
+    let decision = settings.policy.decide(&verdicts);
+    match (decision.scope, refusal(&decision)) {
+        (Scope::Site, Some(reply)) => Err(reply),
+        _ => Ok(()),
+    }
+}
+
+/// The reply that an action demands, if it is one that refuses.
+pub(super) fn refusal(decision: &Decision) -> Option<Reply> {
+    match decision.action {
+        Action::Refuse => Some(
+            Reply::new(
+                550,
+                EnhancedStatus::new(5, 7, 1),
+                format!("refused by the policy of this site: {}", decision.reason),
+            )
+            .because(decision.rule.clone()),
+        ),
+        Action::Defer => Some(
+            Reply::new(
+                451,
+                EnhancedStatus::new(4, 7, 1),
+                format!("not now, by the policy of this site: {}", decision.reason),
+            )
+            .because(decision.rule.clone()),
+        ),
+        _ => None,
+    }
+}
+
+/// The verdicts without their modules.
+pub(super) fn plain(found: &[Found]) -> Vec<Verdict> {
+    found.iter().map(|(_, verdict)| verdict.clone()).collect()
+}

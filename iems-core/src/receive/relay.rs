@@ -1,0 +1,105 @@
+//! Who may relay: the networks and domains for which mail to others is accepted.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::Connection;
+use crate::message::Domain;
+
+/// A network such as `192.0.2.0/24`, `2001:db8::/32` or a single address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// The text is not a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a network: expected an address such as 192.0.2.1, or a range such as 192.0.2.0/24 or 2001:db8::/32"
+)]
+pub struct NetworkError;
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.parse().map_err(|_| NetworkError)?,
+            None => longest,
+        };
+        if prefix <= longest { Ok(Self { address, prefix }) } else { Err(NetworkError) }
+    }
+}
+
+impl Network {
+    /// Whether `ip` is in it. IPv4-mapped IPv6 addresses count as IPv4.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address, ip.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                (u32::from(own) ^ u32::from(ip)) & mask == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(ip)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                (u128::from(own) ^ u128::from(ip)) & mask == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// For whom mail to other systems is accepted. Accounts that have proved who they are may always relay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Relay {
+    /// Clients in these networks may send to anybody. Default none.
+    pub networks: Vec<Network>,
+    /// Anybody may send to these domains, and to names below an entry that begins with a dot in the
+    /// configuration's `*.` form: domains we are a gateway or backup for. Default none.
+    pub domains: Vec<crate::route::Pattern>,
+}
+
+impl Relay {
+    /// Whether `connection` may send to a foreign `domain`. A local program (no peer address) may.
+    pub fn allows(&self, connection: &Connection, domain: &Domain) -> bool {
+        connection.account.is_some()
+            || self.trusts(connection)
+            || self.domains.iter().any(|pattern| pattern.matches(domain))
+    }
+
+    /// Whether `connection` comes from one of the networks, or from this machine's own programs.
+    pub fn trusts(&self, connection: &Connection) -> bool {
+        connection.ip().is_none_or(|ip| self.networks.iter().any(|network| network.contains(ip)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_what_shares_their_prefix() {
+        let net = |text: &str| text.parse::<Network>().unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(net("10.0.0.0/8").contains(ip("10.255.1.2")) && !net("10.0.0.0/8").contains(ip("11.0.0.1")));
+        assert!(
+            net("0.0.0.0/0").contains(ip("203.0.113.9")) && net("127.0.0.1").contains(ip("::ffff:127.0.0.1"))
+        );
+        assert!(net("2001:db8::/32").contains(ip("2001:db8:1::1")) && !net("0.0.0.0/0").contains(ip("::1")));
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "x/8", "::/129", "10.0.0.0/-1"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+    }
+}

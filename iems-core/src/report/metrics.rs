@@ -1,0 +1,49 @@
+//! Counters of one engine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters since the engine was built.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) accepted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) delivered: AtomicU64,
+    pub(crate) deferred: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) reports: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Messages accepted.
+    pub accepted: u64,
+    /// Connections, recipients and messages refused.
+    pub refused: u64,
+    /// Recipients delivered or relayed.
+    pub delivered: u64,
+    /// Attempts after which a recipient waits on.
+    pub deferred: u64,
+    /// Recipients that failed for good.
+    pub failed: u64,
+    /// Reports sent to senders.
+    pub reports: u64,
+    /// Queue workers now.
+    pub workers: u64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self, workers: usize) -> Metrics {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Metrics {
+            accepted: get(&self.accepted),
+            refused: get(&self.refused),
+            delivered: get(&self.delivered),
+            deferred: get(&self.deferred),
+            failed: get(&self.failed),
+            reports: get(&self.reports),
+            workers: workers as u64,
+        }
+    }
+}

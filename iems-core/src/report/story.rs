@@ -1,0 +1,133 @@
+//! The story of one message: all that is known, for `explain`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Event, What};
+use crate::deliver::Outcome;
+use crate::message::QueueId;
+use crate::preprocess::{Decision, Scope};
+use crate::queue::{Group, Message};
+
+/// Everything that is known about one message. `Display` tells it in lines for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct Story {
+    /// The message.
+    pub id: QueueId,
+    /// As it was accepted: envelope, origin, recipients with routes and decisions, verdicts.
+    pub message: Message,
+    /// Groups that still wait.
+    pub waiting: Vec<Group>,
+    /// What happened since, in order.
+    pub events: Vec<Event>,
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (message, origin) = (&self.message, &self.message.origin);
+        writeln!(f, "message {} of {} octets", self.id, message.size)?;
+        write!(f, "{}  accepted from <{}> by {}", message.arrived, message.envelope.sender, origin.channel)?;
+        if let Some(peer) = &origin.peer {
+            write!(
+                f,
+                ", peer {peer} ({}) as {}",
+                origin.host.as_deref().unwrap_or("no verified name"),
+                origin.helo
+            )?;
+        }
+        if let Some(account) = &origin.account {
+            write!(f, ", account {account}")?;
+        }
+        if let Some(tls) = &origin.tls {
+            write!(f, ", {tls}")?;
+        }
+        writeln!(f)?;
+        for verdict in &message.verdicts {
+            let (check, result, score, evidence) =
+                (&verdict.check, verdict.result, verdict.score, &verdict.evidence);
+            writeln!(f, "    verdict {check}={result} score {score}: {evidence}")?;
+        }
+        for accepted in &message.recipients {
+            writeln!(f, "    for <{}>: {}", accepted.recipient.mailbox, accepted.reason)?;
+            for (channel, hop, address) in &accepted.targets {
+                writeln!(f, "        through {channel}, next hop {hop}, as <{address}>")?;
+            }
+            decision(f, "        ", &accepted.decision)?;
+        }
+        self.events.iter().try_for_each(|event| tell(f, event))?;
+        for group in &self.waiting {
+            let names: Vec<String> = group.destinations.iter().map(|d| d.mailbox.to_string()).collect();
+            let (names, attempts) = (names.join(", "), group.attempts);
+            write!(f, "waiting: {names} through {}, next hop {}, ", group.channel, group.hop)?;
+            write!(f, "{attempts} attempts, next at {}, given up at {}", group.due, group.expires)?;
+            match &group.last_reply {
+                Some(reply) => writeln!(f, "; last answer: {reply}")?,
+                None => writeln!(f)?,
+            }
+        }
+        if self.waiting.is_empty() {
+            writeln!(f, "nothing waits any more")?;
+        }
+        Ok(())
+    }
+}
+
+fn decision(f: &mut fmt::Formatter<'_>, indent: &str, decision: &Decision) -> fmt::Result {
+    match decision.scope {
+        Scope::Default => Ok(()),
+        scope => writeln!(
+            f,
+            "{indent}decided: {} by the {scope} rule “{}”, because of {}",
+            decision.action, decision.rule, decision.reason
+        ),
+    }
+}
+
+fn tell(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
+    let at = event.at;
+    match &event.what {
+        What::Attempt { channel, hop, number, outcomes, next } => {
+            writeln!(f, "{at}  attempt {number} through {channel}, next hop {hop}")?;
+            for (mailbox, outcome) in outcomes {
+                let word = match outcome {
+                    Outcome::Done(..) => "done",
+                    Outcome::Deferred(_) => "deferred",
+                    Outcome::Failed(_) => "failed",
+                };
+                let reply = outcome.reply();
+                write!(f, "    <{mailbox}> {word}: {reply}")?;
+                match &reply.cause {
+                    Some(cause) => writeln!(f, " ({cause})")?,
+                    None => writeln!(f)?,
+                }
+            }
+            match next {
+                Some(next) => writeln!(f, "    tried again at {next}"),
+                None => Ok(()),
+            }
+        }
+        What::Decided { mailbox, decision: made } => {
+            writeln!(
+                f,
+                "{at}  <{mailbox}> decided {} by the {} rule “{}”, because of {}",
+                made.action, made.scope, made.rule, made.reason
+            )
+        }
+        What::Expired { mailbox } => writeln!(f, "{at}  <{mailbox}> given up: its time was over"),
+        What::Reported { action, report } => {
+            writeln!(f, "{at}  the sender was told ({action}) by message {report}")
+        }
+        What::NotReported { action } => {
+            writeln!(f, "{at}  nobody was told ({action}): the message has no sender")
+        }
+        What::Discarded { mailbox, decision: made } => {
+            writeln!(
+                f,
+                "{at}  <{mailbox}> discarded by the {} rule “{}”, because of {}",
+                made.scope, made.rule, made.reason
+            )
+        }
+        What::Administered { action } => writeln!(f, "{at}  {action} by an administrator"),
+    }
+}

@@ -1,0 +1,59 @@
+//! What an administrator decides, as plain data: read at each use, replaceable while the engine runs.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::message::ChannelId;
+use crate::preprocess::Policy;
+use crate::queue::Schedule;
+use crate::receive::{Limits, Relay};
+use crate::route::RouteTable;
+
+/// The settings of an engine. See [`crate::Engine::replace`] for changing them in flight.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Ways out by domain. Default empty: nothing leaves.
+    pub routes: RouteTable,
+    /// Who may relay. Default: nobody but accounts.
+    pub relay: Relay,
+    /// The site's rules about verdicts: scope `Site` is the floor.
+    pub policy: Policy,
+    /// Rules for output channels whose far side cannot decide, by channel.
+    pub channel_policies: HashMap<ChannelId, Policy>,
+    /// Bounds on messages.
+    pub limits: Limits,
+    /// When to try again, warn and give up.
+    pub schedule: Schedule,
+    /// Links to one next hop at a time. Default 20: what Postfix settled on; enough to fill a
+    /// fast link, few enough not to be taken for an attack.
+    pub hop_concurrency: usize,
+    /// Links in all. Default 200: bounded memory and file descriptors.
+    pub concurrency: usize,
+    /// How long an idle link is kept for the next message. Default 2 s: saves the hand-shake in a burst,
+    /// without holding the other side's slots.
+    pub link_idle: Duration,
+    /// How long an attempt may take in all before its outcome counts as unknown. Default 1 hour, above the sum of the
+    /// protocol's own time limits.
+    pub attempt_time: Duration,
+    /// How long the story of a finished message is kept. Default 7 days.
+    pub history: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            routes: RouteTable::new(),
+            relay: Relay::default(),
+            policy: Policy::new(),
+            channel_policies: HashMap::new(),
+            limits: Limits::default(),
+            schedule: Schedule::default(),
+            hop_concurrency: 20,
+            concurrency: 200,
+            link_idle: Duration::from_secs(2),
+            attempt_time: Duration::from_secs(3600),
+            history: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
