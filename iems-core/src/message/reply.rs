@@ -63,6 +63,9 @@ impl fmt::Display for Reply {
     }
 }
 
+/// A refusal can be handed on with `?`.
+impl std::error::Error for Reply {}
+
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -88,7 +88,7 @@ pub trait Blobs: Send + Sync + 'static {
 ///
 /// Contract: see [`Blobs`]. Memory held per writer is bounded (256 KiB in ours), whatever is written.
 #[async_trait]
-pub trait BlobWriter: Send {
+pub trait BlobWriter: Send + Sync {
     /// Appends bytes.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
 
