@@ -2,3 +2,11 @@
 //!
 //! This crate exists so that they are compiled, and run as tests, with everything else. The text in the
 //! README and in `docs/embedding.md` is compiled here too.
+
+mod directory;
+mod send;
+mod shelf;
+
+pub use directory::FixedDirectory;
+pub use send::send;
+pub use shelf::Shelf;

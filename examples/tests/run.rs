@@ -13,6 +13,40 @@ fn says(program: &str, words: &[&str]) {
 }
 
 #[test]
+fn custom_agent() {
+    says(
+        env!("CARGO_BIN_EXE_custom_agent"),
+        &[
+            "1 copy for ann@club.example",
+            "1 copy for ben@club.example",
+            "List-Id: <team.club.example>",
+            "posts: 1",
+        ],
+    );
+}
+
+#[test]
+fn custom_channel() {
+    says(
+        env!("CARGO_BIN_EXE_custom_channel"),
+        &["ann@here.example\nben@there.example\n\nReceived:", "It arrived."],
+    );
+}
+
+#[test]
+fn custom_preprocessor() {
+    says(
+        env!("CARGO_BIN_EXE_custom_preprocessor"),
+        &[
+            "from a program: Ok",
+            "from the web: 550 5.7.1",
+            "decided: tag by the site rule",
+            "Ann has 2 messages, 1 of them marked",
+        ],
+    );
+}
+
+#[test]
 fn custom_store() {
     says(env!("CARGO_BIN_EXE_custom_store"), &["rules hold", "after a restart: 17 octets"]);
 }

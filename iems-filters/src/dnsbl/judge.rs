@@ -137,7 +137,12 @@ fn side(score: f32) -> CheckResult {
     }
 }
 
-/// A stranger's words as one bounded line.
+/// A stranger's words as one bounded line of ASCII: evidence may be quoted in a reply.
 fn line(words: &str) -> String {
-    words.chars().take(MAX_REASON).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let plain = |c: char| match c {
+        ' '..='~' => c,
+        c if c.is_ascii() => ' ',
+        _ => '?',
+    };
+    words.chars().take(MAX_REASON).map(plain).collect()
 }

@@ -35,7 +35,7 @@ impl Zone {
     }
 
     fn listed(self, name: &str, answer: &str) -> Self {
-        self.with(name, Record::Listed(vec![answer.parse().unwrap()], "see\r\nhttps://zen.example/"))
+        self.with(name, Record::Listed(vec![answer.parse().unwrap()], "see\r\nhttps://zen.example/é"))
     }
 
     async fn find(&self, name: &str) -> Result<(Vec<IpAddr>, &'static str), ResolveError> {
@@ -129,7 +129,7 @@ async fn a_listed_peer_fails_with_the_lists_own_words() {
         check: "dnsbl/zen.example".into(),
         result: CheckResult::Fail,
         score: 5.0,
-        evidence: "127.0.0.2 from zen.example for 192.0.2.7: see  https://zen.example/".into(),
+        evidence: "127.0.0.2 from zen.example for 192.0.2.7: see  https://zen.example/?".into(),
     };
     assert_eq!(found, expected);
 }
