@@ -1,1 +1,3 @@
 //! Storage engine, mailboxes, directory and the local delivery agent.
+
+pub mod engine;

@@ -1,0 +1,228 @@
+//! Checkpoints: rows move from memory to the index, and the log before them is needed for bodies only.
+//!
+//! Off the path of any reply. If one fails, its rows stay in memory and in the log, the index is
+//! opened anew for readers, and it is tried again; only when memory is full do commits fail too.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use iems_core::storage::StoreError;
+
+use super::Shared;
+use super::index::Index;
+use super::segment::{self, Position};
+use super::state::State;
+use super::stats::add;
+
+/// How long to wait after a failure.
+const RETRY: Duration = Duration::from_secs(2);
+/// How much more than its limit memory may hold while a checkpoint is under way.
+const OVERFLOW: usize = 4;
+/// How long a group waits for a checkpoint before its callers are told to come again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What checkpoints need beside the shared state.
+pub(super) struct Checkpoints {
+    signal: Mutex<Signal>,
+    wake: Condvar,
+    /// The index. Holding it is the right to make a checkpoint.
+    index: Mutex<Option<Index>>,
+}
+
+#[derive(Default)]
+struct Signal {
+    requested: bool,
+    stop: bool,
+    /// The last one failed, with this error.
+    failed: Option<StoreError>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(index: Index) -> Self {
+        Self { signal: Mutex::default(), wake: Condvar::new(), index: Mutex::new(Some(index)) }
+    }
+
+    /// Asks for a checkpoint soon.
+    pub(super) fn request(&self) {
+        self.signal().requested = true;
+        self.wake.notify_all();
+    }
+
+    /// Says that there is something that will be due.
+    pub(super) fn tell(&self) {
+        self.wake.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        self.signal().stop = true;
+        self.wake.notify_all();
+    }
+
+    /// Closes the index for good. Readers of what is not in memory are told so.
+    pub(super) fn close_index(&self, shared: &Shared) {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.state.write().unwrap_or_else(PoisonError::into_inner).base = None;
+        *index = None;
+    }
+
+    fn signal(&self) -> MutexGuard<'_, Signal> {
+        self.signal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    pub(super) fn request_checkpoint(&self) {
+        self.checkpoints.request();
+    }
+
+    /// Whether there is enough for a checkpoint now.
+    pub(super) fn is_due(&self, state: &State) -> bool {
+        let applied = state.base.as_ref().map_or(state.position, |base| base.applied);
+        let segments = state.position.segment.saturating_sub(applied.segment);
+        state.active.bytes() >= self.options.memtable_bytes
+            || segments.saturating_mul(u64::from(self.options.segment_bytes)) >= self.options.replay_bytes
+    }
+
+    /// Makes checkpoints until told to stop.
+    pub(super) fn keep_checkpoints(&self) {
+        while self.wait_until_due() {
+            if let Err(error) = self.checkpoint() {
+                tracing::error!(%error, "a checkpoint failed; it will be tried again");
+                let signal = self.checkpoints.signal();
+                let _ = self.checkpoints.wake.wait_timeout_while(signal, RETRY, |signal| !signal.stop);
+            }
+        }
+    }
+
+    /// Waits for a request, or for rows to be old enough. `false` when told to stop.
+    fn wait_until_due(&self) -> bool {
+        loop {
+            let age = self.state().active.since().map(|since| since.elapsed());
+            let mut signal = self.checkpoints.signal();
+            if signal.stop {
+                return false;
+            }
+            if std::mem::take(&mut signal.requested)
+                || age.is_some_and(|age| age >= self.options.memtable_age)
+            {
+                return true;
+            }
+            let pause = age.map_or(Duration::from_secs(3600), |age| self.options.memtable_age - age);
+            let waited = self.checkpoints.wake.wait_timeout(signal, pause);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Makes a checkpoint now, unless there is nothing to move.
+    pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
+        let mut index = self.checkpoints.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.checkpoint_with(&mut index);
+        drop(index);
+        self.checkpoints.signal().failed = result.as_ref().err().cloned();
+        self.checkpoints.wake.notify_all();
+        add(if result.is_ok() { &self.counters.checkpoints } else { &self.counters.checkpoint_failures }, 1);
+        result
+    }
+
+    fn checkpoint_with(&self, index: &mut Option<Index>) -> Result<(), StoreError> {
+        if index.is_none() {
+            self.reopen(index)?;
+        }
+        // What a failed one left behind goes first.
+        while let Some((frozen, position)) = self.freeze() {
+            self.check_space(frozen.bytes())?;
+            let Some(open) = index.as_ref() else { return Err(StoreError::Closed) };
+            let applied = open.apply(&frozen, position).and_then(|()| open.snapshot());
+            match applied {
+                Ok(snapshot) => {
+                    let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+                    state.base = Some(Arc::new(snapshot));
+                    state.frozen = None;
+                }
+                Err(e) => {
+                    self.reopen(index)?;
+                    return Err(e);
+                }
+            }
+            self.retire();
+        }
+        Ok(())
+    }
+
+    /// The rows to move: those of a failed attempt, or those in memory.
+    fn freeze(&self) -> Option<(Arc<super::memtable::Memtable>, Position)> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.frozen.is_none() && !state.active.is_empty() {
+            let active = std::mem::take(&mut state.active);
+            state.frozen = Some(Arc::new(active));
+            state.frozen_at = state.position;
+        }
+        let at = state.frozen_at;
+        state.frozen.clone().map(|frozen| (frozen, at))
+    }
+
+    /// Running out of space inside the index would take it away from readers for a moment.
+    fn check_space(&self, bytes: usize) -> Result<(), StoreError> {
+        let need = 4 * bytes as u64 + (4 << 20);
+        match self.disk.free() {
+            Ok(Some(free)) if free < need => {
+                Err(StoreError::NoSpace(format!("the index ({need} bytes needed, {free} left)")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the index anew: after an error it answers nothing.
+    fn reopen(&self, index: &mut Option<Index>) -> Result<(), StoreError> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).base = None;
+        *index = None;
+        let open = Index::open(&*self.disk, self.options.index_cache_bytes, &self.counters)?;
+        let snapshot = open.snapshot()?;
+        *index = Some(open);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // A commit of the index that failed may have taken effect. Its rows come again: they are the same.
+        state.base = Some(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Gives back the segments that hold nothing any more. Returns their bytes.
+    pub(super) fn retire(&self) -> u64 {
+        let applied = match &self.state().base {
+            Some(base) => base.applied.segment,
+            None => return 0,
+        };
+        let mut bytes = 0;
+        for number in self.segments.take_dead(applied) {
+            bytes += u64::from(self.options.segment_bytes);
+            if !self.spares.offer(number) {
+                add(&self.counters.segments_removed, 1);
+                if let Err(error) = self.disk.remove(&segment::path(number)) {
+                    tracing::warn!(%error, number, "a dead segment could not be removed");
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Waits while memory is too full for another group.
+    pub(super) fn wait_for_room(&self) -> Result<(), StoreError> {
+        let most = self.options.memtable_bytes.saturating_mul(OVERFLOW);
+        if !self.options.background || self.state().active.bytes() < most {
+            return Ok(());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        self.checkpoints.request();
+        while self.state().active.bytes() >= most {
+            let signal = self.checkpoints.signal();
+            if let Some(error) = &signal.failed {
+                return Err(error.clone());
+            }
+            if signal.stop || Instant::now() >= deadline {
+                return Err(StoreError::Io("the index does not keep up".into()));
+            }
+            let waited = self.checkpoints.wake.wait_timeout(signal, Duration::from_millis(100));
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(())
+    }
+}

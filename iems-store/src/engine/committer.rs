@@ -1,0 +1,379 @@
+//! The one thread that writes: takes what waits, works it out, writes it, syncs, and tells.
+//!
+//! One group is one write and one sync. Nobody sees a group before it is durable. If writing fails,
+//! the group is as if it had never been, except that after a failed sync its callers cannot know.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use iems_core::storage::{Batch, BlobId, CommitError, Committed, Held, Resolved, StoreError, View, resolve};
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::log::Log;
+use super::pending::Pending;
+use super::queue::{Spilled, Work};
+use super::record::{self, Kind};
+use super::row::{BlobChange, BlobRow, Delta, Extent};
+use super::segment::Segment;
+use super::state::State;
+use super::stats::add;
+
+/// Bodies and rows after which a group is closed, in bytes.
+const GROUP_BYTES: usize = 4 << 20;
+/// Work after which a group is closed.
+const GROUP_WORK: usize = 1024;
+/// How long the device is left alone after a failure, first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// The writing thread's own.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    log: Log,
+    trouble: Option<Trouble>,
+}
+
+/// The device failed, and is left alone for a while.
+struct Trouble {
+    error: StoreError,
+    until: Instant,
+    pause: Duration,
+}
+
+type Answer = Result<Committed, CommitError>;
+
+/// Work that is written together.
+#[derive(Default)]
+struct Group {
+    delta: Delta,
+    commits: Vec<(oneshot::Sender<Answer>, Answer)>,
+    moves: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    chunks: Vec<Chunk>,
+    /// Rows of bodies that got their first owner here, as they were or will be.
+    first: HashMap<BlobId, First>,
+    bytes: usize,
+}
+
+/// A body that got its first owner in a group.
+struct First {
+    row: BlobRow,
+    used: usize,
+}
+
+/// A piece to be written.
+struct Chunk {
+    bytes: Bytes,
+    target: Target,
+}
+
+enum Target {
+    /// A piece of a body's row, by its index.
+    Row(BlobId, usize),
+    /// A body that is still being written.
+    Spill(oneshot::Sender<Result<Spilled, StoreError>>),
+}
+
+impl Committer {
+    pub(super) fn new(shared: Arc<Shared>, log: Log) -> Self {
+        Self { shared, log, trouble: None }
+    }
+
+    /// Works until the engine is closed and nothing waits.
+    pub(super) fn run(mut self) {
+        let mut work = VecDeque::new();
+        while !work.is_empty() || self.shared.queue.take(&mut work) {
+            self.shared.queue.take_more(&mut work);
+            let room = self.shared.wait_for_room();
+            let group = self.gather(&mut work, room);
+            self.finish(group);
+        }
+        // What was spilled and never linked need not be durable.
+        let _ = self.log.sync();
+    }
+
+    /// Works out as much as fits into one group.
+    fn gather(&self, work: &mut VecDeque<Work>, room: Result<(), StoreError>) -> Group {
+        let state = self.shared.state();
+        let mut group = Group::default();
+        for _ in 0..GROUP_WORK {
+            if group.bytes > GROUP_BYTES {
+                break;
+            }
+            match work.pop_front() {
+                Some(Work::Commit { batch, reply }) => {
+                    let result = room.clone().map_err(CommitError::from);
+                    let result = result.and_then(|()| group.commit(&self.shared.pending(), &state, &batch));
+                    group.commits.push((reply, result));
+                }
+                Some(Work::Spill { bytes, reply }) => group.chunk(bytes, Target::Spill(reply)),
+                Some(Work::Move { id, pieces, reply }) => match group.relocate(&state, id, pieces) {
+                    Ok(()) => group.moves.push(reply),
+                    Err(e) => drop(reply.send(Err(e))),
+                },
+                None => break,
+            }
+        }
+        group
+    }
+
+    /// Writes a group and tells everybody.
+    fn finish(&mut self, mut group: Group) {
+        match self.write(&mut group) {
+            Ok(()) => self.publish(group),
+            Err(e) => {
+                add(&self.shared.counters.failures, group.commits.len() as u64);
+                for (reply, result) in group.commits {
+                    let _ = reply.send(Err(result.err().unwrap_or_else(|| e.clone().into())));
+                }
+                group.moves.into_iter().for_each(|reply| drop(reply.send(Err(e.clone()))));
+                for chunk in group.chunks {
+                    if let Target::Spill(reply) = chunk.target {
+                        let _ = reply.send(Err(e.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        group.drop_dead_chunks();
+        if group.chunks.is_empty() && group.delta.is_empty() {
+            return Ok(());
+        }
+        if let Some(trouble) = &self.trouble
+            && Instant::now() < trouble.until
+        {
+            return Err(trouble.error.clone());
+        }
+        let written = self.append(group);
+        self.note(&written);
+        written
+    }
+
+    fn append(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let chunks: usize = group.chunks.iter().map(|chunk| record::size(chunk.bytes.len())).sum();
+        let rows = if group.delta.is_empty() { 0 } else { group.delta.encoded_bound(group.chunks.len()) };
+        let (segment, mut at) = self.log.place(chunks + record::size(rows) + 64)?;
+        let mut spilled = Vec::new();
+        for chunk in &mut group.chunks {
+            let extent = Extent { segment: segment.number, at, len: chunk.bytes.len() as u32 };
+            at += record::size(chunk.bytes.len()) as u32;
+            match &chunk.target {
+                Target::Row(id, index) => set_extent(&mut group.delta, *id, *index, extent),
+                Target::Spill(_) => spilled.push(extent),
+            }
+        }
+        let encoded = (!group.delta.is_empty()).then(|| group.delta.encode());
+        let mut records: Vec<(Kind, &[u8])> =
+            group.chunks.iter().map(|c| (Kind::Chunk, &c.bytes[..])).collect();
+        records.extend(encoded.as_deref().map(|rows| (Kind::Rows, rows)));
+        self.log.write(&records)?;
+        self.answer_spills(group, spilled, &segment);
+        if encoded.is_some() { self.log.sync() } else { Ok(()) }
+    }
+
+    /// Tells writers of large bodies where their pieces are. They need not be durable yet.
+    fn answer_spills(&self, group: &mut Group, extents: Vec<Extent>, segment: &Arc<Segment>) {
+        let mut extents = extents.into_iter();
+        for chunk in std::mem::take(&mut group.chunks) {
+            if let Target::Spill(reply) = chunk.target
+                && let Some(extent) = extents.next()
+            {
+                let _ = reply.send(Ok(Spilled { extent, segment: segment.clone() }));
+            }
+        }
+    }
+
+    /// Remembers a failure of the device, or that it is over.
+    fn note(&mut self, written: &Result<(), StoreError>) {
+        for from in self.log.take_lost() {
+            self.shared.pending().lose(from);
+        }
+        match written {
+            Err(error @ (StoreError::Io(_) | StoreError::Corrupt(_))) => {
+                let pause = self.trouble.as_ref().map_or(BACKOFF.0, |t| (t.pause * 2).min(BACKOFF.1));
+                tracing::error!(%error, "the log could not be written; trying a new segment in {pause:?}");
+                self.trouble = Some(Trouble { error: error.clone(), until: Instant::now() + pause, pause });
+            }
+            Err(_) => {}
+            Ok(()) => {
+                if self.trouble.take().is_some() {
+                    tracing::info!("the log can be written again");
+                    self.shared.request_checkpoint();
+                }
+            }
+        }
+    }
+
+    /// Lets everybody see a group that is durable.
+    fn publish(&self, group: Group) {
+        let shared = &self.shared;
+        let position = self.log.durable();
+        if !group.delta.is_empty() {
+            add(&shared.counters.groups, 1);
+            group.account(shared);
+            let keys: Vec<Bytes> = group.delta.rows.keys().cloned().collect();
+            let rows: Vec<(BlobId, Option<BlobRow>)> = group
+                .first
+                .keys()
+                .map(|id| (*id, group.delta.blobs.get(id).and_then(|change| change.after.clone())))
+                .collect();
+            shared.publish(group.delta, position);
+            let mut pending = shared.pending();
+            for (id, row) in rows {
+                let pin = row.as_ref().and_then(|r| shared.segments.get(r.extents.last()?.segment));
+                let used = group.first.get(&id).map_or(0, |first| first.used);
+                pending.linked(id, used, row.as_ref(), pin.as_ref());
+            }
+            drop(pending);
+            keys.iter().for_each(|key| shared.watchers.wrote(key));
+        }
+        for (reply, result) in group.commits {
+            match &result {
+                Ok(_) => add(&shared.counters.commits, 1),
+                Err(CommitError::Conflict) => add(&shared.counters.conflicts, 1),
+                Err(_) => add(&shared.counters.failures, 1),
+            }
+            let _ = reply.send(result);
+        }
+        group.moves.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
+    }
+}
+
+fn set_extent(delta: &mut Delta, id: BlobId, index: usize, extent: Extent) {
+    let row = delta.blobs.get_mut(&id).and_then(|change| change.after.as_mut());
+    if let Some(place) = row.and_then(|row| row.extents.get_mut(index)) {
+        *place = extent;
+    }
+}
+
+/// Where a piece will be is known when the group is placed.
+const NOWHERE: Extent = Extent { segment: 0, at: 0, len: 0 };
+
+impl Group {
+    fn commit(&mut self, pending: &Pending, state: &State, batch: &Batch) -> Result<Committed, CommitError> {
+        let Resolved { rows, owners, committed } =
+            resolve(batch, &GroupView { group: self, pending, state })?;
+        // All that may fail comes before the first change.
+        let mut before = Vec::with_capacity(owners.len());
+        for change in &owners {
+            let row = self.blob(state, change.blob)?;
+            if row.is_none() && pending.get(change.blob).is_none() {
+                return Err(StoreError::NoBlob(change.blob).into());
+            }
+            before.push(row);
+        }
+        for (change, before) in owners.into_iter().zip(before) {
+            let row = match (&before, change.after) {
+                (_, 0) => None,
+                (Some(row), owners) => Some(BlobRow { owners, ..row.clone() }),
+                (None, owners) => Some(BlobRow { owners, ..self.first_row(pending, change.blob) }),
+            };
+            self.set_blob(change.blob, before, row);
+        }
+        for (key, value) in rows {
+            self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+            self.delta.rows.insert(key, value);
+        }
+        Ok(committed)
+    }
+
+    /// The row of a body as the next batch sees it.
+    fn blob(&self, state: &State, id: BlobId) -> Result<Option<BlobRow>, StoreError> {
+        match self.delta.blobs.get(&id) {
+            Some(known) => Ok(known.after.clone()),
+            None => state.blob(id),
+        }
+    }
+
+    fn set_blob(&mut self, id: BlobId, before: Option<BlobRow>, after: Option<BlobRow>) {
+        match self.delta.blobs.get_mut(&id) {
+            Some(known) => known.after = after,
+            None => drop(self.delta.blobs.insert(id, BlobChange { before, after })),
+        }
+    }
+
+    /// The row of a body that gets its first owner; what is not in the log yet goes with this group.
+    fn first_row(&mut self, pending: &Pending, id: BlobId) -> BlobRow {
+        if let Some(first) = self.first.get_mut(&id) {
+            first.used += 1;
+            return first.row.clone();
+        }
+        let body = pending.get(id).cloned().unwrap_or_default();
+        let mut row = BlobRow { owners: 0, size: body.size, extents: body.extents };
+        if !body.tail.is_empty() {
+            row.extents.push(NOWHERE);
+            self.chunk(body.tail, Target::Row(id, row.extents.len() - 1));
+        }
+        self.first.insert(id, First { row: row.clone(), used: 1 });
+        row
+    }
+
+    fn chunk(&mut self, bytes: Bytes, target: Target) {
+        self.bytes += record::size(bytes.len());
+        self.chunks.push(Chunk { bytes, target });
+    }
+
+    /// Gives pieces of a body with owners new places.
+    fn relocate(
+        &mut self,
+        state: &State,
+        id: BlobId,
+        pieces: Vec<(Extent, Bytes)>,
+    ) -> Result<(), StoreError> {
+        let before = self.blob(state, id)?;
+        let Some(mut row) = before.clone() else { return Ok(()) };
+        for (from, bytes) in pieces {
+            if let Some(index) = row.extents.iter().position(|extent| *extent == from) {
+                row.extents[index] = NOWHERE;
+                self.chunk(bytes, Target::Row(id, index));
+            }
+        }
+        self.set_blob(id, before, Some(row));
+        Ok(())
+    }
+
+    /// Pieces of bodies whose last owner left in the same group need not be written.
+    fn drop_dead_chunks(&mut self) {
+        let blobs = &self.delta.blobs;
+        self.chunks.retain(|chunk| match &chunk.target {
+            Target::Row(id, _) => blobs.get(id).is_some_and(|change| change.after.is_some()),
+            Target::Spill(reply) => !reply.is_closed(),
+        });
+    }
+
+    fn account(&self, shared: &Shared) {
+        for (id, change) in &self.delta.blobs {
+            shared.segments.account(change.before.as_ref(), change.after.as_ref());
+            if change.after.is_none() && (change.before.is_some() || self.first.contains_key(id)) {
+                shared.garbage.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// What a batch sees: the batches of its group before it, memory, the index.
+struct GroupView<'a> {
+    group: &'a Group,
+    pending: &'a Pending,
+    state: &'a State,
+}
+
+impl View for GroupView<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        match self.group.delta.rows.get(key) {
+            Some(known) => Ok(known.clone()),
+            None => self.state.get(key),
+        }
+    }
+
+    fn held(&self, blob: BlobId) -> Result<Option<Held>, StoreError> {
+        if let Some(row) = self.group.blob(self.state, blob)? {
+            return Ok(Some(Held { owners: row.owners }));
+        }
+        let used = self.group.first.get(&blob).map_or(0, |first| first.used);
+        Ok(self.pending.holds(blob, used)?.then_some(Held { owners: 0 }))
+    }
+}

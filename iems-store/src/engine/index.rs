@@ -1,0 +1,268 @@
+//! The index: what checkpoints moved out of memory, in one redb file.
+//!
+//! Written by checkpoints only, read through snapshots that last from one to the next. Errors are
+//! those of [`StoreError`]; after one of writing, the file is to be opened anew.
+//!
+//! Commits are in two phases, with quick repair. redb's one-phase commit trusts a checksum that is
+//! not cryptographic, and the rows hold what strangers sent (addresses, subjects), so they could try
+//! to shape pages for which a half-written commit looks whole. The log would not notice, because a
+//! checkpoint says up to where it is applied. The second sync costs well under a millisecond every
+//! some seconds, off the path of any reply; quick repair makes opening after a crash take
+//! milliseconds whatever the size.
+
+use std::io::{self, IoSlice};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use iems_core::storage::{BlobId, StoreError};
+use redb::{
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, Table,
+    TableDefinition,
+};
+
+use super::disk::{Disk, DiskFile};
+use super::memtable::Memtable;
+use super::row::BlobRow;
+use super::segment::Position;
+use super::stats::{Counters, add};
+
+const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
+const BLOBS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("blobs");
+/// Living bytes by segment.
+const LIVE: TableDefinition<u64, u64> = TableDefinition::new("live");
+/// (segment, blob): which bodies have a piece in which segment.
+const PIECES: TableDefinition<(u64, &[u8; 32]), ()> = TableDefinition::new("pieces");
+const APPLIED: TableDefinition<(), (u64, u32)> = TableDefinition::new("applied");
+
+/// The name of the file.
+pub(super) const FILE: &str = "index.redb";
+
+/// The index, open.
+#[derive(Debug)]
+pub(super) struct Index {
+    database: Database,
+}
+
+/// The index as the last checkpoint left it.
+pub(super) struct Snapshot {
+    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    blobs: ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
+    live: ReadOnlyTable<u64, u64>,
+    pieces: ReadOnlyTable<(u64, &'static [u8; 32]), ()>,
+    /// Up to where the log is in here.
+    pub(super) applied: Position,
+}
+
+impl Index {
+    /// Opens the file, or makes it.
+    pub(super) fn open(disk: &dyn Disk, cache: usize, counters: &Arc<Counters>) -> Result<Self, StoreError> {
+        let file = match disk.open(FILE) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let file = disk.create(FILE).map_err(super::store_error)?;
+                disk.sync_dir("").map_err(super::store_error)?;
+                file
+            }
+            file => file.map_err(super::store_error)?,
+        };
+        let backend = Backend { file, counters: counters.clone() };
+        let database = Builder::new().set_cache_size(cache).create_with_backend(backend).map_err(damaged)?;
+        let index = Self { database };
+        index.write(|_| Ok(()))?;
+        Ok(index)
+    }
+
+    /// What is in it now.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let read = self.database.begin_read().map_err(damaged)?;
+        let applied = read.open_table(APPLIED).map_err(damaged)?;
+        let applied = applied.get(()).map_err(damaged)?.map(|a| a.value()).unwrap_or_default();
+        Ok(Snapshot {
+            rows: read.open_table(ROWS).map_err(damaged)?,
+            blobs: read.open_table(BLOBS).map_err(damaged)?,
+            live: read.open_table(LIVE).map_err(damaged)?,
+            pieces: read.open_table(PIECES).map_err(damaged)?,
+            applied: Position { segment: applied.0, at: applied.1 },
+        })
+    }
+
+    /// Moves a memtable in, durably, and remembers that the log is applied up to `position`.
+    pub(super) fn apply(&self, memtable: &Memtable, position: Position) -> Result<(), StoreError> {
+        self.write(|tables| {
+            for (key, value) in &memtable.rows {
+                match value {
+                    Some(value) => drop(tables.rows.insert(&key[..], &value[..])?),
+                    // Most of what was removed came after the last checkpoint: look before touching pages.
+                    None if tables.rows.get(&key[..])?.is_none() => {}
+                    None => drop(tables.rows.remove(&key[..])?),
+                }
+            }
+            memtable.blobs.iter().try_for_each(|(id, row)| tables.set_blob(id, row.as_ref()))?;
+            tables.applied.insert((), (position.segment, position.at))?;
+            Ok(())
+        })
+    }
+
+    fn write(&self, fill: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>) -> Result<(), StoreError> {
+        let mut write = self.database.begin_write().map_err(damaged)?;
+        write.set_durability(Durability::Immediate).map_err(damaged)?;
+        write.set_quick_repair(true);
+        let mut tables = Tables {
+            rows: write.open_table(ROWS).map_err(damaged)?,
+            blobs: write.open_table(BLOBS).map_err(damaged)?,
+            live: write.open_table(LIVE).map_err(damaged)?,
+            pieces: write.open_table(PIECES).map_err(damaged)?,
+            applied: write.open_table(APPLIED).map_err(damaged)?,
+        };
+        fill(&mut tables).map_err(damaged)?;
+        drop(tables);
+        write.commit().map_err(damaged)
+    }
+}
+
+struct Tables<'a> {
+    rows: Table<'a, &'static [u8], &'static [u8]>,
+    blobs: Table<'a, &'static [u8; 32], &'static [u8]>,
+    live: Table<'a, u64, u64>,
+    pieces: Table<'a, (u64, &'static [u8; 32]), ()>,
+    applied: Table<'a, (), (u64, u32)>,
+}
+
+impl Tables<'_> {
+    /// Sets the row of a body, and what follows from it: living bytes and pieces of segments.
+    fn set_blob(&mut self, id: &BlobId, row: Option<&BlobRow>) -> Result<(), redb::Error> {
+        let before = self.blobs.get(&id.0)?.and_then(|old| BlobRow::decode(old.value()));
+        if before.as_ref() == row {
+            return Ok(());
+        }
+        if before.as_ref().map(|row| &row.extents) != row.map(|row| &row.extents) {
+            self.move_pieces(id, before.as_ref(), row)?;
+        }
+        match row {
+            Some(row) => {
+                let mut bytes = Vec::new();
+                row.encode(&mut bytes);
+                self.blobs.insert(&id.0, &bytes[..])?;
+            }
+            None => drop(self.blobs.remove(&id.0)?),
+        }
+        Ok(())
+    }
+
+    fn move_pieces(
+        &mut self,
+        id: &BlobId,
+        before: Option<&BlobRow>,
+        after: Option<&BlobRow>,
+    ) -> Result<(), redb::Error> {
+        for (segment, bytes) in BlobRow::by_segment(before) {
+            let live = self.live.get(segment)?.map_or(0, |l| l.value()).saturating_sub(bytes);
+            self.set_live(segment, live)?;
+            self.pieces.remove((segment, &id.0))?;
+        }
+        for (segment, bytes) in BlobRow::by_segment(after) {
+            let live = self.live.get(segment)?.map_or(0, |l| l.value()) + bytes;
+            self.set_live(segment, live)?;
+            self.pieces.insert((segment, &id.0), ())?;
+        }
+        Ok(())
+    }
+
+    fn set_live(&mut self, segment: u64, bytes: u64) -> Result<(), redb::Error> {
+        match bytes {
+            0 => drop(self.live.remove(segment)?),
+            bytes => drop(self.live.insert(segment, bytes)?),
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.rows.get(key).map_err(damaged)?;
+        Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
+    }
+
+    pub(super) fn blob(&self, id: BlobId) -> Result<Option<BlobRow>, StoreError> {
+        let Some(value) = self.blobs.get(&id.0).map_err(damaged)? else { return Ok(None) };
+        let row = BlobRow::decode(value.value());
+        row.map(Some).ok_or_else(|| StoreError::Corrupt(format!("the index entry of blob {id}")))
+    }
+
+    /// The pairs between two keys, in either direction.
+    pub(super) fn range(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        reverse: bool,
+    ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), StoreError>>, StoreError> {
+        let mut range = self.rows.range::<&[u8]>((from, to)).map_err(damaged)?;
+        Ok(std::iter::from_fn(move || {
+            let next = if reverse { range.next_back() } else { range.next() };
+            next.map(|pair| {
+                let (key, value) = pair.map_err(damaged)?;
+                Ok((Bytes::copy_from_slice(key.value()), Bytes::copy_from_slice(value.value())))
+            })
+        }))
+    }
+
+    /// Living bytes by segment.
+    pub(super) fn live(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let all = self.live.range::<u64>(..).map_err(damaged)?;
+        all.map(|pair| pair.map(|(segment, live)| (segment.value(), live.value())).map_err(damaged)).collect()
+    }
+
+    /// Bodies that had a piece in `segment`, at most `limit`, after `after`.
+    pub(super) fn pieces(
+        &self,
+        segment: u64,
+        after: Option<BlobId>,
+        limit: usize,
+    ) -> Result<Vec<BlobId>, StoreError> {
+        let after = after.map(|id| id.0);
+        let from =
+            after.as_ref().map_or(Bound::Included((segment, &[0; 32])), |id| Bound::Excluded((segment, id)));
+        let range = self.pieces.range((from, Bound::Included((segment, &[0xFF; 32])))).map_err(damaged)?;
+        range.take(limit).map(|piece| piece.map(|(key, _)| BlobId(*key.value().1)).map_err(damaged)).collect()
+    }
+}
+
+/// What an error of the index means: damage, no space, or a device that failed.
+fn damaged(error: impl Into<redb::Error>) -> StoreError {
+    match error.into() {
+        redb::Error::Corrupted(what) => StoreError::Corrupt(format!("the index: {what}")),
+        redb::Error::Io(e) => super::store_error(e),
+        other => StoreError::Io(format!("the index: {other}")),
+    }
+}
+
+/// redb's file, on our disk.
+#[derive(Debug)]
+struct Backend {
+    file: Arc<dyn DiskFile>,
+    counters: Arc<Counters>,
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        add(&self.counters.index_syncs, 1);
+        self.file.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        add(&self.counters.index_bytes, data.len() as u64);
+        self.file.write_at(offset, &[IoSlice::new(data)])
+    }
+}

@@ -1,0 +1,263 @@
+//! The writing end of the log. One thread owns it.
+//!
+//! A group of records is one write, and one sync if it holds rows. A segment begins with a record
+//! that says where the one before it ends, so that a replay knows a torn tail from damage; the one
+//! before is durable by then. After a failed write or sync the segment is given up: nothing is
+//! written to that file again, and the next segment's first record leaves the unknown end out.
+
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use iems_core::storage::StoreError;
+
+use super::disk::Disk;
+use super::options::EmbeddedOptions;
+use super::record::{self, ALIGN, HEADER, Header, Kind};
+use super::segment::{self, Position, Segment, Segments};
+use super::stats::{Counters, add};
+
+/// Length of the payload of an opening record.
+const OPENING: usize = 12;
+
+/// The writing end of the log.
+#[derive(Debug)]
+pub(super) struct Log {
+    disk: Arc<dyn Disk>,
+    segments: Arc<Segments>,
+    spares: Arc<Spares>,
+    counters: Arc<Counters>,
+    segment_bytes: u32,
+    active: Option<Active>,
+    /// Up to where the log is durable.
+    durable: Position,
+    next: u64,
+    /// The last segment was given up: look twice at the next one.
+    distrust: bool,
+    /// Ends of segments that were given up, until they are asked for.
+    lost: Vec<Position>,
+}
+
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    end: u32,
+    durable: u32,
+}
+
+/// Files whose content is dead, to be written over.
+#[derive(Debug)]
+pub(super) struct Spares {
+    most: usize,
+    numbers: Mutex<Vec<u64>>,
+}
+
+impl Spares {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, numbers: Mutex::default() }
+    }
+
+    /// Keeps the file of a dead segment, or says that there are enough.
+    pub(super) fn offer(&self, number: u64) -> bool {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = numbers.len() < self.most;
+        if wanted {
+            numbers.push(number);
+        }
+        wanted
+    }
+
+    pub(super) fn take(&self) -> Option<u64> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
+impl Log {
+    /// A log that goes on after `durable`, with segment `next`.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        segments: Arc<Segments>,
+        spares: Arc<Spares>,
+        counters: Arc<Counters>,
+        options: &EmbeddedOptions,
+        durable: Position,
+        next: u64,
+    ) -> Self {
+        let segment_bytes = options.segment_bytes.clamp(4096, 1 << 30);
+        Self {
+            disk,
+            segments,
+            spares,
+            counters,
+            segment_bytes,
+            active: None,
+            durable,
+            next,
+            distrust: false,
+            lost: Vec::new(),
+        }
+    }
+
+    /// Up to where everything is durable.
+    pub(super) fn durable(&self) -> Position {
+        self.durable
+    }
+
+    /// From where on segments were given up since this was last asked.
+    pub(super) fn take_lost(&mut self) -> Vec<Position> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Makes room for a group of `bytes`, and says where its first record will be.
+    pub(super) fn place(&mut self, bytes: usize) -> Result<(Arc<Segment>, u32), StoreError> {
+        let full =
+            |active: &Active| active.end > 0 && active.end as usize + bytes > self.segment_bytes as usize;
+        if self.active.as_ref().is_some_and(full) {
+            self.sync()?;
+            self.active = None;
+        }
+        if self.active.is_none() {
+            self.begin(bytes)?;
+        }
+        let active = self.active.as_ref().ok_or(StoreError::Closed)?;
+        let opening = if active.end == 0 { record::size(OPENING) as u32 } else { 0 };
+        Ok((active.segment.clone(), active.end + opening))
+    }
+
+    /// Writes the records of a group where [`Log::place`] said. Not durable yet.
+    pub(super) fn write(&mut self, records: &[(Kind, &[u8])]) -> Result<(), StoreError> {
+        const PADDING: [u8; ALIGN] = [0; ALIGN];
+        let Some(active) = self.active.as_mut() else { return Err(StoreError::Closed) };
+        let opening = opening(self.durable);
+        let first = (active.end == 0).then_some((Kind::Open, &opening[..]));
+        let mut at = active.end;
+        let mut headers = Vec::with_capacity(records.len() + 1);
+        for (kind, payload) in first.iter().chain(records) {
+            headers.push(Header::new(*kind, active.segment.number, at, active.durable, payload).encode());
+            at = (at as usize + record::size(payload.len())) as u32;
+        }
+        let mut parts = Vec::with_capacity(3 * headers.len());
+        for (header, (_, payload)) in headers.iter().zip(first.iter().chain(records)) {
+            let padding = record::size(payload.len()) - HEADER - payload.len();
+            parts.extend([IoSlice::new(header), IoSlice::new(payload), IoSlice::new(&PADDING[..padding])]);
+        }
+        parts.retain(|part| !part.is_empty());
+        if let Err(e) = active.segment.file.write_at(u64::from(active.end), &parts) {
+            let error = super::store_error(e);
+            self.take_back(&error);
+            return Err(error);
+        }
+        add(&self.counters.log_bytes, u64::from(at - active.end));
+        active.end = at;
+        active.segment.set_end(at);
+        Ok(())
+    }
+
+    /// Makes everything written durable.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        let Some(active) = self.active.as_mut() else { return Ok(()) };
+        if active.end == active.durable {
+            return Ok(());
+        }
+        add(&self.counters.syncs, 1);
+        let synced = active.segment.file.sync().map_err(super::store_error);
+        let number = active.segment.number;
+        let proven = synced.and_then(|()| if self.distrust { prove(&*self.disk, number) } else { Ok(()) });
+        if let Err(error) = proven {
+            self.give_up();
+            // Whatever the system calls it, the outcome is unknown.
+            return Err(StoreError::Io(error.to_string()));
+        }
+        self.distrust = false;
+        active.durable = active.end;
+        self.durable = Position { segment: number, at: active.end };
+        Ok(())
+    }
+
+    /// Undoes a write that failed for want of space, so that a crash cannot bring it to life.
+    fn take_back(&mut self, error: &StoreError) {
+        let Some(active) = self.active.as_mut() else { return };
+        let erase = || {
+            active.segment.file.write_at(u64::from(active.end), &[IoSlice::new(&[0; HEADER])])?;
+            active.segment.file.sync()
+        };
+        if matches!(error, StoreError::NoSpace(_)) && erase().is_ok() {
+            active.durable = active.end;
+            if active.end > 0 {
+                self.durable = Position { segment: active.segment.number, at: active.end };
+            }
+        } else {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.distrust = true;
+        if let Some(active) = self.active.take() {
+            self.lost.push(Position { segment: active.segment.number, at: active.durable });
+        }
+    }
+
+    fn begin(&mut self, bytes: usize) -> Result<(), StoreError> {
+        let number = self.next;
+        let path = segment::path(number);
+        let room = u64::from(self.segment_bytes).max(bytes as u64 + 4096);
+        let begun = match self.spares.take() {
+            Some(spare) => {
+                add(&self.counters.segments_recycled, 1);
+                self.disk.rename(&segment::path(spare), &path).and_then(|()| self.disk.open(&path))
+            }
+            None => {
+                add(&self.counters.segments_created, 1);
+                self.disk.create(&path)
+            }
+        };
+        // A number is used once, whatever became of it.
+        self.next += 1;
+        let ready = begun.and_then(|file| {
+            file.allocate(room)?;
+            self.disk.sync_dir(segment::FOLDER)?;
+            Ok(file)
+        });
+        match ready {
+            Ok(file) => {
+                let segment = Segment::new(number, file, 0, 0);
+                self.segments.insert(segment.clone());
+                self.active = Some(Active { segment, end: 0, durable: 0 });
+                Ok(())
+            }
+            Err(e) => {
+                let _ = self.disk.remove(&path);
+                Err(super::store_error(e))
+            }
+        }
+    }
+}
+
+/// The payload of the first record of a segment: where the log was durable before it.
+fn opening(before: Position) -> [u8; OPENING] {
+    let mut payload = [0; OPENING];
+    payload[..8].copy_from_slice(&before.segment.to_le_bytes());
+    payload[8..].copy_from_slice(&before.at.to_le_bytes());
+    payload
+}
+
+/// Where the segment before ends, from the payload of a segment's first record.
+pub(super) fn parse_opening(payload: &[u8]) -> Option<Position> {
+    let payload: &[u8; OPENING] = payload.try_into().ok()?;
+    let (segment, at) = payload.split_at(8);
+    Some(Position {
+        segment: u64::from_le_bytes(segment.try_into().ok()?),
+        at: u32::from_le_bytes(at.try_into().ok()?),
+    })
+}
+
+/// Reads the first record of a segment back through a new handle.
+fn prove(disk: &dyn Disk, number: u64) -> Result<(), StoreError> {
+    let mut bytes = [0; HEADER + OPENING];
+    let file = disk.open(&segment::path(number)).map_err(super::store_error)?;
+    file.read_at(0, &mut bytes).map_err(super::store_error)?;
+    match Header::decode(&bytes, number, 0) {
+        Some(header) if header.matches(&bytes[HEADER..]) => Ok(()),
+        _ => Err(StoreError::Io("what was written could not be read back".into())),
+    }
+}

@@ -1,0 +1,60 @@
+//! Rows that are durable in the log but not yet in the index. Pure: no I/O.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use bytes::Bytes;
+use iems_core::storage::BlobId;
+
+use super::row::{BlobRow, Delta};
+
+/// What one entry costs beside its bytes, about.
+const ENTRY: usize = 96;
+
+/// An ordered overlay over the index: `None` stands for what was removed.
+#[derive(Debug, Default)]
+pub(super) struct Memtable {
+    pub(super) rows: BTreeMap<Bytes, Option<Bytes>>,
+    pub(super) blobs: HashMap<BlobId, Option<BlobRow>>,
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+impl Memtable {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.blobs.is_empty()
+    }
+
+    /// Bytes of memory it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the first row came.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    pub(super) fn apply(&mut self, delta: Delta) {
+        self.since.get_or_insert_with(Instant::now);
+        for (key, value) in delta.rows {
+            self.put(key, value);
+        }
+        for (id, change) in delta.blobs {
+            self.bytes += ENTRY + 48;
+            if self.blobs.insert(id, change.after).is_some() {
+                self.bytes -= ENTRY + 48;
+            }
+        }
+    }
+
+    fn put(&mut self, key: Bytes, value: Option<Bytes>) {
+        let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        self.bytes += length(&value);
+        let key_length = key.len();
+        match self.rows.insert(key, value) {
+            Some(old) => self.bytes -= length(&old),
+            None => self.bytes += ENTRY + key_length,
+        }
+    }
+}
