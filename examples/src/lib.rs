@@ -10,3 +10,8 @@ mod shelf;
 pub use directory::FixedDirectory;
 pub use send::send;
 pub use shelf::Shelf;
+
+/// The text of `docs/embedding.md`, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
