@@ -1,3 +1,9 @@
 //! Storage engine, mailboxes, directory and the local delivery agent.
 
+mod rows;
+
 pub mod engine;
+
+pub mod directory;
+
+pub mod mailbox;

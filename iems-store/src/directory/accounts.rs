@@ -1,0 +1,347 @@
+//! Accounts: add, remove, show, set, list, and their passwords.
+
+use std::sync::Arc;
+
+use iems_core::message::{Domain, Mailbox};
+use iems_core::preprocess::{Action, Rule};
+use iems_core::seam::Timestamp;
+use iems_core::storage::{Batch, Scan, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::cache::Entry;
+use super::schema::{self, AccountRow, Of};
+use super::{ChangeError, Secret, StoreDirectory, TRIES, fold, nearest};
+use crate::mailbox::{self, AccountId, MailboxId};
+use crate::rows;
+
+/// How many names are compared to find the one that was meant.
+const COMPARED: usize = 1000;
+
+/// How much mail an account may hold. `None` is without limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Octets of all messages, fields added at delivery included.
+    pub octets: Option<u64>,
+    /// Number of messages.
+    pub messages: Option<u64>,
+}
+
+/// Whom an account may name as sender besides itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SenderRight {
+    /// This address.
+    Mailbox(Mailbox),
+    /// Every address of this domain.
+    Domain(Domain),
+}
+
+/// What holds for an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AccountSettings {
+    /// Whether it takes mail and may log in. Default: yes.
+    pub enabled: bool,
+    /// How much mail it may hold. Default: without limit.
+    pub quota: Quota,
+    /// Whom it may name as sender besides itself, its subaddresses, and aliases that lead to it alone.
+    pub senders: Vec<SenderRight>,
+    /// Where its mail goes on to. Default: nowhere.
+    pub forwards: Vec<Mailbox>,
+    /// Whether forwarded mail is kept as well. Default: yes.
+    pub keep_copy: bool,
+    /// What the user wants done about verdicts.
+    pub rules: Vec<Rule>,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            quota: Quota::default(),
+            senders: Vec::new(),
+            forwards: Vec::new(),
+            keep_copy: true,
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountInfo {
+    /// Its address, in lower case.
+    pub mailbox: Mailbox,
+    /// Its number, never used again.
+    pub id: AccountId,
+    /// Its INBOX.
+    pub inbox: MailboxId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What holds for it.
+    pub settings: AccountSettings,
+}
+
+/// How an account proves itself.
+#[derive(Clone, Default)]
+pub enum Password {
+    /// Not at all: nobody can log in.
+    #[default]
+    None,
+    /// By this password. Only what it is derived to is kept.
+    Clear(String),
+    /// By a secret from another directory.
+    Derived(Secret),
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// An account to be made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewAccount {
+    /// Its address.
+    pub mailbox: Mailbox,
+    /// How it proves itself.
+    pub password: Password,
+    /// What holds for it.
+    pub settings: AccountSettings,
+}
+
+impl NewAccount {
+    /// An account without password, and with default settings.
+    pub fn new(mailbox: Mailbox) -> Self {
+        Self { mailbox, password: Password::None, settings: AccountSettings::default() }
+    }
+
+    /// The same with a password.
+    pub fn with_password(mut self, password: impl Into<String>) -> Self {
+        self.password = Password::Clear(password.into());
+        self
+    }
+
+    /// The same with a quota.
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.settings.quota = quota;
+        self
+    }
+}
+
+impl StoreDirectory {
+    /// Makes an account, with its INBOX.
+    ///
+    /// # Errors
+    /// [`ChangeError::NoSuchDomain`], [`ChangeError::AccountExists`], [`ChangeError::AliasExists`],
+    /// [`ChangeError::Password`], [`ChangeError::RuleNotAllowed`]; the store's.
+    pub async fn add_account(&self, new: NewAccount) -> Result<AccountId, ChangeError> {
+        let mailbox = fold(&new.mailbox);
+        check_settings(&new.settings, self.options.targets)?;
+        let secret = self.derive(new.password).await?;
+        let key = schema::one(Of::Account, &mailbox);
+        let now = self.clock.now();
+        let mut batch = Batch::new();
+        batch.require_present(&schema::domain(mailbox.domain()));
+        batch.require_absent(&key);
+        batch.require_absent(&schema::one(Of::Alias, &mailbox));
+        let number = batch.allocate(schema::LAST_ACCOUNT, 1);
+        let inbox = mailbox::create_account(&mut batch, number, now)?;
+        let row = AccountRow { inbox, created: now, settings: new.settings };
+        batch.put(key, schema::new_account(number, &row)?);
+        let by_age = iems_core::storage::Template::from(schema::by_age(mailbox.domain()));
+        batch.put(by_age.number(number, 0), mailbox.local().as_str().as_bytes());
+        batch.add(&schema::members(mailbox.domain()), 1);
+        if let Some(secret) = secret {
+            batch.put(schema::one(Of::Secret, &mailbox), rows::encode(&secret)?);
+        }
+        match self.storage.store.commit(batch).await {
+            Ok(committed) => Ok(AccountId(committed.firsts.first().copied().unwrap_or_default())),
+            Err(iems_core::storage::CommitError::Conflict) => Err(self.why_not_added(&mailbox).await?),
+            Err(iems_core::storage::CommitError::Store(e)) => Err(e.into()),
+        }
+    }
+
+    /// Why a new address met a condition that did not hold.
+    pub(super) async fn why_not_added(&self, mailbox: &Mailbox) -> Result<ChangeError, StoreError> {
+        let has = async |key: Vec<u8>| Ok::<_, StoreError>(self.storage.store.get(&key).await?.is_some());
+        if !has(schema::domain(mailbox.domain())).await? {
+            return self.no_such_domain(mailbox.domain()).await;
+        }
+        if has(schema::one(Of::Alias, mailbox)).await? {
+            return Ok(ChangeError::AliasExists(mailbox.clone()));
+        }
+        if has(schema::one(Of::Account, mailbox)).await? {
+            return Ok(ChangeError::AccountExists(mailbox.clone()));
+        }
+        Ok(ChangeError::Busy)
+    }
+
+    /// Removes an account and all its mail. Mail under way to it fails from now on. When it returns early, by an error
+    /// or because it is dropped, the account is gone whole or there whole; left-over mail is removed by
+    /// [`crate::mailbox::Mailboxes::purge_removed`].
+    ///
+    /// # Errors
+    /// [`ChangeError::NoSuchAccount`], [`ChangeError::Busy`]; the store's.
+    pub async fn remove_account(&self, mailbox: &Mailbox) -> Result<(), ChangeError> {
+        let mailbox = fold(mailbox);
+        for _ in 0..TRIES {
+            let (row, id, _) = self.account_row(&mailbox).await?;
+            let key = schema::one(Of::Account, &mailbox);
+            let mut batch = Batch::new();
+            batch.require_equals(&key, &row);
+            batch.delete(&key);
+            batch.delete(&schema::one(Of::Secret, &mailbox));
+            batch.delete(&schema::by_age_one(mailbox.domain(), id));
+            batch.add(&schema::members(mailbox.domain()), -1);
+            mailbox::remove_account(&mut batch, id);
+            if self.try_commit(batch).await? {
+                self.mailboxes.purge(id).await?;
+                return Ok(());
+            }
+        }
+        Err(ChangeError::Busy)
+    }
+
+    /// The account with exactly this address, whatever its case.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn account(&self, mailbox: &Mailbox) -> Result<Option<Arc<AccountInfo>>, StoreError> {
+        Ok(match self.entry(&fold(mailbox)).await? {
+            Entry::Account(info) => Some(info),
+            _ => None,
+        })
+    }
+
+    /// Changes what holds for an account. `change` may be called more than once.
+    ///
+    /// # Errors
+    /// [`ChangeError::NoSuchAccount`], [`ChangeError::RuleNotAllowed`], [`ChangeError::TooManyTargets`],
+    /// [`ChangeError::Circle`], [`ChangeError::Busy`]; the store's.
+    pub async fn update_account(
+        &self,
+        mailbox: &Mailbox,
+        mut change: impl FnMut(&mut AccountSettings),
+    ) -> Result<(), ChangeError> {
+        let mailbox = fold(mailbox);
+        let key = schema::one(Of::Account, &mailbox);
+        for _ in 0..TRIES {
+            let (before, id, mut row) = self.account_row(&mailbox).await?;
+            let forwards = row.settings.forwards.clone();
+            change(&mut row.settings);
+            check_settings(&row.settings, self.options.targets)?;
+            if row.settings.forwards != forwards || !row.settings.keep_copy {
+                let entry = Entry::Account(Arc::new(info(mailbox.clone(), id, row.clone())));
+                self.check_leads_somewhere(&mailbox, Some(entry)).await?;
+            }
+            let mut batch = Batch::new();
+            batch.require_equals(&key, &before);
+            batch.put(key.clone(), schema::account(id, &row)?);
+            if self.try_commit(batch).await? {
+                return Ok(());
+            }
+        }
+        Err(ChangeError::Busy)
+    }
+
+    /// Sets, changes or removes a password. What was remembered of the old one no longer counts.
+    ///
+    /// # Errors
+    /// [`ChangeError::NoSuchAccount`], [`ChangeError::Password`]; the store's.
+    pub async fn set_password(&self, mailbox: &Mailbox, password: Password) -> Result<(), ChangeError> {
+        let mailbox = fold(mailbox);
+        let secret = self.derive(password).await?;
+        let key = schema::one(Of::Secret, &mailbox);
+        let mut batch = Batch::new();
+        batch.require_present(&schema::one(Of::Account, &mailbox));
+        match secret {
+            Some(secret) => batch.put(key, rows::encode(&secret)?),
+            None => batch.delete(&key),
+        }
+        match self.try_commit(batch).await? {
+            true => Ok(()),
+            false => Err(self.no_such_account(&mailbox).await?),
+        }
+    }
+
+    /// The secret of an account, for export to another directory.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn secret(&self, mailbox: &Mailbox) -> Result<Option<Secret>, StoreError> {
+        let row = self.storage.store.get(&schema::one(Of::Secret, &fold(mailbox))).await?;
+        row.map(|row| rows::decode(&row, "a secret")).transpose()
+    }
+
+    /// The accounts of a domain in alphabetical order, those behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn accounts(
+        &self,
+        domain: &Domain,
+        after: Option<&Mailbox>,
+        limit: usize,
+    ) -> Result<Vec<AccountInfo>, StoreError> {
+        let rows = self.page(Of::Account, domain, after, limit).await?;
+        rows.into_iter().map(|(mailbox, row)| read(mailbox, &row)).collect()
+    }
+
+    /// A page of the rows of one kind in a domain.
+    pub(super) async fn page(
+        &self,
+        of: Of,
+        domain: &Domain,
+        after: Option<&Mailbox>,
+        limit: usize,
+    ) -> Result<Vec<(Mailbox, bytes::Bytes)>, StoreError> {
+        let prefix = schema::all(of, domain);
+        let mut scan = Scan::prefix(&prefix, limit);
+        if let Some(after) = after {
+            scan = scan.starting_at(&[&schema::one(of, &fold(after))[..], &[0]].concat());
+        }
+        let rows = self.storage.store.scan(scan).await?;
+        rows.into_iter().map(|(key, row)| Ok((schema::mailbox(&key, prefix.len(), domain)?, row))).collect()
+    }
+
+    /// The account's row as it stands in the store.
+    async fn account_row(
+        &self,
+        mailbox: &Mailbox,
+    ) -> Result<(bytes::Bytes, AccountId, AccountRow), ChangeError> {
+        match self.storage.store.get(&schema::one(Of::Account, mailbox)).await? {
+            Some(bytes) => {
+                let (id, row) = schema::read_account(&bytes)?;
+                Ok((bytes, id, row))
+            }
+            None => Err(self.no_such_account(mailbox).await?),
+        }
+    }
+
+    async fn no_such_account(&self, mailbox: &Mailbox) -> Result<ChangeError, StoreError> {
+        let all = self.page(Of::Account, mailbox.domain(), None, COMPARED).await?;
+        let nearest = nearest(mailbox.local().as_str(), all.iter().map(|(m, _)| m.local().as_str()));
+        let nearest = nearest.and_then(|name| schema::local(name.as_bytes(), mailbox.domain()).ok());
+        Ok(ChangeError::NoSuchAccount { mailbox: mailbox.clone(), nearest })
+    }
+}
+
+/// The account of a row.
+pub(super) fn read(mailbox: Mailbox, row: &[u8]) -> Result<AccountInfo, StoreError> {
+    let (id, row) = schema::read_account(row)?;
+    Ok(info(mailbox, id, row))
+}
+
+fn info(mailbox: Mailbox, id: AccountId, row: AccountRow) -> AccountInfo {
+    AccountInfo { mailbox, id, inbox: row.inbox, created: row.created, settings: row.settings }
+}
+
+fn check_settings(settings: &AccountSettings, targets: usize) -> Result<(), ChangeError> {
+    if settings.forwards.len() > targets {
+        return Err(ChangeError::TooManyTargets(settings.forwards.len(), targets));
+    }
+    let late = settings.rules.iter().find(|r| matches!(r.action, Action::Refuse | Action::Defer));
+    late.map_or(Ok(()), |rule| Err(ChangeError::RuleNotAllowed(rule.action)))
+}

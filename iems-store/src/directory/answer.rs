@@ -1,0 +1,106 @@
+//! The directory's answers to the engine.
+
+use async_trait::async_trait;
+use iems_core::message::{Domain, Mailbox};
+use iems_core::preprocess::{Policy, Scope};
+use iems_core::seam::{Account, Directory, DirectoryError, Resolution, ScramVerifier};
+use iems_core::storage::StoreError;
+
+use super::cache::Entry;
+use super::expand::split_detail;
+use super::{AccountInfo, Secret, SenderRight, StoreDirectory, fold};
+
+#[async_trait]
+impl Directory for StoreDirectory {
+    async fn resolve(&self, mailbox: &Mailbox) -> Result<Resolution, DirectoryError> {
+        let mailbox = fold(mailbox);
+        let epoch = match self.cache.resolution(&mailbox) {
+            Ok(resolution) => return Ok(resolution),
+            Err(epoch) => epoch,
+        };
+        let resolution = self.expand(&mailbox, None).await?;
+        if resolution != Resolution::Foreign {
+            self.cache.put_resolution(epoch, &mailbox, resolution.clone());
+        }
+        Ok(resolution)
+    }
+
+    async fn is_local(&self, domain: &Domain) -> Result<bool, DirectoryError> {
+        Ok(self.domain(domain).await.map_err(unavailable)?.is_some())
+    }
+
+    async fn may_send_as(&self, account: &Account, sender: &Mailbox) -> Result<bool, DirectoryError> {
+        let (own, sender) = (fold(&account.mailbox), fold(sender));
+        let is_own =
+            |mailbox: &Mailbox| *mailbox == own || split_detail(mailbox).is_some_and(|(base, _)| base == own);
+        let Entry::Account(info) = self.entry(&own).await.map_err(unavailable)? else {
+            return Ok(false);
+        };
+        let granted = |right: &SenderRight| match right {
+            SenderRight::Mailbox(mailbox) => fold(mailbox) == sender,
+            SenderRight::Domain(domain) => domain == sender.domain(),
+        };
+        if !info.settings.enabled {
+            return Ok(false);
+        }
+        if is_own(&sender) || info.settings.senders.iter().any(granted) {
+            return Ok(true);
+        }
+        let alias = self.entry(&sender).await.map_err(unavailable)?;
+        Ok(matches!(alias, Entry::Alias(targets) if matches!(&*targets, [one] if is_own(&fold(one)))))
+    }
+
+    async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError> {
+        let known = self.login(login).await.map_err(unavailable)?;
+        let hash = known.as_ref().map(|(_, secret)| secret.argon2.clone());
+        let right = self.verifier.verify(login, password, hash, self.clock.now()).await?;
+        Ok(known.filter(|_| right).map(|(account, _)| account))
+    }
+
+    async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError> {
+        let known = self.login(login).await.map_err(unavailable)?;
+        Ok(known.map(|(account, secret)| (account, secret.verifier())))
+    }
+
+    async fn policy(&self, mailbox: &Mailbox) -> Result<Policy, DirectoryError> {
+        let mut policy = Policy::new();
+        if let Some(domain) = self.domain(mailbox.domain()).await.map_err(unavailable)? {
+            for rule in &domain.settings.rules {
+                policy = policy.rule(Scope::Domain, rule.clone());
+            }
+        }
+        if let Entry::Account(info) = self.entry(&fold(mailbox)).await.map_err(unavailable)? {
+            for rule in &info.settings.rules {
+                policy = policy.rule(Scope::User, rule.clone());
+            }
+        }
+        Ok(policy)
+    }
+}
+
+impl StoreDirectory {
+    /// The enabled account that `login` names, with its secret; `None` also if it has none.
+    async fn login(&self, login: &str) -> Result<Option<(Account, Secret)>, StoreError> {
+        let Some(mailbox) = self.login_mailbox(login) else { return Ok(None) };
+        let secret = self.secret(&mailbox).await?;
+        let Entry::Account(info) = self.entry(&mailbox).await? else { return Ok(None) };
+        let AccountInfo { mailbox, settings, .. } = &*info;
+        let account = Account { mailbox: mailbox.clone() };
+        Ok(secret.filter(|_| settings.enabled).map(|secret| (account, secret)))
+    }
+
+    fn login_mailbox(&self, login: &str) -> Option<Mailbox> {
+        if login.len() > 512 {
+            return None;
+        }
+        match (login.parse::<Mailbox>(), &self.options.login_domain) {
+            (Ok(mailbox), _) => Some(fold(&mailbox)),
+            (Err(_), Some(domain)) => Some(fold(&Mailbox::new(login.parse().ok()?, domain.clone()))),
+            (Err(_), None) => None,
+        }
+    }
+}
+
+fn unavailable(e: StoreError) -> DirectoryError {
+    DirectoryError::Unavailable(e.to_string())
+}
