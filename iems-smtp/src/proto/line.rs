@@ -3,7 +3,7 @@
 //! A bare CR or bare LF never ends a line (RFC 5321 section 2.3.8); the line that holds one is refused
 //! as soon as it is seen, and the rest of it, up to CRLF, is read away. So is a line over its limit.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 /// The most octets of a line of an authentication exchange, CRLF included (RFC 4954 section 4).
 pub const AUTH_LIMIT: usize = 12_288;
@@ -37,13 +37,14 @@ enum Discard {
 }
 
 impl LineReader {
-    /// The next line of `input` without its CRLF, or `None` if more octets are needed. `limit` gives the most octets,
-    /// CRLF included, for a line with the given beginning.
+    /// Looks for the next line. `Ok` is its length without CRLF: it stands at the front of `input`, and the caller takes it
+    /// out with [`LineReader::take`]. `None`: more octets are needed. `limit` gives the most octets, CRLF included, for
+    /// a line with the given beginning.
     pub fn next(
         &mut self,
         input: &mut BytesMut,
         limit: impl Fn(&[u8]) -> usize,
-    ) -> Option<Result<Bytes, LineError>> {
+    ) -> Option<Result<usize, LineError>> {
         if self.discarding != Discard::No {
             let refused = self.discard(input)?;
             if let Some(error) = refused {
@@ -67,10 +68,8 @@ impl LineReader {
                 Some(Err(LineError::TooLong))
             }
             (Some(b'\r'), Some(b'\n')) => {
-                self.seen = 0;
-                let mut line = input.split_to(at + 2);
-                line.truncate(at);
-                Some(Ok(line.freeze()))
+                self.seen = at;
+                Some(Ok(at))
             }
             _ => {
                 self.drop_front(input, at + 1);
@@ -78,6 +77,11 @@ impl LineReader {
                 Some(Err(LineError::BareLineEnd))
             }
         }
+    }
+
+    /// Takes the line out that was found.
+    pub fn take(&mut self, input: &mut BytesMut) {
+        self.drop_front(input, (self.seen + 2).min(input.len()));
     }
 
     /// Whether a line has begun and not ended.
@@ -103,12 +107,14 @@ impl LineReader {
 
     fn drop_front(&mut self, input: &mut BytesMut, octets: usize) {
         self.seen = 0;
-        bytes::Buf::advance(input, octets);
+        input.advance(octets);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     /// All lines of `octets`, fed in pieces of `piece`.
@@ -117,7 +123,10 @@ mod tests {
         for chunk in octets.chunks(piece) {
             input.extend_from_slice(chunk);
             while let Some(line) = reader.next(&mut input, |_| 16) {
-                out.push(line);
+                out.push(line.map(|length| Bytes::copy_from_slice(&input[..length])));
+                if line.is_ok() {
+                    reader.take(&mut input);
+                }
             }
             assert!(input.len() <= 16, "bounded");
         }

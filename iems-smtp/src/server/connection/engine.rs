@@ -1,0 +1,234 @@
+//! Between the dialogue and the engine: each event becomes a question to the door or the directory, each answer a reply.
+
+use std::io;
+
+use bytes::BytesMut;
+use iems_core::message::{EnhancedStatus, Reply, ReversePath};
+use iems_core::receive::{self, Connection, Intake, Transaction};
+use iems_core::seam::DirectoryError;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{OUTPUT, Peer, going_down, secure};
+use crate::proto::{Mail, Rcpt};
+use crate::server::Mode;
+use crate::server::reverse::Lookup;
+use crate::server::serve::Shared;
+use crate::server::session::{Event, Link, Session};
+use crate::server::wire::Wire;
+
+/// What is to be done when the dialogue has nothing more to say.
+pub(super) enum Flow {
+    /// Send, and read on.
+    More,
+    /// Send, and shake hands.
+    Secure,
+    /// Send, and hang up.
+    Close,
+}
+
+/// One connection's dialogue with all that belongs to it.
+pub(super) struct Talk<'a> {
+    shared: &'a Shared,
+    pub(super) session: Session,
+    pub(super) wire: Wire,
+    /// `None` if the engine turned the peer away.
+    door: Option<receive::Session>,
+    transaction: Option<Transaction>,
+    lookup: Option<Lookup>,
+}
+
+impl<'a> Talk<'a> {
+    /// Knocks at the engine's door and writes the greeting.
+    pub(super) async fn open(
+        shared: &'a Shared,
+        intake: Intake,
+        wire: Wire,
+        peer: Peer,
+        tls: Option<String>,
+    ) -> Self {
+        let options = &shared.options;
+        let link = Link { tls: tls.is_some(), tls_available: shared.tls.is_some(), local: peer.is_local() };
+        let mut session = Session::new(options.clone(), link, shared.nonce.clone());
+        let lookup = peer
+            .address
+            .filter(|_| options.reverse_dns)
+            .and_then(|a| Lookup::start(&shared.resolver, a.ip(), options.timeouts.reverse_dns));
+        let mut connection = Connection::new(options.channel.clone(), peer.address);
+        connection.submission = options.mode == Mode::Submission;
+        connection.protocol = session.protocol(false).into();
+        connection.tls = tls;
+        let opened = intake.open(connection).await;
+        session.greet(opened.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "connection refused")));
+        Self { shared, session, wire, door: opened.ok(), transaction: None, lookup }
+    }
+
+    /// Works off what was read.
+    pub(super) async fn advance(&mut self, shutdown: &CancellationToken) -> io::Result<Flow> {
+        while let Some(event) = self.session.next(&mut self.wire.input) {
+            match event {
+                Event::Close => return Ok(Flow::Close),
+                Event::StartTls => return Ok(Flow::Secure),
+                Event::Mail(_) if shutdown.is_cancelled() => self.session.abandon(&going_down()),
+                event => {
+                    let mut next = Some(event);
+                    while let Some(event) = next {
+                        next = self.answer(event).await;
+                    }
+                }
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    /// Sends what the dialogue has to say, in one write. Says whether there was anything.
+    pub(super) async fn send(&mut self) -> io::Result<bool> {
+        if let Some(delay) = self.session.take_delay() {
+            tokio::time::sleep(delay).await;
+        }
+        let output = self.session.output();
+        if output.is_empty() {
+            return Ok(false);
+        }
+        timeout(self.shared.options.timeouts.reply, self.wire.send(output)).await??;
+        if output.capacity() > OUTPUT {
+            *output = BytesMut::new();
+        } else {
+            output.clear();
+        }
+        Ok(true)
+    }
+
+    /// Shakes hands, and forgets what was said in the clear (RFC 3207 section 4.2): the read buffer goes with the old
+    /// wire, the state with the old dialogue.
+    pub(super) async fn secure(mut self) -> io::Result<Self> {
+        self.transaction = None;
+        let (wire, facts) = secure(self.shared, self.wire).await?;
+        let session = self.session.secured();
+        if let Some(door) = &mut self.door {
+            let connection = door.connection_mut();
+            connection.helo = String::new();
+            connection.account = None;
+            connection.tls = Some(facts);
+        }
+        Ok(Self { wire, session, ..self })
+    }
+
+    /// Answers one event. The answer may lead to another.
+    async fn answer(&mut self, event: Event) -> Option<Event> {
+        match event {
+            Event::Hello(name) => self.hello(&name).await,
+            Event::Mail(mail) => self.mail(*mail).await,
+            Event::Rcpt(rcpt) => self.rcpt(*rcpt).await,
+            Event::Octets(octets) => {
+                if let Some(transaction) = &mut self.transaction
+                    && let Err(reply) = transaction.write(octets).await
+                {
+                    self.session.refuse_message(reply);
+                }
+            }
+            Event::EndOfData => self.commit().await,
+            Event::Reset => self.transaction = None,
+            Event::Password { login, password } => {
+                let found = self.shared.directory.check_password(&login, password.as_str()).await;
+                self.log_login(&login, found.as_ref().map(Option::is_some));
+                return self.session.password(found.map_err(|_| ()));
+            }
+            Event::Verifier { login } => {
+                let found = self.shared.directory.scram(&login).await;
+                self.log_login(&login, found.as_ref().map(Option::is_some));
+                return self.session.verifier(found.map_err(|_| ()));
+            }
+            Event::Authenticated(account) => {
+                tracing::info!(account = %account.mailbox, "authenticated");
+                if let Some(door) = &mut self.door {
+                    door.connection_mut().account = Some(account);
+                }
+            }
+            Event::StartTls | Event::Close => {}
+        }
+        None
+    }
+
+    async fn hello(&mut self, name: &str) {
+        self.transaction = None;
+        let host = match self.lookup.take() {
+            Some(lookup) => lookup.finish().await,
+            None => None,
+        };
+        let Some(door) = &mut self.door else { return self.session.hello(Err(&closed())) };
+        if host.is_some() {
+            door.connection_mut().host = host;
+        }
+        let admitted = door.hello(name).await;
+        self.session.hello(admitted.as_ref().copied().inspect_err(|reply| log(reply, "name refused")));
+    }
+
+    async fn mail(&mut self, mail: Mail) {
+        let begun = self.begin(mail).await;
+        self.session.mail(begun.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "sender refused")));
+        self.transaction = begun.ok();
+    }
+
+    async fn begin(&mut self, mail: Mail) -> Result<Transaction, Reply> {
+        let protocol = self.session.protocol(mail.envelope.smtputf8);
+        let door = self.door.as_mut().ok_or_else(closed)?;
+        let connection = door.connection_mut();
+        if connection.protocol != protocol {
+            connection.protocol = protocol.into();
+        }
+        if let (Some(account), ReversePath::Mailbox(sender)) = (&connection.account, &mail.envelope.sender) {
+            match self.shared.directory.may_send_as(account, sender).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let text = "this sender address is not yours; send from an address of your account";
+                    let cause = format!("{} may not send as {sender}", account.mailbox);
+                    return Err(Reply::new(553, EnhancedStatus::new(5, 7, 1), text).because(cause));
+                }
+                Err(error) => return Err(away(&error)),
+            }
+        }
+        door.begin(mail.envelope, mail.size).await
+    }
+
+    async fn rcpt(&mut self, rcpt: Rcpt) {
+        let accepted = match &mut self.transaction {
+            Some(transaction) => transaction.recipient(rcpt.path, rcpt.notify, rcpt.original).await,
+            None => Err(closed()),
+        };
+        self.session.rcpt(accepted.as_ref().copied().inspect_err(|reply| log(reply, "recipient refused")));
+    }
+
+    async fn commit(&mut self) {
+        let outcome = match self.transaction.take() {
+            Some(transaction) => transaction.commit().await,
+            None => Err(closed()),
+        };
+        match &outcome {
+            Ok(receipt) => tracing::debug!(id = %receipt.id, "queued"),
+            Err(reply) => log(reply, "message refused"),
+        }
+        self.session.committed(outcome.as_ref());
+    }
+
+    fn log_login(&self, login: &str, found: Result<bool, &DirectoryError>) {
+        match found {
+            Ok(true) => tracing::debug!(login, "login found"),
+            Ok(false) => tracing::info!(login, "login failed"),
+            Err(error) => tracing::warn!(login, %error, "login could not be checked"),
+        }
+    }
+}
+
+fn log(reply: &Reply, what: &str) {
+    tracing::info!(%reply, cause = reply.cause.as_deref(), "{what}");
+}
+
+/// The dialogue never asks for these; a peer that gets there all the same is told to come again.
+fn closed() -> Reply {
+    Reply::defer(3, 0, "not now; try again later").because("no transaction is open")
+}
+
+fn away(error: &DirectoryError) -> Reply {
+    Reply::defer(3, 0, "the directory does not answer; try again later").because(error.to_string())
+}

@@ -1,0 +1,17 @@
+//! The server: takes messages by SMTP, submission and LMTP, and hands them to the engine's `Intake`.
+//!
+//! `session` is the dialogue without I/O, time or directory: octets in, events and replies out. `connection` carries it
+//! over a socket, asks the engine, and knows tokio and rustls; `serve` accepts connections within the limits.
+
+mod admission;
+mod connection;
+mod listener;
+mod options;
+mod reverse;
+mod serve;
+pub mod session;
+mod wire;
+
+pub use listener::{Listener, Security};
+pub use options::{AuthOptions, Limits, Mode, ServerOptions, Timeouts};
+pub use serve::{Server, ServerError, TlsConfig};

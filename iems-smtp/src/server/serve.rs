@@ -1,0 +1,207 @@
+//! The server as a channel: accepts connections, each in a task of its own, until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use iems_core::deliver::Channel;
+use iems_core::message::{ChannelId, Reply};
+use iems_core::receive::Intake;
+use iems_core::seam::{Clock, Directory, Resolver};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::ServerOptions;
+use super::admission::{Admission, Ticket};
+use super::connection::{self, Peer};
+use super::listener::{Accepting, Listener, Security};
+use super::session::Nonce;
+use super::wire::{Socket, Wire};
+
+/// Certificates, keys and protocol versions; what is stored into it holds for connections from then on.
+pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
+
+/// How long accepting rests after an error of the operating system, such as too many open files.
+const REST: Duration = Duration::from_millis(100);
+
+/// A server on one or more listeners: one input channel.
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Vec<Listener>,
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) options: Arc<ServerOptions>,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) resolver: Arc<dyn Resolver>,
+    pub(super) tls: Option<TlsConfig>,
+    pub(super) nonce: Nonce,
+    admission: Arc<Admission>,
+}
+
+/// Why there can be no such server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A listener wants TLS from the first octet, or the options want TLS, and there is no certificate.
+    #[error("TLS is wanted, and there is no certificate")]
+    NoTls,
+    /// The operating system gives no random octets.
+    #[error("no random octets: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Server {
+    /// A server. `clock` counts the minutes of `Limits::per_address_minute`; without `tls` it offers no TLS.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn new(
+        mut options: ServerOptions,
+        listeners: Vec<Listener>,
+        directory: Arc<dyn Directory>,
+        resolver: Arc<dyn Resolver>,
+        clock: Arc<dyn Clock>,
+        tls: Option<TlsConfig>,
+    ) -> Result<Self, ServerError> {
+        let implicit = listeners.iter().any(|l| l.security == Security::Implicit);
+        if tls.is_none() && (implicit || options.require_tls) {
+            return Err(ServerError::NoTls);
+        }
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(ServerError::Random)?;
+        options.auth.secret.get_or_insert(secret);
+        let admission = Arc::new(Admission::new(options.limits.clone(), clock));
+        let options = Arc::new(options);
+        let shared = Arc::new(Shared { options, directory, resolver, tls, nonce: nonce(), admission });
+        Ok(Self { shared, listeners })
+    }
+
+    /// The addresses it listens on, in the order of the listeners, without Unix sockets.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(Listener::local_addr).collect()
+    }
+}
+
+fn nonce() -> Nonce {
+    Arc::new(|| {
+        let mut octets = [0; 18];
+        getrandom::fill(&mut octets).ok().map(|()| octets)
+    })
+}
+
+#[async_trait]
+impl Channel for Server {
+    fn id(&self) -> &ChannelId {
+        &self.shared.options.channel
+    }
+
+    async fn serve(&self, intake: Intake, shutdown: CancellationToken) -> io::Result<()> {
+        let mut doors = Vec::with_capacity(self.listeners.len());
+        for listener in &self.listeners {
+            let accepting = listener.socket.accepting()?;
+            doors.push(accept(
+                self.shared.clone(),
+                accepting,
+                listener.security,
+                intake.clone(),
+                shutdown.clone(),
+            ));
+        }
+        join_all(doors).await;
+        Ok(())
+    }
+}
+
+/// Accepts until `shutdown`, then waits for what is in progress, for at most `Timeouts::drain`.
+async fn accept(
+    shared: Arc<Shared>,
+    listener: Accepting,
+    security: Security,
+    intake: Intake,
+    shutdown: CancellationToken,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((socket, address)) => {
+                    let peer = Peer { address, security };
+                    start(&mut connections, &shared, &intake, &shutdown, socket, peer);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(REST).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let rest = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    let _ = tokio::time::timeout(shared.options.timeouts.drain, rest).await;
+    connections.shutdown().await;
+}
+
+fn start(
+    connections: &mut JoinSet<()>,
+    shared: &Arc<Shared>,
+    intake: &Intake,
+    shutdown: &CancellationToken,
+    socket: Socket,
+    peer: Peer,
+) {
+    match shared.admission.admit(peer.address.map(|a| a.ip())) {
+        Ok(ticket) => {
+            let span = tracing::info_span!("connection", channel = %shared.options.channel, peer = %peer);
+            let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
+            let wire = Wire::new(socket);
+            connections.spawn(run(shared, intake, wire, peer, ticket, shutdown).instrument(span));
+        }
+        Err(reply) => {
+            tracing::info!(%peer, %reply, "turned away");
+            if peer.security == Security::Upgrade {
+                turn_away(&socket, &reply);
+            }
+        }
+    }
+}
+
+async fn run(
+    shared: Arc<Shared>,
+    intake: Intake,
+    wire: Wire,
+    peer: Peer,
+    ticket: Ticket,
+    shutdown: CancellationToken,
+) {
+    connection::run(&shared, intake, wire, peer, shutdown).await;
+    drop(ticket);
+}
+
+/// Says one line and hangs up; a fresh socket has room for it.
+fn turn_away(socket: &Socket, reply: &Reply) {
+    let mut line = bytes::BytesMut::new();
+    crate::proto::reply::write(&mut line, reply);
+    socket.try_write(&line);
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection ended by a defect");
+    }
+}

@@ -1,0 +1,220 @@
+//! What each command does in each state (RFC 5321 sections 4.1.1 and 4.1.4).
+
+use bytes::BytesMut;
+use iems_core::message::BodyType;
+
+use super::output::{Text, error, out_of_order, too_large};
+use super::state::{Body, Chunk, Hello, Pending, Skip, State};
+use super::{Event, Session};
+use crate::proto::{Command, CommandError, DataDecoder, Mail, Rcpt};
+use crate::server::Mode;
+
+/// What `HELP` says.
+const HELP: [&str; 2] = [
+    "2.0.0 EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT",
+    "2.0.0 see RFC 5321; questions go to postmaster",
+];
+
+impl Session {
+    pub(super) fn command(
+        &mut self,
+        command: Result<Command, CommandError>,
+        input: &BytesMut,
+    ) -> Option<Event> {
+        let command = match command {
+            Ok(command) => command,
+            Err(cause) => {
+                self.refuse(&cause.reply());
+                return None;
+            }
+        };
+        if matches!(self.state, State::Refused) && command != Command::Quit {
+            self.refuse(&out_of_order("no service for you here; send QUIT"));
+            return None;
+        }
+        match command {
+            Command::Ehlo(name) => self.on_hello(name, Hello::Extended, false),
+            Command::Helo(name) => self.on_hello(name, Hello::Helo, false),
+            Command::Lhlo(name) => self.on_hello(name, Hello::Extended, true),
+            Command::Mail(mail) => self.on_mail(mail),
+            Command::Rcpt(rcpt) => self.on_rcpt(rcpt),
+            Command::Data => self.on_data(),
+            Command::Bdat { size, last } => self.on_bdat(size, last),
+            Command::Rset => self.on_rset(),
+            Command::Noop => self.idle_command(Text::Noop),
+            Command::Vrfy(_) => self.idle_command(Text::Verify),
+            Command::Help => self.on_help(),
+            Command::Quit => self.on_quit(),
+            Command::StartTls => self.on_starttls(input),
+            Command::Auth { mechanism, initial } => self.on_auth(&mechanism, initial.as_deref()),
+        }
+    }
+
+    fn on_hello(&mut self, name: String, hello: Hello, lmtp: bool) -> Option<Event> {
+        if lmtp != (self.options.mode == Mode::Lmtp) {
+            let text = if lmtp { "this is SMTP; send EHLO" } else { "this is LMTP; send LHLO" };
+            self.refuse(&error(500, 5, 1, text));
+            return None;
+        }
+        self.count_idle();
+        if matches!(self.state, State::Mail(_)) {
+            self.state = State::Ready;
+        }
+        self.pending = Pending::Hello(hello);
+        Some(Event::Hello(name))
+    }
+
+    fn on_mail(&mut self, mail: Box<Mail>) -> Option<Event> {
+        let refusal = match () {
+            () if self.hello == Hello::None => {
+                Some(out_of_order("say who you are first: EHLO, or LHLO in LMTP"))
+            }
+            () if matches!(self.state, State::Mail(_)) => {
+                Some(out_of_order("a transaction is open; end it or send RSET"))
+            }
+            () if self.options.require_tls && !self.link.tls => Some(error(530, 7, 0, "send STARTTLS first")),
+            () if self.options.mode == Mode::Submission && !self.authenticated => {
+                Some(error(530, 7, 0, "authentication required; send AUTH first"))
+            }
+            () if mail.size > self.options.max_size => Some(too_large(self.options.max_size)),
+            () if mail.envelope.body == BodyType::BinaryMime => {
+                Some(error(555, 5, 4, "BINARYMIME is not offered; encode the message"))
+            }
+            () => None,
+        };
+        match refusal {
+            Some(reply) => {
+                self.refuse(&reply);
+                None
+            }
+            None => {
+                self.pending = Pending::Mail { smtputf8: mail.envelope.smtputf8 };
+                Some(Event::Mail(mail))
+            }
+        }
+    }
+
+    fn on_rcpt(&mut self, rcpt: Box<Rcpt>) -> Option<Event> {
+        let refusal = match &self.state {
+            State::Mail(open) if open.chunks.is_some() => {
+                Some(out_of_order("the message has begun; no more recipients"))
+            }
+            State::Mail(open) if rcpt.international && !open.smtputf8 => {
+                Some(error(553, 6, 7, "an internationalized address; add SMTPUTF8 to MAIL FROM"))
+            }
+            State::Mail(open) if open.accepted >= self.options.limits.recipients => {
+                Some(error(452, 5, 3, "too many recipients; send the message again for the others"))
+            }
+            State::Mail(_) => None,
+            _ => Some(out_of_order("send MAIL first")),
+        };
+        match refusal {
+            Some(reply) => {
+                self.refuse(&reply);
+                None
+            }
+            None => {
+                self.pending = Pending::Rcpt;
+                Some(Event::Rcpt(rcpt))
+            }
+        }
+    }
+
+    fn on_data(&mut self) -> Option<Event> {
+        match &self.state {
+            State::Mail(open) if open.chunks.is_some() => {
+                self.refuse(&out_of_order("the message came by BDAT; go on with BDAT"));
+            }
+            State::Mail(open) if open.accepted > 0 => {
+                let body = Body { recipients: open.accepted, ..Body::default() };
+                self.state = State::Data(Box::new((DataDecoder::default(), body)));
+                self.say(Text::Start);
+            }
+            _ => {
+                let reply = self.no_recipients();
+                self.refuse(&reply);
+            }
+        }
+        None
+    }
+
+    /// Why there can be no message now.
+    fn no_recipients(&self) -> iems_core::message::Reply {
+        match &self.state {
+            // All were refused; RFC 2033 section 4.2 wants 503 in LMTP even then.
+            State::Mail(open) if open.refused > 0 && self.options.mode != Mode::Lmtp => {
+                error(554, 5, 1, "no valid recipients; correct them and start again")
+            }
+            State::Mail(_) => out_of_order("no valid recipients; send RCPT first"),
+            _ => out_of_order("send MAIL and RCPT first"),
+        }
+    }
+
+    fn on_bdat(&mut self, size: u64, last: bool) -> Option<Event> {
+        match std::mem::replace(&mut self.state, State::Ready) {
+            State::Mail(mut transaction) if transaction.accepted > 0 => {
+                let first = Body { recipients: transaction.accepted, ..Body::default() };
+                let body = transaction.chunks.take().unwrap_or(first);
+                self.state = State::Chunk(Box::new(Chunk { transaction, body, size, left: size, last }));
+            }
+            other => {
+                self.state = other;
+                let reply = self.no_recipients();
+                let back = std::mem::replace(&mut self.state, State::Ready);
+                self.state = State::Skip(Box::new(Skip { left: size, reply, back }));
+            }
+        }
+        None
+    }
+
+    fn on_rset(&mut self) -> Option<Event> {
+        let open = matches!(self.state, State::Mail(_));
+        if open {
+            self.state = State::Ready;
+        }
+        self.idle_command(Text::Flushed);
+        open.then_some(Event::Reset)
+    }
+
+    fn on_help(&mut self) -> Option<Event> {
+        crate::proto::reply::write_lines(&mut self.output, 214, HELP);
+        self.count_idle();
+        None
+    }
+
+    fn on_quit(&mut self) -> Option<Event> {
+        self.say(Text::Bye);
+        self.state = State::Closing;
+        None
+    }
+
+    /// What follows `STARTTLS` in the clear may be another's: a peer that does not wait for the reply is cut off.
+    fn on_starttls(&mut self, input: &BytesMut) -> Option<Event> {
+        if self.link.tls || !self.link.tls_available {
+            let text = if self.link.tls { "TLS is in force" } else { "TLS is not available; go on without" };
+            self.refuse(&error(if self.link.tls { 503 } else { 502 }, 5, 1, text));
+            return None;
+        }
+        if !input.is_empty() {
+            self.write(&out_of_order("nothing may follow STARTTLS before its reply; closing the connection"));
+            self.state = State::Closing;
+            return None;
+        }
+        self.say(Text::Tls);
+        self.state = State::Handshake;
+        Some(Event::StartTls)
+    }
+
+    fn idle_command(&mut self, text: Text) -> Option<Event> {
+        self.say(text);
+        self.count_idle();
+        None
+    }
+
+    fn count_idle(&mut self) {
+        self.idle_commands += 1;
+        if self.idle_commands > self.options.limits.idle_commands {
+            self.count_error();
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a dialogue tells its caller, and how the caller answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use iems_core::message::Reply;
+use iems_core::receive::Receipt;
+use iems_core::seam::Account;
+use iems_core::seam::sasl::Password;
+
+use super::Session;
+use super::output::{self, Text};
+use super::state::{Hello, Pending, State, Transaction};
+use crate::proto::{Mail, Rcpt};
+
+/// Makes fresh octets nobody can guess; `None` if there are none now.
+pub type Nonce = Arc<dyn Fn() -> Option<[u8; 18]> + Send + Sync>;
+
+/// What happened in a dialogue.
+#[derive(Debug)]
+pub enum Event {
+    /// The peer said its name; a transaction in progress is given up. Answer: [`Session::hello`].
+    Hello(String),
+    /// A message begins. Answer: [`Session::mail`].
+    Mail(Box<Mail>),
+    /// A recipient. Answer: [`Session::rcpt`].
+    Rcpt(Box<Rcpt>),
+    /// Octets of the message, in order. Answer: none, or [`Session::refuse_message`].
+    Octets(Bytes),
+    /// The message is complete. Answer: [`Session::committed`].
+    EndOfData,
+    /// The transaction is given up: the peer said so, or the message was refused. Answer: none.
+    Reset,
+    /// Send the output, drop what was read, shake hands, then [`Session::secured`].
+    StartTls,
+    /// Ask the directory about a password. Answer: [`Session::password`].
+    Password {
+        /// What the peer calls itself.
+        login: String,
+        /// Its password.
+        password: Password,
+    },
+    /// Ask the directory for a verifier. Answer: [`Session::verifier`].
+    Verifier {
+        /// What the peer calls itself.
+        login: String,
+    },
+    /// The peer proved to be this account. Answer: none.
+    Authenticated(Account),
+    /// Send the output and close. Nothing follows.
+    Close,
+}
+
+impl Session {
+    /// The answer to [`Event::Hello`].
+    pub fn hello(&mut self, admitted: Result<(), &Reply>) {
+        let Pending::Hello(hello) = self.pending else { return };
+        self.pending = Pending::Nothing;
+        match admitted {
+            Ok(()) => {
+                self.hello = hello;
+                self.state = State::Ready;
+                self.write_capabilities(hello == Hello::Extended);
+            }
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
+    /// The answer to [`Event::Mail`].
+    pub fn mail(&mut self, accepted: Result<(), &Reply>) {
+        let Pending::Mail { smtputf8 } = self.pending else { return };
+        self.pending = Pending::Nothing;
+        match accepted {
+            Ok(()) => {
+                self.state = State::Mail(Transaction { smtputf8, ..Transaction::default() });
+                self.say(Text::MailOk);
+            }
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
+    /// The answer to [`Event::Rcpt`].
+    pub fn rcpt(&mut self, accepted: Result<(), &Reply>) {
+        if self.pending != Pending::Rcpt {
+            return;
+        }
+        self.pending = Pending::Nothing;
+        let State::Mail(transaction) = &mut self.state else { return };
+        match accepted {
+            Ok(()) => {
+                transaction.accepted += 1;
+                self.say(Text::RcptOk);
+            }
+            Err(reply) => {
+                transaction.refused += 1;
+                self.refuse(reply);
+            }
+        }
+    }
+
+    /// The message will be refused with `reply` once it is read. The first refusal counts.
+    pub fn refuse_message(&mut self, reply: Reply) {
+        let body = match &mut self.state {
+            State::Data(data) => &mut data.1,
+            State::Chunk(chunk) => &mut chunk.body,
+            State::Mail(Transaction { chunks: Some(body), .. }) => body,
+            _ => return,
+        };
+        body.refusal.get_or_insert(reply);
+    }
+
+    /// The answer to [`Event::EndOfData`]: the receipt, or why there is none.
+    pub fn committed(&mut self, outcome: Result<&Receipt, &Reply>) {
+        if self.pending != Pending::Commit {
+            return;
+        }
+        self.pending = Pending::Nothing;
+        let recipients = match std::mem::replace(&mut self.state, State::Ready) {
+            State::Data(data) => data.1.recipients,
+            State::Chunk(chunk) => chunk.body.recipients,
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        match outcome {
+            Ok(receipt) => {
+                self.errors = 0;
+                self.idle_commands = 0;
+                self.write_receipt(receipt, recipients);
+            }
+            Err(reply) => self.write_outcome(reply, recipients),
+        }
+    }
+
+    /// The answer to [`Event::Password`]: `Err` if the directory did not answer.
+    pub fn password(&mut self, found: Result<Option<Account>, ()>) -> Option<Event> {
+        self.credentials(found, |exchange, account| exchange.checked(account))
+    }
+
+    /// The answer to [`Event::Verifier`]: `Err` if the directory did not answer.
+    pub fn verifier(
+        &mut self,
+        found: Result<Option<(Account, iems_core::seam::ScramVerifier)>, ()>,
+    ) -> Option<Event> {
+        self.credentials(found, |exchange, found| exchange.verifier(found))
+    }
+
+    fn credentials<T>(
+        &mut self,
+        found: Result<T, ()>,
+        step: impl FnOnce(&mut iems_core::seam::sasl::Exchange, T) -> iems_core::seam::sasl::Step,
+    ) -> Option<Event> {
+        if self.pending != Pending::Credentials {
+            return None;
+        }
+        self.pending = Pending::Nothing;
+        let State::Auth(mut exchange) = std::mem::replace(&mut self.state, State::Ready) else { return None };
+        match found {
+            Ok(found) => {
+                let step = step(&mut exchange, found);
+                self.auth_step(exchange, step)
+            }
+            Err(()) => {
+                self.write(&output::directory_away());
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A connection's socket with its read buffer. An idle one owns no buffer.
+//!
+//! [`Wire::secure`] takes the wire by value and gives back a new one: what was read in the clear cannot outlive the
+//! handshake.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// The socket under a dialogue.
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+pub(super) struct Wire {
+    socket: Socket,
+    pub(super) input: BytesMut,
+}
+
+/// Least room for a read, in octets.
+const LEAST: usize = 512;
+
+impl Wire {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, input: BytesMut::new() }
+    }
+
+    /// Shakes hands; says version and cipher suite, for people.
+    pub(super) async fn secure(self, config: Arc<rustls::ServerConfig>) -> io::Result<(Self, String)> {
+        let Socket::Tcp(stream) = self.socket else {
+            return Err(io::Error::other("TLS starts on a plain TCP connection only"));
+        };
+        let stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await?;
+        let facts = describe(stream.get_ref().1);
+        Ok((Self::new(Socket::Tls(Box::new(stream))), facts))
+    }
+
+    /// Reads once, up to about `size` octets; 0 at the end. While there is nothing to read the buffer is given up.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<usize>> {
+        if self.input.capacity() - self.input.len() < LEAST.min(size) {
+            self.input.reserve(size);
+        }
+        let read = pin!(self.socket.read_buf(&mut self.input)).poll(cx);
+        if read.is_pending() && self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        read
+    }
+
+    pub(super) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.socket.write_all(octets).await?;
+        match self.socket {
+            // Plain sockets hold nothing back.
+            Socket::Tls(_) => self.socket.flush().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends our side, so that the peer sees the last reply and then the end.
+    pub(super) async fn close(mut self) {
+        let _ = self.socket.shutdown().await;
+    }
+}
+
+impl Socket {
+    /// Writes what fits at once, and does not care about the rest.
+    pub(super) fn try_write(&self, octets: &[u8]) {
+        let _ = match self {
+            Self::Tcp(stream) => stream.try_write(octets),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_write(octets),
+            Self::Tls(_) => Ok(0),
+        };
+    }
+}
+
+fn describe(tls: &rustls::ServerConnection) -> String {
+    let version = tls.protocol_version().map(|v| format!("{v:?}")).unwrap_or_default();
+    let suite = tls.negotiated_cipher_suite().map(|s| format!("{:?}", s.suite())).unwrap_or_default();
+    format!("{version} {suite}")
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The server's session without I/O: dialogues as data, and whatever else a peer may send.
+
+mod any_octets;
+mod dialogues;
+mod support;
