@@ -7,3 +7,5 @@ pub mod engine;
 pub mod directory;
 
 pub mod mailbox;
+
+pub mod agent;

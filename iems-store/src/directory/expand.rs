@@ -175,7 +175,7 @@ fn is_role(local: &LocalPart) -> bool {
 }
 
 /// The address without detail, and the detail, if there is one.
-pub(super) fn split_detail(mailbox: &Mailbox) -> Option<(Mailbox, String)> {
+pub(crate) fn split_detail(mailbox: &Mailbox) -> Option<(Mailbox, String)> {
     let (base, detail) = mailbox.local().as_str().split_once(SEPARATOR)?;
     let base = LocalPart::from_content(base).ok()?;
     Some((Mailbox::new(base, mailbox.domain().clone()), detail.to_owned()))

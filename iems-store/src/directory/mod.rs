@@ -22,6 +22,7 @@ pub use accounts::{AccountInfo, AccountSettings, NewAccount, Password, Quota, Se
 pub use aliases::AliasInfo;
 pub use domains::{DomainInfo, DomainSettings};
 pub use error::ChangeError;
+pub(crate) use expand::split_detail;
 pub use options::{DirectoryOptions, PasswordOptions};
 pub use schema::NAMESPACE;
 pub use secret::Secret;
@@ -74,6 +75,11 @@ impl StoreDirectory {
         let verifier = Verifier::new(&options.passwords);
         let mailboxes = Mailboxes::new(storage.clone());
         Self { storage, mailboxes, clock, agent: ChannelId::new("local"), cache, verifier, options }
+    }
+
+    /// The mailboxes of the accounts.
+    pub fn mailboxes(&self) -> &Mailboxes {
+        &self.mailboxes
     }
 
     /// Commits; `false` if a condition did not hold.

@@ -35,6 +35,25 @@ impl Mailboxes {
         self.index(account, &schema::of_name(None, name)).await
     }
 
+    /// The mailbox called `name`, whatever its case, in no other mailbox. Only the first 10,000 are looked at.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn find_in_any_case(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<MailboxId>, StoreError> {
+        let prefix = schema::key(account, &schema::of_name(None, ""));
+        let rows = self.storage.store.scan(Scan::prefix(&prefix, LISTED)).await?;
+        let wanted = name.to_lowercase();
+        let found = rows.iter().find(|(key, _)| {
+            let name = key.get(prefix.len()..).and_then(|name| std::str::from_utf8(name).ok());
+            name.is_some_and(|name| name.to_lowercase() == wanted)
+        });
+        found.map(|(_, row)| schema::mailbox(row)).transpose()
+    }
+
     /// The mailbox with a special use.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ mod folders;
 mod purge;
 mod query;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use account::{create_account, remove_account};
 pub use append::NewMessage;

@@ -1,0 +1,256 @@
+//! The agent against storage in memory, its effects committed as the engine would.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use iems_core::message::{Body, CheckResult, Envelope, QueueId, Recipient, ReversePath, Verdict};
+use iems_core::preprocess::{Policy, Rule};
+use iems_core::seam::{SystemClock, Timestamp};
+use iems_core::storage::{MemoryStorage, Storage};
+
+use super::*;
+use crate::directory::{DirectoryOptions, DomainSettings, NewAccount, Quota};
+use crate::mailbox::{Message, Uid};
+
+struct World {
+    memory: Arc<MemoryStorage>,
+    storage: Storage,
+    directory: Arc<StoreDirectory>,
+    agent: LocalAgent,
+}
+
+fn m(text: &str) -> Mailbox {
+    text.parse().unwrap()
+}
+
+async fn world(accounts: &[&str]) -> World {
+    let memory = MemoryStorage::new();
+    let storage = memory.storage();
+    let directory =
+        Arc::new(StoreDirectory::new(storage.clone(), Arc::new(SystemClock), DirectoryOptions::default()));
+    directory.add_domain(&"example.org".parse().unwrap(), DomainSettings::default()).await.unwrap();
+    for account in accounts {
+        directory.add_account(NewAccount::new(m(account))).await.unwrap();
+    }
+    World { memory, storage, agent: LocalAgent::new(directory.clone()), directory }
+}
+
+fn spam() -> Verdict {
+    Verdict {
+        check: "dnsbl".into(),
+        result: CheckResult::Fail,
+        score: 9.0,
+        evidence: "listed\r\nX: y".into(),
+    }
+}
+
+fn rule(action: Action) -> Rule {
+    Rule { check: "dnsbl".into(), results: vec![], score: None, action }
+}
+
+fn to(address: &str, detail: Option<&str>, site: &Policy, verdicts: &[Verdict]) -> Destination {
+    let recipient = Recipient::new(m(address));
+    let (mailbox, detail) = (m(address), detail.map(String::from));
+    Destination { mailbox, detail, recipient, decision: site.decide(verdicts) }
+}
+
+impl World {
+    async fn attempt(&self, text: &str, destinations: Vec<Destination>, verdicts: &[Verdict]) -> Attempt {
+        let mut writer = self.storage.blobs.create().await.unwrap();
+        writer.write(Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
+        let blob = writer.finish().await.unwrap();
+        let header_size = text.find("\r\n\r\n").map_or(text.len(), |at| at + 4) as u64;
+        let body = Body { prefix: Bytes::new(), blob, blob_size: text.len() as u64, header_size };
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        Attempt {
+            id: QueueId::from_bytes([0; 16]),
+            number: 1,
+            envelope: Arc::new(Envelope::new(ReversePath::Mailbox(m("from@far.example")))),
+            body,
+            blobs: self.storage.blobs.clone(),
+            destinations,
+            verdicts: verdicts.into(),
+            arrived: now,
+            now,
+        }
+    }
+
+    async fn deliver(&self, attempt: &Attempt) -> Delivery {
+        let mut delivery = self.agent.deliver(attempt).await;
+        let batch = std::mem::take(&mut delivery.effects.batch);
+        self.storage.store.commit(batch).await.unwrap();
+        delivery
+    }
+
+    /// The messages of an account's folder.
+    async fn folder(&self, account: &str, name: &str) -> Vec<Message> {
+        let info = self.directory.account(&m(account)).await.unwrap().unwrap();
+        let mailboxes = self.directory.mailboxes();
+        match mailboxes.find(info.id, name).await.unwrap() {
+            Some(folder) => mailboxes.messages(info.id, folder, Uid(0), 100).await.unwrap(),
+            None => Vec::new(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_destinations_share_one_batch_and_one_body() {
+    let world = world(&["ann@example.org", "bob@example.org"]).await;
+    let none = Policy::new();
+    let both = vec![to("ann@example.org", Some("x"), &none, &[]), to("bob@example.org", None, &none, &[])];
+    let text = "Subject: hi\r\n\r\nbody\r\n";
+    let attempt = world.attempt(text, both, &[]).await;
+    let commits = world.memory.stats().commits;
+    let delivery = world.deliver(&attempt).await;
+    assert_eq!(world.memory.stats().commits, commits + 1);
+    assert!(delivery.outcomes.iter().all(|o| matches!(o, Outcome::Done(Arrival::Delivered, _))));
+    assert_eq!(delivery.decisions, [None, None]);
+    assert_eq!(world.memory.owners(attempt.body.blob), 2);
+    let message = &world.folder("ann@example.org", "INBOX").await[0];
+    let octets = message.body.reader(&*world.storage.blobs).rest().await.unwrap();
+    let fields = "Return-Path: <from@far.example>\r\nDelivered-To: ann+x@example.org\r\n";
+    assert_eq!(octets, format!("{fields}{text}").into_bytes());
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let usage = world.directory.mailboxes().usage(info.id).await.unwrap();
+    assert_eq!((usage.octets, usage.messages), (octets.len() as u64, 1));
+}
+
+#[tokio::test]
+async fn the_common_case_reads_only_the_header_section() {
+    let world = world(&["ann@example.org"]).await;
+    let destination = to("ann@example.org", None, &Policy::new(), &[]);
+    let attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[]).await;
+    world.deliver(&attempt).await;
+    let before = world.memory.stats();
+    world.agent.deliver(&attempt).await;
+    let after = world.memory.stats();
+    assert_eq!((after.gets, after.scans), (before.gets, before.scans));
+    assert_eq!(after.blob_reads, before.blob_reads + 1);
+}
+
+#[tokio::test]
+async fn the_owner_decides_above_the_floor_of_the_site() {
+    use Action::*;
+    let world = world(&["ann@example.org"]).await;
+    let ann = m("ann@example.org");
+    // (site, owner, folder, tagged)
+    for (site, own, folder, tagged) in [
+        (None, None, "INBOX", false),
+        (None, Some(Accept), "INBOX", false),
+        (None, Some(Tag), "INBOX", true),
+        (None, Some(Junk), "Junk", true),
+        (None, Some(Discard), "", false),
+        (Some(Junk), Some(Accept), "Junk", true),
+        (Some(Tag), None, "INBOX", true),
+        (Some(Tag), Some(Junk), "Junk", true),
+    ] {
+        world
+            .directory
+            .update_account(&ann, |s| s.rules = own.map(rule).into_iter().collect())
+            .await
+            .unwrap();
+        let site = site.map_or(Policy::new(), |action| Policy::new().rule(Scope::Site, rule(action)));
+        let count = async |name| world.folder("ann@example.org", name).await.len();
+        let before = (count("INBOX").await, count("Junk").await);
+        let destination = to("ann@example.org", None, &site, &[spam()]);
+        let attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[spam()]).await;
+        let delivery = world.deliver(&attempt).await;
+        assert_eq!(delivery.decisions[0].as_ref().map(|d| d.action), own, "{own:?}");
+        let new = (count("INBOX").await - before.0, count("Junk").await - before.1);
+        assert_eq!(new, (usize::from(folder == "INBOX"), usize::from(folder == "Junk")), "{own:?}");
+        if let Some(message) = world.folder("ann@example.org", folder).await.last() {
+            let prefix = String::from_utf8(message.body.prefix.to_vec()).unwrap();
+            assert_eq!(prefix.matches("X-IEMS-Verdict:").count(), usize::from(tagged), "{prefix}");
+            assert_eq!(prefix.lines().count(), 2 + usize::from(tagged), "{prefix}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_too_late_goes_to_junk() {
+    let world = world(&["ann@example.org"]).await;
+    let refuse = |s: &mut DomainSettings| s.rules = vec![rule(Action::Refuse)];
+    world.directory.update_domain(&"example.org".parse().unwrap(), refuse).await.unwrap();
+    let destination = to("ann@example.org", None, &Policy::new(), &[spam()]);
+    let attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[spam()]).await;
+    world.deliver(&attempt).await;
+    assert_eq!(world.folder("ann@example.org", "Junk").await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_deliveries_that_both_make_the_folder_conflict_once() {
+    let world = world(&["ann@example.org"]).await;
+    let site = Policy::new().rule(Scope::Site, rule(Action::Junk));
+    let destination = || to("ann@example.org", None, &site, &[spam()]);
+    // Twice in one attempt is fine: both steps say the same.
+    let attempt = world.attempt("A: b\r\n\r\n", vec![destination(), destination()], &[spam()]).await;
+    let (first, second) = (world.agent.deliver(&attempt).await, world.agent.deliver(&attempt).await);
+    world.storage.store.commit(first.effects.batch).await.unwrap();
+    assert!(world.storage.store.commit(second.effects.batch).await.is_err());
+    world.deliver(&attempt).await;
+    assert_eq!(world.folder("ann@example.org", "Junk").await.len(), 4);
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    assert_eq!(world.directory.mailboxes().list(info.id).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_subaddress_names_a_folder_that_exists() {
+    let world = world(&["ann@example.org"]).await;
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let mut batch = Batch::new();
+    let now = Timestamp::from_millis(0);
+    world.directory.mailboxes().create(&mut batch, info.id, "Lists", None, now).await.unwrap();
+    world.storage.store.commit(batch).await.unwrap();
+    let details = [Some("lists"), Some("other"), Some(""), None];
+    let destinations = details.map(|detail| to("ann@example.org", detail, &Policy::new(), &[]));
+    let attempt = world.attempt("A: b\r\n\r\n", destinations.to_vec(), &[]).await;
+    world.deliver(&attempt).await;
+    assert_eq!(world.folder("ann@example.org", "Lists").await.len(), 1);
+    assert_eq!(world.folder("ann@example.org", "INBOX").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_message_that_was_here_before_is_a_loop() {
+    let world = world(&["ann@example.org", "bob@example.org"]).await;
+    let both = ["ann@example.org", "bob@example.org"].map(|a| to(a, None, &Policy::new(), &[]));
+    let text = "Delivered-To: Ann+old@example.org\r\n\r\nDelivered-To: bob@example.org\r\n";
+    let delivery = world.deliver(&world.attempt(text, both.to_vec(), &[]).await).await;
+    assert!(matches!(&delivery.outcomes[0], Outcome::Failed(r) if r.enhanced.to_string() == "5.4.6"));
+    assert!(matches!(&delivery.outcomes[1], Outcome::Done(..)));
+}
+
+#[tokio::test]
+async fn a_full_mailbox_says_so() {
+    let world = world(&["ann@example.org"]).await;
+    let ann = m("ann@example.org");
+    let quota = Quota { octets: Some(200), messages: Some(2) };
+    world.directory.update_account(&ann, |s| s.quota = quota).await.unwrap();
+    assert!(world.agent.accepts(&ann, 200).await.is_ok());
+    let full = world.agent.accepts(&ann, 201).await.unwrap_err();
+    assert_eq!((full.code, full.enhanced.to_string()), (552, "5.2.2".into()));
+    let attempt = async || {
+        let destination = to("ann@example.org", None, &Policy::new(), &[]);
+        world.attempt("A: b\r\n\r\n", vec![destination], &[]).await
+    };
+    assert!(matches!(world.deliver(&attempt().await).await.outcomes[0], Outcome::Done(..)));
+    assert!(matches!(world.deliver(&attempt().await).await.outcomes[0], Outcome::Done(..)));
+    assert!(world.agent.accepts(&ann, 0).await.is_err());
+    assert!(matches!(world.deliver(&attempt().await).await.outcomes[0], Outcome::Failed(..)));
+    assert_eq!(world.folder("ann@example.org", "INBOX").await.len(), 2);
+}
+
+#[tokio::test]
+async fn trouble_and_absence_become_outcomes() {
+    let world = world(&["ann@example.org"]).await;
+    let destinations = ["ann@example.org", "gone@example.org"].map(|a| to(a, None, &Policy::new(), &[]));
+    let attempt = world.attempt("A: b\r\n\r\n", destinations.to_vec(), &[]).await;
+    world.memory.fail_after(0, StoreError::Io("broken".into()));
+    let delivery = world.agent.deliver(&attempt).await;
+    assert!(delivery.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Deferred(_))));
+    world.memory.heal();
+    let prepared = world.agent.deliver(&attempt).await;
+    assert!(matches!(prepared.outcomes[1], Outcome::Failed(_)));
+    world.directory.remove_account(&m("ann@example.org")).await.unwrap();
+    assert!(world.storage.store.commit(prepared.effects.batch).await.is_err());
+    assert!(matches!(world.agent.deliver(&attempt).await.outcomes[0], Outcome::Failed(_)));
+}
