@@ -122,6 +122,14 @@ impl MemoryStorage {
         self.shared.lock().fault = None;
     }
 
+    /// What a restart of the process does to an engine on a disk: bodies that nobody owns are gone.
+    pub fn restart(&self) {
+        self.shared.lock().blobs.retain(|_, body| {
+            body.reserved.clear();
+            body.owners > 0
+        });
+    }
+
     /// How many blobs are kept, owned or not.
     pub fn blob_count(&self) -> usize {
         self.shared.lock().blobs.len()

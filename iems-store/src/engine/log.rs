@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use iems_core::storage::StoreError;
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::options::EmbeddedOptions;
 use super::record::{self, ALIGN, HEADER, Header, Kind};
 use super::segment::{self, Position, Segment, Segments};
@@ -40,6 +40,7 @@ pub(super) struct Log {
 #[derive(Debug)]
 struct Active {
     segment: Arc<Segment>,
+    file: Arc<dyn DiskFile>,
     end: u32,
     durable: u32,
 }
@@ -141,7 +142,7 @@ impl Log {
             parts.extend([IoSlice::new(header), IoSlice::new(payload), IoSlice::new(&PADDING[..padding])]);
         }
         parts.retain(|part| !part.is_empty());
-        if let Err(e) = active.segment.file.write_at(u64::from(active.end), &parts) {
+        if let Err(e) = active.file.write_at(u64::from(active.end), &parts) {
             let error = super::store_error(e);
             self.take_back(&error);
             return Err(error);
@@ -159,7 +160,7 @@ impl Log {
             return Ok(());
         }
         add(&self.counters.syncs, 1);
-        let synced = active.segment.file.sync().map_err(super::store_error);
+        let synced = active.file.sync().map_err(super::store_error);
         let number = active.segment.number;
         let proven = synced.and_then(|()| if self.distrust { prove(&*self.disk, number) } else { Ok(()) });
         if let Err(error) = proven {
@@ -177,8 +178,8 @@ impl Log {
     fn take_back(&mut self, error: &StoreError) {
         let Some(active) = self.active.as_mut() else { return };
         let erase = || {
-            active.segment.file.write_at(u64::from(active.end), &[IoSlice::new(&[0; HEADER])])?;
-            active.segment.file.sync()
+            active.file.write_at(u64::from(active.end), &[IoSlice::new(&[0; HEADER])])?;
+            active.file.sync()
         };
         if matches!(error, StoreError::NoSpace(_)) && erase().is_ok() {
             active.durable = active.end;
@@ -220,9 +221,9 @@ impl Log {
         });
         match ready {
             Ok(file) => {
-                let segment = Segment::new(number, file, 0, 0);
+                let segment = Segment::new(number, &self.segments.handles, 0, 0);
                 self.segments.insert(segment.clone());
-                self.active = Some(Active { segment, end: 0, durable: 0 });
+                self.active = Some(Active { segment, file, end: 0, durable: 0 });
                 Ok(())
             }
             Err(e) => {

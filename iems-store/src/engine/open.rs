@@ -102,11 +102,17 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
     for number in &chain.unused {
         disk.remove(&segment::path(*number))?;
     }
-    let segments = Arc::new(Segments::default());
+    let segments = Arc::new(Segments::new(disk.clone()));
     for number in numbers.iter().filter(|number| !chain.unused.contains(number)) {
-        let file = disk.open(&segment::path(*number))?;
-        let end = u32::try_from(file.len()?).unwrap_or(u32::MAX);
-        segments.insert(Segment::new(*number, file, live.get(number).copied().unwrap_or(0), end));
+        let end = u32::try_from(disk.open(&segment::path(*number))?.len()?).unwrap_or(u32::MAX);
+        let live = live.get(number).copied().unwrap_or(0);
+        segments.insert(Segment::new(*number, &segments.handles, live, end));
+    }
+    // Segments that died after the last checkpoint may be gone; the log says so.
+    let gone: Vec<u64> = live.keys().copied().filter(|number| segments.get(*number).is_none()).collect();
+    for number in &gone {
+        let live = live.get(number).copied().unwrap_or(0);
+        segments.insert(Segment::new(*number, &segments.handles, live, 0));
     }
     let mut state = State {
         active: Memtable::default(),
@@ -115,8 +121,13 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         base: Some(Arc::new(base)),
         position: applied,
     };
-    check_complete(&live, &segments)?;
     let end = chain.replay(&*disk, &mut state, &segments)?;
+    for number in gone {
+        if segments.get(number).is_some_and(|segment| segment.live() > 0) {
+            return Err(OpenError::Corrupt(format!("{} is missing", segment::path(number))));
+        }
+        segments.remove(number);
+    }
     seal(&segments, end)?;
     let next = numbers.last().copied().unwrap_or(0).max(end.segment) + 1;
     let spares = Arc::new(Spares::new(options.spare_segments));
@@ -138,22 +149,15 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
     Ok((shared, log))
 }
 
-/// Every segment that the index needs is there.
-fn check_complete(live: &BTreeMap<u64, u64>, segments: &Segments) -> Result<(), StoreError> {
-    match live.keys().find(|number| segments.get(**number).is_none()) {
-        Some(number) => Err(StoreError::Corrupt(format!("{} is missing", segment::path(*number)))),
-        None => Ok(()),
-    }
-}
-
 /// Makes what was replayed durable: after a crash of the process alone, it may be known to the system
 /// only. Nothing is written to this segment any more; room after its end is given back.
 fn seal(segments: &Segments, end: Position) -> Result<(), StoreError> {
     let Some(last) = segments.get(end.segment) else { return Ok(()) };
-    let len = last.file.len().map_err(super::store_error)?;
+    let file = last.file()?;
+    let len = file.len().map_err(super::store_error)?;
     if len > u64::from(end.at) {
-        last.file.set_len(u64::from(end.at)).map_err(super::store_error)?;
+        file.set_len(u64::from(end.at)).map_err(super::store_error)?;
     }
     last.set_end(end.at);
-    last.file.sync().map_err(super::store_error)
+    file.sync().map_err(super::store_error)
 }

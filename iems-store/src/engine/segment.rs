@@ -3,9 +3,10 @@
 //! Whoever holds an `Arc<Segment>` keeps its file from being written over. The file's name is the
 //! segment's number; a file that is written over gets the new number first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use iems_core::storage::StoreError;
@@ -28,7 +29,7 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
-    pub(super) file: Arc<dyn DiskFile>,
+    handles: Arc<Handles>,
     /// Bytes of bodies with owners, headers included.
     live: AtomicI64,
     /// Bytes used so far.
@@ -43,7 +44,7 @@ pub(super) fn path(number: u64) -> String {
 }
 
 /// The numbers of the files in the folder, smallest first.
-pub(super) fn list(disk: &dyn Disk) -> std::io::Result<Vec<u64>> {
+pub(super) fn list(disk: &dyn Disk) -> io::Result<Vec<u64>> {
     let names = disk.list(FOLDER)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
     numbers.sort_unstable();
@@ -51,9 +52,15 @@ pub(super) fn list(disk: &dyn Disk) -> std::io::Result<Vec<u64>> {
 }
 
 impl Segment {
-    pub(super) fn new(number: u64, file: Arc<dyn DiskFile>, live: u64, end: u32) -> Arc<Self> {
+    pub(super) fn new(number: u64, handles: &Arc<Handles>, live: u64, end: u32) -> Arc<Self> {
         let live = AtomicI64::new(i64::try_from(live).unwrap_or(i64::MAX));
-        Arc::new(Self { number, file, live, end: AtomicU32::new(end), damaged: AtomicBool::new(false) })
+        let handles = handles.clone();
+        Arc::new(Self { number, handles, live, end: AtomicU32::new(end), damaged: AtomicBool::new(false) })
+    }
+
+    /// The file, open.
+    pub(super) fn file(&self) -> Result<Arc<dyn DiskFile>, StoreError> {
+        self.handles.get(self.number).map_err(super::store_error)
     }
 
     /// Bytes of bodies with owners.
@@ -73,14 +80,14 @@ impl Segment {
     /// The payload of the piece at `extent`, checked.
     pub(super) fn read(&self, extent: Extent) -> Result<Bytes, StoreError> {
         let mut record = vec![0; HEADER + extent.len as usize];
-        self.file.read_at(u64::from(extent.at), &mut record).map_err(super::store_error)?;
+        self.file()?.read_at(u64::from(extent.at), &mut record).map_err(super::store_error)?;
         self.check(extent, record)
     }
 
     /// The same, but `None` if a device would have to be waited for.
     pub(super) fn read_at_once(&self, extent: Extent) -> Result<Option<Bytes>, StoreError> {
         let mut record = vec![0; HEADER + extent.len as usize];
-        match self.file.read_at_once(u64::from(extent.at), &mut record).map_err(super::store_error)? {
+        match self.file()?.read_at_once(u64::from(extent.at), &mut record).map_err(super::store_error)? {
             true => self.check(extent, record).map(Some),
             false => Ok(None),
         }
@@ -98,13 +105,60 @@ impl Segment {
     }
 }
 
+/// Files that are open: the last ones used. A large store has more segments than a process may open.
+#[derive(Debug)]
+pub(super) struct Handles {
+    disk: Arc<dyn Disk>,
+    open: Mutex<VecDeque<(u64, Arc<dyn DiskFile>)>>,
+}
+
+/// How many files are kept open.
+const OPEN_FILES: usize = 64;
+
+impl Handles {
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Arc<Self> {
+        Arc::new(Self { disk, open: Mutex::default() })
+    }
+
+    fn get(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = open.iter().position(|(known, _)| *known == number) {
+            if place > OPEN_FILES / 2
+                && let Some(handle) = open.remove(place)
+            {
+                open.push_front(handle);
+                return Ok(open[0].1.clone());
+            }
+            return Ok(open[place].1.clone());
+        }
+        let file = self.disk.open(&path(number))?;
+        open.truncate(OPEN_FILES - 1);
+        open.push_front((number, file.clone()));
+        Ok(file)
+    }
+
+    fn forget(&self, number: u64) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| *known != number);
+    }
+}
+
 /// All segments that may be read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Segments {
     all: RwLock<BTreeMap<u64, Arc<Segment>>>,
+    pub(super) handles: Arc<Handles>,
 }
 
 impl Segments {
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { all: RwLock::default(), handles: Handles::new(disk) }
+    }
+
+    /// Takes out a segment that has no file.
+    pub(super) fn remove(&self, number: u64) {
+        self.write().remove(&number);
+    }
+
     pub(super) fn get(&self, number: u64) -> Option<Arc<Segment>> {
         self.read().get(&number).cloned()
     }
@@ -152,7 +206,10 @@ impl Segments {
             segment.number < applied && segment.live() == 0 && Arc::strong_count(segment) == 1
         };
         let numbers: Vec<u64> = all.values().filter(|segment| dead(segment)).map(|s| s.number).collect();
-        numbers.iter().for_each(|number| drop(all.remove(number)));
+        for number in &numbers {
+            all.remove(number);
+            self.handles.forget(*number);
+        }
         numbers
     }
 
