@@ -1,5 +1,6 @@
 //! SMTP, submission and LMTP: server and client.
 
+pub mod client;
 pub mod dialer;
 pub mod proto;
 pub mod resolver;

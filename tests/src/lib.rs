@@ -1,1 +1,28 @@
-//! What the stories share: the harness around the real binary and its peers.
+//! What the stories share: the harness around the real binary, our own raw clients and sink, and the
+//! peers, which are real programs of other projects.
+//!
+//! A story is one numbered file in `tests/`. It starts the real `iems` with a configuration of its own in
+//! a temporary folder, on loopback addresses that no other test process uses, talks to it from outside,
+//! and ends only the processes it started. Nothing here leaves the machine, and a peer that is missing
+//! fails the story with the name of the package.
+//!
+//! - `iems`: builds, configures, starts, stops and kills the server; its command line.
+//! - `address`: loopback addresses nobody else uses.
+//! - `certificates`: an authority and a server certificate for one story.
+//! - `wire`, `smtp`, `pop3`: blocking raw clients that say exactly what they are told to.
+//! - `sink`: an SMTP server that answers as scripted and keeps what it got.
+//! - `peers`: one file for each real program.
+//! - `corpus`: real messages, good and bad.
+//! - `process`, `wait`: running programs; waiting for something to become true.
+
+pub mod address;
+pub mod certificates;
+pub mod corpus;
+pub mod iems;
+pub mod peers;
+pub mod pop3;
+pub mod process;
+pub mod sink;
+pub mod smtp;
+pub mod wait;
+pub mod wire;

@@ -1,6 +1,7 @@
 //! Plays `dialogues/*.smtp` over a session: each as it stands, with all that may be pipelined joined, and octet by octet.
 //!
-//! A file begins with `mode:` (relay, submission, lmtp) and `link:` (clear, local, tls-available, tls). Then
+//! A file begins with `mode:` (relay, submission, lmtp), `link:` (clear, local, tls-available, tls), and, if more errors
+//! than five are to be borne, `errors:`. Then
 //! `C:` a line of the peer, sent with CRLF; `C~` the same without, with `\r \n \0 \t \\` replaced;
 //! `S:` a line of ours, to its end or up to `*`; `M:` the next message that was accepted, with replacements;
 //! `T:` the handshake is done; `X:` the session has closed. `# joined` says that it must be played joined only.
@@ -55,7 +56,9 @@ fn play(name: &str, text: &str, way: Way) {
         tls_available: head("link:").starts_with("tls"),
         local: head("link:") == "local",
     };
-    let desk = Desk::new(support::options(mode), link);
+    let mut options = support::options(mode);
+    options.limits.hard_errors = head("errors:").parse().unwrap_or(options.limits.hard_errors);
+    let desk = Desk::new(options, link);
     let mut player = Player { name, way, desk, said: 0, messages: 0, held: Vec::new() };
     for (number, line) in text.lines().enumerate() {
         player.step(number + 1, line);

@@ -1,0 +1,260 @@
+//! From a next hop to a server that is ready for messages: which hosts, which addresses, TLS or not.
+//!
+//! Tries one address after another, up to a bound, and says why if none will do: permanently only
+//! where every host that could take the mail said so (RFC 5321 section 5.1).
+
+use std::net::{IpAddr, SocketAddr};
+
+use iems_core::message::{EnhancedStatus, NextHop, Reply};
+use iems_core::seam::{Endpoint, Stream};
+use rustls::pki_types::ServerName;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::Client;
+use super::hop::{Hop, LMTP_PORT};
+use super::mx;
+use super::session::{Hello, HelloError, HelloStep};
+use super::settings::{Protocol, TlsLevel};
+use super::trouble::Peer;
+use super::wire::Wire;
+use crate::proto::{Command, Extensions};
+
+/// A server that is ready for messages.
+pub(super) struct Connected {
+    pub(super) wire: Wire,
+    pub(super) peer: Peer,
+    pub(super) extensions: Extensions,
+    pub(super) since: Instant,
+}
+
+/// Why one address does not do.
+enum Failure {
+    /// It cannot be used; the reply says whether ever.
+    Reply(Reply),
+    /// TLS was offered, and failed.
+    Handshake(Reply),
+}
+
+/// Where to connect to, and under which name.
+struct Target<'a> {
+    endpoint: Endpoint,
+    host: Option<&'a str>,
+}
+
+impl Target<'_> {
+    fn peer(&self) -> Peer {
+        let name = match (&self.endpoint, self.host) {
+            (Endpoint::Tcp(address), Some(host)) => format!("{host}[{}]:{}", address.ip(), address.port()),
+            (Endpoint::Tcp(address), None) => format!("[{}]:{}", address.ip(), address.port()),
+            (Endpoint::Local(path), _) => path.display().to_string(),
+        };
+        Peer { name, tls: None }
+    }
+
+    /// The name in the certificate; `None` where there is no TLS.
+    fn server_name(&self) -> Option<ServerName<'static>> {
+        let Endpoint::Tcp(address) = &self.endpoint else { return None };
+        let host =
+            self.host.and_then(|host| ServerName::try_from(host.trim_end_matches('.').to_owned()).ok());
+        Some(host.unwrap_or_else(|| ServerName::from(address.ip())))
+    }
+}
+
+/// What went wrong so far.
+#[derive(Default)]
+struct Failures {
+    tries: usize,
+    temporary: Option<Reply>,
+    permanent: Option<Reply>,
+}
+
+impl Failures {
+    fn add(&mut self, reply: Reply) {
+        debug!(%reply, cause = reply.cause, "next hop not usable");
+        let place = if reply.code / 100 == 5 { &mut self.permanent } else { &mut self.temporary };
+        *place = Some(reply);
+    }
+
+    fn into_reply(self) -> Reply {
+        self.temporary.or(self.permanent).unwrap_or_else(|| Reply::defer(4, 1, "no host could be tried"))
+    }
+}
+
+/// Opens a connection to whoever takes mail for `hop`.
+pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Reply> {
+    let level = client.settings.tls_for.get(hop).copied().unwrap_or(client.settings.tls);
+    let parsed: Hop = hop.as_str().parse().map_err(|error: super::HopError| {
+        Reply::refuse(4, 4, "the route leads nowhere").because(error.to_string())
+    })?;
+    let lmtp = client.settings.protocol == Protocol::Lmtp;
+    let port = if lmtp { LMTP_PORT } else { client.settings.port };
+    match parsed {
+        Hop::Local(path) => alone(client, level, Endpoint::Local(path)).await,
+        Hop::Address(ip, given) => {
+            let address = SocketAddr::new(ip.to_canonical(), given.unwrap_or(port));
+            alone(client, level, Endpoint::Tcp(address)).await
+        }
+        Hop::Host(host, port) => fixed(client, level, host.as_str(), port).await,
+        Hop::Domain(domain) if lmtp => fixed(client, level, domain.as_str(), port).await,
+        Hop::Domain(domain) => {
+            let (settings, resolver) = (&client.settings, &*client.resolver);
+            let hosts = mx::hosts(domain.as_str(), settings, resolver, &*client.random).await?;
+            first(client, level, &hosts, port).await
+        }
+    }
+}
+
+async fn alone(client: &Client, level: TlsLevel, endpoint: Endpoint) -> Result<Connected, Reply> {
+    reach(client, level, &Target { endpoint, host: None }).await
+}
+
+/// A host that the administrator named. That its name does not resolve is a mistake, to be mended while mail waits.
+async fn fixed(client: &Client, level: TlsLevel, host: &str, port: u16) -> Result<Connected, Reply> {
+    let hosts = [host.to_owned()];
+    first(client, level, &hosts, port).await.map_err(|reply| match reply.enhanced.subject() {
+        1 | 4 if reply.code == 550 => {
+            Reply::defer(4, 4, &reply.text).because(reply.cause.unwrap_or_default())
+        }
+        _ => reply,
+    })
+}
+
+/// The first address of the first host that will do.
+async fn first(client: &Client, level: TlsLevel, hosts: &[String], port: u16) -> Result<Connected, Reply> {
+    let mut failures = Failures::default();
+    for host in hosts {
+        let addresses = match mx::addresses(host, &*client.resolver).await {
+            Ok(addresses) => addresses,
+            Err(reply) => {
+                failures.add(reply);
+                continue;
+            }
+        };
+        for ip in addresses {
+            if failures.tries >= client.settings.tries {
+                return Err(failures.into_reply());
+            }
+            failures.tries += 1;
+            let target = Target { endpoint: Endpoint::Tcp(SocketAddr::new(ip, port)), host: Some(host) };
+            match reach(client, level, &target).await {
+                Ok(connected) => return Ok(connected),
+                Err(reply) => failures.add(reply),
+            }
+        }
+    }
+    Err(failures.into_reply())
+}
+
+/// One address: with TLS as far as wished, and once more without it where TLS was only worth a try.
+async fn reach(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<Connected, Reply> {
+    let level = if target.server_name().is_none() { TlsLevel::None } else { level };
+    match once(client, level, target).await {
+        Ok(connected) => Ok(connected),
+        Err(Failure::Handshake(reply)) if level == TlsLevel::Opportunistic => {
+            debug!(%reply, "TLS failed; trying in the clear");
+            once(client, TlsLevel::None, target).await.map_err(Failure::into_reply)
+        }
+        Err(failure) => Err(failure.into_reply()),
+    }
+}
+
+impl Failure {
+    fn into_reply(self) -> Reply {
+        match self {
+            Self::Reply(reply) | Self::Handshake(reply) => reply,
+        }
+    }
+}
+
+async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<Connected, Failure> {
+    let mut peer = target.peer();
+    let mut wire = Wire::new(dial(client, target, &peer).await.map_err(Failure::Reply)?);
+    let mut hello = Hello::new(client.settings.protocol, &client.settings.hostname, level);
+    loop {
+        let mut step = hear(client, &mut hello, &mut wire, &peer).await?;
+        if step == HelloStep::Handshake {
+            let (name, stream) = (target.server_name(), wire.into_stream());
+            (wire, peer.tls) = secure(client, level, name, stream, &peer).await?;
+            step = hello.secured();
+        }
+        match step {
+            HelloStep::Say(command) => {
+                let line = format!("{command}\r\n");
+                let written = wire.write([line.into()].into(), client.settings.timeouts.hello).await;
+                written.map_err(|error| Failure::Reply(peer.lost(&error, hello.phase())))?;
+            }
+            _ => {
+                let (extensions, since) = (hello.into_extensions(), Instant::now());
+                return Ok(Connected { wire, peer, extensions, since });
+            }
+        }
+    }
+}
+
+async fn dial(client: &Client, target: &Target<'_>, peer: &Peer) -> Result<Box<dyn Stream>, Reply> {
+    let from = match &target.endpoint {
+        Endpoint::Tcp(to) if to.is_ipv4() => client.settings.source_v4.map(IpAddr::V4),
+        Endpoint::Tcp(_) => client.settings.source_v6.map(IpAddr::V6),
+        Endpoint::Local(_) => None,
+    };
+    let why =
+        match timeout(client.settings.timeouts.connect, client.dialer.dial(&target.endpoint, from)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+    Err(peer.failed(451, EnhancedStatus::new(4, 4, 1), &format!("cannot connect: {why}")))
+}
+
+/// Reads one reply and asks the session what it means.
+async fn hear(
+    client: &Client,
+    hello: &mut Hello,
+    wire: &mut Wire,
+    peer: &Peer,
+) -> Result<HelloStep, Failure> {
+    let phase = hello.phase();
+    let response = wire
+        .read(phase.limit(&client.settings.timeouts))
+        .await
+        .map_err(|error| Failure::Reply(peer.lost(&error, phase)))?;
+    match hello.reply(response) {
+        Ok(step) => Ok(step),
+        Err(error) => {
+            // Whoever refuses waits for QUIT (RFC 5321 section 3.1); whether it comes through matters to nobody here.
+            let line = format!("{}\r\n", Command::Quit);
+            let _ = wire.write([line.into()].into(), client.settings.timeouts.quit).await;
+            Err(Failure::Reply(describe(error, peer)))
+        }
+    }
+}
+
+fn describe(error: HelloError, peer: &Peer) -> Reply {
+    match error {
+        HelloError::Refused(response, phase) => peer.said(&response, phase),
+        HelloError::OutOfTurn(response, phase) => peer.out_of_turn(&response, phase),
+        HelloError::NoTls => {
+            peer.failed(451, EnhancedStatus::new(4, 7, 4), "TLS is required, and it offers none")
+        }
+    }
+}
+
+async fn secure(
+    client: &Client,
+    level: TlsLevel,
+    name: Option<ServerName<'static>>,
+    stream: Box<dyn Stream>,
+    peer: &Peer,
+) -> Result<(Wire, Option<String>), Failure> {
+    let failed = |why: String| {
+        Failure::Handshake(peer.failed(451, EnhancedStatus::new(4, 7, 5), &format!("TLS failed: {why}")))
+    };
+    let Some(name) = name else { return Err(failed("there is no name to check".into())) };
+    let handshake = client.tls.connect(level == TlsLevel::Required, name, stream);
+    match timeout(client.settings.timeouts.handshake, handshake).await {
+        Ok(Ok(secured)) => Ok((Wire::new(secured.stream), Some(secured.agreed))),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed("no answer in time".into())),
+    }
+}

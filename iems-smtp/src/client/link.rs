@@ -1,0 +1,234 @@
+//! A link: one connection, many messages. The driver of [`Transaction`].
+//!
+//! A connection that the server closed while it was idle is noticed before it is used, and replaced without
+//! a word; one that breaks within a message is not, because nobody knows what became of the message.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use iems_core::deliver::{Arrival, Attempt, Link, Outcome};
+use iems_core::message::{NextHop, Reply};
+use iems_core::storage::StoreError;
+
+use super::Client;
+use super::connect::{self, Connected};
+use super::prepare::{Payload, Prepared, prepare, unreadable};
+use super::session::{Manner, Step, Transaction};
+use super::settings::Protocol;
+use super::trouble::Phase;
+use super::wire::WireError;
+use crate::proto::{Command, DataEncoder, Extensions};
+
+/// The largest body that goes along with the commands unasked, in octets; also the size of a piece.
+const AT_ONCE: u64 = 64 * 1024;
+
+/// An open way to a server.
+pub(super) struct SmtpLink {
+    client: Arc<Client>,
+    hop: NextHop,
+    connection: Connected,
+    messages: u32,
+    reset: bool,
+    broken: bool,
+}
+
+/// Why the body did not get to its end.
+enum BodyError {
+    Storage(StoreError),
+    Wire,
+}
+
+impl From<WireError> for BodyError {
+    /// The peer's reason, if it gave one, is still to be read.
+    fn from(_: WireError) -> Self {
+        Self::Wire
+    }
+}
+
+impl From<StoreError> for BodyError {
+    fn from(error: StoreError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl SmtpLink {
+    pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
+        Self { client, hop, connection, messages: 0, reset: false, broken: false }
+    }
+
+    /// Replaces a connection that ended while nobody used it.
+    async fn refresh(&mut self) -> Result<(), Reply> {
+        if self.messages > 0 && (self.broken || !self.connection.wire.is_quiet()) {
+            self.connection = connect::open(&self.client, &self.hop).await?;
+            (self.messages, self.reset, self.broken) = (0, false, false);
+        }
+        Ok(())
+    }
+
+    /// What the server offers, less what we do not use.
+    fn extensions(&self) -> Extensions {
+        let mut extensions = self.connection.extensions.clone();
+        extensions.chunking &=
+            self.client.settings.chunking && !self.client.breaks_chunking(&self.connection.peer);
+        extensions
+    }
+
+    fn manner(&self, extensions: &Extensions, size: u64) -> Manner {
+        let protocol = self.client.settings.protocol;
+        let arrival = match (extensions.dsn, protocol) {
+            (true, _) => Arrival::Relayed,
+            (false, Protocol::Smtp) => Arrival::RelayedWithoutDsn,
+            (false, Protocol::Lmtp) => Arrival::Delivered,
+        };
+        Manner {
+            protocol,
+            pipelining: extensions.pipelining,
+            chunk: extensions.chunking.then_some(size),
+            at_once: size <= AT_ONCE,
+            reset: self.reset,
+            arrival,
+        }
+    }
+
+    async fn carry(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Reply> {
+        self.refresh().await?;
+        let extensions = self.extensions();
+        let largest = self.client.settings.largest_conversion;
+        let prepared = prepare(attempt, &extensions, largest, &self.connection.peer).await?;
+        let Prepared { mail, rcpts, outcomes, payload } = prepared;
+        let idle = rcpts.is_empty();
+        let manner = self.manner(&extensions, payload.size());
+        let mut transaction = Transaction::new(manner, mail, rcpts, outcomes);
+        if !idle {
+            self.messages = self.messages.saturating_add(1);
+            self.run(&mut transaction, &payload, attempt).await;
+        }
+        Ok(transaction.into_outcomes())
+    }
+
+    async fn run(&mut self, transaction: &mut Transaction, payload: &Payload, attempt: &Attempt) {
+        // Until the end is reached in order, the connection counts as lost: a dropped future leaves it so.
+        self.broken = true;
+        loop {
+            let step = transaction.step();
+            let done = match step {
+                Step::End => break,
+                Step::Read(phase) => {
+                    self.hear(transaction, phase).await;
+                    continue;
+                }
+                Step::Write(lines) => self.write([lines.into()].into()).await.map_err(BodyError::from),
+                Step::WriteWithBody(lines) => self.chunk(lines, payload, attempt).await,
+                Step::WriteText => self.text(payload, attempt).await,
+            };
+            match done {
+                Ok(()) => {}
+                // Perhaps it said why; whoever reads next finds out.
+                Err(BodyError::Wire) => transaction.cut_short(),
+                Err(BodyError::Storage(error)) => transaction.give_up(unreadable(error)),
+            }
+        }
+        if transaction.has_bad_chunking() {
+            self.client.remember_bad_chunking(&self.connection.peer);
+        }
+        self.reset = !transaction.is_clean();
+        self.broken = transaction.is_broken() || self.connection.wire.has_unread();
+    }
+
+    async fn hear(&mut self, transaction: &mut Transaction, phase: Phase) {
+        let limit = phase.limit(&self.client.settings.timeouts);
+        match self.connection.wire.read(limit).await {
+            Ok(response) => transaction.reply(&response, &self.connection.peer),
+            Err(error) => transaction.give_up(self.connection.peer.lost(&error, phase)),
+        }
+    }
+
+    async fn write(&mut self, pieces: VecDeque<Bytes>) -> Result<(), WireError> {
+        self.connection.wire.write(pieces, self.client.settings.timeouts.block).await
+    }
+
+    /// The body as it is, behind `lines`; a small one in the same write.
+    async fn chunk(&mut self, lines: String, payload: &Payload, attempt: &Attempt) -> Result<(), BodyError> {
+        let mut pieces = VecDeque::from([Bytes::from(lines)]);
+        let mut held = 0;
+        let mut source = Source::new(payload, attempt);
+        while let Some(piece) = source.next().await? {
+            held += piece.len() as u64;
+            pieces.push_back(piece);
+            if held >= AT_ONCE {
+                self.write(std::mem::take(&mut pieces)).await?;
+                held = 0;
+            }
+        }
+        Ok(self.write(pieces).await?)
+    }
+
+    /// The body with dots stuffed, and its end.
+    async fn text(&mut self, payload: &Payload, attempt: &Attempt) -> Result<(), BodyError> {
+        let (mut encoder, mut out) = (DataEncoder::default(), BytesMut::new());
+        let mut source = Source::new(payload, attempt);
+        while let Some(piece) = source.next().await? {
+            if out.len() as u64 + piece.len() as u64 > AT_ONCE {
+                self.write([out.split().freeze()].into()).await?;
+            }
+            encoder.encode(&piece, &mut out);
+        }
+        encoder.finish(&mut out);
+        Ok(self.write([out.freeze()].into()).await?)
+    }
+}
+
+/// Where the octets of the body come from.
+enum Source<'a> {
+    Stored(iems_core::message::BodyReader<'a>),
+    Converted(Option<Bytes>),
+}
+
+impl<'a> Source<'a> {
+    fn new(payload: &Payload, attempt: &'a Attempt) -> Self {
+        match payload {
+            Payload::Stored(body) => Self::Stored(body.reader(&*attempt.blobs)),
+            Payload::Converted(bytes) => Self::Converted(Some(bytes.clone())),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        match self {
+            Self::Stored(reader) => reader.next().await,
+            Self::Converted(bytes) => Ok(bytes.take()),
+        }
+    }
+}
+
+#[async_trait]
+impl Link for SmtpLink {
+    async fn transmit(&mut self, attempt: &Attempt) -> Vec<Outcome> {
+        match self.carry(attempt).await {
+            Ok(outcomes) => outcomes,
+            Err(reply) => {
+                let outcome = Outcome::from_reply(Arrival::Relayed, reply);
+                vec![outcome; attempt.destinations.len()]
+            }
+        }
+    }
+
+    fn is_reusable(&self) -> bool {
+        let settings = &self.client.settings;
+        !self.broken
+            && self.messages < settings.messages_per_link
+            && self.connection.since.elapsed() < settings.link_age
+    }
+
+    async fn close(mut self: Box<Self>) {
+        if !self.broken {
+            let limit = self.client.settings.timeouts.quit;
+            let line = format!("{}\r\n", Command::Quit);
+            if self.connection.wire.write([line.into()].into(), limit).await.is_ok() {
+                // RFC 5321 section 4.1.1.10 wants the reply awaited; it changes nothing any more.
+                let _ = self.connection.wire.read(limit).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The outbound side against servers that follow a script: every reply in every state, and none.
+
+mod dialogue;
+mod hosts;
+mod support;
+mod tls;
+mod trouble;

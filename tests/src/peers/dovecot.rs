@@ -1,0 +1,106 @@
+//! Dovecot: a message store that takes mail by LMTP over TCP and a Unix socket, into one Maildir a user.
+
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::getmail::files;
+use crate::address;
+use crate::iems::open_to_all;
+use crate::process::{Daemon, need, run, tail};
+use crate::wait::{secs, wait_for};
+
+/// A running Dovecot; users whose names start with `user` exist, others do not.
+pub struct Dovecot {
+    /// LMTP by TCP.
+    pub lmtp: SocketAddrV4,
+    dir: TempDir,
+    daemon: Daemon,
+}
+
+impl Dovecot {
+    /// Starts it with users `user1` to `user9` at any domain.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start() -> Self {
+        let program = need("dovecot", "dovecot-core");
+        let lmtpd = Path::new("/usr/lib/dovecot/lmtp");
+        assert!(
+            lmtpd.exists(),
+            "Dovecot has no LMTP: install the Debian package `dovecot-lmtpd` (tests/run does)"
+        );
+        let dir = TempDir::with_prefix("dovecot-").expect("a temporary folder");
+        open_to_all(dir.path());
+        let lmtp = SocketAddrV4::new(address::fresh(), 2424);
+        let place = dir.path().to_string_lossy().into_owned();
+        let id =
+            |flag: &str| run(Command::new("id").args([flag, "nobody"]), b"").good().out.trim().to_owned();
+        let (uid, gid) = (id("-u"), id("-g"));
+        for folder in ["mail", "run"] {
+            std::fs::create_dir(dir.path().join(folder)).expect("a folder");
+        }
+        run(Command::new("chown").arg(format!("{uid}:{gid}")).arg(dir.path().join("mail")), b"").good();
+        let users: String =
+            (1..10).map(|n| format!("user{n}:{{PLAIN}}secret:{uid}:{gid}::{place}/mail/user{n}\n")).collect();
+        std::fs::write(dir.path().join("users"), users).expect("a file in the story's folder");
+        let conf = configuration(&place, lmtp);
+        std::fs::write(dir.path().join("dovecot.conf"), conf).expect("a file in the story's folder");
+        let mut command = Command::new(program);
+        command.arg("-F").arg("-c").arg(dir.path().join("dovecot.conf"));
+        let daemon = Daemon::start(&mut command, &dir.path().join("start.log"));
+        let mut dovecot = Self { lmtp, dir, daemon };
+        dovecot.wait();
+        dovecot
+    }
+
+    fn wait(&mut self) {
+        wait_for("Dovecot's LMTP", secs(10), || {
+            if let Some(code) = self.daemon.ended() {
+                let log = |name| tail(&self.dir.path().join(name), 20);
+                panic!("dovecot ended with {code}:\n{}\n{}", log("start.log"), log("dovecot.log"));
+            }
+            std::net::TcpStream::connect(self.lmtp).is_ok().then_some(())
+        });
+    }
+
+    /// The Unix socket of LMTP.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("lmtp.sock")
+    }
+
+    /// The new messages of a user, in no particular order.
+    pub fn messages(&self, user: &str) -> Vec<Vec<u8>> {
+        files(&self.dir.path().join("mail").join(user).join("Maildir/new"))
+    }
+
+    /// The end of its log.
+    pub fn log(&self) -> String {
+        tail(&self.dir.path().join("dovecot.log"), 40)
+    }
+}
+
+fn configuration(place: &str, lmtp: SocketAddrV4) -> String {
+    let (ip, port) = (lmtp.ip(), lmtp.port());
+    format!(
+        "base_dir = {place}/run\nstate_dir = {place}/run\nlog_path = {place}/dovecot.log\nprotocols = lmtp\nssl = no\n\
+         listen = {ip}\nmail_location = maildir:~/Maildir\nfirst_valid_uid = 1\nauth_username_format = %n\n\
+         default_internal_user = dovecot\nlmtp_save_to_detail_mailbox = no\n\
+         passdb {{\n  driver = passwd-file\n  args = username_format=%n {place}/users\n}}\n\
+         userdb {{\n  driver = passwd-file\n  args = username_format=%n {place}/users\n}}\n\
+         service lmtp {{\n  inet_listener lmtp {{\n    address = {ip}\n    port = {port}\n  }}\n\
+         \x20 unix_listener {place}/lmtp.sock {{\n    mode = 0666\n  }}\n}}\n\
+         protocol lmtp {{\n  postmaster_address = postmaster@example.test\n}}\n\
+         namespace inbox {{\n  inbox = yes\n}}\n"
+    )
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- Dovecot's log ends\n{}", self.log());
+        }
+    }
+}

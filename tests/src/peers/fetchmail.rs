@@ -1,0 +1,45 @@
+//! fetchmail: reads by POP3 and hands what it got to a command; ours files it into a folder.
+
+use std::net::SocketAddrV4;
+use std::path::Path;
+
+use super::private_file;
+use crate::process::{Said, command, need, run};
+
+/// Fetches once into `dir/fetched`, one file a message. `options` is what stands in the `user` part,
+/// such as `keep`; `poll` what stands in the `poll` part, such as `uidl`.
+pub fn fetch(
+    dir: &Path,
+    server: SocketAddrV4,
+    user: &str,
+    password: &str,
+    poll: &str,
+    options: &str,
+) -> Said {
+    let box_ = dir.join("fetched");
+    std::fs::create_dir_all(&box_).expect("a folder");
+    let file = dir.join("fetchmailrc");
+    let text = format!(
+        "set idfile {0}/fetchids\nset no bouncemail\npoll {1} protocol pop3 port {2} {poll}\n  user \"{user}\" \
+         password \"{password}\" {options} mda \"sh -c 'cat > $(mktemp {0}/fetched/XXXXXXXX)'\"\n",
+        dir.display(),
+        server.ip(),
+        server.port()
+    );
+    private_file(&file, &text);
+    let program = need("fetchmail", "fetchmail");
+    let mut fetchmail = command(&program, ["--nosyslog", "--timeout", "20", "--invisible", "-f"]);
+    // Its lock and its home are this story's, so several can run beside each other.
+    fetchmail
+        .arg(&file)
+        .env("HOME", dir)
+        .env("FETCHMAILHOME", dir)
+        .arg("--pidfile")
+        .arg(dir.join("fetchmail.pid"));
+    run(&mut fetchmail, b"")
+}
+
+/// What has been fetched, in no particular order.
+pub fn fetched(dir: &Path) -> Vec<Vec<u8>> {
+    super::getmail::files(&dir.join("fetched"))
+}

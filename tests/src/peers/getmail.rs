@@ -1,0 +1,41 @@
+//! getmail: reads by POP3 into a Maildir, and remembers what it has seen by UIDL.
+
+use std::net::SocketAddrV4;
+use std::path::Path;
+
+use super::private_file;
+use crate::process::{Said, command, need, run};
+
+/// Fetches once into `dir/maildir`; `delete` removes messages from the server afterwards, and only new
+/// messages are read.
+pub fn fetch(dir: &Path, server: SocketAddrV4, user: &str, password: &str, delete: bool) -> Said {
+    for part in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(dir.join("maildir").join(part)).expect("a folder");
+    }
+    let text = format!(
+        "[retriever]\ntype = SimplePOP3Retriever\nserver = {}\nport = {}\nusername = {user}\npassword = {password}\n\
+         [destination]\ntype = Maildir\npath = {}/maildir/\n\
+         [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\n",
+        server.ip(),
+        server.port(),
+        dir.display()
+    );
+    private_file(&dir.join("getmailrc"), &text);
+    let program = need("getmail", "getmail6");
+    let mut getmail = command(&program, ["--getmaildir"]);
+    run(getmail.arg(dir).args(["--rcfile", "getmailrc"]).env("HOME", dir), b"")
+}
+
+/// What has been fetched, in no particular order.
+pub fn fetched(dir: &Path) -> Vec<Vec<u8>> {
+    files(&dir.join("maildir/new"))
+}
+
+/// The contents of all files in a folder; none if there is no folder.
+pub fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    // A file may be moved between listing and reading: it is seen at the next look.
+    entries.filter_map(|entry| std::fs::read(entry.ok()?.path()).ok()).collect()
+}
