@@ -271,7 +271,7 @@ impl Drop for Engine {
 }
 
 /// How often old stories and dead blobs are looked for.
-const HOUSE_KEEPING: Duration = Duration::from_secs(60);
+const HOUSE_KEEPING: Duration = Duration::from_secs(300);
 
 async fn keep_house(shared: Arc<Shared>) {
     loop {

@@ -10,13 +10,14 @@ use super::load::{self, Loaded};
 use super::record::{Group, decode, encode};
 use super::state::{self, Next};
 use super::submit::Queued;
+use super::worker::Ended;
 use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome};
 use crate::engine::Shared;
 use crate::message::Reply;
 use crate::report::{self, Event, What};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
-use crate::storage::{Batch, CommitError, Scan};
+use crate::storage::{Batch, CommitError, Scan, StoreError};
 
 /// How settling ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,41 +36,47 @@ const CONFLICTS: u32 = 8;
 /// Delivers through an agent, anew after each conflict.
 pub(super) async fn through_agent(
     shared: &Arc<Shared>,
-    hop: &HopKey,
     mut loaded: Loaded,
     attempt: Attempt,
     agent: &dyn DeliveryAgent,
-) {
+) -> Ended {
     let at = loaded.at;
     for _ in 0..CONFLICTS {
         let delivery = agent.deliver(&attempt).await;
         match settle(shared, loaded, delivery).await {
-            Settled::Done | Settled::Gone => return,
+            Settled::Done | Settled::Gone => return Ended::Settled,
             Settled::Again => match load::group(shared, at, shared.clock.now()).await {
                 Ok(Some(again)) => loaded = again,
-                _ => return shared.runner.look_at(hop),
+                Ok(None) => return Ended::Settled,
+                Err(_) => return Ended::Unread,
             },
         }
     }
     let outcomes =
         vec![Outcome::deferred(3, 0, "the mailbox is changing too fast"); attempt.destinations.len()];
     settle(shared, loaded, Delivery { outcomes, ..Delivery::default() }).await;
+    Ended::Settled
 }
 
 /// Commits what an attempt brought.
 pub(super) async fn settle(shared: &Arc<Shared>, mut loaded: Loaded, delivery: Delivery) -> Settled {
     let effects = !delivery.effects.batch.is_empty();
     let mut pause = Duration::from_millis(100);
+    let mut uncertain: Vec<After> = Vec::new();
     loop {
         let settings = shared.settings();
-        let (batch, queued) = prepare(shared, &settings, &loaded, &delivery).await;
-        match shared.storage.store.commit(batch).await {
-            Ok(_) => {
-                count(shared, &loaded, &delivery.outcomes);
-                shared.runner.queued(queued);
-                return Settled::Done;
-            }
+        let mut after = After::default();
+        let committed = match prepare(shared, &settings, &loaded, &delivery, &mut after).await {
+            Ok(batch) => shared.storage.store.commit(batch).await,
+            Err(error) => Err(error.into()),
+        };
+        match committed {
+            Ok(_) => return done(shared, &loaded, &delivery, after),
             Err(CommitError::Conflict) => match shared.storage.store.get(&key::group(loaded.at)).await {
+                Ok(row) if uncertain.iter().any(|after| after.left.as_deref() == row.as_deref()) => {
+                    let after = uncertain.into_iter().find(|after| after.left.as_deref() == row.as_deref());
+                    return done(shared, &loaded, &delivery, after.unwrap_or_default());
+                }
                 Ok(None) => return Settled::Gone,
                 Ok(Some(_)) if effects => return Settled::Again,
                 Ok(Some(row)) => match decode(&row, "queue group") {
@@ -86,6 +93,7 @@ pub(super) async fn settle(shared: &Arc<Shared>, mut loaded: Loaded, delivery: D
             Err(CommitError::Store(error)) => {
                 let lasting = !error.is_temporary();
                 shared.health.storage(error);
+                uncertain.push(after);
                 if lasting && effects {
                     return Settled::Again;
                 }
@@ -100,17 +108,33 @@ pub(super) async fn settle(shared: &Arc<Shared>, mut loaded: Loaded, delivery: D
     }
 }
 
+/// What follows once a batch has taken effect; kept while that is not known.
+#[derive(Default)]
+struct After {
+    queued: Vec<Queued>,
+    /// The row that the batch leaves in the place of the group's.
+    left: Option<Vec<u8>>,
+}
+
+fn done(shared: &Shared, loaded: &Loaded, delivery: &Delivery, after: After) -> Settled {
+    count(shared, loaded, &delivery.outcomes);
+    shared.runner.queued(after.queued);
+    Settled::Done
+}
+
 /// The batch that ends the attempt.
 async fn prepare(
     shared: &Shared,
     settings: &Settings,
     loaded: &Loaded,
     delivery: &Delivery,
-) -> (Batch, Vec<Queued>) {
+    after: &mut After,
+) -> Result<Batch, StoreError> {
     let now = shared.clock.now();
     let next = state::settle(&loaded.group, &delivery.outcomes, now, &settings.schedule, &*shared.random);
     let mut batch = delivery.effects.batch.clone();
-    let mut queued = Vec::new();
+    after.left = next.group.as_ref().map(encode);
+    let queued = &mut after.queued;
     let moved = replace(&mut batch, loaded, next.group.as_ref());
     queued.extend(moved);
     let mut events = vec![attempt_event(
@@ -125,27 +149,19 @@ async fn prepare(
         let channel = loaded.group.channel.as_str();
         queued.extend(super::put_submission(shared, settings, &mut batch, submission, channel).await.1);
     }
-    match report::add(
-        shared,
-        settings,
-        &mut batch,
-        loaded.at.id,
-        &loaded.message,
-        &loaded.group.body,
-        &next.reports,
-    )
-    .await
-    {
+    let (id, body) = (loaded.at.id, &loaded.group.body);
+    match report::add(shared, settings, &mut batch, id, &loaded.message, body, &next.reports).await {
         Ok((reported, more)) => {
             events.extend(reported);
             queued.extend(more);
         }
-        Err(error) => tracing::error!(id = %loaded.at.id, %error, "a report could not be written"),
+        Err(error) if error.is_temporary() => return Err(error),
+        Err(error) => tracing::error!(%id, %error, "the message cannot be read; its sender is not told"),
     }
     for (number, event) in events.iter().enumerate() {
         batch.put(key::history(loaded.at, now, number as u8), encode(event));
     }
-    (batch, queued)
+    Ok(batch)
 }
 
 /// Replaces the rows of a group by those of what is left of it.

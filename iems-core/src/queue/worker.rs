@@ -25,8 +25,11 @@ pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
         match shared.runner.take(&hop) {
             Take::Attempt(at) => {
                 let landing = Landing { shared: &shared, hop: &hop, at };
-                attempt(&shared, &hop, at, &mut link).await;
+                let ended = attempt(&shared, &hop, at, &mut link).await;
                 drop(landing);
+                if ended == Ended::Unread {
+                    shared.runner.look_at(&hop);
+                }
                 carried += 1;
                 if carried % TURN == 0 && shared.runner.is_crowded(shared.settings().concurrency) {
                     break;
@@ -95,21 +98,30 @@ async fn close(shared: &Shared, link: Box<dyn Link>) {
     }
 }
 
+/// How an attempt ended, for the book-keeping of heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The group is settled, or gone.
+    Settled,
+    /// The store could not be read: the group is still due, and has to be found again once it has landed.
+    Unread,
+}
+
 /// One attempt for one group, and what follows from it.
-async fn attempt(shared: &Arc<Shared>, hop: &HopKey, at: GroupId, link: &mut Option<Box<dyn Link>>) {
+async fn attempt(shared: &Arc<Shared>, hop: &HopKey, at: GroupId, link: &mut Option<Box<dyn Link>>) -> Ended {
     let loaded = match load::group(shared, at, shared.clock.now()).await {
         Ok(Some(loaded)) => loaded,
-        Ok(None) => return,
+        Ok(None) => return Ended::Settled,
         Err(error) => return trouble(shared, hop, at, error).await,
     };
     let attempt = prepare(shared, &loaded);
     if let Some(agent) = shared.agents.get(&hop.channel).cloned() {
-        return settle::through_agent(shared, hop, loaded, attempt, &*agent).await;
+        return settle::through_agent(shared, loaded, attempt, &*agent).await;
     }
     if hop.channel.as_str() == UNROUTED {
         let delivery = route_again(shared, &loaded).await;
         settle::settle(shared, loaded, delivery).await;
-        return;
+        return Ended::Settled;
     }
     let (outcomes, unreachable) = carry(shared, hop, &attempt, link).await;
     let delivery = Delivery { outcomes, ..Delivery::default() };
@@ -117,18 +129,20 @@ async fn attempt(shared: &Arc<Shared>, hop: &HopKey, at: GroupId, link: &mut Opt
     if let (Some(reply), Settled::Done) = (unreachable, settled) {
         settle::defer_rest(shared, hop, &reply).await;
     }
+    Ended::Settled
 }
 
-async fn trouble(shared: &Shared, hop: &HopKey, at: GroupId, error: StoreError) {
+async fn trouble(shared: &Shared, hop: &HopKey, at: GroupId, error: StoreError) -> Ended {
     tracing::error!(id = %at.id, %error, "a queued message cannot be read");
-    if error.is_temporary() {
-        shared.runner.look_at(hop);
-        return rest(shared).await;
-    }
-    if let Err(error) = load::set_aside(shared, hop, at).await {
-        tracing::error!(id = %at.id, %error, "a queued message cannot be set aside");
+    let set_aside = match error.is_temporary() {
+        true => Err(error.into()),
+        false => load::set_aside(shared, hop, at).await,
+    };
+    if let Err(error) = set_aside {
+        tracing::debug!(id = %at.id, %error, "tried again soon");
         rest(shared).await;
     }
+    Ended::Unread
 }
 
 fn prepare(shared: &Shared, loaded: &Loaded) -> Attempt {

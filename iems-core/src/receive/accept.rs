@@ -81,7 +81,10 @@ impl Transaction {
             match self.shared.storage.store.commit(batch).await {
                 Ok(_) => return Ok(self.accepted(queued, refused, delivered)),
                 Err(CommitError::Conflict) if attempt <= TRIES => continue,
-                Err(error) => return Err(self.shared.health.commit(error)),
+                Err(error) => {
+                    self.shared.runner.queued(queued); // if it took effect all the same, it is found
+                    return Err(self.shared.health.commit(error));
+                }
             }
         }
         Err(self.shared.health.commit(CommitError::Conflict))

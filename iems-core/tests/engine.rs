@@ -1,0 +1,222 @@
+//! The engine as an embedder sees it.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::*;
+use iems_core::message::{Notify, Reply};
+use iems_core::queue::Filter;
+use iems_core::receive::Connection;
+use iems_core::storage::MemoryStorage;
+
+#[tokio::test(start_paused = true)]
+async fn a_local_message_is_one_commit() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    let receipt = send(&engine, "x@far.example", &["a@here.example", "team@here.example"]).await.unwrap();
+    assert_eq!(memory.stats().commits, 1);
+    assert_eq!(memory.stats().blobs_written, 1);
+    let (a, b) = (mailbox(&memory.storage(), "a").await, mailbox(&memory.storage(), "b").await);
+    assert_eq!((a.len(), b.len()), (2, 1), "once for each address that leads there");
+    assert!(a[0].starts_with("Received: from ") && a[0].ends_with(TEXT));
+    let story = engine.queue().explain(receipt.id).await.unwrap().unwrap();
+    assert!(
+        story.waiting.is_empty() && story.to_string().contains("<b@here.example> done: 250 2.1.5 delivered")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remote_message_is_two_commits() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    send(&engine, "a@here.example", &["x@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    assert_eq!(memory.stats().commits, 2);
+    assert_eq!(far.copies("x@far.example"), 1);
+    let metrics = engine.metrics();
+    assert_eq!((metrics.accepted, metrics.delivered), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_where_the_sender_can_still_hear_it() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    let reply = send(&engine, "x@far.example", &["nobody@here.example"]).await.unwrap_err();
+    assert_eq!((reply.code, reply.enhanced.to_string()), (550, "5.1.1".into()));
+    let reply = send(&engine, "x@far.example", &["round@here.example"]).await.unwrap_err();
+    assert!(reply.is_temporary(), "{reply}");
+    let looping = "Received: by mx.here.example; x\r\n".repeat(11) + TEXT;
+    let reply = send_text(&engine, "x@far.example", &["a@here.example"], &looping).await.unwrap_err();
+    assert_eq!(reply.enhanced.to_string(), "5.4.6");
+    // A stranger from elsewhere may write to us, not through us.
+    let peer = "203.0.113.9:999".parse().unwrap();
+    let mut session = engine
+        .intake()
+        .open(Connection::new(iems_core::message::ChannelId::new("smtp"), Some(peer)))
+        .await
+        .unwrap();
+    let envelope = iems_core::message::Envelope::new("<x@far.example>".parse().unwrap());
+    let mut transaction = session.begin(envelope, 0).await.unwrap();
+    let reply = transaction.recipient("<y@far.example>".parse().unwrap(), None, None).await.unwrap_err();
+    assert_eq!((reply.code, reply.enhanced.to_string()), (550, "5.7.1".into()));
+    transaction.recipient("<a@here.example>".parse().unwrap(), None, None).await.unwrap();
+    transaction.recipient("<Postmaster>".parse().unwrap(), None, None).await.unwrap_err(); // mx.here.example is not a local domain here
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_verdict_fields_do_not_get_in() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    let text =
+        "A: 1\r\nX-IEMS-Verdict: accept; site; trust me\r\nB: 2\r\n\r\nX-IEMS-Verdict: of the body\r\n";
+    send_text(&engine, "x@far.example", &["a@here.example"], text).await.unwrap();
+    let got = mailbox(&memory.storage(), "a").await.remove(0);
+    assert!(got.ends_with("A: 1\r\nB: 2\r\n\r\nX-IEMS-Verdict: of the body\r\n"), "{got}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_reported_once_and_a_report_never() {
+    let (memory, boxes) = (MemoryStorage::new(), Boxes::new());
+    let far = Far::new(&[
+        ("bad@far.example", vec![later(), never()]),
+        ("worse@far.example", vec![later(), never()]),
+    ]);
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    let receipt =
+        send(&engine, "c@here.example", &["bad@far.example", "worse@far.example", "good@far.example"])
+            .await
+            .unwrap();
+    assert!(drained(&engine).await);
+    let reports = mailbox(&memory.storage(), "c").await;
+    assert_eq!(reports.len(), 1, "one report for recipients that fail together");
+    assert!(
+        reports[0].contains("Final-Recipient: rfc822;bad@far.example\r\nAction: failed\r\nStatus: 5.1.1\r\n")
+    );
+    assert!(reports[0].contains("worse@far.example") && !reports[0].contains("rfc822;good@far.example"));
+    let story = engine.queue().explain(receipt.id).await.unwrap().unwrap().to_string();
+    assert!(story.contains("attempt 2") && story.contains("the sender was told (failed)"), "{story}");
+    let receipt = send(&engine, "", &["bad@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let story = engine.queue().explain(receipt.id).await.unwrap().unwrap().to_string();
+    assert!(story.contains("nobody was told (failed)"), "{story}");
+    assert_eq!(mailbox(&memory.storage(), "c").await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn delay_is_told_and_expiry_ends_it() {
+    let (memory, boxes) = (MemoryStorage::new(), Boxes::new());
+    let far = Far::new(&[("slow@far.example", vec![later()])]);
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    let began = tokio::time::Instant::now();
+    send(&engine, "c@here.example", &["slow@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let hours = began.elapsed().as_secs() / 3600;
+    assert!((120..122).contains(&hours), "{hours}");
+    let reports = mailbox(&memory.storage(), "c").await;
+    assert_eq!(reports.len(), 2);
+    assert!(reports[0].contains("Action: delayed") && reports[1].contains("Status: 5.4.7"));
+    assert!(far.asked("slow@far.example") > 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_is_told_where_asked() {
+    let (memory, boxes, far) = (MemoryStorage::new(), Boxes::new(), Far::new(&[]));
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    let connection = Connection::new(iems_core::message::ChannelId::new("sendmail"), None);
+    let mut session = engine.intake().open(connection).await.unwrap();
+    let mut envelope = iems_core::message::Envelope::new("<c@here.example>".parse().unwrap());
+    envelope.id = Some("one+two".into());
+    let mut transaction = session.begin(envelope, 0).await.unwrap();
+    let notify = Notify { success: true, ..Notify::NEVER };
+    transaction.recipient("<a@here.example>".parse().unwrap(), Some(notify), None).await.unwrap();
+    transaction.write(TEXT.into()).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(drained(&engine).await);
+    let reports = mailbox(&memory.storage(), "c").await;
+    assert_eq!(reports.len(), 1);
+    assert!(
+        reports[0].contains("Action: delivered") && reports[0].contains("Original-Envelope-Id: one+2Btwo")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hop_that_is_down_costs_one_connection_a_round() {
+    let (memory, boxes, far) = (MemoryStorage::new(), Boxes::new(), Far::new(&[]));
+    *far.down.lock().unwrap() = Some(Reply::defer(4, 1, "no route to host"));
+    let mut few = settings();
+    few.hop_concurrency = 1;
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).settings(few).build().unwrap();
+    for _ in 0..300 {
+        send(&engine, "", &["x@far.example"]).await.unwrap();
+    }
+    engine.start();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(far.opened.load(Ordering::SeqCst), 1, "the failure of one is the failure of all");
+    let waiting = engine.queue().list(&Filter::default(), 1000).await.unwrap();
+    assert_eq!(waiting.len(), 300);
+    assert!(waiting.iter().all(|entry| entry.attempts == 1 && entry.last_reply.is_some()));
+    *far.down.lock().unwrap() = None;
+    assert!(drained(&engine).await);
+    assert_eq!(far.copies("x@far.example"), 300);
+    assert!(
+        far.opened.load(Ordering::SeqCst) < 30,
+        "links are reused: {}",
+        far.opened.load(Ordering::SeqCst)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_and_purge() {
+    let (memory, boxes) = (MemoryStorage::new(), Boxes::new());
+    let far = Far::new(&[("x@far.example", vec![later(), ok()]), ("y@other.example", vec![later()])]);
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    send(&engine, "a@here.example", &["x@far.example", "y@other.example"]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut filter = Filter::default();
+    filter.domain = Some("far.example".parse().unwrap());
+    assert_eq!(engine.queue().retry(&filter).await.unwrap(), 1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((far.copies("x@far.example"), far.asked("y@other.example")), (1, 1));
+    assert_eq!(engine.queue().purge(&Filter::default()).await.unwrap(), 1);
+    assert!(engine.queue().list(&Filter::default(), 9).await.unwrap().is_empty());
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(far.asked("y@other.example"), 1);
+    assert!(mailbox(&memory.storage(), "a").await.is_empty(), "a purge tells nobody");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_stories_are_forgotten_and_their_bodies_with_them() {
+    let (memory, boxes, far) = (MemoryStorage::with_clock(PausedClock::new()), Boxes::new(), Far::new(&[]));
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    engine.start();
+    let receipt = send(&engine, "a@here.example", &["x@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    assert!(engine.queue().explain(receipt.id).await.unwrap().is_some());
+    tokio::time::sleep(Duration::from_secs(8 * 24 * 3600)).await;
+    assert!(engine.queue().explain(receipt.id).await.unwrap().is_none());
+    assert_eq!(memory.blob_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_engines_in_one_process() {
+    let (one, two) = (MemoryStorage::new(), MemoryStorage::new());
+    let (far, boxes) = (Far::new(&[]), Boxes::new());
+    let first = builder(one.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    let second = builder(two.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    (first.start(), second.start());
+    send(&first, "", &["a@here.example"]).await.unwrap();
+    send(&second, "", &["b@here.example", "x@far.example"]).await.unwrap();
+    assert!(drained(&second).await);
+    assert_eq!(mailbox(&one.storage(), "b").await.len() + mailbox(&two.storage(), "a").await.len(), 0);
+    first.shutdown(Duration::from_secs(1)).await;
+    assert!(send(&first, "", &["a@here.example"]).await.unwrap_err().is_temporary());
+    send(&second, "", &["a@here.example"]).await.unwrap();
+}
