@@ -90,18 +90,22 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
     let lmtp = client.settings.protocol == Protocol::Lmtp;
     let port = if lmtp { LMTP_PORT } else { client.settings.port };
     match parsed {
-        Hop::Local(path) => alone(client, level, Endpoint::Local(path)).await,
-        Hop::Address(ip, given) => {
-            let address = SocketAddr::new(ip.to_canonical(), given.unwrap_or(port));
-            alone(client, level, Endpoint::Tcp(address)).await
-        }
-        Hop::Host(host, port) => fixed(client, level, host.as_str(), port).await,
-        Hop::Domain(domain) if lmtp => fixed(client, level, domain.as_str(), port).await,
-        Hop::Domain(domain) => {
+        Hop::Domain(domain) if !lmtp => {
             let (settings, resolver) = (&client.settings, &*client.resolver);
             let hosts = mx::hosts(domain.as_str(), settings, resolver, &*client.random).await?;
             first(client, level, &hosts, port).await
         }
+        Hop::Address(ip, None) => {
+            let address = SocketAddr::new(ip.to_canonical(), port);
+            alone(client, level, Endpoint::Tcp(address)).await
+        }
+        Hop::Domain(host) => named(first(client, level, &[host.as_str().to_owned()], port).await),
+        Hop::Host(host, port) => named(first(client, level, &[host.as_str().to_owned()], port).await),
+        Hop::Address(ip, Some(port)) => {
+            let address = SocketAddr::new(ip.to_canonical(), port);
+            named(alone(client, level, Endpoint::Tcp(address)).await)
+        }
+        Hop::Local(path) => named(alone(client, level, Endpoint::Local(path)).await),
     }
 }
 
@@ -109,14 +113,12 @@ async fn alone(client: &Client, level: TlsLevel, endpoint: Endpoint) -> Result<C
     reach(client, level, &Target { endpoint, host: None }).await
 }
 
-/// A host that the administrator named. That its name does not resolve is a mistake, to be mended while mail waits.
-async fn fixed(client: &Client, level: TlsLevel, host: &str, port: u16) -> Result<Connected, Reply> {
-    let hosts = [host.to_owned()];
-    first(client, level, &hosts, port).await.map_err(|reply| match reply.enhanced.subject() {
-        1 | 4 if reply.code == 550 => {
-            Reply::defer(4, 4, &reply.text).because(reply.cause.unwrap_or_default())
-        }
-        _ => reply,
+/// A host that the administrator named: that it does not exist, or wants nothing from us, is a mistake to be mended
+/// while mail waits.
+fn named(result: Result<Connected, Reply>) -> Result<Connected, Reply> {
+    result.map_err(|reply| match reply.is_temporary() {
+        true => reply,
+        false => Reply { code: 451, enhanced: reply.enhanced.with_class(4), ..reply },
     })
 }
 

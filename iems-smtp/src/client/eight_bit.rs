@@ -271,3 +271,7 @@ fn base64_lines(octets: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+#[path = "eight_bit_tests.rs"]
+mod tests;

@@ -60,7 +60,7 @@ impl SmtpLink {
 
     /// Replaces a connection that ended while nobody used it.
     async fn refresh(&mut self) -> Result<(), Reply> {
-        if self.messages > 0 && (self.broken || !self.connection.wire.is_quiet()) {
+        if self.broken || !self.connection.wire.is_quiet() {
             self.connection = connect::open(&self.client, &self.hop).await?;
             (self.messages, self.reset, self.broken) = (0, false, false);
         }

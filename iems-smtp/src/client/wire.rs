@@ -225,4 +225,53 @@ mod tests {
         drop(theirs);
         assert!(!Wire::new(Box::new(ours)).is_quiet());
     }
+
+    /// Counts what the system is asked to write.
+    #[derive(Default)]
+    struct Counting(std::sync::Arc<std::sync::Mutex<Vec<usize>>>);
+
+    impl AsyncRead for Counting {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().push(octets.len());
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let total = slices.iter().map(|slice| slice.len()).sum();
+            self.0.lock().unwrap().push(total);
+            Poll::Ready(Ok(total))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn commands_and_body_are_one_write() {
+        let counting = Counting::default();
+        let writes = counting.0.clone();
+        let pieces =
+            [Bytes::from_static(b"MAIL\r\n"), Bytes::from(vec![0; 60_000]), Bytes::from(vec![0; 4000])];
+        Wire::new(Box::new(counting)).write(pieces.into(), SOON).await.unwrap();
+        assert_eq!(*writes.lock().unwrap(), [64_006]);
+    }
 }

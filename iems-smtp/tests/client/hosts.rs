@@ -97,11 +97,10 @@ async fn fixed_hops_ask_for_no_exchanger() {
         .host("relay.example", &["192.0.2.9"])
         .server("192.0.2.9:2526", GREETS);
     assert_eq!(opened(world, "relay.example:2526").await.0, Ok(()));
-    assert_eq!(
-        opened(World::new(), "relay.example:25").await.0,
-        Err("451 4.4.4".into()),
-        "a typing error waits"
-    );
+    let typing_error = opened(World::new(), "relay.example:25").await.0;
+    assert_eq!(typing_error, Err("451 4.1.2".into()), "waits to be mended");
+    let shut = World::new().server("192.0.2.9:25", "S: 554 5.7.1 not you\nC: QUIT");
+    assert_eq!(opened(shut, "[192.0.2.9]:25").await.0, Err("451 4.7.1".into()), "so does a closed door");
     let literal = Hop::Address("192.0.2.1".parse().unwrap(), None).to_string();
     assert_eq!(literal, domain("[192.0.2.1]").as_str());
     assert_eq!(opened(World::new().server("192.0.2.1:25", GREETS), &literal).await.0, Ok(()));

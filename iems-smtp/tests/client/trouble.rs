@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use iems_core::storage::BlobId;
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -211,4 +212,31 @@ async fn a_refusal_in_the_middle_of_a_large_body_is_heard() {
     let mut link = open(&world, smtp(), HOP).await.unwrap();
     assert_eq!(short(&link.transmit(&attempt).await), ["failed 552 5.3.4"]);
     assert!(!link.is_reusable());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_a_server_says_everybody_has_an_outcome(
+        words in proptest::collection::vec(prop_oneof![
+            4 => Just("220 mx"), 4 => Just("250 ok"), 4 => Just("250-mx\\n250-PIPELINING\\n250 CHUNKING"),
+            1 => Just("250-SIZE"), 2 => Just("354 go"), 2 => Just("550 5.1.1 no"), 2 => Just("450 later"),
+            1 => Just("421 bye"), 1 => Just("250 5.1.1"), 1 => Just("\u{0}\u{1}"), 1 => Just("999 x"), 1 => Just(""),
+        ], 0..12),
+        room in prop_oneof![Just(1usize), Just(9), Just(ROOMY)],
+    ) {
+        let mut script: String = words.iter().map(|word| format!("S: {word}\n")).collect();
+        script.push_str("CLOSE");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcomes = runtime.block_on(async {
+            let world = Arc::new(World::new().room(room).server(AT, &script));
+            let attempt = message(BODY, &["a@d.example", "b@d.example"]).await;
+            match open(&world, smtp(), HOP).await {
+                Ok(mut link) => link.transmit(&attempt).await.len(),
+                Err(reply) => if reply.is_temporary() { 2 } else { 0 },
+            }
+        });
+        prop_assert_eq!(outcomes, 2);
+    }
 }

@@ -352,3 +352,7 @@ fn phase(owed: Owed) -> Phase {
         Owed::End | Owed::EndFor(_) | Owed::EmptyEnd => Phase::End,
     }
 }
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;
