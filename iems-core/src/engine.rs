@@ -270,7 +270,7 @@ impl Drop for Engine {
     }
 }
 
-/// How often old stories and dead blobs are looked for.
+/// How often old stories and dead blobs are looked for, and hops that a commit of unknown outcome left behind.
 const HOUSE_KEEPING: Duration = Duration::from_secs(300);
 
 async fn keep_house(shared: Arc<Shared>) {
@@ -279,6 +279,9 @@ async fn keep_house(shared: Arc<Shared>) {
         tokio::select! {
             () = shared.clock.sleep_until(next) => {}
             () = shared.shutdown.cancelled() => return,
+        }
+        if let Err(error) = queue::find_hops(&shared).await {
+            tracing::warn!(%error, "the queue could not be looked through");
         }
         if let Err(error) = queue::forget_old(&shared).await {
             tracing::warn!(%error, "old stories could not be removed");

@@ -17,7 +17,7 @@ use iems_core::storage::{Blobs, MemoryStorage, Storage};
 /// What is sent, what the far side does, and what must come of it.
 struct Row {
     to: &'static [&'static str],
-    far: &'static [(&'static str, fn() -> Vec<Outcome>)],
+    far: &'static [(&'static str, Answers)],
     /// How often the agent puts local delivery off.
     put_off: u64,
     /// Mailboxes that get exactly one copy.
@@ -31,6 +31,9 @@ struct Row {
     /// What an administrator does after a while.
     admin: Option<Admin>,
 }
+
+/// What a far address answers, attempt by attempt.
+type Answers = fn() -> Vec<Outcome>;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Admin {

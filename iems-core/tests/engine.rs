@@ -211,7 +211,8 @@ async fn two_engines_in_one_process() {
     let (far, boxes) = (Far::new(&[]), Boxes::new());
     let first = builder(one.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
     let second = builder(two.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
-    (first.start(), second.start());
+    first.start();
+    second.start();
     send(&first, "", &["a@here.example"]).await.unwrap();
     send(&second, "", &["b@here.example", "x@far.example"]).await.unwrap();
     assert!(drained(&second).await);

@@ -33,8 +33,8 @@ pub struct Subject<'a> {
     pub connection: &'a Connection,
     /// From `Stage::Mail` on.
     pub envelope: Option<&'a Envelope>,
-    /// At `Stage::Recipient` the one in question; at `Stage::Body` all that were accepted for the
-    /// flow the module runs on.
+    /// At `Stage::Recipient` the one in question; at `Stage::Body` all that were accepted, whatever their flow:
+    /// what a module finds in an unedited message is shared between flows.
     pub recipients: &'a [Mailbox],
     /// At `Stage::Body`.
     pub body: Option<(&'a Body, &'a Arc<dyn Blobs>)>,

@@ -41,7 +41,7 @@ pub(crate) use forget::forget_old;
 pub(crate) use hops::Runner;
 pub(crate) use key::GroupId;
 pub use record::{Accepted, Group, Message, Origin, State};
-pub(crate) use runner::run;
+pub(crate) use runner::{find_hops, run};
 pub(crate) use settle::attempt_event;
 pub(crate) use state::{Report, settle};
 pub(crate) use submit::{Queued, group, put_group, put_message, put_submission, target};

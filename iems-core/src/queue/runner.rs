@@ -51,7 +51,8 @@ async fn recover(shared: &Shared) {
     }
 }
 
-async fn find_hops(shared: &Shared) -> Result<usize, StoreError> {
+/// Has the runner look at every hop that has something in the store; how many.
+pub(crate) async fn find_hops(shared: &Shared) -> Result<usize, StoreError> {
     let (mut scan, mut hops) = (Scan::prefix(key::DUE, 1), 0);
     loop {
         let Some((found, _)) = shared.storage.store.scan(scan.clone()).await?.pop() else { return Ok(hops) };

@@ -227,7 +227,7 @@ fn for_programs(hostname: &str, message: &Message, reports: &[(Report, Destinati
             let _ =
                 write!(text, "Original-Recipient: {};{}\r\n", line(&original.kind), line(&original.address));
         }
-        let kind = if destination.mailbox.is_ascii() { "rfc822" } else { "utf-8" };
+        let kind = if recipient.mailbox.is_ascii() { "rfc822" } else { "utf-8" };
         let _ = write!(text, "Final-Recipient: {kind};{}\r\n", recipient.mailbox);
         let _ = write!(text, "Action: {}\r\nStatus: {}\r\n", report.action(), reply.enhanced);
         let _ = write!(text, "Diagnostic-Code: smtp; {}\r\n", line(&reply.to_string()));
