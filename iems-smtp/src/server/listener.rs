@@ -100,17 +100,15 @@ pub(super) enum Accepting {
 }
 
 impl Bound {
-    /// A copy for the runtime; must be called within one.
-    pub(super) fn accepting(&self) -> io::Result<Accepting> {
+    /// The same for the runtime; must be called within one.
+    pub(super) fn accepting(self) -> io::Result<Accepting> {
         match self {
             Self::Tcp(listener) => {
-                let listener = listener.try_clone()?;
                 listener.set_nonblocking(true)?;
                 tokio::net::TcpListener::from_std(listener).map(Accepting::Tcp)
             }
             #[cfg(unix)]
             Self::Unix(listener) => {
-                let listener = listener.try_clone()?;
                 listener.set_nonblocking(true)?;
                 tokio::net::UnixListener::from_std(listener).map(Accepting::Unix)
             }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -32,7 +32,9 @@ const REST: Duration = Duration::from_millis(100);
 /// A server on one or more listeners: one input channel.
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<Listener>,
+    addresses: Vec<SocketAddr>,
+    /// Taken by `serve`, so that nobody listens any more when it ends.
+    listeners: Mutex<Vec<Listener>>,
 }
 
 /// What all connections share.
@@ -80,12 +82,13 @@ impl Server {
         let admission = Arc::new(Admission::new(options.limits.clone(), clock));
         let options = Arc::new(options);
         let shared = Arc::new(Shared { options, directory, resolver, tls, nonce: nonce(), admission });
-        Ok(Self { shared, listeners })
+        let addresses = listeners.iter().filter_map(Listener::local_addr).collect();
+        Ok(Self { shared, addresses, listeners: Mutex::new(listeners) })
     }
 
     /// The addresses it listens on, in the order of the listeners, without Unix sockets.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(Listener::local_addr).collect()
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 }
 
@@ -103,8 +106,9 @@ impl Channel for Server {
     }
 
     async fn serve(&self, intake: Intake, shutdown: CancellationToken) -> io::Result<()> {
-        let mut doors = Vec::with_capacity(self.listeners.len());
-        for listener in &self.listeners {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut doors = Vec::with_capacity(listeners.len());
+        for listener in listeners {
             let accepting = listener.socket.accepting()?;
             doors.push(accept(
                 self.shared.clone(),

@@ -50,12 +50,14 @@ impl<'a> Talk<'a> {
         let options = &shared.options;
         let link = Link { tls: tls.is_some(), tls_available: shared.tls.is_some(), local: peer.is_local() };
         let mut session = Session::new(options.clone(), link, shared.nonce.clone());
+        session.limit_size(intake.message_size());
         let lookup = peer
             .address
             .filter(|_| options.reverse_dns)
             .and_then(|a| Lookup::start(&shared.resolver, a.ip(), options.timeouts.reverse_dns));
         let mut connection = Connection::new(options.channel.clone(), peer.address);
         connection.submission = options.mode == Mode::Submission;
+        connection.answers_each = options.mode == Mode::Lmtp;
         connection.protocol = session.protocol(false).into();
         connection.tls = tls;
         let opened = intake.open(connection).await;
@@ -177,7 +179,9 @@ impl<'a> Talk<'a> {
         if connection.protocol != protocol {
             connection.protocol = protocol.into();
         }
-        if let (Some(account), ReversePath::Mailbox(sender)) = (&connection.account, &mail.envelope.sender) {
+        // In submission the door itself looks at the rights of the sender.
+        let account = connection.account.as_ref().filter(|_| !connection.submission);
+        if let (Some(account), ReversePath::Mailbox(sender)) = (account, &mail.envelope.sender) {
             match self.shared.directory.may_send_as(account, sender).await {
                 Ok(true) => {}
                 Ok(false) => {

@@ -15,7 +15,7 @@ const PATIENCE: u64 = 64 << 20;
 impl Session {
     /// `None`: more input is needed.
     pub(super) fn data(&mut self, input: &mut BytesMut) -> Option<Option<Event>> {
-        let (limit, before) = (self.options.max_size, input.len());
+        let (limit, before) = (self.max_size, input.len());
         let State::Data(data) = &mut self.state else { return None };
         let (decoder, body) = &mut **data;
         let piece = decoder.next(input);
@@ -44,7 +44,7 @@ impl Session {
 
     /// `None`: more input is needed.
     pub(super) fn chunk(&mut self, input: &mut BytesMut) -> Option<Option<Event>> {
-        let limit = self.options.max_size;
+        let limit = self.max_size;
         let chunk = match &mut self.state {
             State::Chunk(chunk) => chunk,
             State::Skip(_) => return self.skip(input),
@@ -119,7 +119,7 @@ impl Session {
     }
 
     fn skip(&mut self, input: &mut BytesMut) -> Option<Option<Event>> {
-        let limit = self.options.max_size;
+        let limit = self.max_size;
         let State::Skip(skip) = &mut self.state else { return None };
         let now = skip.left.min(input.len() as u64);
         input.advance(now as usize);
@@ -141,7 +141,7 @@ impl Session {
             State::Chunk(chunk) => &chunk.body,
             _ => return false,
         };
-        let enough = body.octets > self.options.max_size.saturating_add(PATIENCE);
+        let enough = body.octets > self.max_size.saturating_add(PATIENCE);
         if enough {
             let reply = Reply::new(421, too_large(0).enhanced, "far too large; closing the connection");
             self.write(&reply);

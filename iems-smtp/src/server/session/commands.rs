@@ -76,7 +76,7 @@ impl Session {
             () if self.options.mode == Mode::Submission && !self.authenticated => {
                 Some(error(530, 7, 0, "authentication required; send AUTH first"))
             }
-            () if mail.size > self.options.max_size => Some(too_large(self.options.max_size)),
+            () if mail.size > self.max_size => Some(too_large(self.max_size)),
             () if mail.envelope.body == BodyType::BinaryMime => {
                 Some(error(555, 5, 4, "BINARYMIME is not offered; encode the message"))
             }

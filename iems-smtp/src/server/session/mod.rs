@@ -46,6 +46,7 @@ pub struct Session {
     options: Arc<ServerOptions>,
     nonce: Nonce,
     link: Link,
+    max_size: u64,
     state: State,
     pending: Pending,
     hello: Hello,
@@ -62,8 +63,10 @@ pub struct Session {
 impl Session {
     /// A dialogue that has not begun; [`Session::greet`] begins it. `nonce` makes unguessable octets.
     pub fn new(options: Arc<ServerOptions>, link: Link, nonce: Nonce) -> Self {
+        let max_size = options.max_size;
         Self {
             options,
+            max_size,
             nonce,
             link,
             state: State::Fresh,
@@ -78,6 +81,11 @@ impl Session {
             line: LineReader::default(),
             output: BytesMut::new(),
         }
+    }
+
+    /// Takes messages up to `octets` only, if that is less than the options allow: what the engine takes.
+    pub fn limit_size(&mut self, octets: u64) {
+        self.max_size = self.max_size.min(octets);
     }
 
     /// Greets the peer, or turns it away. A peer that is turned away with 554 may still say `QUIT` (RFC 5321 section 3.1).
@@ -153,6 +161,7 @@ impl Session {
         let link = Link { tls: true, ..self.link };
         let mut session = Self::new(self.options, link, self.nonce);
         session.pending = Pending::Nothing;
+        session.max_size = self.max_size;
         (session.errors, session.idle_commands) = (self.errors, self.idle_commands);
         session.auth_failures = self.auth_failures;
         session

@@ -123,7 +123,7 @@ impl Session {
             false => Vec::new(),
         };
         Extensions {
-            size: Some(self.options.max_size),
+            size: Some(self.max_size),
             pipelining: true,
             eight_bit_mime: true,
             smtputf8: true,
