@@ -1,0 +1,21 @@
+//! Configuration: found, read as written, resolved, and only then used.
+//!
+//! `written` declares the file, `resolved` what the program works with; `resolve` goes from one to the
+//! other and collects every problem on the way. `docs/config.md` is the manual.
+
+mod leaf;
+mod load;
+mod problem;
+mod read;
+mod resolve;
+mod resolved;
+mod via;
+mod written;
+
+#[cfg(test)]
+mod manual;
+
+pub(crate) use leaf::{duration, size};
+pub(crate) use load::{Loaded, examine, load, load_for_service};
+pub(crate) use resolved::{Certificate, Config, Listener};
+pub(crate) use written::{About, ClientTls, LogFormat, Protocol};

@@ -1,0 +1,99 @@
+//! What is wrong with a configuration: where, what was found, what would be right.
+//!
+//! Problems are collected, never thrown at the first: whoever mends a file wants to see all of them.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Problem {
+    /// 1 for the first line; 0 if the problem has no place in the file.
+    pub(crate) line: usize,
+    /// 1 for the first character of a line.
+    pub(crate) column: usize,
+    /// The key it is about, such as `queue.expire`; empty for the file as a whole.
+    pub(crate) key: String,
+    /// What is wrong and what would be right, in one line.
+    pub(crate) message: String,
+}
+
+/// All that is wrong with one file.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Problems {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// In the order of the file; never empty.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    /// One line each: `file:line:column: message`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            match problem.line {
+                0 => writeln!(f, "{}: {}", self.file.display(), problem.message)?,
+                line => {
+                    writeln!(f, "{}:{line}:{}: {}", self.file.display(), problem.column, problem.message)?;
+                }
+            }
+        }
+        let (many, count) = (self.problems.len() > 1, self.problems.len());
+        write!(f, "{count} {} in the configuration", if many { "problems" } else { "problem" })
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Collects problems while a file is read and resolved.
+#[derive(Debug)]
+pub(crate) struct Notes<'a> {
+    text: &'a str,
+    found: Vec<(usize, Problem)>,
+}
+
+impl<'a> Notes<'a> {
+    /// For a file with this content.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, found: Vec::new() }
+    }
+
+    /// Notes a problem at a place in the file, or with the file as a whole.
+    pub(crate) fn add(&mut self, span: Option<&Range<usize>>, key: &str, message: impl Into<String>) {
+        let (line, column) = span.map_or((0, 0), |span| position(self.text, span.start));
+        let problem = Problem { line, column, key: key.to_owned(), message: message.into() };
+        self.found.push((span.map_or(usize::MAX, |span| span.start), problem));
+    }
+
+    /// Whether a problem with `key` stands at `start` or behind it.
+    pub(crate) fn has(&self, key: &str, start: usize) -> bool {
+        self.found.iter().any(|(at, problem)| *at >= start && problem.key == key)
+    }
+
+    /// All problems as one error, if there are any.
+    pub(crate) fn finish(mut self, file: &Path) -> Result<(), Problems> {
+        self.found.sort_by_key(|(at, _)| *at);
+        let problems: Vec<_> = self.found.into_iter().map(|(_, problem)| problem).collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Problems { file: file.to_owned(), problems }),
+        }
+    }
+}
+
+/// Line and column, both from 1, of an offset in octets.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+/// The word among `valid` that is most like `found`.
+pub(crate) fn nearest<'v>(found: &str, valid: &[&'v str]) -> Option<&'v str> {
+    let likeness = |word: &&str| (strsim::jaro_winkler(found, word) * 1e6) as u64;
+    valid.iter().copied().max_by_key(likeness)
+}

@@ -1,0 +1,279 @@
+//! From the file as written to what holds: what is missing, what contradicts, what belongs together.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use iems_core::Settings;
+use iems_core::message::{ChannelId, CheckResult};
+use iems_core::preprocess::{Action, Policy, Rule, Scope};
+use iems_core::queue::Schedule;
+use iems_core::receive::Relay;
+use iems_core::route::{Pattern, RouteTable, Via};
+
+use super::problem::Notes;
+use super::read::At;
+use super::resolved::{Certificate, Client, Config, Dnsbl, Limits, Listener};
+use super::written::{self, File, Protocol};
+
+type Span = Option<Range<usize>>;
+
+/// Looks into the files of a certificate; the error is for people.
+pub(super) type Inspect = fn(&Certificate) -> Result<(), String>;
+
+/// The configuration that `file` means, or `None` after noting why there is none.
+pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut Notes<'_>) -> Option<Config> {
+    let data = folder.join(&file.data.value);
+    let socket =
+        file.admin.socket.as_ref().map_or_else(|| data.join("admin.sock"), |s| folder.join(&s.value));
+    let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
+    let common = common.resolve("tls", folder, inspect, notes);
+    let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
+    let (settings, dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    if let Err(why) = crate::log::check_level(&file.log.level) {
+        notes.add(
+            file.log.level.span.as_ref(),
+            "log.level",
+            format!("log.level: {why}; expected error, warn, info, debug or trace"),
+        );
+    }
+    Some(Config {
+        hostname: need(file.hostname, "hostname", "", &None, notes)?,
+        grace: file.grace.value,
+        threads: file.threads.map(|threads| threads.value.min(1024) as usize),
+        listeners,
+        dns: file
+            .dns
+            .servers
+            .as_ref()
+            .map_or_else(Vec::new, |list| list.iter().map(|server| server.0).collect()),
+        settings,
+        client: Client {
+            tls: file.client.tls.value,
+            source: file.client.source.as_ref().map(|source| source.value),
+        },
+        limits: limits(&file.limits),
+        dnsbl,
+        cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
+        log_format: file.log.format.value,
+        log_level: file.log.level.value.clone(),
+        socket,
+        data,
+    })
+}
+
+/// What the engine can take over while it runs.
+fn settings(file: &File, notes: &mut Notes<'_>) -> Settings {
+    let mut settings = Settings::default();
+    settings.routes = routes(&file.route, notes);
+    settings.relay =
+        Relay { networks: file.relay.networks.value.clone(), domains: file.relay.domains.value.clone() };
+    settings.policy = policy(&file.policy, notes);
+    settings.channel_policies = channel_policies(&file.channel_policy, notes);
+    settings.limits.message_size = file.limits.message.0;
+    settings.limits.recipients = file.limits.recipients.value as usize;
+    schedule(&file.queue, &mut settings.schedule, notes);
+    settings.hop_concurrency = file.queue.per_hop.value as usize;
+    settings.concurrency = file.queue.attempts.value as usize;
+    settings.history = file.queue.history.value;
+    settings
+}
+
+/// The value, or a note that the key is missing in its section, unless what stands there is noted already.
+fn need<T: Clone>(
+    value: Option<At<T>>,
+    name: &str,
+    section: &str,
+    span: &Span,
+    notes: &mut Notes<'_>,
+) -> Option<T> {
+    let key = super::read::below(section, name);
+    let start = span.as_ref().map_or(0, |span| span.start);
+    if value.is_none() && !notes.has(&key, start) {
+        let place = if section.is_empty() { "the file".to_owned() } else { format!("[[{section}]]") };
+        notes.add(span.as_ref(), &key, format!("{place} needs the key `{name}`"));
+    }
+    value.map(|at| at.value)
+}
+
+/// A certificate and its key, as written.
+struct Pair<'a> {
+    certificate: &'a Option<At<String>>,
+    key: &'a Option<At<String>>,
+}
+
+impl Pair<'_> {
+    fn resolve(
+        &self,
+        section: &str,
+        folder: &Path,
+        inspect: Inspect,
+        notes: &mut Notes<'_>,
+    ) -> Option<Certificate> {
+        let (span, message) = match (self.certificate, self.key) {
+            (None, None) => return None,
+            (Some(c), None) => (&c.span, format!("{section}: a certificate needs its `key`")),
+            (None, Some(k)) => (&k.span, format!("{section}: a key needs its `certificate`")),
+            (Some(c), Some(k)) => {
+                let files = Certificate { certificate: folder.join(&c.value), key: folder.join(&k.value) };
+                match inspect(&files) {
+                    Ok(()) => return Some(files),
+                    Err(why) => (&c.span, format!("{section}.certificate: {why}")),
+                }
+            }
+        };
+        notes.add(span.as_ref(), section, message);
+        None
+    }
+}
+
+fn listeners(
+    written: &[At<written::Listener>],
+    common: Option<&Certificate>,
+    (folder, inspect): (&Path, Inspect),
+    notes: &mut Notes<'_>,
+) -> Vec<Listener> {
+    let mut taken = HashMap::new();
+    let mut resolved = Vec::new();
+    for listener in written {
+        let protocol = need(listener.protocol.clone(), "protocol", "listener", &listener.span, notes);
+        let address = need(listener.address.clone(), "address", "listener", &listener.span, notes);
+        let own = Pair { certificate: &listener.certificate, key: &listener.key };
+        let own = own.resolve("listener", folder, inspect, notes);
+        let (Some(protocol), Some(address)) = (protocol, address) else { continue };
+        if taken.insert(address, protocol).is_some() && address.port() != 0 {
+            let span = listener.address.as_ref().and_then(|a| a.span.as_ref());
+            notes.add(
+                span,
+                "listener.address",
+                format!("listener.address: {address} is used by two listeners"),
+            );
+        }
+        let certificate = own.or_else(|| common.cloned());
+        let cleartext_passwords = listener.cleartext_passwords.value;
+        let candidate = Listener { protocol, address, certificate, cleartext_passwords };
+        usable(&candidate, listener, notes);
+        resolved.push(candidate);
+    }
+    resolved
+}
+
+/// Notes what makes a listener useless.
+fn usable(listener: &Listener, written: &written::Listener, notes: &mut Notes<'_>) {
+    let span = written.protocol.as_ref().and_then(|p| p.span.as_ref());
+    let bare = listener.certificate.is_none();
+    let message = match listener.protocol {
+        Protocol::Later(name) => {
+            format!("listener.protocol: {name:?} is not part of this version; what is: {}", written::SPOKEN)
+        }
+        Protocol::Submissions | Protocol::Pop3s if bare => {
+            "this listener speaks TLS from the start and needs a certificate: set `certificate` and `key` \
+             here or in [tls]"
+                .into()
+        }
+        Protocol::Submission | Protocol::Pop3
+            if bare && !listener.cleartext_passwords && !listener.address.ip().is_loopback() =>
+        {
+            "nobody could log in: without TLS, passwords are taken from this machine only. Set `certificate` \
+             and `key` here or in [tls], or `cleartext_passwords = true`"
+                .into()
+        }
+        _ => return,
+    };
+    notes.add(span, "listener.protocol", message);
+}
+
+/// Mail for domains without a route goes by MX records, unless there is a route for `*`.
+fn routes(written: &[At<written::Route>], notes: &mut Notes<'_>) -> RouteTable {
+    let everywhere = Via::Channel { channel: ChannelId::new("smtp"), hop: None };
+    let mut table = RouteTable::new().with(Pattern::Any, everywhere);
+    let mut seen = Vec::new();
+    for route in written {
+        let domain = need(route.domain.clone(), "domain", "route", &route.span, notes);
+        let via = need(route.via.clone(), "via", "route", &route.span, notes);
+        let (Some(domain), Some(via)) = (domain, via) else { continue };
+        if seen.contains(&domain) {
+            let span = route.domain.as_ref().and_then(|d| d.span.as_ref());
+            notes.add(span, "route.domain", format!("route.domain: there are two routes for \"{domain}\""));
+        }
+        seen.push(domain.clone());
+        table = table.with(domain, via);
+    }
+    table
+}
+
+fn schedule(written: &written::Queue, schedule: &mut Schedule, notes: &mut Notes<'_>) {
+    let retry = &written.retry;
+    if retry.is_empty() || retry.iter().any(Duration::is_zero) {
+        let message = "queue.retry: expected at least one duration, each longer than nothing";
+        notes.add(retry.span.as_ref(), "queue.retry", message);
+    }
+    schedule.retry = retry.value.clone();
+    schedule.expire = written.expire.value;
+    schedule.warn = Some(written.warn.value).filter(|warn| !warn.is_zero());
+}
+
+fn limits(written: &written::Limits) -> Limits {
+    Limits {
+        connections: written.connections.value as usize,
+        connections_per_address: written.connections_per_address.value as usize,
+        errors: written.errors.value,
+        idle: written.idle.value,
+    }
+}
+
+fn dnsbl(written: &[At<written::Dnsbl>], notes: &mut Notes<'_>) -> Vec<Dnsbl> {
+    let mut lists: Vec<Dnsbl> = Vec::new();
+    for list in written {
+        let Some(zone) = need(list.zone.clone(), "zone", "dnsbl", &list.span, notes) else { continue };
+        let about = list.about.value;
+        if lists.iter().any(|known| known.zone == zone && known.about == about) {
+            let span = list.zone.as_ref().and_then(|z| z.span.as_ref());
+            notes.add(span, "dnsbl.zone", format!("dnsbl.zone: {zone} is asked twice about the same"));
+        }
+        lists.push(Dnsbl { zone, about, score: list.score.value });
+    }
+    lists
+}
+
+fn policy(written: &[At<written::Policy>], notes: &mut Notes<'_>) -> Policy {
+    written.iter().fold(Policy::new(), |policy, p| {
+        let parts = (&p.check, &p.results.value[..], p.score.as_ref(), &p.action);
+        match rule(parts, (&p.span, "policy"), notes) {
+            Some(rule) => policy.rule(Scope::Site, rule),
+            None => policy,
+        }
+    })
+}
+
+fn channel_policies(
+    written: &[At<written::ChannelPolicy>],
+    notes: &mut Notes<'_>,
+) -> HashMap<ChannelId, Policy> {
+    let mut policies: HashMap<ChannelId, Policy> = HashMap::new();
+    for p in written {
+        let place = (&p.span, "channel_policy");
+        let channel = need(p.channel.clone(), "channel", place.1, place.0, notes);
+        let rule = rule((&p.check, &p.results.value[..], p.score.as_ref(), &p.action), place, notes);
+        if let (Some(channel), Some(rule)) = (channel, rule) {
+            let policy = policies.entry(ChannelId::new(channel.0)).or_default();
+            *policy = std::mem::take(policy).rule(Scope::Channel, rule);
+        }
+    }
+    policies
+}
+
+/// Check, results, least score and action, as written.
+type RuleParts<'a> = (&'a Option<At<String>>, &'a [CheckResult], Option<&'a At<f32>>, &'a Option<At<Action>>);
+
+fn rule(
+    (check, results, score, action): RuleParts<'_>,
+    (span, section): (&Span, &str),
+    notes: &mut Notes<'_>,
+) -> Option<Rule> {
+    let check = need(check.clone(), "check", section, span, notes);
+    let action = need(action.clone(), "action", section, span, notes);
+    let score = score.map(|score| score.value);
+    Some(Rule { check: check?, results: results.to_vec(), score, action: action? })
+}

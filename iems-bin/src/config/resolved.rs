@@ -1,0 +1,98 @@
+//! The configuration as the program works with it: checked, complete, paths absolute.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use iems_core::Settings;
+use iems_core::message::Domain;
+
+use super::written::{About, ClientTls, LogFormat, Protocol};
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Our name.
+    pub(crate) hostname: Domain,
+    /// The folder with everything that is kept.
+    pub(crate) data: PathBuf,
+    /// How long a stop waits.
+    pub(crate) grace: Duration,
+    /// Worker threads, if not as many as processors.
+    pub(crate) threads: Option<usize>,
+    /// Where peers connect.
+    pub(crate) listeners: Vec<Listener>,
+    /// Name servers; the system's if empty.
+    pub(crate) dns: Vec<SocketAddr>,
+    /// What the engine can take over while it runs: routes, relaying, queue, rules, bounds.
+    pub(crate) settings: Settings,
+    /// Outgoing connections.
+    pub(crate) client: Client,
+    /// Bounds for peers.
+    pub(crate) limits: Limits,
+    /// DNS lists.
+    pub(crate) dnsbl: Vec<Dnsbl>,
+    /// Memory for the cache of the store, in octets.
+    pub(crate) cache: usize,
+    /// How the log is written.
+    pub(crate) log_format: LogFormat,
+    /// How much is written.
+    pub(crate) log_level: String,
+    /// The administration socket.
+    pub(crate) socket: PathBuf,
+}
+
+/// A place where peers connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listener {
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
+    /// Address and port.
+    pub(crate) address: SocketAddr,
+    /// Certificate and key, its own or the common one.
+    pub(crate) certificate: Option<Certificate>,
+    /// Whether passwords are taken in the clear.
+    pub(crate) cleartext_passwords: bool,
+}
+
+/// Two PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Certificate {
+    /// The chain.
+    pub(crate) certificate: PathBuf,
+    /// The key.
+    pub(crate) key: PathBuf,
+}
+
+/// Outgoing connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// Whether TLS is used.
+    pub(crate) tls: ClientTls,
+    /// The local address.
+    pub(crate) source: Option<IpAddr>,
+}
+
+/// Bounds for peers that the listeners keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Connections of one listener.
+    pub(crate) connections: usize,
+    /// Connections from one address.
+    pub(crate) connections_per_address: usize,
+    /// Refused commands.
+    pub(crate) errors: u32,
+    /// Silence.
+    pub(crate) idle: Duration,
+}
+
+/// A DNS list.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Dnsbl {
+    /// The zone.
+    pub(crate) zone: Domain,
+    /// What it is asked about.
+    pub(crate) about: About,
+    /// The score of a listing.
+    pub(crate) score: f32,
+}

@@ -1,0 +1,291 @@
+//! The file as written: every section with its keys, types and defaults. `docs/config.md` explains
+//! each; a test keeps the two alike. What values mean together is decided in `resolve`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use iems_core::message::{CheckResult, Domain};
+use iems_core::preprocess::Action;
+use iems_core::receive::Network;
+use iems_core::route::{Pattern, Via};
+
+use super::leaf::{NameServer, Size, words};
+use super::read::{At, FromToml, section};
+
+section! {
+    /// The whole file.
+    File {
+        /// Our name in greetings, `Received` and reports.
+        hostname: Domain;
+        /// The folder with everything that is kept.
+        data: String = r#""iems-data""#;
+        /// How long a stop waits for sessions and attempts under way.
+        grace: Duration = r#""30s""#;
+        /// Worker threads; as many as there are processors unless set.
+        threads: u32;
+        /// Where peers connect.
+        listener: Vec<At<Listener>> = "[]";
+        /// The certificate of all listeners that have none of their own.
+        tls: Tls = "{}";
+        /// Whom we ask for names.
+        dns: Dns = "{}";
+        /// Who may send to the world through us without a password.
+        relay: Relay = "{}";
+        /// Where mail for a domain goes.
+        route: Vec<At<Route>> = "[]";
+        /// How long and how often delivery is tried.
+        queue: Queue = "{}";
+        /// How mail leaves by SMTP and LMTP.
+        client: Client = "{}";
+        /// Bounds for peers.
+        limits: Limits = "{}";
+        /// DNS lists to ask.
+        dnsbl: Vec<At<Dnsbl>> = "[]";
+        /// The site's rules about verdicts.
+        policy: Vec<At<Policy>> = "[]";
+        /// What is done with verdicts for output channels that cannot decide.
+        channel_policy: Vec<At<ChannelPolicy>> = "[]";
+        /// The store.
+        store: Store = "{}";
+        /// The log.
+        log: Log = "{}";
+        /// Administration.
+        admin: Admin = "{}";
+    }
+
+    /// One place where peers connect.
+    Listener {
+        /// What is spoken.
+        protocol: Protocol;
+        /// Address and port.
+        address: SocketAddr;
+        /// A certificate for this listener alone.
+        certificate: String;
+        /// Its key.
+        key: String;
+        /// Whether passwords are taken without TLS from other machines.
+        cleartext_passwords: bool = "false";
+    }
+
+    /// The certificate.
+    Tls {
+        /// PEM: the certificate, then its issuers.
+        certificate: String;
+        /// PEM: the private key.
+        key: String;
+    }
+
+    /// Name servers.
+    Dns {
+        /// Asked in order; the system's unless set.
+        servers: Vec<NameServer>;
+    }
+
+    /// Relaying.
+    Relay {
+        /// From where mail to the world is taken without a password.
+        networks: Vec<Network> = "[]";
+        /// To which domains anybody may send through us.
+        domains: Vec<Pattern> = "[]";
+    }
+
+    /// One route.
+    Route {
+        /// For which domains.
+        domain: Pattern;
+        /// The way.
+        via: Via;
+    }
+
+    /// The queue.
+    Queue {
+        /// How long to wait after each failed attempt; the last one repeats.
+        retry: Vec<Duration> = r#"["1m", "5m", "15m", "1h", "4h"]"#;
+        /// When delivery is given up.
+        expire: Duration = r#""5d""#;
+        /// When the sender is told of a delay.
+        warn: Duration = r#""4h""#;
+        /// The most connections to one next hop.
+        per_hop: u32 = "20";
+        /// The most attempts at once, in all.
+        attempts: u32 = "200";
+        /// How long the story of a finished message is kept.
+        history: Duration = r#""7d""#;
+    }
+
+    /// Outgoing connections.
+    Client {
+        /// Whether TLS is used towards other servers.
+        tls: ClientTls = r#""opportunistic""#;
+        /// The local address to connect from.
+        source: IpAddr;
+    }
+
+    /// Bounds for peers.
+    Limits {
+        /// The largest message.
+        message: Size = r#""50MiB""#;
+        /// Recipients of one message.
+        recipients: u32 = "1000";
+        /// Connections of one listener.
+        connections: u32 = "10000";
+        /// Connections from one address to one listener.
+        connections_per_address: u32 = "100";
+        /// Refused commands before a peer is disconnected.
+        errors: u32 = "20";
+        /// How long a peer may stay silent.
+        idle: Duration = r#""5m""#;
+    }
+
+    /// One DNS list.
+    Dnsbl {
+        /// The zone.
+        zone: Domain;
+        /// What it is asked about.
+        about: About = r#""address""#;
+        /// The score of a listing.
+        score: f32 = "5.0";
+    }
+
+    /// One rule about verdicts.
+    Policy {
+        /// Which check.
+        check: String;
+        /// Which results.
+        results: Vec<CheckResult> = r#"["fail"]"#;
+        /// The least score.
+        score: f32;
+        /// What is done.
+        action: Action;
+    }
+
+    /// One rule for an output channel.
+    ChannelPolicy {
+        /// The channel.
+        channel: OutputChannel;
+        /// Which check.
+        check: String;
+        /// Which results.
+        results: Vec<CheckResult> = r#"["fail"]"#;
+        /// The least score.
+        score: f32;
+        /// What is done.
+        action: Action;
+    }
+
+    /// The store.
+    Store {
+        /// Memory for its cache.
+        cache: Size = r#""16MiB""#;
+    }
+
+    /// The log.
+    Log {
+        /// How it is written.
+        format: LogFormat = r#""text""#;
+        /// How much is written.
+        level: String = r#""info""#;
+    }
+
+    /// Administration.
+    Admin {
+        /// The socket.
+        socket: String;
+    }
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// SMTP from other servers.
+    Smtp,
+    /// Submission by users, STARTTLS (RFC 6409).
+    Submission,
+    /// Submission by users, TLS from the start (RFC 8314).
+    Submissions,
+    /// LMTP (RFC 2033).
+    Lmtp,
+    /// POP3, STLS.
+    Pop3,
+    /// POP3, TLS from the start.
+    Pop3s,
+    /// Numbers for Prometheus over HTTP.
+    Metrics,
+    /// A protocol whose name is kept for later.
+    Later(&'static str),
+}
+
+impl Protocol {
+    /// The word for it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Lmtp => "lmtp",
+            Self::Pop3 => "pop3",
+            Self::Pop3s => "pop3s",
+            Self::Metrics => "metrics",
+            Self::Later(name) => name,
+        }
+    }
+}
+
+/// How TLS is used towards other servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientTls {
+    /// Where it is offered.
+    Opportunistic,
+    /// Always: without it, mail waits.
+    Required,
+    /// Never.
+    Never,
+}
+
+/// What a DNS list is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The peer's address.
+    Address,
+    /// The domain of the envelope sender.
+    Sender,
+    /// The name the peer gave.
+    Hello,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// An output channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutputChannel(pub(crate) &'static str);
+
+words! {
+    Protocol, "one of smtp, submission, submissions, lmtp, pop3, pop3s, metrics", {
+        "smtp" => Protocol::Smtp, "submission" => Protocol::Submission,
+        "submissions" => Protocol::Submissions, "lmtp" => Protocol::Lmtp,
+        "pop3" => Protocol::Pop3, "pop3s" => Protocol::Pop3s, "metrics" => Protocol::Metrics,
+        "imap" => Protocol::Later("imap"), "imaps" => Protocol::Later("imaps"),
+        "http" => Protocol::Later("http"), "https" => Protocol::Later("https"),
+    };
+    ClientTls, "one of opportunistic, required, never", {
+        "opportunistic" => ClientTls::Opportunistic, "required" => ClientTls::Required,
+        "never" => ClientTls::Never,
+    };
+    About, "one of address, sender, hello", {
+        "address" => About::Address, "sender" => About::Sender, "hello" => About::Hello,
+    };
+    LogFormat, "one of text, json", { "text" => LogFormat::Text, "json" => LogFormat::Json };
+    OutputChannel, "one of smtp, lmtp", {
+        "smtp" => OutputChannel("smtp"), "lmtp" => OutputChannel("lmtp"),
+    };
+}
+
+/// The protocols of this version, for messages.
+pub(super) const SPOKEN: &str = "smtp, submission, submissions, lmtp, pop3, pop3s, metrics";

@@ -1,0 +1,128 @@
+//! What `iems config check` says about a configuration, word for word.
+
+use std::process::{Command, Output};
+
+fn check(text: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("iems.toml"), text).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iems"));
+    command.args(["--config", "iems.toml", "config", "check"]).args(arguments).current_dir(folder.path());
+    command.output().expect("iems runs")
+}
+
+/// What is said about `text`, without the line that counts.
+#[track_caller]
+fn problems(text: &str) -> Vec<String> {
+    let output = check(text, &[]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+    let count = lines.pop().expect("a last line");
+    assert!(count.ends_with("in the configuration"), "{count}");
+    lines[0] = lines[0].trim_start_matches("iems: ").to_owned();
+    lines
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_valid_one() {
+    let text = "hostname = \"mx.example.org\"\n[queue]\nretrys = [\"1m\"]\n[[listener]]\nprotocol = \"smtp\"\n\
+                adress = \"127.0.0.1:25\"\n";
+    assert_eq!(
+        problems(text),
+        [
+            "iems.toml:3:1: unknown key `retrys` in [queue]: did you mean `retry`? Valid keys: retry, expire, warn, \
+             per_hop, attempts, history",
+            "iems.toml:4:1: [[listener]] needs the key `address`",
+            "iems.toml:6:1: unknown key `adress` in [listener]: did you mean `address`? Valid keys: protocol, address, \
+             certificate, key, cleartext_passwords",
+        ]
+    );
+}
+
+#[test]
+fn every_problem_is_said_at_once_with_what_would_be_right() {
+    let text = "hostname = \"-mx\"\ngrace = 5\n[queue]\nretry = []\nexpire = \"5 days\"\n[limits]\nmessage = \"big\"\n\
+                recipients = 0\n[relay]\nnetworks = [\"10.0.0.0/33\"]\n[[route]]\ndomain = \"*.\"\nvia = \"smpt:x\"\n\
+                [[policy]]\ncheck = \"dnsbl/*\"\naction = \"reject\"\n[log]\nlevel = \"loud=x=y\"\n";
+    let lines = problems(text);
+    for (line, begin) in [
+        (0, "iems.toml:1:12: hostname: expected a domain name such as \"mx.example.org\", found \"-mx\""),
+        (
+            1,
+            "iems.toml:2:9: grace: expected a duration such as \"30s\", \"5m\", \"4h\" or \"5d\", found the integer 5",
+        ),
+        (2, "iems.toml:4:9: queue.retry: expected at least one duration"),
+        (3, "iems.toml:5:10: queue.expire: expected a duration such as"),
+        (
+            4,
+            "iems.toml:7:11: limits.message: expected a size such as \"64KiB\", \"50MiB\" or \"2GiB\", found \"big\"",
+        ),
+        (
+            5,
+            "iems.toml:8:14: limits.recipients: expected a whole number from 1 to 1000000000, found the integer 0",
+        ),
+        (6, "iems.toml:10:13: relay.networks: expected a network such as \"192.0.2.0/24\""),
+        (
+            7,
+            "iems.toml:12:10: route.domain: expected \"example.org\", \"*.example.org\" or \"*\", found \"*.\"",
+        ),
+        (8, "iems.toml:13:7: route.via: expected \"smtp:host\", \"smtp:host:port\", \"lmtp:host:port\""),
+        (
+            9,
+            "iems.toml:16:10: policy.action: expected one of accept, tag, junk, discard, defer, refuse, found \"reject\"",
+        ),
+        (10, "iems.toml:18:9: log.level: "),
+    ] {
+        assert!(lines[line].starts_with(begin), "{}\nexpected {begin}", lines[line]);
+    }
+    assert_eq!(lines.len(), 11, "{lines:#?}");
+}
+
+#[test]
+fn listeners_that_nobody_could_use_are_problems() {
+    let text = "hostname = \"mx.example.org\"\n[[listener]]\nprotocol = \"submission\"\naddress = \"0.0.0.0:587\"\n\
+                [[listener]]\nprotocol = \"pop3s\"\naddress = \"127.0.0.1:995\"\n[[listener]]\nprotocol = \"imap\"\n\
+                address = \"127.0.0.1:995\"\n";
+    let lines = problems(text);
+    assert!(lines[0].starts_with("iems.toml:3:12: nobody could log in"), "{}", lines[0]);
+    assert!(lines[1].contains("needs a certificate"), "{}", lines[1]);
+    assert!(lines[2].contains("\"imap\" is not part of this version"), "{}", lines[2]);
+    assert!(lines[3].contains("127.0.0.1:995 is used by two listeners"), "{}", lines[3]);
+}
+
+#[test]
+fn a_certificate_is_looked_into() {
+    let text = "hostname = \"mx.example.org\"\n[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n";
+    let lines = problems(text);
+    assert!(lines[0].starts_with("iems.toml:3:15: tls.certificate: "), "{}", lines[0]);
+    assert!(lines[0].contains("no.pem: No such file"), "{}", lines[0]);
+}
+
+#[test]
+fn what_is_not_toml_is_said_with_its_place() {
+    let lines = problems("hostname = \n[queue\n");
+    assert!(lines[0].starts_with("iems.toml:1:12: not TOML: "), "{}", lines[0]);
+    assert!(lines[1].starts_with("iems.toml:2:"), "{}", lines[1]);
+}
+
+#[test]
+fn json_has_the_same_problems() {
+    let output = check("hostnam = \"mx\"\n", &["--json"]);
+    assert_eq!(output.status.code(), Some(78));
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(said["file"], "iems.toml");
+    assert_eq!(said["problems"][0]["line"], 1);
+    assert_eq!(said["problems"][0]["key"], "hostnam");
+    let output = check("hostname = \"mx.example.org\"\n", &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_not_the_default() {
+    let output = Command::new(env!("CARGO_BIN_EXE_iems"))
+        .args(["--config", "/nonexistent/iems.toml", "config", "check"])
+        .output()
+        .expect("iems runs");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/iems.toml"));
+}
