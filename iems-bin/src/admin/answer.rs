@@ -1,0 +1,137 @@
+//! What an administration answers: the shapes that `--json` prints, documented in `docs/config.md`.
+//! Fields are only ever added.
+
+use iems_core::message::{Domain, Mailbox};
+use serde::{Deserialize, Serialize};
+
+/// A domain of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DomainAnswer {
+    /// Its name.
+    pub(crate) name: Domain,
+    /// How many accounts and aliases it has.
+    pub(crate) members: u64,
+    /// Where mail for unknown addresses goes.
+    pub(crate) catch_all: Option<Mailbox>,
+    /// Who gets mail for postmaster and abuse, if these are nobody's.
+    pub(crate) postmaster: Option<Mailbox>,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccountAnswer {
+    /// Its address and login name.
+    pub(crate) address: Mailbox,
+    /// Whether it takes mail and may log in.
+    pub(crate) enabled: bool,
+    /// Messages in its mailbox.
+    pub(crate) messages: u64,
+    /// Octets in its mailbox.
+    pub(crate) used: u64,
+    /// The most octets it may hold.
+    pub(crate) quota: Option<u64>,
+    /// Where its mail goes on to.
+    pub(crate) forward: Vec<Mailbox>,
+    /// Whether forwarded mail is kept as well.
+    pub(crate) keep: bool,
+    /// Whom it may name as sender besides itself: addresses and domains.
+    pub(crate) senders: Vec<String>,
+}
+
+/// An alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AliasAnswer {
+    /// The address.
+    pub(crate) from: Mailbox,
+    /// Where its mail goes.
+    pub(crate) to: Vec<Mailbox>,
+}
+
+/// What waits at one next hop for one message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct QueueAnswer {
+    /// The queue id.
+    pub(crate) id: String,
+    /// The envelope sender; empty for the null sender.
+    pub(crate) sender: String,
+    /// Recipients that still wait.
+    pub(crate) recipients: Vec<Waiting>,
+    /// `waiting` if no attempt was made, `deferred` if one failed for now, `active` while one runs.
+    pub(crate) state: String,
+    /// Octets.
+    pub(crate) size: u64,
+    /// When it arrived (RFC 3339).
+    pub(crate) arrived: String,
+    /// Seconds since then.
+    pub(crate) age: u64,
+    /// Attempts so far: the most of any recipient.
+    pub(crate) attempts: u32,
+    /// When the next attempt is due: the earliest of all recipients.
+    pub(crate) next_attempt: String,
+    /// When delivery is given up.
+    pub(crate) expires: String,
+    /// What the last attempt was told.
+    pub(crate) last_reply: Option<String>,
+}
+
+/// A recipient that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// The address.
+    pub(crate) address: String,
+    /// The channel or agent.
+    pub(crate) channel: String,
+    /// The next hop.
+    pub(crate) hop: String,
+}
+
+/// How many entries an order met: recipients of one message that share a next hop are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Count {
+    /// Entries of the queue.
+    pub(crate) entries: u64,
+}
+
+/// The story of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExplainAnswer {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) story: serde_json::Value,
+}
+
+/// Where mail for an address would go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RouteAnswer {
+    /// The address that was asked about.
+    pub(crate) address: String,
+    /// Whether mail for it would be taken.
+    pub(crate) accepted: bool,
+    /// Whether it is one of ours, so that anybody may write to it.
+    pub(crate) local: bool,
+    /// The ways it would take.
+    pub(crate) ways: Vec<WayAnswer>,
+    /// Why, step by step.
+    pub(crate) reason: String,
+    /// The reply that refuses it.
+    pub(crate) reply: Option<String>,
+}
+
+/// One way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WayAnswer {
+    /// The channel or agent.
+    pub(crate) channel: String,
+    /// The next hop.
+    pub(crate) hop: String,
+    /// The address there.
+    pub(crate) address: String,
+}
+
+/// What a submission got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Submitted {
+    /// The queue id.
+    pub(crate) id: String,
+}

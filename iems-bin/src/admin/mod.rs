@@ -1,0 +1,92 @@
+//! Administration: the same requests, answered by the server while one runs, and here when none does.
+
+pub(crate) mod answer;
+mod client;
+pub(crate) mod office;
+pub(crate) mod request;
+mod server;
+mod socket;
+mod wire;
+
+use std::future::Future;
+use std::path::Path;
+
+use bytes::Bytes;
+use iems_core::message::{Mailbox, ReversePath};
+use serde::de::DeserializeOwned;
+
+use crate::config::{self, Config};
+use crate::exit::Failure;
+use crate::site::Site;
+use answer::Submitted;
+use client::Remote;
+use office::Office;
+use request::Request;
+pub(crate) use server::Desk;
+
+/// Asks, and reads the answer.
+pub(crate) fn ask<T: DeserializeOwned>(file: Option<&Path>, request: Request) -> Result<T, Failure> {
+    let config = config::load(file)?.config;
+    ask_of(&config, request)
+}
+
+/// The same, of the site of a configuration that was read already.
+pub(crate) fn ask_of<T: DeserializeOwned>(config: &Config, request: Request) -> Result<T, Failure> {
+    let answer = run(async {
+        let office = find(config).await?;
+        let answer = office.answer(request).await;
+        office.close().await;
+        answer
+    })?;
+    serde_json::from_value(answer)
+        .map_err(|e| Failure::data(format!("the server's answer cannot be read: {e}")))
+}
+
+/// Orders something that has no answer.
+pub(crate) fn order(file: Option<&Path>, request: Request) -> Result<(), Failure> {
+    ask::<serde_json::Value>(file, request).map(|_| ())
+}
+
+/// Submits a message.
+pub(crate) fn submit(
+    file: Option<&Path>,
+    sender: ReversePath,
+    recipients: Vec<Mailbox>,
+    pieces: impl Iterator<Item = Result<Bytes, Failure>>,
+) -> Result<Submitted, Failure> {
+    let config = config::load(file)?.config;
+    run(async {
+        let office = find(&config).await?;
+        let submitted = submit_to(&*office, sender, recipients, pieces).await;
+        office.close().await;
+        submitted
+    })
+}
+
+async fn submit_to(
+    office: &dyn Office,
+    sender: ReversePath,
+    recipients: Vec<Mailbox>,
+    pieces: impl Iterator<Item = Result<Bytes, Failure>>,
+) -> Result<Submitted, Failure> {
+    let mut submission = office.submit(sender, recipients).await?;
+    for piece in pieces {
+        submission.write(piece?).await?;
+    }
+    submission.commit().await
+}
+
+/// The running server, or else this process.
+async fn find(config: &Config) -> Result<Box<dyn Office>, Failure> {
+    match Remote::find(&config.socket).await? {
+        Some(remote) => Ok(Box::new(remote)),
+        None => Ok(Box::new(Site::open(config).await?)),
+    }
+}
+
+/// Runs a command to its end. Two threads: one may wait for standard input while the other keeps the store going.
+fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build();
+    runtime.map_err(|e| Failure::system(format!("cannot start: {e}")))?.block_on(work)
+}

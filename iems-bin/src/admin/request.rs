@@ -1,0 +1,158 @@
+//! What can be asked of an administration: one value per command, the same over the socket and here.
+
+use iems_core::message::{Domain, Mailbox, QueueId, ReversePath};
+use iems_core::preprocess::Rule;
+use serde::{Deserialize, Serialize};
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// Makes a domain ours.
+    DomainAdd { name: Domain },
+    /// Gives it up; refused while it has accounts or aliases.
+    DomainRemove { name: Domain },
+    /// All domains.
+    DomainList,
+    /// One domain.
+    DomainShow { name: Domain },
+    /// Changes a domain.
+    DomainSet { name: Domain, change: DomainChange },
+    /// A new account.
+    AccountAdd { address: Mailbox, password: Secret, quota: Option<u64> },
+    /// Removes an account with its mailbox.
+    AccountRemove { address: Mailbox },
+    /// All accounts, or those of a domain.
+    AccountList { domain: Option<Domain> },
+    /// One account.
+    AccountShow { address: Mailbox },
+    /// Changes an account.
+    AccountSet { address: Mailbox, change: AccountChange },
+    /// A new password.
+    AccountPassword { address: Mailbox, password: Secret },
+    /// Mail for `from` goes to all of `to` as well.
+    AliasAdd { from: Mailbox, to: Vec<Mailbox> },
+    /// Takes targets away, or the whole alias if none are named.
+    AliasRemove { from: Mailbox, to: Vec<Mailbox> },
+    /// All aliases, or those of a domain.
+    AliasList { domain: Option<Domain> },
+    /// Replaces the rules of a domain or user.
+    PolicySet { owner: Owner, rules: Vec<Rule> },
+    /// The rules of a domain or user.
+    PolicyList { owner: Owner },
+    /// What waits.
+    QueueList { filter: Filter },
+    /// One message.
+    QueueShow { id: QueueId },
+    /// Tries now.
+    QueueRetry { filter: Filter },
+    /// Removes, without a report to the senders.
+    QueuePurge { filter: Filter },
+    /// Where mail for an address would go.
+    Route { address: Mailbox },
+    /// The story of a message.
+    Explain { id: QueueId },
+    /// What the server is doing.
+    Status,
+    /// A message follows, in pieces.
+    Sendmail { sender: ReversePath, recipients: Vec<Mailbox> },
+}
+
+/// A password. Never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// What becomes of a value that may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Change<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It becomes this.
+    Set(T),
+    /// It goes.
+    Clear,
+}
+
+impl<T: Clone> Change<T> {
+    /// Makes the change.
+    pub(crate) fn apply(&self, value: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Set(new) => *value = Some(new.clone()),
+            Self::Clear => *value = None,
+        }
+    }
+}
+
+/// What to change about a domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DomainChange {
+    /// Where mail for unknown addresses goes.
+    pub(crate) catch_all: Change<Mailbox>,
+    /// Who gets mail for postmaster and abuse.
+    pub(crate) postmaster: Change<Mailbox>,
+}
+
+/// What to change about an account; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccountChange {
+    /// The most its mailbox may hold, in octets; 0 lifts the bound.
+    pub(crate) quota: Option<u64>,
+    /// Whether it takes mail and may log in.
+    pub(crate) enabled: Option<bool>,
+    /// Where its mail goes on to; empty ends forwarding.
+    pub(crate) forward: Option<Vec<Mailbox>>,
+    /// Whether forwarded mail is kept as well.
+    pub(crate) keep: bool,
+    /// Whom it may name as sender besides itself.
+    pub(crate) senders: Option<Vec<Owner>>,
+}
+
+/// A domain, or one of its users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Owner {
+    /// A domain.
+    Domain(Domain),
+    /// A user.
+    User(Mailbox),
+}
+
+impl std::str::FromStr for Owner {
+    type Err = iems_core::message::AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.contains('@') {
+            true => text.parse().map(Self::User),
+            false => text.parse().map(Self::Domain),
+        }
+    }
+}
+
+/// Which messages. What is absent matches all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Filter {
+    /// These messages.
+    pub(crate) ids: Vec<QueueId>,
+    /// From this sender; `<>` is the null sender.
+    pub(crate) sender: Option<String>,
+    /// For this recipient.
+    pub(crate) recipient: Option<Mailbox>,
+    /// For recipients of this domain.
+    pub(crate) domain: Option<Domain>,
+    /// In this state.
+    pub(crate) state: Option<String>,
+    /// That arrived at least so many seconds ago.
+    pub(crate) older: Option<u64>,
+    /// At most so many.
+    pub(crate) limit: Option<usize>,
+}

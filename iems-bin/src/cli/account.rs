@@ -1,0 +1,183 @@
+//! `iems account`: the people and programs that have a mailbox and a password here.
+
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use clap::Subcommand;
+use iems_core::message::{Domain, Mailbox};
+
+use super::output::{Table, octets, say, show};
+use crate::admin::answer::AccountAnswer;
+use crate::admin::request::{AccountChange, Owner, Request, Secret};
+use crate::admin::{ask, order};
+use crate::config::size;
+use crate::exit::Failure;
+
+/// The longest password, in octets.
+const LONGEST_PASSWORD: u64 = 1024;
+
+/// Accounts: a mailbox, and a password to send and read mail with.
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Examples:\n  printf '%s\\n' \"$PASSWORD\" | iems account add ann@example.org --password-stdin\n  iems account set ann@example.org --quota 2GiB\n  iems account set ann@example.org --forward ann@example.net --keep\n  iems account list --domain example.org --json"
+)]
+pub(super) enum Args {
+    /// Create an account; its domain must exist
+    Add {
+        /// Its address, which is also the login name
+        address: Mailbox,
+        /// Read the password from standard input, one line
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        /// The most its mailbox may hold, such as 2GiB
+        #[arg(long, value_parser = octets_of)]
+        quota: Option<u64>,
+    },
+    /// Remove an account and its mailbox
+    Remove {
+        /// Its address
+        address: Mailbox,
+    },
+    /// List all accounts
+    List {
+        /// Only those of this domain
+        #[arg(long)]
+        domain: Option<Domain>,
+        /// As JSON: an array of accounts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one account
+    Show {
+        /// Its address
+        address: Mailbox,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change an account
+    Set {
+        /// Its address
+        address: Mailbox,
+        #[command(flatten)]
+        change: Set,
+    },
+    /// Set another password
+    Password {
+        /// Its address
+        address: Mailbox,
+        /// Read the password from standard input, one line
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+}
+
+/// What can be changed.
+#[derive(Debug, clap::Args)]
+#[group(id = "changes", required = true, multiple = true)]
+pub(super) struct Set {
+    /// The most its mailbox may hold, such as 2GiB; 0 lifts the bound
+    #[arg(long, value_parser = octets_of)]
+    quota: Option<u64>,
+    /// Send its mail on to this address; may be given several times
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "no_forward")]
+    forward: Vec<Mailbox>,
+    /// Keep a copy of forwarded mail in the mailbox
+    #[arg(long, requires = "forward")]
+    keep: bool,
+    /// Send its mail on no more
+    #[arg(long)]
+    no_forward: bool,
+    /// Let it name this address, or every address of this domain, as sender; may be given several times
+    #[arg(long, value_name = "ADDRESS|DOMAIN", conflicts_with = "no_senders")]
+    sender: Vec<Owner>,
+    /// Let it name only itself and aliases that lead to it alone as sender
+    #[arg(long)]
+    no_senders: bool,
+    /// Take mail and logins again
+    #[arg(long, conflicts_with = "disable")]
+    enable: bool,
+    /// Take no mail and no logins
+    #[arg(long)]
+    disable: bool,
+}
+
+impl Args {
+    pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        match self {
+            Self::Add { address, password_stdin: _, quota } => {
+                let password = password()?;
+                order(file, Request::AccountAdd { address: address.clone(), password, quota })?;
+                say(format!("account {address} added"))
+            }
+            Self::Remove { address } => {
+                order(file, Request::AccountRemove { address: address.clone() })?;
+                say(format!("account {address} removed"))
+            }
+            Self::List { domain, json } => {
+                let all: Vec<AccountAnswer> = ask(file, Request::AccountList { domain })?;
+                show(&all, json, |all| table(all))
+            }
+            Self::Show { address, json } => {
+                let one: AccountAnswer = ask(file, Request::AccountShow { address })?;
+                show(&one, json, |one| table(std::slice::from_ref(one)))
+            }
+            Self::Set { address, change } => change.run(file, address),
+            Self::Password { address, password_stdin: _ } => {
+                let password = password()?;
+                order(file, Request::AccountPassword { address: address.clone(), password })?;
+                say(format!("password of {address} changed"))
+            }
+        }
+    }
+}
+
+impl Set {
+    fn run(self, file: Option<&Path>, address: Mailbox) -> Result<(), Failure> {
+        let forwards = self.no_forward || !self.forward.is_empty();
+        let senders = self.no_senders || !self.sender.is_empty();
+        let change = AccountChange {
+            quota: self.quota,
+            enabled: (self.enable || self.disable).then_some(self.enable),
+            forward: forwards.then_some(self.forward),
+            keep: self.keep,
+            senders: senders.then_some(self.sender),
+        };
+        order(file, Request::AccountSet { address: address.clone(), change })?;
+        say(format!("account {address} changed"))
+    }
+}
+
+/// One line of standard input, without its end.
+fn password() -> Result<Secret, Failure> {
+    let mut line = String::new();
+    let mut input = std::io::stdin().lock().take(LONGEST_PASSWORD + 3);
+    input.read_line(&mut line).map_err(|e| Failure::io(format!("cannot read the password: {e}")))?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    match password.len() as u64 {
+        0 => Err(Failure::data("there is no password on standard input: write it there as one line")),
+        1..=LONGEST_PASSWORD => Ok(Secret(password.to_owned())),
+        _ => Err(Failure::data(format!("a password may have at most {LONGEST_PASSWORD} octets"))),
+    }
+}
+
+fn octets_of(text: &str) -> Result<u64, String> {
+    size(text).ok_or_else(|| "expected a size such as 500MiB or 2GiB".into())
+}
+
+fn table(accounts: &[AccountAnswer]) -> String {
+    let mut table = Table::new(&["ACCOUNT", "STATE", "MESSAGES", "USED", "QUOTA", "FORWARD"]);
+    for account in accounts {
+        let forward: Vec<String> = account.forward.iter().map(ToString::to_string).collect();
+        let kept = if account.keep && !forward.is_empty() { " (and kept)" } else { "" };
+        table.row([
+            account.address.to_string(),
+            if account.enabled { "enabled" } else { "disabled" }.into(),
+            account.messages.to_string(),
+            octets(account.used),
+            account.quota.map_or("-".into(), octets),
+            if forward.is_empty() { "-".into() } else { format!("{}{kept}", forward.join(", ")) },
+        ]);
+    }
+    table.to_string()
+}

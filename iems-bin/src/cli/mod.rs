@@ -1,0 +1,102 @@
+//! The command line: what can be said, and the help that teaches it. One file for each group.
+
+mod account;
+mod alias;
+mod config;
+mod domain;
+pub(crate) mod output;
+mod policy;
+mod queue;
+mod quickstart;
+mod sendmail;
+mod serve;
+mod show;
+mod story;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Failure;
+
+const EXAMPLES: &str = "\
+First steps:
+  iems serve                                  try it: loopback, high ports, data in ./iems-data
+  iems quickstart you@example.org             write iems.toml, create domain and account, show the DNS records
+  iems domain add example.org
+  iems account add ann@example.org --password-stdin < password.txt
+  iems alias add info@example.org ann@example.org bob@example.net
+
+Day by day:
+  iems queue list --domain example.net        what waits for a domain, and why
+  iems explain 01JD3V9Q4C8R2T6W0X5Y7Z1ABC     the whole story of one message
+  iems route someone@example.net              where would it go
+  iems config check                           is the configuration right
+
+Commands work while the server runs (through admin.sock in its data folder) and when it does not.
+Every listing takes --json. Exit codes are those of sysexits.h; 0 means that it is done.";
+
+/// The Internet Exchange Messaging Server.
+#[derive(Debug, Parser)]
+#[command(name = "iems", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// The configuration file [default: $IEMS_CONFIG, ./iems.toml, /etc/iems/iems.toml, else a built-in one]
+    #[arg(long, short = 'C', value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Quickstart(quickstart::Args),
+    #[command(subcommand)]
+    Domain(domain::Args),
+    #[command(subcommand)]
+    Account(account::Args),
+    #[command(subcommand)]
+    Alias(alias::Args),
+    #[command(subcommand)]
+    Policy(policy::Args),
+    #[command(subcommand)]
+    Queue(queue::Args),
+    Route(show::RouteArgs),
+    Explain(show::ExplainArgs),
+    Status(show::StatusArgs),
+    Sendmail(sendmail::Args),
+    #[command(subcommand)]
+    Config(config::Args),
+}
+
+/// Understands the command line. Called as `sendmail`, the program is `iems sendmail`.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    let name = arguments.first().map(PathBuf::from);
+    if name.as_deref().and_then(|path| path.file_stem()).is_some_and(|stem| stem == "sendmail") {
+        arguments.splice(0..1, ["iems".into(), "sendmail".into()]);
+    }
+    Cli::try_parse_from(arguments)
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let file = self.config.as_deref();
+        match self.command {
+            Command::Serve(args) => args.run(file),
+            Command::Quickstart(args) => args.run(file),
+            Command::Domain(args) => args.run(file),
+            Command::Account(args) => args.run(file),
+            Command::Alias(args) => args.run(file),
+            Command::Policy(args) => args.run(file),
+            Command::Queue(args) => args.run(file),
+            Command::Route(args) => args.run(file),
+            Command::Explain(args) => args.run(file),
+            Command::Status(args) => args.run(file),
+            Command::Sendmail(args) => args.run(file),
+            Command::Config(args) => args.run(file),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Putting a site together from its configuration: the store, the directory, the way out, the judges.
+
+use std::sync::Arc;
+
+use iems_core::message::ChannelId;
+use iems_core::preprocess::Matrix;
+use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
+use iems_core::{Builder, Engine};
+use iems_filters::dnsbl::{self, Dnsbl};
+use iems_smtp::client::{ClientSettings, SmtpClient, TlsLevel};
+use iems_smtp::dialer::TcpDialer;
+use iems_smtp::resolver::{DnsResolver, DnsSettings};
+use iems_store::agent::LocalAgent;
+use iems_store::directory::{DirectoryOptions, StoreDirectory};
+use iems_store::engine::{Embedded, EmbeddedOptions, OpenError};
+
+use crate::config::{About, ClientTls, Config};
+use crate::exit::Failure;
+
+/// What stands before there is an engine.
+pub(crate) struct Foundation {
+    pub(crate) store: Arc<Embedded>,
+    pub(crate) directory: Arc<StoreDirectory>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// Opens the data folder, and what asks it. Inside a tokio runtime.
+pub(crate) fn lay(config: &Config) -> Result<Foundation, Failure> {
+    let store = open(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let storage = store.storage();
+    let directory = StoreDirectory::new(storage, clock.clone(), DirectoryOptions::default());
+    Ok(Foundation {
+        store,
+        directory: Arc::new(directory),
+        resolver: resolver(config),
+        clock,
+        random: Arc::new(SeededRandom::unpredictable()),
+    })
+}
+
+fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
+    let mut options = EmbeddedOptions::default();
+    options.index_cache_bytes = config.cache;
+    let folder = config.data.display();
+    private_folder(config)?;
+    Embedded::open(&config.data, options).map_err(|error| match error {
+        OpenError::InUse(_) => Failure::later(format!(
+            "{folder}: {error}. One process at a time uses a data folder; commands reach a running server through {}",
+            config.socket.display()
+        )),
+        OpenError::Format { .. } => Failure::config(format!("{folder}: {error}")),
+        OpenError::Corrupt(_) => Failure::data(format!("{folder}: {error}")),
+        error => Failure::io(format!("{folder}: {error}")),
+    })
+}
+
+/// Makes the data folder, for its owner alone.
+fn private_folder(config: &Config) -> Result<(), Failure> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.create(&config.data);
+    made.map_err(|e| {
+        Failure::cannot_create(format!("cannot make the data folder {}: {e}", config.data.display()))
+    })
+}
+
+/// The name servers of the configuration, or the system's. Without any, mail by name waits.
+fn resolver(config: &Config) -> Arc<dyn Resolver> {
+    let mut settings = DnsSettings::default();
+    settings.servers = config.dns.clone();
+    match DnsResolver::new(&settings) {
+        Ok(resolver) => Arc::new(resolver),
+        Err(error) => {
+            tracing::warn!(%error, "no names can be looked up; set [dns] servers");
+            Arc::new(NoResolver)
+        }
+    }
+}
+
+impl Foundation {
+    /// An engine with all but its input channels.
+    pub(crate) fn engine(&self, config: &Config) -> Result<Builder, Failure> {
+        let storage = self.store.storage();
+        let agent = LocalAgent::new(self.directory.clone());
+        let mut builder = Engine::builder(config.hostname.as_str(), storage, self.directory.clone())
+            .clock(self.clock.clone())
+            .random(self.random.clone())
+            .settings(config.settings.clone())
+            .agent(Arc::new(agent));
+        for (name, settings) in [
+            ("smtp", ClientSettings::smtp(config.hostname.as_str())),
+            ("lmtp", ClientSettings::lmtp(config.hostname.as_str())),
+        ] {
+            builder = builder.output(Arc::new(self.client(config, name, settings)?));
+        }
+        match judge(config, self.resolver.clone(), self.clock.clone())? {
+            Some(judge) => Ok(builder.preprocessor(Arc::new(judge), Matrix::everywhere())),
+            None => Ok(builder),
+        }
+    }
+
+    fn client(
+        &self,
+        config: &Config,
+        name: &str,
+        mut settings: ClientSettings,
+    ) -> Result<SmtpClient, Failure> {
+        settings.tls = match config.client.tls {
+            ClientTls::Opportunistic => TlsLevel::Opportunistic,
+            ClientTls::Required => TlsLevel::Required,
+            ClientTls::Never => TlsLevel::None,
+        };
+        match config.client.source {
+            Some(std::net::IpAddr::V4(v4)) => settings.source_v4 = Some(v4),
+            Some(std::net::IpAddr::V6(v6)) => settings.source_v6 = Some(v6),
+            None => {}
+        }
+        let (resolver, dialer) = (self.resolver.clone(), Arc::new(TcpDialer));
+        SmtpClient::new(ChannelId::new(name), settings, resolver, dialer, self.random.clone())
+            .map_err(Failure::config)
+    }
+}
+
+/// The judge that asks DNS lists, if there are any.
+fn judge(
+    config: &Config,
+    resolver: Arc<dyn Resolver>,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Dnsbl>, Failure> {
+    if config.dnsbl.is_empty() {
+        return Ok(None);
+    }
+    let mut settings = dnsbl::Settings::default();
+    for list in &config.dnsbl {
+        let about = match list.about {
+            About::Address => dnsbl::About::Address,
+            About::Sender => dnsbl::About::Sender,
+            About::Hello => dnsbl::About::Hello,
+        };
+        let list = dnsbl::List::new(list.zone.clone(), about).map_err(Failure::config)?.score(list.score);
+        settings.lists.push(list);
+    }
+    Ok(Some(Dnsbl::new(settings, resolver, clock)))
+}

@@ -1,0 +1,132 @@
+//! One site: the store opened, the directory, the engine on them. The same for the server and for a command that runs
+//! while no server does; only the server starts the engine.
+
+mod assemble;
+mod explain;
+mod people;
+mod queue;
+mod status;
+mod submit;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use iems_core::Engine;
+use iems_core::message::{Mailbox, ReversePath};
+use iems_core::storage::StoreError;
+use iems_store::directory::{ChangeError, StoreDirectory};
+use iems_store::engine::Embedded;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::admin::office::{Office, Submission};
+use crate::admin::request::Request;
+use crate::config::Config;
+use crate::exit::Failure;
+pub(crate) use assemble::{Foundation, lay};
+pub(crate) use status::Running;
+
+/// A site.
+pub(crate) struct Site {
+    pub(crate) store: Arc<Embedded>,
+    pub(crate) directory: Arc<StoreDirectory>,
+    pub(crate) engine: Engine,
+    running: Option<Running>,
+}
+
+impl Site {
+    /// Opens the data folder for a command; nothing is delivered meanwhile.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        let foundation = lay(config)?;
+        let engine = foundation.engine(config)?.build().map_err(Failure::config)?;
+        Ok(Self::new(foundation, engine, None))
+    }
+
+    /// A site of parts that the server has put together.
+    pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
+        let Foundation { store, directory, .. } = foundation;
+        Self { store, directory, engine, running }
+    }
+}
+
+#[async_trait]
+impl Office for Site {
+    async fn answer(&self, request: Request) -> Result<Value, Failure> {
+        use Request as R;
+        match request {
+            R::DomainAdd { name } => value(self.add_domain(&name).await?),
+            R::DomainRemove { name } => value(self.remove_domain(&name).await?),
+            R::DomainList => value(self.domains().await?),
+            R::DomainShow { name } => value(self.domain(&name).await?),
+            R::DomainSet { name, change } => value(self.set_domain(&name, change).await?),
+            R::AccountAdd { address, password, quota } => {
+                value(self.add_account(address, password, quota).await?)
+            }
+            R::AccountRemove { address } => value(self.remove_account(&address).await?),
+            R::AccountList { domain } => value(self.accounts(domain).await?),
+            R::AccountShow { address } => value(self.account(&address).await?),
+            R::AccountSet { address, change } => value(self.set_account(&address, change).await?),
+            R::AccountPassword { address, password } => value(self.set_password(&address, password).await?),
+            R::AliasAdd { from, to } => value(self.add_alias(&from, to).await?),
+            R::AliasRemove { from, to } => value(self.remove_alias(&from, &to).await?),
+            R::AliasList { domain } => value(self.aliases(domain).await?),
+            R::PolicySet { owner, rules } => value(self.set_rules(owner, rules).await?),
+            R::PolicyList { owner } => value(self.rules(owner).await?),
+            R::QueueList { filter } => value(self.queue_list(filter).await?),
+            R::QueueShow { id } => value(self.queue_show(id).await?),
+            R::QueueRetry { filter } => value(self.queue_retry(filter).await?),
+            R::QueuePurge { filter } => value(self.queue_purge(filter).await?),
+            R::Route { address } => value(self.route(&address).await),
+            R::Explain { id } => value(self.explain(id).await?),
+            R::Status => value(self.status().await?),
+            R::Sendmail { .. } => Err(Failure::data("a submission is no question")),
+        }
+    }
+
+    async fn submit(
+        &self,
+        sender: ReversePath,
+        recipients: Vec<Mailbox>,
+    ) -> Result<Box<dyn Submission>, Failure> {
+        submit::open(&self.engine, sender, recipients).await
+    }
+
+    async fn close(self: Box<Self>) {
+        let Site { store, engine, .. } = *self;
+        drop(engine);
+        close_store(store).await;
+    }
+}
+
+/// Ends the store after a last checkpoint. All that was acknowledged is safe whatever happens here.
+pub(crate) async fn close_store(store: Arc<Embedded>) {
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    if let Ok(Err(error)) = closed {
+        tracing::warn!(%error, "the last checkpoint failed; the next start will take longer");
+    }
+}
+
+fn value<T: Serialize>(answer: T) -> Result<Value, Failure> {
+    serde_json::to_value(answer).map_err(Failure::data)
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        if error.is_temporary() { Self::later(error) } else { Self::io(error) }
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Store(error) => error.into(),
+            ChangeError::NoSuchDomain { nearest: None, .. } => {
+                Self::no_host(format!("{error}: create it with `iems domain add`"))
+            }
+            ChangeError::NoSuchDomain { .. } => Self::no_host(error),
+            ChangeError::NoSuchAccount { .. } | ChangeError::NoSuchAlias { .. } => Self::no_user(error),
+            error if error.is_temporary() => Self::later(error),
+            error => Self::data(error),
+        }
+    }
+}
