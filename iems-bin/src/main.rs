@@ -1,2 +1,36 @@
-//! The iems program: parse, wire, run, exit code.
-fn main() {}
+//! The `iems` program: parse, wire, run, exit code.
+//!
+//! Only this crate reads the environment, prints, handles signals and exits; everything it does with
+//! mail it asks of the libraries.
+
+mod admin;
+mod cli;
+mod config;
+mod exit;
+mod log;
+mod mail;
+mod password;
+mod serve;
+mod site;
+mod tls;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            // Nobody is left to be told when standard error is closed.
+            let _ = error.print();
+            return ExitCode::from(if asked_for { 0 } else { exit::Failure::usage("").code });
+        }
+    };
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("iems: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}

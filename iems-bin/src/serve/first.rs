@@ -1,0 +1,46 @@
+//! The first start without any configuration: a domain, an account, a password shown once, and how to try it.
+
+use iems_core::message::{LocalPart, Mailbox};
+
+use crate::admin::request::Secret;
+use crate::cli::output::say;
+use crate::config::{Config, Protocol};
+use crate::exit::Failure;
+use crate::site::Site;
+
+/// Makes domain and account if there are none, and says what to do next.
+pub(super) async fn welcome(site: &Site, config: &Config) -> Result<(), Failure> {
+    let local = LocalPart::from_content("me").map_err(Failure::data)?;
+    let me = Mailbox::new(local, config.hostname.clone());
+    let data = config.data.display();
+    if !site.directory.domains(None, 1).await?.is_empty() {
+        return say(format!(
+            "iems: everything is kept in {data}; the password was shown at the first start.\n\
+             Another one:  printf '%s\\n' SECRET | iems account password {me} --password-stdin\n"
+        ));
+    }
+    let password = crate::password::fresh()?;
+    site.add_domain(&config.hostname).await?;
+    site.add_account(me.clone(), Secret(password.clone()), None).await?;
+    let (smtp, pop3) = (address(config, Protocol::Smtp), address(config, Protocol::Pop3));
+    say(format!(
+        "iems: first start; everything is kept in {data}\n\
+         \n\
+         account:  {me}\n\
+         password: {password}\n\
+         (shown only now; another one: printf '%s\\n' SECRET | iems account password {me} --password-stdin)\n\
+         \n\
+         Send a message, list the mailbox, read the message:\n\
+         \n\
+         printf 'Subject: hello\\n\\nIt works.\\n' | curl -s --crlf smtp://{smtp}/localhost --mail-from {me} --mail-rcpt {me} -T -\n\
+         curl -s --user '{me}:{password}' pop3://{pop3}/\n\
+         curl -s --user '{me}:{password}' pop3://{pop3}/1\n\
+         \n\
+         A server for your own domain: iems quickstart you@your.domain\n"
+    ))
+}
+
+fn address(config: &Config, protocol: Protocol) -> String {
+    let listener = config.listeners.iter().find(|listener| listener.protocol == protocol);
+    listener.map(|listener| listener.address.to_string()).unwrap_or_default()
+}

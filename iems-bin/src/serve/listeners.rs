@@ -1,0 +1,137 @@
+//! The doors: every listener of the configuration bound, with its certificate, before anything starts.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use iems_core::deliver::Channel;
+use iems_core::message::ChannelId;
+use iems_smtp::server::{Listener as SmtpListener, Mode, Server, ServerOptions, TlsConfig};
+use iems_store::directory::PasswordOptions;
+
+use crate::config::{Certificate, Config, Listener, Protocol};
+use crate::exit::Failure;
+use crate::site::Foundation;
+use crate::tls;
+
+/// All doors, bound and not yet open.
+#[derive(Default)]
+pub(super) struct Doors {
+    /// Those through which messages come in.
+    pub(super) inputs: Vec<Arc<dyn Channel>>,
+    /// Those at which mailboxes are read.
+    pub(super) mailboxes: Vec<std::net::TcpListener>,
+    /// Those that give numbers.
+    pub(super) metrics: Vec<std::net::TcpListener>,
+    /// The certificates in use, to be read again.
+    pub(super) certificates: Vec<(Certificate, TlsConfig)>,
+    /// Protocol and address of each.
+    pub(super) named: Vec<(String, String)>,
+}
+
+impl Doors {
+    /// Binds them all.
+    pub(super) fn open(config: &Config, foundation: &Foundation) -> Result<Self, Failure> {
+        let mut doors = Self::default();
+        let secret = secret(config)?;
+        for listener in &config.listeners {
+            let certificate = doors.certificate(listener)?;
+            let (name, address) = (listener.protocol.name(), listener.address);
+            let cannot = |error: std::io::Error| cannot_listen(name, address, &error);
+            let bound = match listener.protocol {
+                Protocol::Metrics => {
+                    let socket = std::net::TcpListener::bind(address).map_err(cannot)?;
+                    let bound = socket.local_addr().map_err(cannot)?;
+                    doors.metrics.push(socket);
+                    bound
+                }
+                Protocol::Pop3 | Protocol::Pop3s => {
+                    let socket = std::net::TcpListener::bind(address).map_err(cannot)?;
+                    doors.mailboxes.push(socket);
+                    address
+                }
+                _ => {
+                    let mut socket = SmtpListener::bind(address).map_err(cannot)?;
+                    if listener.protocol == Protocol::Submissions {
+                        socket = socket.implicit_tls();
+                    }
+                    let bound = socket.local_addr().unwrap_or(address);
+                    let options = smtp_options(config, listener, secret);
+                    let (directory, resolver) = (foundation.directory.clone(), foundation.resolver.clone());
+                    let clock = foundation.clock.clone();
+                    let server = Server::new(options, vec![socket], directory, resolver, clock, certificate);
+                    doors.inputs.push(Arc::new(server.map_err(Failure::config)?));
+                    bound
+                }
+            };
+            tracing::info!(protocol = name, address = %bound, "listening");
+            doors.named.push((name.to_owned(), bound.to_string()));
+        }
+        Ok(doors)
+    }
+
+    /// The listener's certificate, in a handle through which it can be replaced.
+    fn certificate(&mut self, listener: &Listener) -> Result<Option<TlsConfig>, Failure> {
+        let Some(files) = &listener.certificate else { return Ok(None) };
+        if let Some((_, known)) = self.certificates.iter().find(|(known, _)| known == files) {
+            return Ok(Some(known.clone()));
+        }
+        let handle = Arc::new(ArcSwap::new(tls::server_config(files).map_err(Failure::config)?));
+        self.certificates.push((files.clone(), handle.clone()));
+        Ok(Some(handle))
+    }
+}
+
+fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> ServerOptions {
+    let (mode, channel) = match listener.protocol {
+        Protocol::Lmtp => (Mode::Lmtp, "lmtp"),
+        Protocol::Submission | Protocol::Submissions => (Mode::Submission, "submission"),
+        _ => (Mode::Relay, "smtp"),
+    };
+    let mut options = ServerOptions::new(mode, ChannelId::new(channel), config.hostname.as_str());
+    options.max_size = config.settings.limits.message_size;
+    options.auth.without_tls = listener.cleartext_passwords;
+    options.auth.secret = Some(secret);
+    options.auth.iterations = PasswordOptions::default().scram_iterations;
+    options.limits.connections = config.limits.connections;
+    options.limits.per_address = config.limits.connections_per_address;
+    options.limits.recipients = config.settings.limits.recipients;
+    options.limits.hard_errors = config.limits.errors;
+    options.limits.soft_errors = config.limits.errors / 2;
+    options.timeouts.command = config.limits.idle;
+    options.timeouts.drain = config.grace;
+    options
+}
+
+/// The secret from which verifiers for unknown logins are made: kept, so that they stay the same.
+fn secret(config: &Config) -> Result<[u8; 32], Failure> {
+    let path = config.data.join("scram.secret");
+    if let Ok(known) = std::fs::read(&path)
+        && let Ok(secret) = known.try_into()
+    {
+        return Ok(secret);
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|e| Failure::system(format!("no random numbers: {e}")))?;
+    tls::private_file(&path, &secret)?;
+    Ok(secret)
+}
+
+fn cannot_listen(protocol: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    let place = format!("cannot listen on {address} ({protocol})");
+    match error.kind() {
+        ErrorKind::AddrInUse => Failure::unavailable(format!(
+            "{place}: another program has this address, perhaps another iems or the system's mail server. Stop it, or \
+             choose another `address` for this [[listener]]"
+        )),
+        ErrorKind::PermissionDenied => Failure::forbidden(format!(
+            "{place}: not allowed. Ports below 1024 need a right: start as root, or give the program the capability \
+             CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
+        )),
+        ErrorKind::AddrNotAvailable => {
+            Failure::unavailable(format!("{place}: this machine does not have the address {}", address.ip()))
+        }
+        _ => Failure::unavailable(format!("{place}: {error}")),
+    }
+}

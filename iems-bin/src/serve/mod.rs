@@ -1,0 +1,124 @@
+//! `iems serve`: opens, binds, starts, waits for signals, ends in good order.
+
+mod first;
+mod http;
+mod listeners;
+mod metrics;
+mod notify;
+mod reload;
+mod signals;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Desk;
+use crate::config::{Config, Loaded, Protocol};
+use crate::exit::Failure;
+use crate::site::{Running, Site, close_store, lay};
+use crate::{log, tls};
+use listeners::Doors;
+use metrics::Numbers;
+use reload::Reload;
+use signals::{Signal, Signals};
+
+/// Runs the server to its end.
+pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
+    log::start(&loaded.config)?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = loaded.config.threads {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.thread_name("iems").enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::system(format!("cannot start: {e}")))?;
+    runtime.block_on(async {
+        let server = Server::start(&mut loaded).await?;
+        server.until_told_to_stop(loaded).await
+    })
+}
+
+/// A server that runs.
+struct Server {
+    site: Arc<Site>,
+    reload: Reload,
+    signals: Signals,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Everything that can fail comes before the first peer is let in.
+    async fn start(loaded: &mut Loaded) -> Result<Self, Failure> {
+        let foundation = lay(&loaded.config)?;
+        if loaded.file.is_none() {
+            encrypt(&mut loaded.config)?;
+        }
+        let config = &loaded.config;
+        let doors = Doors::open(config, &foundation)?;
+        let running =
+            Running { since: Instant::now(), file: loaded.file.clone(), listeners: doors.named.clone() };
+        let engine =
+            doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
+        let engine = engine.build().map_err(Failure::config)?;
+        let site = Arc::new(Site::new(foundation, engine, Some(running)));
+        let desk = Desk::open(&config.socket).await?;
+        let signals = Signals::new()?;
+        if loaded.file.is_none() {
+            first::welcome(&site, config).await?;
+        }
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        site.engine.start();
+        tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
+        for listener in doors.metrics {
+            tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
+        }
+        let (held, until) = (doors.mailboxes, shutdown.clone());
+        tasks.spawn(async move {
+            until.cancelled().await;
+            drop(held);
+        });
+        let file =
+            loaded.file.as_deref().map_or_else(|| "built in".into(), |file| file.display().to_string());
+        tracing::info!(hostname = %config.hostname, data = %config.data.display(), configuration = file, "ready");
+        notify::tell("READY=1");
+        Ok(Self { site, reload: Reload::new(doors.certificates), signals, shutdown, tasks })
+    }
+
+    async fn until_told_to_stop(mut self, mut loaded: Loaded) -> Result<(), Failure> {
+        while self.signals.next().await == Signal::Reload {
+            self.reload.run(&mut loaded, &self.site);
+        }
+        self.stop(&loaded.config).await;
+        Ok(())
+    }
+
+    /// Drains within the time of grace; a second signal ends it at once. All that was accepted is on disk either way.
+    async fn stop(mut self, config: &Config) {
+        tracing::info!(grace = ?config.grace, "stopping: no new connections; sessions and attempts under way may finish");
+        notify::tell("STOPPING=1");
+        self.shutdown.cancel();
+        self.tasks.close();
+        let drained = async {
+            let rest = tokio::time::timeout(config.grace, self.tasks.wait());
+            tokio::join!(self.site.engine.shutdown(config.grace), rest)
+        };
+        tokio::select! {
+            _ = drained => {}
+            () = self.signals.stop() => tracing::warn!("told again: stopping at once"),
+        }
+        close_store(self.site.store.clone()).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// The built-in configuration has TLS with a certificate of our own making.
+fn encrypt(config: &mut Config) -> Result<(), Failure> {
+    let names = [config.hostname.to_string(), "localhost".into(), "127.0.0.1".into()];
+    let certificate = tls::self_signed(&config.data, &names)?;
+    for listener in config.listeners.iter_mut().filter(|listener| listener.protocol != Protocol::Metrics) {
+        listener.certificate.get_or_insert_with(|| certificate.clone());
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! SIGHUP: the configuration is read and checked again; what the running server can take over takes effect, the rest
+//! is named.
+
+use std::sync::Arc;
+
+use iems_smtp::server::TlsConfig;
+
+use super::notify;
+use crate::config::{self, Certificate, Config, Loaded};
+use crate::site::Site;
+use crate::tls;
+
+/// What can be replaced.
+pub(super) struct Reload {
+    certificates: Vec<(Certificate, TlsConfig)>,
+}
+
+impl Reload {
+    /// The certificates in use.
+    pub(super) fn new(certificates: Vec<(Certificate, TlsConfig)>) -> Self {
+        Self { certificates }
+    }
+
+    /// Reads the file of `loaded` again. If anything is wrong with it, everything stays as it is.
+    pub(super) fn run(&self, loaded: &mut Loaded, site: &Site) {
+        notify::tell("RELOADING=1");
+        match &loaded.file {
+            None => self.reload_certificates(),
+            Some(file) => match config::load_for_service(Some(file)) {
+                Ok(new) => self.take_over(loaded, new, site),
+                Err(failure) => tracing::error!("reload: nothing was changed: {failure}"),
+            },
+        }
+        notify::tell("READY=1");
+    }
+
+    fn take_over(&self, loaded: &mut Loaded, new: Loaded, site: &Site) {
+        self.reload_certificates();
+        site.engine.replace(new.config.settings.clone());
+        for what in needs_restart(&loaded.config, &new.config) {
+            tracing::warn!("reload: a change of {what} takes effect after a restart");
+        }
+        // What needs a restart stays as it runs, so that the next reload names it again.
+        loaded.config.settings = new.config.settings;
+        loaded.config.grace = new.config.grace;
+        tracing::info!(
+            "reload: routes, relaying, queue, rules, limits and certificates are those of the file"
+        );
+    }
+
+    fn reload_certificates(&self) {
+        for (files, handle) in &self.certificates {
+            match tls::server_config(files) {
+                Ok(fresh) => handle.store(Arc::clone(&fresh)),
+                Err(why) => tracing::error!("reload: the certificate stays: {why}"),
+            }
+        }
+    }
+}
+
+/// The keys whose change the running server does not take over.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let size = |config: &Config| config.settings.limits.message_size;
+    let changed = [
+        ("hostname", old.hostname != new.hostname),
+        ("data", old.data != new.data),
+        ("threads", old.threads != new.threads),
+        ("[[listener]] or [tls] file names", old.listeners != new.listeners),
+        ("[dns]", old.dns != new.dns),
+        ("[client]", old.client != new.client),
+        ("[limits] other than message and recipients", old.limits != new.limits),
+        ("the size that listeners announce, [limits] message", size(old) != size(new)),
+        ("[[dnsbl]]", old.dnsbl != new.dnsbl),
+        ("[store]", old.cache != new.cache),
+        ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
+        ("[admin]", old.socket != new.socket),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()
+}
