@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::pending::Body;
 use super::queue::{Spilled, Work};
-use super::row::Extent;
+use super::row::{BlobRow, Extent};
 use super::segment::Segment;
 use super::stats::add;
 use super::{Embedded, Shared};
@@ -107,9 +107,14 @@ impl Shared {
 
     /// A body with owners; the inner `None` if it is being moved.
     pub(super) fn owned(&self, id: BlobId) -> Result<Option<Option<Body>>, StoreError> {
-        let Some(row) = self.state().blob(id)? else { return Ok(None) };
+        let row = self.state().blob(id)?;
+        Ok(self.pinned(row))
+    }
+
+    fn pinned(&self, row: Option<BlobRow>) -> Option<Option<Body>> {
+        let row = row?;
         let pins = self.segments.pin(&row.extents);
-        Ok(Some(pins.map(|pins| Body::stored(row, pins))))
+        Some(pins.map(|pins| Body::stored(row, pins)))
     }
 
     pub(super) fn note_damage(&self, error: &StoreError) {
@@ -186,9 +191,11 @@ impl BlobWriter for Writer {
         self.body.tail = std::mem::take(&mut self.buffer).freeze();
         add(&shared.counters.blobs, 1);
         add(&shared.counters.blob_bytes, self.body.size);
+        // The same content may have owners: then nothing of it is written again. The state comes before
+        // what is pending, as everywhere; between the two, its last owner could leave.
+        let state = shared.state();
         let mut pending = shared.pending();
-        // The same content may have owners: then nothing of it is written again.
-        let body = match shared.owned(id)? {
+        let body = match shared.pinned(state.blob(id)?) {
             Some(Some(known)) => known,
             _ => std::mem::take(&mut self.body),
         };

@@ -152,7 +152,9 @@ impl Shared {
     /// The rows to move: those of a failed attempt, or those in memory.
     fn freeze(&self) -> Option<(Arc<super::memtable::Memtable>, Position)> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.frozen.is_none() && !state.active.is_empty() {
+        // Without rows there may still be log that is not needed any more.
+        let applied = state.base.as_ref().map_or(state.position, |base| base.applied);
+        if state.frozen.is_none() && (!state.active.is_empty() || state.position > applied) {
             let active = std::mem::take(&mut state.active);
             state.frozen = Some(Arc::new(active));
             state.frozen_at = state.position;

@@ -12,6 +12,7 @@ use iems_core::storage::{Batch, BlobId, CommitError, Committed, Held, Resolved, 
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::index::Snapshot;
 use super::log::Log;
 use super::pending::Pending;
 use super::queue::{Spilled, Work};
@@ -53,6 +54,8 @@ struct Group {
     chunks: Vec<Chunk>,
     /// Rows of bodies that got their first owner here, as they were or will be.
     first: HashMap<BlobId, First>,
+    /// The index that was looked into.
+    base: Option<Arc<Snapshot>>,
     bytes: usize,
 }
 
@@ -115,6 +118,9 @@ impl Committer {
                 None => break,
             }
         }
+        // Without the index, what is gone has to be remembered: that is all.
+        let _ = state.find_unborn(&mut group.delta);
+        group.base = state.base.clone();
         group
     }
 
@@ -220,7 +226,7 @@ impl Committer {
                 .keys()
                 .map(|id| (*id, group.delta.blobs.get(id).and_then(|change| change.after.clone())))
                 .collect();
-            shared.publish(group.delta, position);
+            shared.publish(group.delta, position, group.base.as_ref());
             let mut pending = shared.pending();
             for (id, row) in rows {
                 let pin = row.as_ref().and_then(|r| shared.segments.get(r.extents.last()?.segment));

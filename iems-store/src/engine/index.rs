@@ -97,7 +97,10 @@ impl Index {
                     None => drop(tables.rows.remove(&key[..])?),
                 }
             }
-            memtable.blobs.iter().try_for_each(|(id, row)| tables.set_blob(id, row.as_ref()))?;
+            // In order, so that each page is touched once.
+            let mut blobs: Vec<_> = memtable.blobs.iter().collect();
+            blobs.sort_unstable_by_key(|(id, _)| **id);
+            blobs.into_iter().try_for_each(|(id, row)| tables.set_blob(id, row.as_ref()))?;
             tables.applied.insert((), (position.segment, position.at))?;
             Ok(())
         })

@@ -10,6 +10,8 @@ use super::row::{BlobRow, Delta};
 
 /// What one entry costs beside its bytes, about.
 const ENTRY: usize = 96;
+/// What the row of a body costs, about.
+const BLOB: usize = 144;
 
 /// An ordered overlay over the index: `None` stands for what was removed.
 #[derive(Debug, Default)]
@@ -41,10 +43,28 @@ impl Memtable {
             self.put(key, value);
         }
         for (id, change) in delta.blobs {
-            self.bytes += ENTRY + 48;
-            if self.blobs.insert(id, change.after).is_some() {
-                self.bytes -= ENTRY + 48;
+            if self.blobs.insert(id, change.after).is_none() {
+                self.bytes += BLOB;
             }
+        }
+    }
+
+    /// Drops what `below` does not know: the place of a removed row need not be remembered.
+    pub(super) fn forget(&mut self, rows: &[Bytes], blobs: &[BlobId], below: Option<&Self>) {
+        for key in rows.iter().filter(|key| below.is_none_or(|below| !below.rows.contains_key(&key[..]))) {
+            if let Some(None) = self.rows.get(key) {
+                self.rows.remove(key);
+                self.bytes -= ENTRY + key.len();
+            }
+        }
+        for id in blobs.iter().filter(|id| below.is_none_or(|below| !below.blobs.contains_key(id))) {
+            if let Some(None) = self.blobs.get(id) {
+                self.blobs.remove(id);
+                self.bytes -= BLOB;
+            }
+        }
+        if self.is_empty() {
+            self.since = None;
         }
     }
 

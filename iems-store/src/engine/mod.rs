@@ -47,6 +47,7 @@ use iems_core::storage::{Batch, CommitError, Committed, Scan, Storage, Store, St
 use tokio::sync::oneshot;
 
 use checkpoint::Checkpoints;
+use index::Snapshot;
 use log::Spares;
 use pending::Pending;
 use queue::{Queue, Work};
@@ -66,6 +67,9 @@ pub struct Embedded {
 }
 
 /// What the threads and the callers share.
+///
+/// Locks are taken in this order, never back: index (`checkpoints`), `state`, `pending`, `segments`;
+/// the others alone.
 struct Shared {
     options: EmbeddedOptions,
     disk: Arc<dyn Disk>,
@@ -181,10 +185,10 @@ impl Shared {
     }
 
     /// Lets everybody see a group that is durable up to `position`.
-    fn publish(&self, delta: Delta, position: Position) {
+    fn publish(&self, delta: Delta, position: Position, base: Option<&Arc<Snapshot>>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let first = state.active.is_empty();
-        state.publish(delta, position);
+        state.publish(delta, position, base);
         let due = self.is_due(&state);
         drop(state);
         if due {

@@ -123,8 +123,9 @@ fn apply(rows: Rows, state: &mut State, segments: &Segments) -> Result<(), Store
         segments.account(before.as_ref(), after.as_ref());
         delta.blobs.insert(id, BlobChange { before, after });
     }
-    let position = state.position;
-    state.publish(delta, position);
+    state.find_unborn(&mut delta)?;
+    let (position, base) = (state.position, state.base.clone());
+    state.publish(delta, position, base.as_ref());
     Ok(())
 }
 

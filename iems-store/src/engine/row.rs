@@ -39,6 +39,10 @@ pub(super) struct BlobChange {
 pub(super) struct Delta {
     pub(super) rows: BTreeMap<Bytes, Option<Bytes>>,
     pub(super) blobs: HashMap<BlobId, BlobChange>,
+    /// Removed rows that are in memory only: nothing below knows them.
+    pub(super) unborn_rows: Vec<Bytes>,
+    /// The same for bodies.
+    pub(super) unborn_blobs: Vec<BlobId>,
 }
 
 /// What a record of rows says: the same, without what was before.

@@ -55,9 +55,34 @@ impl State {
         }
     }
 
-    /// Lets everybody see a group that is durable up to `position`.
-    pub(super) fn publish(&mut self, delta: Delta, position: Position) {
+    /// Finds the rows that `delta` removes and of which only memory knows. Those of mail that was
+    /// delivered promptly leave no trace then, neither in memory nor in the index.
+    pub(super) fn find_unborn(&self, delta: &mut Delta) -> Result<(), StoreError> {
+        let base = self.base()?;
+        for (key, value) in &delta.rows {
+            if value.is_none() && base.get(key)?.is_none() {
+                delta.unborn_rows.push(key.clone());
+            }
+        }
+        for (id, change) in &delta.blobs {
+            if change.after.is_none() && base.blob(*id)?.is_none() {
+                delta.unborn_blobs.push(*id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets everybody see a group that is durable up to `position`. What it says about unborn rows
+    /// was found out over `base`.
+    pub(super) fn publish(&mut self, mut delta: Delta, position: Position, base: Option<&Arc<Snapshot>>) {
+        let rows = std::mem::take(&mut delta.unborn_rows);
+        let blobs = std::mem::take(&mut delta.unborn_blobs);
         self.active.apply(delta);
+        if let (Some(then), Some(now)) = (base, &self.base)
+            && Arc::ptr_eq(then, now)
+        {
+            self.active.forget(&rows, &blobs, self.frozen.as_deref());
+        }
         self.position = position;
     }
 
