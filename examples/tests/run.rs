@@ -50,3 +50,16 @@ fn custom_preprocessor() {
 fn custom_store() {
     says(env!("CARGO_BIN_EXE_custom_store"), &["rules hold", "after a restart: 17 octets"]);
 }
+
+#[test]
+fn embed_minimal() {
+    says(
+        env!("CARGO_BIN_EXE_embed_minimal"),
+        &[
+            "220 mx.here.example",
+            "Return-Path: <ben@there.example>",
+            "by mx.here.example",
+            "The first message.",
+        ],
+    );
+}
