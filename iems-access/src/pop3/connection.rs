@@ -1,0 +1,205 @@
+//! One connection: carries the dialogue over its socket, and answers its questions from directory and mailboxes.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iems_core::seam::Directory;
+use iems_store::mailbox::{Message, Uid};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::maildrops::Held;
+use super::server::Shared;
+use super::session::{Event, Link, NotFound, Session};
+use super::wire::Wire;
+use super::{Part, Retrieval};
+
+/// How much of a message is collected before it is sent, in octets.
+const ENOUGH: usize = 32 * 1024;
+/// How long the end of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Serves one peer to the end.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    socket: TcpStream,
+    peer: IpAddr,
+    implicit_tls: bool,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let mut wire = Wire::new(socket);
+    if implicit_tls {
+        wire = secure(&shared, wire).await?;
+    }
+    let local = peer.to_canonical().is_loopback();
+    let link = Link { tls: implicit_tls, tls_available: shared.tls.is_some(), local };
+    let session = Session::new(shared.options.clone(), link, shared.nonce.clone());
+    let deadline = Instant::now() + session.patience();
+    let mut connection = Connection { shared, wire, session, held: None, deadline };
+    loop {
+        let mut event = connection.session.next(&mut connection.wire.input);
+        if event.is_none() {
+            connection.flush().await?;
+            if !connection.read(&shutdown).await? {
+                return Ok(());
+            }
+        }
+        while let Some(next) = event {
+            event = match next {
+                Event::Close => {
+                    connection.flush().await?;
+                    connection.wire.close(FAREWELL).await;
+                    return Ok(());
+                }
+                Event::StartTls => {
+                    connection = connection.start_tls().await?;
+                    None
+                }
+                other => connection.answer(other).await?,
+            };
+        }
+    }
+}
+
+async fn secure(shared: &Shared, wire: Wire) -> io::Result<Wire> {
+    let config = shared.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?.load_full();
+    let handshake = wire.secure(config);
+    timeout(shared.options.timeouts.handshake, handshake).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    wire: Wire,
+    session: Session,
+    held: Option<Held>,
+    /// Until when the peer has to have said its next command.
+    deadline: Instant,
+}
+
+impl Connection {
+    /// Reads more; `false` if there is no more, or the peer took too long.
+    async fn read(&mut self, shutdown: &CancellationToken) -> io::Result<bool> {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {
+                self.session.abandon();
+                Ok(true)
+            }
+            read = timeout_at(self.deadline, self.wire.fill()) => match read {
+                Ok(read) => Ok(read? > 0),
+                Err(_) => Ok(false),
+            },
+        }
+    }
+
+    /// Sends what is to be sent, late if the peer is to wait.
+    async fn flush(&mut self) -> io::Result<()> {
+        if let Some(delay) = self.session.take_delay() {
+            tokio::time::sleep(delay).await;
+        }
+        let output = self.session.output().split();
+        if !output.is_empty() {
+            self.wire.send(&output, self.shared.options.timeouts.reply).await?;
+            self.deadline = Instant::now() + self.session.patience();
+        }
+        Ok(())
+    }
+
+    async fn start_tls(mut self) -> io::Result<Self> {
+        self.flush().await?;
+        let wire = secure(&self.shared, self.wire).await?;
+        let session = self.session.secured();
+        let deadline = Instant::now() + session.patience();
+        Ok(Self { wire, session, deadline, ..self })
+    }
+
+    async fn answer(&mut self, event: Event) -> io::Result<Option<Event>> {
+        match event {
+            Event::Password { login, password } => {
+                let directory = self.shared.maildrops.directory();
+                let found = directory.check_password(&login, password.as_str()).await;
+                if let Ok(None) = found {
+                    tracing::info!(login, "wrong login or password");
+                }
+                Ok(self.session.password(found.map_err(trouble)))
+            }
+            Event::Verifier { login } => {
+                let found = self.shared.maildrops.directory().scram(&login).await;
+                Ok(self.session.verifier(found.map_err(trouble)))
+            }
+            Event::Open(account) => {
+                let options = &self.shared.options;
+                let (delay, most) = (options.login_delay, options.limits.messages);
+                let opened = self.shared.maildrops.open(&account, delay, most).await;
+                let opened = opened.map(|(held, maildrop)| {
+                    tracing::info!(account = %account.mailbox, "logged in");
+                    self.held = Some(held);
+                    maildrop
+                });
+                self.session.opened(opened);
+                Ok(None)
+            }
+            Event::Retrieve { uid, part } => self.retrieve(uid, part).await.map(|()| None),
+            Event::Remove(uids) => {
+                let removed = self.remove(&uids).await;
+                self.session.removed(removed);
+                Ok(None)
+            }
+            Event::Flush => self.flush().await.map(|()| None),
+            Event::Close | Event::StartTls => Ok(None),
+        }
+    }
+
+    async fn remove(&self, uids: &[Uid]) -> Result<(), ()> {
+        let info = &self.held.as_ref().ok_or(())?.info;
+        let removed = self.shared.maildrops.mailboxes().expunge(info.id, info.inbox, uids).await;
+        removed.map(drop).map_err(trouble)
+    }
+
+    async fn find(&self, uid: Uid) -> Result<Message, NotFound> {
+        let info = &self.held.as_ref().ok_or(NotFound::Gone)?.info;
+        let found = self.shared.maildrops.mailboxes().message(info.id, info.inbox, uid).await;
+        found
+            .map_err(|e| {
+                trouble(e);
+                NotFound::Unavailable
+            })?
+            .ok_or(NotFound::Gone)
+    }
+
+    /// Sends a message in pieces. Trouble in its midst can only be told by closing.
+    async fn retrieve(&mut self, uid: Uid, part: Part) -> io::Result<()> {
+        let body = match self.find(uid).await {
+            Ok(message) => message.body,
+            Err(e) => {
+                self.session.found(Err(e));
+                return Ok(());
+            }
+        };
+        self.session.found(Ok(body.size()));
+        let patience = self.shared.options.timeouts.reply;
+        let maildrops = self.shared.maildrops.clone();
+        let mut reader = body.reader(maildrops.mailboxes().blobs());
+        let mut retrieval = Retrieval::new(part);
+        let mut output = Vec::from(self.session.output().split());
+        while !retrieval.is_done() {
+            let Some(piece) = reader.next().await.map_err(io::Error::other)? else { break };
+            retrieval.feed(&piece, &mut output);
+            if output.len() >= ENOUGH {
+                self.wire.send(&output, patience).await?;
+                output.clear();
+            }
+        }
+        retrieval.finish(&mut output);
+        self.wire.send(&output, patience).await?;
+        self.deadline = Instant::now() + self.session.patience();
+        Ok(())
+    }
+}
+
+fn trouble(error: impl std::fmt::Display) {
+    tracing::warn!(%error, "no answer for a mail program");
+}

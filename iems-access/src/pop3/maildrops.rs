@@ -1,0 +1,119 @@
+//! Maildrops: the INBOX of an account, for one session at a time (RFC 1939 section 4).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use iems_core::message::Mailbox;
+use iems_core::seam::Account;
+use iems_core::storage::StoreError;
+use iems_store::directory::{AccountInfo, StoreDirectory};
+use iems_store::mailbox::{Mailboxes, Uid};
+
+use super::session::{Maildrop, Unopened};
+
+/// How many messages are listed at a time.
+const PAGE: usize = 1000;
+/// From how many ended sessions on those are forgotten that no longer matter.
+const SWEEP: usize = 10_000;
+
+/// The maildrops of a directory. All servers of one process share it: it sees to it that no account has two sessions.
+pub struct Maildrops {
+    directory: Arc<StoreDirectory>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashSet<Mailbox>,
+    ended: HashMap<Mailbox, Instant>,
+}
+
+impl Maildrops {
+    /// The maildrops of the accounts in `directory`.
+    pub fn new(directory: Arc<StoreDirectory>) -> Arc<Self> {
+        Arc::new(Self { directory, table: Mutex::default() })
+    }
+
+    pub(super) fn directory(&self) -> &StoreDirectory {
+        &self.directory
+    }
+
+    pub(super) fn mailboxes(&self) -> &Mailboxes {
+        self.directory.mailboxes()
+    }
+
+    /// Takes an account's maildrop, as it is now: its `most` oldest messages.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        account: &Account,
+        delay: Duration,
+        most: usize,
+    ) -> Result<(Held, Maildrop), Unopened> {
+        let unavailable = |error: StoreError| {
+            tracing::warn!(account = %account.mailbox, %error, "a maildrop cannot be read");
+            Unopened::Unavailable
+        };
+        let info = self.directory.account(&account.mailbox).await.map_err(unavailable)?;
+        let info = info.ok_or(Unopened::Unavailable)?;
+        let held = self.take(info, delay)?;
+        let maildrop = self.snapshot(&held.info, most).await.map_err(unavailable)?;
+        Ok((held, maildrop))
+    }
+
+    fn take(self: &Arc<Self>, info: Arc<AccountInfo>, delay: Duration) -> Result<Held, Unopened> {
+        let mut table = self.table();
+        if table.ended.get(&info.mailbox).is_some_and(|ended| ended.elapsed() < delay) {
+            return Err(Unopened::TooSoon);
+        }
+        match table.open.insert(info.mailbox.clone()) {
+            true => Ok(Held { maildrops: self.clone(), info, delay }),
+            false => Err(Unopened::InUse),
+        }
+    }
+
+    async fn snapshot(&self, info: &AccountInfo, most: usize) -> Result<Maildrop, StoreError> {
+        let mut messages: Vec<(Uid, u64)> = Vec::new();
+        loop {
+            let after = messages.last().map_or(Uid(0), |(uid, _)| *uid);
+            let wanted = (most - messages.len()).min(PAGE);
+            let page = self.mailboxes().messages(info.id, info.inbox, after, wanted).await?;
+            messages.extend(page.iter().map(|message| (message.uid, message.body.size())));
+            if page.len() < PAGE {
+                let name = format!("{:x}.{:x}", info.id.0, info.inbox.0);
+                return Ok(Maildrop::new(&name, messages));
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Maildrops {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Maildrops").finish_non_exhaustive()
+    }
+}
+
+/// The right to an account's maildrop. Dropping it gives it back.
+pub(super) struct Held {
+    maildrops: Arc<Maildrops>,
+    pub(super) info: Arc<AccountInfo>,
+    delay: Duration,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut table = self.maildrops.table();
+        table.open.remove(&self.info.mailbox);
+        if self.delay.is_zero() {
+            return;
+        }
+        if table.ended.len() >= SWEEP {
+            table.ended.retain(|_, ended| ended.elapsed() < self.delay);
+        }
+        table.ended.insert(self.info.mailbox.clone(), Instant::now());
+    }
+}

@@ -1,0 +1,149 @@
+//! The AUTHORIZATION state: `USER`, `PASS`, `AUTH` (RFC 5034), `STLS` (RFC 2595).
+//!
+//! `USER` and `PASS` go the way of `PLAIN`, so that there is one way to check a password.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use iems_core::seam::sasl::{Entropy, Exchange, Failure, Mechanism, Step};
+
+use super::{Event, Pending, Session, State};
+use crate::pop3::reply::{self, Code};
+
+/// The longest wait after a failure.
+const LONGEST_DELAY: Duration = Duration::from_secs(16);
+
+impl Session {
+    pub(super) fn on_user(&mut self, name: String) -> Option<Event> {
+        if !self.passwords_may_pass() {
+            self.refuse("Passwords need TLS here; say STLS first");
+            return None;
+        }
+        self.state = State::Authorization { user: Some(name) };
+        self.ok("Say PASS");
+        None
+    }
+
+    pub(super) fn on_pass(&mut self, user: Option<String>, password: &str) -> Option<Event> {
+        let Some(user) = user else {
+            self.refuse("Say USER first");
+            return None;
+        };
+        let message = format!("\0{user}\0{password}");
+        self.start(Mechanism::Plain, Some(message.as_bytes()))
+    }
+
+    pub(super) fn on_auth(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event> {
+        let offered = mechanism.parse().ok().filter(|m| self.options.auth.mechanisms.contains(m));
+        let Some(mechanism) = offered else {
+            self.refuse("Unknown mechanism; CAPA lists what is known");
+            return None;
+        };
+        if mechanism.shows_password() && !self.passwords_may_pass() {
+            self.refuse("This mechanism needs TLS here; say STLS first");
+            return None;
+        }
+        match initial.map(decode) {
+            None => self.start(mechanism, None),
+            Some(Ok(initial)) => self.start(mechanism, Some(&initial)),
+            Some(Err(())) => {
+                self.refuse("Not base 64");
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) -> Option<Event> {
+        let auth = &self.options.auth;
+        let (Some(nonce), Some(secret)) = ((self.nonce)(), auth.secret) else {
+            self.error(Code::Temporary, "Credentials cannot be checked now; try again later");
+            return None;
+        };
+        let entropy = Entropy { nonce, secret, iterations: auth.iterations };
+        let (exchange, step) = Exchange::start(mechanism, initial, entropy);
+        self.auth_step(Box::new(exchange), step)
+    }
+
+    /// A line within the exchange. `*` gives the exchange up.
+    pub(super) fn on_response(&mut self, mut exchange: Box<Exchange>, line: &[u8]) -> Option<Event> {
+        match line {
+            b"*" => {
+                self.refuse("Authentication cancelled");
+                None
+            }
+            line => match BASE64.decode(line) {
+                Ok(response) => {
+                    let step = exchange.respond(&response);
+                    self.auth_step(exchange, step)
+                }
+                Err(_) => {
+                    self.refuse("Not base 64");
+                    None
+                }
+            },
+        }
+    }
+
+    pub(super) fn auth_step(&mut self, exchange: Box<Exchange>, step: Step) -> Option<Event> {
+        match step {
+            Step::Challenge(octets) => {
+                reply::challenge(&mut self.output, &BASE64.encode(octets));
+                self.state = State::Auth(exchange);
+                None
+            }
+            Step::CheckPassword { login, password } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Password { login, password })
+            }
+            Step::NeedScram { login } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Verifier { login })
+            }
+            Step::Done(account) => {
+                self.state = State::authorization();
+                self.pending = Pending::Maildrop;
+                Some(Event::Open(account))
+            }
+            Step::Fail(failure) => {
+                self.auth_failed(failure);
+                None
+            }
+        }
+    }
+
+    fn auth_failed(&mut self, failure: Failure) {
+        self.state = State::authorization();
+        let doubled = 1u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.delay = Some(self.options.auth.failure_delay.saturating_mul(doubled).min(LONGEST_DELAY));
+        self.failures += 1;
+        match failure {
+            Failure::Malformed => self.refuse("The response does not follow the mechanism"),
+            Failure::Credentials => self.error(Code::Auth, "Wrong login or password"),
+            Failure::Unsupported => self.refuse("Not supported; use the mechanism without channel binding"),
+        }
+        if self.failures >= self.options.auth.max_failures {
+            self.state = State::Closing;
+        }
+    }
+
+    pub(super) fn on_stls(&mut self) -> Option<Event> {
+        match (self.link.tls, self.link.tls_available) {
+            (true, _) => self.refuse("TLS is in force already"),
+            (false, false) => self.refuse("There is no TLS here"),
+            (false, true) => {
+                self.ok("Begin TLS");
+                self.state = State::Handshake;
+                return Some(Event::StartTls);
+            }
+        }
+        None
+    }
+}
+
+/// An initial response: `=` stands for an empty one.
+fn decode(text: &str) -> Result<Vec<u8>, ()> {
+    if text == "=" { Ok(Vec::new()) } else { BASE64.decode(text).map_err(|_| ()) }
+}

@@ -1,0 +1,91 @@
+//! A connection's socket with its read buffer. An idle one owns no buffer.
+//!
+//! [`Wire::secure`] takes the wire by value and gives back a new one: what was read in the clear cannot outlive the
+//! handshake.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// How much is read at a time, in octets.
+const PIECE: usize = 4096;
+/// Least room for a read, in octets.
+const LEAST: usize = 512;
+
+enum Socket {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+pub(super) struct Wire {
+    socket: Socket,
+    pub(super) input: BytesMut,
+}
+
+impl Wire {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket: Socket::Tcp(socket), input: BytesMut::new() }
+    }
+
+    /// Shakes hands.
+    pub(super) async fn secure(self, config: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+        let Socket::Tcp(stream) = self.socket else {
+            return Err(io::Error::other("TLS is in force already"));
+        };
+        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        Ok(Self { socket: Socket::Tls(Box::new(stream)), input: BytesMut::new() })
+    }
+
+    /// Reads once; 0 at the end. Cancel-safe.
+    pub(super) async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() - self.input.len() < LEAST {
+            self.input.reserve(PIECE);
+        }
+        let read = match &mut self.socket {
+            Socket::Tcp(stream) => pin!(stream.read_buf(&mut self.input)).poll(cx),
+            Socket::Tls(stream) => pin!(stream.read_buf(&mut self.input)).poll(cx),
+        };
+        if read.is_pending() && self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        read
+    }
+
+    /// Sends all of it within `patience`.
+    pub(super) async fn send(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
+        let sent = async {
+            match &mut self.socket {
+                Socket::Tcp(stream) => stream.write_all(octets).await,
+                Socket::Tls(stream) => {
+                    stream.write_all(octets).await?;
+                    stream.flush().await
+                }
+            }
+        };
+        tokio::time::timeout(patience, sent).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// Ends our side, so that the peer sees the last reply and then the end.
+    pub(super) async fn close(mut self, patience: Duration) {
+        let ended = async {
+            match &mut self.socket {
+                Socket::Tcp(stream) => stream.shutdown().await,
+                Socket::Tls(stream) => stream.shutdown().await,
+            }
+        };
+        let _ = tokio::time::timeout(patience, ended).await;
+    }
+}
