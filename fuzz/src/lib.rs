@@ -10,6 +10,7 @@ mod command;
 mod data;
 mod mutate;
 mod reply;
+mod session;
 mod trace;
 
 pub use mutate::Mutator;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "reply", run: reply::run, seeds: reply::SEEDS },
     Target { name: "data_in", run: data::incoming, seeds: data::SEEDS },
     Target { name: "data_out", run: data::outgoing, seeds: data::SEEDS },
+    Target { name: "session", run: session::run, seeds: session::SEEDS },
     Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
 ];
 

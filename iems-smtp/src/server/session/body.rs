@@ -1,5 +1,6 @@
 //! The message itself: `DATA` to CRLF.CRLF, `BDAT` by count. A message that cannot be accepted is read to its end, and
-//! refused there: nothing in it is ever read as a command.
+//! refused there: nothing in it is ever read as a command. A bare CR or LF is the reason given before all others, so that
+//! the reply does not hang on how the octets arrived.
 
 use bytes::{Buf, BytesMut};
 use iems_core::message::Reply;
@@ -21,7 +22,8 @@ impl Session {
         let piece = decoder.next(input);
         body.octets += match &piece {
             Some(Piece::Octets(octets)) => octets.len() as u64,
-            _ => (before - input.len()) as u64,
+            _ if decoder.is_broken() => (before - input.len()) as u64,
+            _ => 0,
         };
         match piece {
             Some(Piece::Octets(octets)) => {
@@ -34,7 +36,7 @@ impl Session {
             }
             Some(Piece::End) => {
                 if decoder.is_broken() {
-                    body.refusal.get_or_insert_with(bare_line_end);
+                    body.refusal = Some(bare_line_end());
                 }
                 Some(self.end_of_message())
             }
@@ -67,7 +69,7 @@ impl Session {
         chunk.body.octets += now as u64;
         chunk.body.ends.feed(&octets);
         if chunk.body.ends.is_broken(false) {
-            chunk.body.refusal.get_or_insert_with(bare_line_end);
+            chunk.body.refusal = Some(bare_line_end());
         }
         chunk.body.measure(limit);
         let wanted = chunk.body.refusal.is_none();
@@ -81,7 +83,7 @@ impl Session {
         let State::Chunk(mut chunk) = std::mem::replace(&mut self.state, State::Ready) else { return None };
         if chunk.last {
             if chunk.body.ends.is_broken(true) {
-                chunk.body.refusal.get_or_insert_with(bare_line_end);
+                chunk.body.refusal = Some(bare_line_end());
             }
             self.state = State::Chunk(chunk);
             return self.end_of_message();
