@@ -30,10 +30,10 @@ fn unknown_keys_name_the_nearest_valid_one() {
     assert_eq!(
         problems(text),
         [
-            "iems.toml:3:1: unknown key `retrys` in [queue]: did you mean `retry`? Valid keys: retry, expire, warn, \
+            "iems.toml:3:1: unknown key \"retrys\" in [queue]: did you mean \"retry\"? Valid keys: retry, expire, warn, \
              per_hop, attempts, history",
-            "iems.toml:4:1: [[listener]] needs the key `address`",
-            "iems.toml:6:1: unknown key `adress` in [listener]: did you mean `address`? Valid keys: protocol, address, \
+            "iems.toml:4:1: [[listener]] needs the key \"address\"",
+            "iems.toml:6:1: unknown key \"adress\" in [listener]: did you mean \"address\"? Valid keys: protocol, address, \
              certificate, key, cleartext_passwords",
         ]
     );

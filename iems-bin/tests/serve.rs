@@ -79,7 +79,7 @@ fn a_second_instance_is_told_who_is_there() {
     let output = site.run(&["serve"], "");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(75), "{error}");
-    assert!(error.contains("in use by") && error.contains("admin.sock"), "{error}");
+    assert!(error.contains("another process") && error.contains("admin.sock"), "{error}");
     server.end();
 }
 

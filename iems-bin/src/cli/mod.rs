@@ -39,7 +39,7 @@ Every listing takes --json. Exit codes are those of sysexits.h; 0 means that it 
 
 /// The Internet Exchange Messaging Server.
 #[derive(Debug, Parser)]
-#[command(name = "iems", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "iems", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// The configuration file [default: $IEMS_CONFIG, ./iems.toml, /etc/iems/iems.toml, else a built-in one]
     #[arg(long, short = 'C', value_name = "FILE", global = true)]

@@ -111,7 +111,7 @@ fn unknown_keys(table: &DeTable<'_>, path: &str, keys: &[Key], notes: &mut Notes
         notes.add(
             Some(&key.span()),
             &below(path, name),
-            format!("unknown key `{name}` {place}: did you mean `{near}`? Valid keys: {}", valid.join(", ")),
+            format!("unknown key {name:?} {place}: did you mean {near:?}? Valid keys: {}", valid.join(", ")),
         );
     }
 }

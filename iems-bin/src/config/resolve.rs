@@ -14,7 +14,7 @@ use iems_core::route::{Pattern, RouteTable, Via};
 
 use super::problem::Notes;
 use super::read::At;
-use super::resolved::{Certificate, Client, Config, Dnsbl, Limits, Listener};
+use super::resolved::{Certificate, Client, Config, Dnsbl, DnsblOptions, Limits, Listener};
 use super::written::{self, File, Protocol};
 
 type Span = Option<Range<usize>>;
@@ -39,9 +39,9 @@ pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut N
         );
     }
     Some(Config {
-        hostname: need(file.hostname, "hostname", "", &None, notes)?,
+        hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,
         grace: file.grace.value,
-        threads: file.threads.map(|threads| threads.value.min(1024) as usize),
+        threads: file.threads.as_ref().map(|threads| threads.value.min(1024) as usize),
         listeners,
         dns: file
             .dns
@@ -55,6 +55,7 @@ pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut N
         },
         limits: limits(&file.limits),
         dnsbl,
+        dnsbl_options: dnsbl_options(&file, notes),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
         log_format: file.log.format.value,
         log_level: file.log.level.value.clone(),
@@ -92,7 +93,7 @@ fn need<T: Clone>(
     let start = span.as_ref().map_or(0, |span| span.start);
     if value.is_none() && !notes.has(&key, start) {
         let place = if section.is_empty() { "the file".to_owned() } else { format!("[[{section}]]") };
-        notes.add(span.as_ref(), &key, format!("{place} needs the key `{name}`"));
+        notes.add(span.as_ref(), &key, format!("{place} needs the key {name:?}"));
     }
     value.map(|at| at.value)
 }
@@ -235,6 +236,19 @@ fn dnsbl(written: &[At<written::Dnsbl>], notes: &mut Notes<'_>) -> Vec<Dnsbl> {
         lists.push(Dnsbl { zone, about, score: list.score.value });
     }
     lists
+}
+
+fn dnsbl_options(file: &File, notes: &mut Notes<'_>) -> DnsblOptions {
+    let options = &file.dnsbl_options;
+    let mut matrix = Vec::new();
+    for cell in file.matrix.iter() {
+        let written::Judge::Dnsbl = cell.judge.value;
+        if let Some(run) = need(cell.run.clone(), "run", "matrix", &cell.span, notes) {
+            matrix.push((cell.input.0, cell.output.0, run));
+        }
+    }
+    let (private, authenticated) = (options.private.value, options.authenticated.value);
+    DnsblOptions { private, authenticated, timeout: options.timeout.value, matrix }
 }
 
 fn policy(written: &[At<written::Policy>], notes: &mut Notes<'_>) -> Policy {

@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// DNS lists.
     pub(crate) dnsbl: Vec<Dnsbl>,
+    /// How they are asked.
+    pub(crate) dnsbl_options: DnsblOptions,
     /// Memory for the cache of the store, in octets.
     pub(crate) cache: usize,
     /// How the log is written.
@@ -84,6 +86,19 @@ pub(crate) struct Limits {
     pub(crate) errors: u32,
     /// Silence.
     pub(crate) idle: Duration,
+}
+
+/// How DNS lists are asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DnsblOptions {
+    /// Whether private addresses are asked about.
+    pub(crate) private: bool,
+    /// Whether peers with an account are judged.
+    pub(crate) authenticated: bool,
+    /// How long all questions may take.
+    pub(crate) timeout: Duration,
+    /// Cells of its matrix: input, output, whether it runs.
+    pub(crate) matrix: Vec<(&'static str, &'static str, bool)>,
 }
 
 /// A DNS list.

@@ -41,6 +41,10 @@ section! {
         limits: Limits = "{}";
         /// DNS lists to ask.
         dnsbl: Vec<At<Dnsbl>> = "[]";
+        /// How DNS lists are asked.
+        dnsbl_options: DnsblOptions = "{}";
+        /// On which flows judges run.
+        matrix: Vec<At<Matrix>> = "[]";
         /// The site's rules about verdicts.
         policy: Vec<At<Policy>> = "[]";
         /// What is done with verdicts for output channels that cannot decide.
@@ -145,6 +149,28 @@ section! {
         about: About = r#""address""#;
         /// The score of a listing.
         score: f32 = "5.0";
+    }
+
+    /// How DNS lists are asked.
+    DnsblOptions {
+        /// Whether loopback, private and link-local addresses are asked about.
+        private: bool = "false";
+        /// Whether peers with an account are judged.
+        authenticated: bool = "false";
+        /// How long all questions about one message may take.
+        timeout: Duration = r#""5s""#;
+    }
+
+    /// One cell of the channel action matrix.
+    Matrix {
+        /// The judge.
+        judge: Judge = r#""dnsbl""#;
+        /// The input channel.
+        input: Input = r#""*""#;
+        /// The output channel or agent.
+        output: Output = r#""*""#;
+        /// Whether it runs.
+        run: bool;
     }
 
     /// One rule about verdicts.
@@ -262,6 +288,21 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// A judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// DNS lists.
+    Dnsbl,
+}
+
+/// An input channel, or `*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Input(pub(crate) &'static str);
+
+/// An output channel or agent, or `*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Output(pub(crate) &'static str);
+
 /// An output channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutputChannel(pub(crate) &'static str);
@@ -282,6 +323,14 @@ words! {
         "address" => About::Address, "sender" => About::Sender, "hello" => About::Hello,
     };
     LogFormat, "one of text, json", { "text" => LogFormat::Text, "json" => LogFormat::Json };
+    Judge, "one of dnsbl", { "dnsbl" => Judge::Dnsbl };
+    Input, "one of *, smtp, submission, lmtp, sendmail", {
+        "*" => Input("*"), "smtp" => Input("smtp"), "submission" => Input("submission"),
+        "lmtp" => Input("lmtp"), "sendmail" => Input("sendmail"),
+    };
+    Output, "one of *, smtp, lmtp, local", {
+        "*" => Output("*"), "smtp" => Output("smtp"), "lmtp" => Output("lmtp"), "local" => Output("local"),
+    };
     OutputChannel, "one of smtp, lmtp", {
         "smtp" => OutputChannel("smtp"), "lmtp" => OutputChannel("lmtp"),
     };

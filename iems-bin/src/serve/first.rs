@@ -30,10 +30,10 @@ pub(super) async fn welcome(site: &Site, config: &Config) -> Result<(), Failure>
          password: {password}\n\
          (shown only now; another one: printf '%s\\n' SECRET | iems account password {me} --password-stdin)\n\
          \n\
-         Send a message, list the mailbox, read the message:\n\
+         Send a message, send another, read the first:\n\
          \n\
          printf 'Subject: hello\\n\\nIt works.\\n' | curl -s --crlf smtp://{smtp}/localhost --mail-from {me} --mail-rcpt {me} -T -\n\
-         curl -s --user '{me}:{password}' pop3://{pop3}/\n\
+         swaks --server {smtp} --to {me}\n\
          curl -s --user '{me}:{password}' pop3://{pop3}/1\n\
          \n\
          A server for your own domain: iems quickstart you@your.domain\n"

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use iems_access::pop3;
 use iems_core::deliver::Channel;
 use iems_core::message::ChannelId;
 use iems_smtp::server::{Listener as SmtpListener, Mode, Server, ServerOptions, TlsConfig};
@@ -21,7 +22,7 @@ pub(super) struct Doors {
     /// Those through which messages come in.
     pub(super) inputs: Vec<Arc<dyn Channel>>,
     /// Those at which mailboxes are read.
-    pub(super) mailboxes: Vec<std::net::TcpListener>,
+    pub(super) mailboxes: Vec<pop3::Server>,
     /// Those that give numbers.
     pub(super) metrics: Vec<std::net::TcpListener>,
     /// The certificates in use, to be read again.
@@ -35,6 +36,7 @@ impl Doors {
     pub(super) fn open(config: &Config, foundation: &Foundation) -> Result<Self, Failure> {
         let mut doors = Self::default();
         let secret = secret(config)?;
+        let maildrops = pop3::Maildrops::new(foundation.directory.clone());
         for listener in &config.listeners {
             let certificate = doors.certificate(listener)?;
             let (name, address) = (listener.protocol.name(), listener.address);
@@ -47,9 +49,15 @@ impl Doors {
                     bound
                 }
                 Protocol::Pop3 | Protocol::Pop3s => {
-                    let socket = std::net::TcpListener::bind(address).map_err(cannot)?;
-                    doors.mailboxes.push(socket);
-                    address
+                    let mut socket = pop3::Listener::bind(address).map_err(cannot)?;
+                    if listener.protocol == Protocol::Pop3s {
+                        socket = socket.implicit_tls();
+                    }
+                    let bound = socket.local_addr().map_err(cannot)?;
+                    let options = pop3_options(config, listener, secret);
+                    let server = pop3::Server::new(options, vec![socket], maildrops.clone(), certificate);
+                    doors.mailboxes.push(server.map_err(Failure::config)?);
+                    bound
                 }
                 _ => {
                     let mut socket = SmtpListener::bind(address).map_err(cannot)?;
@@ -100,6 +108,19 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
     options.limits.hard_errors = config.limits.errors;
     options.limits.soft_errors = config.limits.errors / 2;
     options.timeouts.command = config.limits.idle;
+    options.timeouts.drain = config.grace;
+    options
+}
+
+fn pop3_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> pop3::ServerOptions {
+    let mut options = pop3::ServerOptions::new(config.hostname.as_str());
+    options.auth.without_tls = listener.cleartext_passwords;
+    options.auth.secret = Some(secret);
+    options.auth.iterations = PasswordOptions::default().scram_iterations;
+    options.limits.connections = config.limits.connections;
+    options.limits.per_address = config.limits.connections_per_address;
+    options.limits.errors = config.limits.errors;
+    options.timeouts.idle = options.timeouts.idle.max(config.limits.idle);
     options.timeouts.drain = config.grace;
     options
 }

@@ -2,6 +2,7 @@
 
 mod first;
 mod http;
+mod limits;
 mod listeners;
 mod metrics;
 mod notify;
@@ -27,6 +28,7 @@ use signals::{Signal, Signals};
 /// Runs the server to its end.
 pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
     log::start(&loaded.config)?;
+    limits::raise_open_files(&loaded.config);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = loaded.config.threads {
         builder.worker_threads(threads);
@@ -74,11 +76,14 @@ impl Server {
         for listener in doors.metrics {
             tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
         }
-        let (held, until) = (doors.mailboxes, shutdown.clone());
-        tasks.spawn(async move {
-            until.cancelled().await;
-            drop(held);
-        });
+        for server in doors.mailboxes {
+            let shutdown = shutdown.clone();
+            tasks.spawn(async move {
+                if let Err(error) = server.serve(shutdown).await {
+                    tracing::error!(%error, "a POP3 listener stopped");
+                }
+            });
+        }
         let file =
             loaded.file.as_deref().map_or_else(|| "built in".into(), |file| file.display().to_string());
         tracing::info!(hostname = %config.hostname, data = %config.data.display(), configuration = file, "ready");

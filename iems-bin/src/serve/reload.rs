@@ -70,7 +70,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[client]", old.client != new.client),
         ("[limits] other than message and recipients", old.limits != new.limits),
         ("the size that listeners announce, [limits] message", size(old) != size(new)),
-        ("[[dnsbl]]", old.dnsbl != new.dnsbl),
+        (
+            "[[dnsbl]], [dnsbl_options] or [[matrix]]",
+            old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options,
+        ),
         ("[store]", old.cache != new.cache),
         ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
         ("[admin]", old.socket != new.socket),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iems_core::message::ChannelId;
-use iems_core::preprocess::Matrix;
+use iems_core::preprocess::{Cell, Matrix};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
 use iems_core::{Builder, Engine};
 use iems_filters::dnsbl::{self, Dnsbl};
@@ -48,7 +48,7 @@ fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
     private_folder(config)?;
     Embedded::open(&config.data, options).map_err(|error| match error {
         OpenError::InUse(_) => Failure::later(format!(
-            "{folder}: {error}. One process at a time uses a data folder; commands reach a running server through {}",
+            "{folder}: another process uses this data folder: {error}. Commands reach a running server through {}",
             config.socket.display()
         )),
         OpenError::Format { .. } => Failure::config(format!("{folder}: {error}")),
@@ -99,7 +99,7 @@ impl Foundation {
             builder = builder.output(Arc::new(self.client(config, name, settings)?));
         }
         match judge(config, self.resolver.clone(), self.clock.clone())? {
-            Some(judge) => Ok(builder.preprocessor(Arc::new(judge), Matrix::everywhere())),
+            Some(judge) => Ok(builder.preprocessor(Arc::new(judge), matrix(config))),
             None => Ok(builder),
         }
     }
@@ -136,6 +136,9 @@ fn judge(
         return Ok(None);
     }
     let mut settings = dnsbl::Settings::default();
+    settings.private = config.dnsbl_options.private;
+    settings.authenticated = config.dnsbl_options.authenticated;
+    settings.timeout = config.dnsbl_options.timeout;
     for list in &config.dnsbl {
         let about = match list.about {
             About::Address => dnsbl::About::Address,
@@ -146,4 +149,11 @@ fn judge(
         settings.lists.push(list);
     }
     Ok(Some(Dnsbl::new(settings, resolver, clock)))
+}
+
+/// On which flows the judge runs: everywhere, but for the cells of the configuration.
+fn matrix(config: &Config) -> Matrix {
+    config.dnsbl_options.matrix.iter().fold(Matrix::everywhere(), |matrix, (input, output, run)| {
+        matrix.cell(input, output, if *run { Cell::Run } else { Cell::Skip })
+    })
 }

@@ -1,0 +1,31 @@
+//! Limits of the operating system: as many open files as it allows, since every connection is one.
+
+use crate::config::Config;
+
+/// Files that are open besides connections: the store, the log, sockets.
+#[cfg(unix)]
+const OTHER_FILES: u64 = 256;
+
+/// Raises the bound on open files as far as allowed, and says so if that is too little for the configuration.
+#[cfg(unix)]
+pub(super) fn raise_open_files(config: &Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the bound on open files could not be raised");
+        }
+    }
+    let wanted = config.listeners.len() as u64 * config.limits.connections as u64
+        + config.settings.concurrency as u64
+        + OTHER_FILES;
+    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(allowed, wanted, "fewer open files are allowed than connections configured");
+    }
+}
+
+/// Nothing to raise.
+#[cfg(not(unix))]
+pub(super) fn raise_open_files(_config: &Config) {}
