@@ -9,6 +9,7 @@ mod address;
 mod command;
 mod data;
 mod mutate;
+mod pop3;
 mod reply;
 mod session;
 mod trace;
@@ -35,6 +36,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "data_in", run: data::incoming, seeds: data::SEEDS },
     Target { name: "data_out", run: data::outgoing, seeds: data::SEEDS },
     Target { name: "session", run: session::run, seeds: session::SEEDS },
+    Target { name: "pop3", run: pop3::dialogue, seeds: pop3::DIALOGUES },
+    Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES },
     Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
 ];
 
