@@ -58,10 +58,12 @@ impl Checkpoints {
         self.wake.notify_all();
     }
 
-    /// Closes the index for good. Readers of what is not in memory are told so.
+    /// Closes the index for good. Readers are told so.
     pub(super) fn close_index(&self, shared: &Shared) {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.state.write().unwrap_or_else(PoisonError::into_inner).base = None;
+        let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        (state.base, state.closed) = (None, true);
+        drop(state);
         *index = None;
     }
 

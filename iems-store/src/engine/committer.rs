@@ -92,8 +92,9 @@ impl Committer {
             let group = self.gather(&mut work, room);
             self.finish(group);
         }
-        // What was spilled and never linked need not be durable.
-        let _ = self.log.sync();
+        if let Err(error) = self.log.close() {
+            tracing::warn!(%error, "the log was not ended in good order; nothing acknowledged is lost");
+        }
     }
 
     /// Works out as much as fits into one group.

@@ -174,6 +174,18 @@ impl Log {
         Ok(())
     }
 
+    /// Ends the log in good order: what is prepared after its end is given back, so that the next start
+    /// has nothing to look through.
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        let Some(active) = self.active else { return Ok(()) };
+        active
+            .file
+            .set_len(u64::from(active.end))
+            .and_then(|()| active.file.sync())
+            .map_err(super::store_error)
+    }
+
     /// Undoes a write that failed for want of space, so that a crash cannot bring it to life.
     fn take_back(&mut self, error: &StoreError) {
         let Some(active) = self.active.as_mut() else { return };

@@ -105,8 +105,8 @@ impl Embedded {
         self.shared.checkpoint()
     }
 
-    /// Writes what waits, makes a last checkpoint, and ends. Blocks the thread. Commits after that
-    /// fail with [`StoreError::Closed`]; what was in memory can still be read.
+    /// Writes what waits, makes a last checkpoint, and ends. Blocks the thread. Whatever is asked
+    /// after that fails with [`StoreError::Closed`].
     ///
     /// # Errors
     /// Those of the checkpoint. All that was acknowledged is in the log whatever this returns.

@@ -120,6 +120,7 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         frozen_at: applied,
         base: Some(Arc::new(base)),
         position: applied,
+        closed: false,
     };
     let end = chain.replay(&*disk, &mut state, &segments)?;
     for number in gone {

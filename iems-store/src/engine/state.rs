@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) base: Option<Arc<Snapshot>>,
     /// Up to where the log is in `active`.
     pub(super) position: Position,
+    /// The engine was closed.
+    pub(super) closed: bool,
 }
 
 /// What memory knows about a key or a body: the outer `None` is nothing, the inner one that it is gone.
@@ -31,7 +33,10 @@ type Known<T> = Option<Option<T>>;
 impl State {
     /// The index as of the last checkpoint.
     pub(super) fn base(&self) -> Result<&Arc<Snapshot>, StoreError> {
-        self.base.as_ref().ok_or_else(|| StoreError::Io("the index is being opened anew".into()))
+        self.base.as_ref().ok_or_else(|| match self.closed {
+            true => StoreError::Closed,
+            false => StoreError::Io("the index is being opened anew".into()),
+        })
     }
 
     /// What memory knows about a key.

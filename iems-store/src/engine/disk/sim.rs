@@ -345,7 +345,8 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, at: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
         match self.operation(true) {
             Ok(mut shared) => shared.written += bytes.len() as u64,
             Err(e) => {

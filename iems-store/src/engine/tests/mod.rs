@@ -1,7 +1,10 @@
 //! Tests of the engine as a whole.
 
 mod conform;
+mod costs;
 mod crash;
 mod faults;
+mod folder;
 mod model;
+mod together;
 mod world;
