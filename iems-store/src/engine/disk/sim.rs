@@ -131,6 +131,15 @@ impl SimDisk {
         shared.durable = survivors;
     }
 
+    /// Ends the process that uses the disk, but not the system: what was written stays, synced or not.
+    /// Open handles fail from now on.
+    pub fn kill(&self) {
+        let mut shared = lock(&self.shared);
+        shared.life += 1;
+        shared.fault = None;
+        shared.locked = false;
+    }
+
     /// Changes one byte of a file, in memory and on the medium. Returns whether there is such a byte.
     pub fn rot(&self, path: &str, at: usize) -> bool {
         let Some(content) = lock(&self.shared).files.get(path).cloned() else { return false };

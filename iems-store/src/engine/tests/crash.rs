@@ -81,6 +81,19 @@ async fn cut_at(at: u64, seed: u64, during_start: u64) {
     world.perform(&Op::Reopen).await;
 }
 
+/// Kills the process at operation `at`. What the next one finds and shows must survive a power cut, even
+/// what the first one had written but not made durable.
+async fn killed_at(at: u64, seed: u64) {
+    let mut world = World::new();
+    world.disk.fail_after(at.saturating_sub(world.disk.operations()), u64::MAX, Fault::PowerCut);
+    live(&mut world).await;
+    world.kill();
+    world.open().unwrap_or_else(|e| panic!("after a kill at {at}: {e}"));
+    world.check().await;
+    world.crash(seed);
+    world.check().await;
+}
+
 /// Every `stride`-th operation, beginning with `first`.
 fn cut_everywhere(first: u64, stride: usize) {
     let random = SeededRandom::new(first);
@@ -98,6 +111,13 @@ fn power_cuts_lose_nothing_acknowledged_1() {
 #[test]
 fn power_cuts_lose_nothing_acknowledged_2() {
     cut_everywhere(1, 2);
+}
+
+#[test]
+fn what_a_killed_process_left_is_made_durable_before_it_is_shown() {
+    for at in (0..operations_of_a_day()).step_by(3) {
+        in_runtime(async || killed_at(at, at).await);
+    }
 }
 
 #[test]

@@ -165,6 +165,13 @@ impl World {
         self.open().unwrap_or_else(|e| panic!("after a crash: {e}"));
     }
 
+    /// Kills the process; the system lives.
+    pub(super) fn kill(&mut self) {
+        self.disk.fail_after(0, u64::MAX, crate::engine::Fault::PowerCut);
+        self.engine = None;
+        self.disk.kill();
+    }
+
     /// Cuts the power only.
     pub(super) fn cut(&mut self, seed: u64) {
         // The engine is gone before the power: what it would still write at its end is lost.
