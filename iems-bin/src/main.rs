@@ -9,6 +9,7 @@ mod config;
 mod exit;
 mod log;
 mod mail;
+mod memory;
 mod password;
 mod serve;
 mod site;

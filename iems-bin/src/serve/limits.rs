@@ -18,9 +18,7 @@ pub(super) fn raise_open_files(config: &Config) {
             tracing::warn!(%error, "the bound on open files could not be raised");
         }
     }
-    let wanted = config.listeners.len() as u64 * config.limits.connections as u64
-        + config.settings.concurrency as u64
-        + OTHER_FILES;
+    let wanted = config.limits.connections as u64 + config.settings.concurrency as u64 + OTHER_FILES;
     if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
         tracing::warn!(allowed, wanted, "fewer open files are allowed than connections configured");
     }

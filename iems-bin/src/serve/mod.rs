@@ -19,7 +19,7 @@ use crate::admin::Desk;
 use crate::config::{Config, Loaded, Protocol};
 use crate::exit::Failure;
 use crate::site::{Running, Site, close_store, lay};
-use crate::{log, tls};
+use crate::{log, memory, tls};
 use listeners::Doors;
 use metrics::Numbers;
 use reload::Reload;
@@ -27,6 +27,7 @@ use signals::{Signal, Signals};
 
 /// Runs the server to its end.
 pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
+    memory::give_back_large_pieces();
     log::start(&loaded.config)?;
     limits::raise_open_files(&loaded.config);
     let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -36,16 +36,16 @@ impl Reload {
 
     fn take_over(&self, loaded: &mut Loaded, new: Loaded, site: &Site) {
         self.reload_certificates();
-        site.engine.replace(new.config.settings.clone());
         for what in needs_restart(&loaded.config, &new.config) {
             tracing::warn!("reload: a change of {what} takes effect after a restart");
         }
         // What needs a restart stays as it runs, so that the next reload names it again.
+        let limits = loaded.config.settings.limits.clone();
         loaded.config.settings = new.config.settings;
+        loaded.config.settings.limits = limits;
         loaded.config.grace = new.config.grace;
-        tracing::info!(
-            "reload: routes, relaying, queue, rules, limits and certificates are those of the file"
-        );
+        site.engine.replace(loaded.config.settings.clone());
+        tracing::info!("reload: routes, relaying, queue, rules and certificates are those of the file");
     }
 
     fn reload_certificates(&self) {
@@ -60,7 +60,7 @@ impl Reload {
 
 /// The keys whose change the running server does not take over.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let size = |config: &Config| config.settings.limits.message_size;
+    let message = |config: &Config| config.settings.limits.clone();
     let changed = [
         ("hostname", old.hostname != new.hostname),
         ("data", old.data != new.data),
@@ -68,8 +68,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[[listener]] or [tls] file names", old.listeners != new.listeners),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),
-        ("[limits] other than message and recipients", old.limits != new.limits),
-        ("the size that listeners announce, [limits] message", size(old) != size(new)),
+        ("[limits]", old.limits != new.limits || message(old) != message(new)),
         (
             "[[dnsbl]], [dnsbl_options] or [[matrix]]",
             old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options,
