@@ -2,7 +2,9 @@
 //!
 //! The end is CRLF `.` CRLF and nothing else. A bare CR or bare LF neither ends a line nor the data; a message that
 //! holds one is marked ([`DataDecoder::is_broken`]), read to its real end, and must be refused: what two servers
-//! read differently can hide a second message (SMTP smuggling). NUL and all other octets pass unchanged.
+//! read differently can hide a second message (SMTP smuggling). NUL and all other octets pass
+//! unchanged: section 4.5.2 has every ASCII character delivered, and who keeps a message must cope with RFC 5322's
+//! obsolete forms.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use memchr::memchr2;

@@ -30,6 +30,8 @@ const COMMAND: usize = 2 * 1024;
 const MESSAGE: usize = 16 * 1024;
 /// The most octets read at once, for a message that keeps the buffer full.
 const LARGEST: usize = 128 * 1024;
+/// How long a peer that is cut off may go on sending, so that it gets to read why.
+const LINGER: Duration = Duration::from_secs(2);
 /// An output buffer over this size is given up once it is sent.
 const OUTPUT: usize = 1024;
 
@@ -81,24 +83,26 @@ async fn serve(
     let (wire, tls) = match peer.security {
         Security::Upgrade => (wire, None),
         Security::Implicit => {
-            let (wire, facts) = secure(shared, wire).await?;
+            let (wire, facts) = Box::pin(secure(shared, wire)).await?;
             (wire, Some(facts))
         }
     };
     let mut clock = pin!(sleep_until(Instant::now() + shared.options.timeouts.command));
     let mut stop = pin!(shutdown.cancelled());
-    let mut talk = Talk::open(shared, intake, wire, peer, tls).await;
+    // What is not needed while the peer is idle is boxed, so that an idle connection is small.
+    let mut talk = Box::pin(Talk::open(shared, intake, wire, peer, tls)).await;
     let mut pace = Pace::new(Instant::now());
     loop {
-        match talk.advance(shutdown).await? {
+        match Box::pin(talk.advance(shutdown)).await? {
             Flow::More => {}
             Flow::Secure => {
                 talk.send().await?;
-                talk = talk.secure().await?;
+                talk = Box::pin(talk.secure()).await?;
             }
             Flow::Close => {
                 talk.send().await?;
-                talk.wire.close().await;
+                let unread = !talk.session.has_quit();
+                let _ = timeout(LINGER, talk.wire.close(unread)).await;
                 return Ok(());
             }
         }

@@ -3,7 +3,7 @@
 //! [`Wire::secure`] takes the wire by value and gives back a new one: what was read in the clear cannot outlive the
 //! handshake.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(super) struct Wire {
 
 /// Least room for a read, in octets.
 const LEAST: usize = 512;
+/// Octets read away at most from a peer that is cut off.
+const AWAY: usize = 1 << 20;
 
 impl Wire {
     pub(super) fn new(socket: Socket) -> Self {
@@ -66,9 +68,18 @@ impl Wire {
         }
     }
 
-    /// Ends our side, so that the peer sees the last reply and then the end.
-    pub(super) async fn close(mut self) {
+    /// Ends our side, so that the peer sees the last reply and then the end. If it may still be sending, that is read
+    /// away first: closing over unread octets would reset the connection, and the reply could be lost.
+    pub(super) async fn close(mut self, unread: bool) {
         let _ = self.socket.shutdown().await;
+        let mut octets = 0;
+        while unread && octets < AWAY {
+            self.input.clear();
+            match poll_fn(|cx| self.poll_fill(cx, LEAST)).await {
+                Ok(0) | Err(_) => return,
+                Ok(more) => octets += more,
+            }
+        }
     }
 }
 

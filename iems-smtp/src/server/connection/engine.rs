@@ -217,8 +217,8 @@ impl<'a> Talk<'a> {
 
     fn log_login(&self, login: &str, found: Result<bool, &DirectoryError>) {
         match found {
-            Ok(true) => tracing::debug!(login, "login found"),
-            Ok(false) => tracing::info!(login, "login failed"),
+            Ok(true) => tracing::debug!(login, "login known"),
+            Ok(false) => tracing::info!(login, "no such login, or a wrong password"),
             Err(error) => tracing::warn!(login, %error, "login could not be checked"),
         }
     }

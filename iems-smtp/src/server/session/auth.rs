@@ -116,6 +116,7 @@ impl Session {
     }
 
     fn auth_failed(&mut self, failure: Failure) {
+        tracing::info!(%failure, "authentication failed");
         self.slow = true;
         self.auth_failures += 1;
         self.refuse(&match failure {

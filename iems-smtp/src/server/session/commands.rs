@@ -184,6 +184,7 @@ impl Session {
 
     fn on_quit(&mut self) -> Option<Event> {
         self.say(Text::Bye);
+        self.quit = true;
         self.state = State::Closing;
         None
     }

@@ -56,6 +56,7 @@ pub struct Session {
     idle_commands: u32,
     late: bool,
     slow: bool,
+    quit: bool,
     line: LineReader,
     output: BytesMut,
 }
@@ -78,6 +79,7 @@ impl Session {
             idle_commands: 0,
             late: false,
             slow: false,
+            quit: false,
             line: LineReader::default(),
             output: BytesMut::new(),
         }
@@ -136,6 +138,11 @@ impl Session {
     /// Whether nothing is lost if the connection is closed now: no message is on its way.
     pub fn is_idle(&self) -> bool {
         self.pending == Pending::Nothing && self.state.is_idle()
+    }
+
+    /// Whether the peer said `QUIT`; otherwise it may still be sending when the connection closes.
+    pub fn has_quit(&self) -> bool {
+        self.quit
     }
 
     /// How late the output is to be sent: a peer that made too many errors waits. Said once.

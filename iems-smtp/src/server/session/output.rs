@@ -74,6 +74,7 @@ impl Session {
 
     /// Writes a refusal; a permanent one counts as the peer's error.
     pub(super) fn refuse(&mut self, reply: &Reply) {
+        tracing::debug!(%reply, "refused");
         self.write(reply);
         if reply.code >= 500 {
             self.count_error();
