@@ -12,12 +12,14 @@
 //! - `wire`, `smtp`, `pop3`: blocking raw clients that say exactly what they are told to.
 //! - `sink`: an SMTP server that answers as scripted and keeps what it got.
 //! - `peers`: one file for each real program.
+//! - `dialogue`: plays what stands in `dialogues/`.
 //! - `corpus`: real messages, good and bad.
 //! - `process`, `wait`: running programs; waiting for something to become true.
 
 pub mod address;
 pub mod certificates;
 pub mod corpus;
+pub mod dialogue;
 pub mod iems;
 pub mod peers;
 pub mod pop3;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use crate::wait::{secs, wait_for};
 use crate::wire::Wire;
 
 /// A connection to a POP3 server.
@@ -135,6 +136,20 @@ pub fn read_all(server: SocketAddrV4, user: &str, password: &str) -> Vec<Vec<u8>
     let all = (1..=pop.count()).map(|n| pop.message(n)).collect();
     pop.must("QUIT");
     all
+}
+
+/// Waits until a mailbox has `count` messages and reads them all; more are a failure.
+///
+/// # Panics
+/// If they do not come within 20 seconds, or too many do.
+#[track_caller]
+pub fn wait_all(server: SocketAddrV4, user: &str, password: &str, count: usize) -> Vec<Vec<u8>> {
+    let found = wait_for(&format!("{count} messages for {user}"), secs(20), || {
+        let all = read_all(server, user, password);
+        (all.len() >= count).then_some(all)
+    });
+    assert_eq!(found.len(), count, "more messages for {user} than were sent");
+    found
 }
 
 /// The value of the first field called `name` in a message, unfolded.

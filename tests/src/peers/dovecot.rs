@@ -66,6 +66,11 @@ impl Dovecot {
         });
     }
 
+    /// The process id of its master.
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
     /// The Unix socket of LMTP.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("lmtp.sock")
@@ -74,6 +79,12 @@ impl Dovecot {
     /// The new messages of a user, in no particular order.
     pub fn messages(&self, user: &str) -> Vec<Vec<u8>> {
         files(&self.dir.path().join("mail").join(user).join("Maildir/new"))
+    }
+
+    /// How many new messages all users have.
+    pub fn count(&self) -> usize {
+        let folder = |n: u32| self.dir.path().join(format!("mail/user{n}/Maildir/new"));
+        (1..10).filter_map(|n| std::fs::read_dir(folder(n)).ok()).map(Iterator::count).sum()
     }
 
     /// The end of its log.

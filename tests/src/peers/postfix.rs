@@ -79,17 +79,18 @@ impl Postfix {
              smtpd_tls_key_file = {dir}/key.pem\nsmtpd_tls_security_level = may\nsmtpd_tls_loglevel = 1\n\
              smtp_tls_loglevel = 1\nsmtpd_tls_received_header = yes\nsmtputf8_enable = yes\n\
              smtp_host_lookup = native\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\n\
-             queue_run_delay = 1s\nsmtpd_client_connection_rate_limit = 0\n",
+             queue_run_delay = 1s\nsmtpd_client_connection_count_limit = 1000\n\
+             default_process_limit = 300\n",
             boxes = (1..10).map(|n| format!("{{ user{n}@example.org=user{n}/ }} ")).collect::<String>(),
             uid = id("-u"),
             gid = id("-g"),
         );
-        let _ = writeln!(text, "{more}");
-        text
+        text.push_str(more);
+        last_wins(&text)
     }
 
     fn master_cf(&self) -> String {
-        let mut text = format!("{} inet n - n - 60 smtpd\n", self.at);
+        let mut text = format!("{} inet n - n - 300 smtpd\n", self.at);
         for line in [
             "pickup unix n - n 60 1 pickup",
             "cleanup unix n - n - 0 cleanup",
@@ -135,10 +136,27 @@ impl Postfix {
         tail(&PathBuf::from(self.path("mail.log")), 60)
     }
 
+    /// The process id of its master.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn id(&self) -> u32 {
+        self.master()
+            .map_or_else(|| panic!("Postfix does not run"), |pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
     fn master(&self) -> Option<Pid> {
         let text = std::fs::read_to_string(self.path("spool/pid/master.pid")).ok()?;
         text.trim().parse().ok().and_then(Pid::from_raw)
     }
+}
+
+/// Keeps the last line for each parameter: Postfix warns of the others, before there is anybody to log it.
+fn last_wins(text: &str) -> String {
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let last = |n: usize| lines[n + 1..].iter().all(|later| key(later) != key(lines[n]));
+    lines.iter().enumerate().filter(|(n, _)| last(*n)).map(|(_, line)| format!("{line}\n")).collect()
 }
 
 impl Drop for Postfix {
