@@ -1,0 +1,268 @@
+//! The loader: many SMTP sessions from one thread, each sending message after message, counting final 250s.
+//!
+//! One process of its own, so that its processor time is not taken for the server's. Every message differs in
+//! its header, so that a store which keeps equal bodies once gains nothing by it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use serde::{Deserialize, Serialize};
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// The server.
+    pub(crate) server: SocketAddr,
+    /// Sessions side by side.
+    pub(crate) sessions: usize,
+    /// Octets of a message.
+    pub(crate) size: usize,
+    /// How long.
+    pub(crate) time: Duration,
+    /// Stop after so many accepted messages.
+    pub(crate) most: usize,
+    /// Recipients: `user1` to `user9` at this domain.
+    pub(crate) domain: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// Messages with a final 250.
+    pub(crate) accepted: usize,
+    /// From the first command to the last 250.
+    pub(crate) secs: f64,
+    /// Time from the end of the data to its reply, in microseconds: half, 99 of 100, all.
+    pub(crate) reply_us: [u64; 3],
+    /// Other replies than wanted, and how often.
+    pub(crate) errors: BTreeMap<String, usize>,
+}
+
+/// What a session waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Greeting,
+    Hello,
+    Mail,
+    Rcpt,
+    Data,
+    End,
+}
+
+struct Session {
+    stream: TcpStream,
+    waits: Waits,
+    arrived: Vec<u8>,
+    out: Vec<u8>,
+    sent: usize,
+    end: Instant,
+}
+
+struct Loader {
+    plan: Plan,
+    body: Vec<u8>,
+    next: usize,
+    replies: Vec<u64>,
+    load: Load,
+    stop: Instant,
+    last: Instant,
+}
+
+/// Loads a server.
+pub(crate) fn load(plan: Plan) -> io::Result<Load> {
+    let queue = epoll::create(CreateFlags::CLOEXEC)?;
+    let mut sessions = Vec::new();
+    for n in 0..plan.sessions {
+        let stream = TcpStream::connect(plan.server)?;
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        epoll::add(&queue, stream.as_fd(), EventData::new_u64(n as u64), flags)?;
+        let now = Instant::now();
+        let waits = Waits::Greeting;
+        sessions.push(Some(Session {
+            stream,
+            waits,
+            arrived: Vec::new(),
+            out: Vec::new(),
+            sent: 0,
+            end: now,
+        }));
+    }
+    let start = Instant::now();
+    let mut loader = Loader {
+        body: filling(plan.size),
+        next: 0,
+        replies: Vec::new(),
+        load: Load::default(),
+        stop: start + plan.time,
+        last: start,
+        plan,
+    };
+    let mut events = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 256];
+    while sessions.iter().any(Option::is_some) && start.elapsed() < loader.plan.time + Duration::from_secs(30)
+    {
+        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let count = match epoll::wait(&queue, &mut events[..], Some(&timeout)) {
+            Ok(count) => count,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(e) => return Err(e.into()),
+        };
+        for event in &events[..count] {
+            let slot = &mut sessions[event.data.u64() as usize];
+            let done = match slot {
+                Some(session) => loader.turn(session).unwrap_or_else(|e| loader.failed(&e.to_string())),
+                None => false,
+            };
+            if done {
+                *slot = None;
+            }
+        }
+    }
+    Ok(loader.finish(start))
+}
+
+impl Loader {
+    /// Reads and writes as long as something moves; true when the session is over.
+    fn turn(&mut self, session: &mut Session) -> io::Result<bool> {
+        let mut chunk = [0; 4096];
+        loop {
+            session.push()?;
+            match session.stream.read(&mut chunk) {
+                Ok(0) => return Ok(self.failed("closed")),
+                Ok(n) => session.arrived.extend_from_slice(&chunk[..n]),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
+            while let Some(code) = session.reply() {
+                if self.step(session, code) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// A whole reply has come; true when the session is over.
+    fn step(&mut self, session: &mut Session, code: u16) -> bool {
+        let wanted = match session.waits {
+            Waits::Greeting => 220,
+            Waits::Data => 354,
+            _ => 250,
+        };
+        if code != wanted {
+            return self.failed(&format!("{code} to {:?}", session.waits));
+        }
+        let user = 1 + self.next % 9;
+        session.waits = match session.waits {
+            Waits::Greeting => session.say("EHLO loader.bench.test\r\n", Waits::Hello),
+            Waits::Hello => session.say("MAIL FROM:<sender@loader.bench.test>\r\n", Waits::Mail),
+            Waits::Mail => {
+                session.say(&format!("RCPT TO:<user{user}@{}>\r\n", self.plan.domain), Waits::Rcpt)
+            }
+            Waits::Rcpt => session.say("DATA\r\n", Waits::Data),
+            Waits::Data => self.message(session),
+            Waits::End => {
+                self.accepted(session.end);
+                if Instant::now() >= self.stop || self.load.accepted >= self.plan.most {
+                    return true;
+                }
+                session.say("MAIL FROM:<sender@loader.bench.test>\r\n", Waits::Mail)
+            }
+        };
+        false
+    }
+
+    fn message(&mut self, session: &mut Session) -> Waits {
+        self.next += 1;
+        let (n, pid) = (self.next, std::process::id());
+        let head = format!(
+            "From: <sender@loader.bench.test>\r\nTo: <u@bench.test>\r\nSubject: message {n:09} of {pid:07}\r\n\
+             Message-ID: <{n:09}.{pid:07}@loader.bench.test>\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n\r\n"
+        );
+        session.out.extend_from_slice(head.as_bytes());
+        session.out.extend_from_slice(&self.body[head.len().min(self.body.len())..]);
+        session.out.extend_from_slice(b"\r\n.\r\n");
+        session.end = Instant::now();
+        Waits::End
+    }
+
+    fn accepted(&mut self, end: Instant) {
+        self.load.accepted += 1;
+        self.last = Instant::now();
+        self.replies.push(end.elapsed().as_micros() as u64);
+    }
+
+    fn failed(&mut self, why: &str) -> bool {
+        *self.load.errors.entry(why.to_owned()).or_default() += 1;
+        true
+    }
+
+    fn finish(mut self, start: Instant) -> Load {
+        self.load.secs = (self.last - start).as_secs_f64();
+        self.replies.sort_unstable();
+        let at = |part: f64| {
+            let place = (self.replies.len() as f64 * part) as usize;
+            self.replies.get(place.min(self.replies.len().saturating_sub(1))).copied().unwrap_or(0)
+        };
+        self.load.reply_us = [at(0.5), at(0.99), at(1.0)];
+        self.load
+    }
+}
+
+impl Session {
+    fn say(&mut self, text: &str, then: Waits) -> Waits {
+        self.out.extend_from_slice(text.as_bytes());
+        then
+    }
+
+    /// Writes what the socket takes.
+    fn push(&mut self) -> io::Result<()> {
+        while self.sent < self.out.len() {
+            match self.stream.write(&self.out[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(e),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// The code of the next whole reply, if it has arrived.
+    fn reply(&mut self) -> Option<u16> {
+        let mut from = 0;
+        loop {
+            let end = from + self.arrived[from..].iter().position(|&octet| octet == b'\n')?;
+            let line = &self.arrived[from..end];
+            if line.get(3) != Some(&b'-') {
+                let code = std::str::from_utf8(line.get(..3)?).ok()?.parse().ok();
+                self.arrived.drain(..=end);
+                return code.or(Some(0));
+            }
+            from = end + 1;
+        }
+    }
+}
+
+/// Lines of text that do not compress, as many octets as a message shall have.
+fn filling(size: usize) -> Vec<u8> {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut letter = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(seed & 63) as usize]
+    };
+    (0..size)
+        .map(|n| match n % 78 {
+            76 => b'\r',
+            77 => b'\n',
+            _ => letter(),
+        })
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! Measures iems beside Postfix, and Postfix with Dovecot: the same load, the same disk, durable all, one after
+//! another in one run, repeated; prints ratios and writes `docs/benchmarks.md`.
+//!
+//!     cargo build --release -p iems-bin && cargo run --release -p iems-bench
+//!
+//! Not part of the tests: it wants a quiet machine, root (for Postfix) and about half an hour. Words behind the
+//! command make it shorter: `cargo run --release -p iems-bench -- run SECONDS REPETITIONS`.
+
+mod load;
+mod measure;
+mod report;
+mod servers;
+mod sink;
+mod watch;
+
+use std::path::Path;
+use std::time::Duration;
+
+use measure::{Case, Figures, measure};
+use report::Results;
+use servers::Kind;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let number = |word: Option<&&str>, default: f64| word.map_or(default, |w| w.parse().expect("a number"));
+    match words[..] {
+        ["sink", at] => sink::sink(at.parse().expect("an address")).expect("the sink runs"),
+        ["load", server, sessions, size, secs, domain] => {
+            let plan = load::Plan {
+                server: server.parse().expect("an address"),
+                sessions: sessions.parse().expect("a number"),
+                size: size.parse().expect("a number"),
+                time: Duration::from_secs_f64(secs.parse().expect("seconds")),
+                most: usize::MAX,
+                domain: domain.to_owned(),
+            };
+            let load = load::load(plan).expect("the loader runs");
+            println!("{}", serde_json::to_string(&load).expect("JSON"));
+        }
+        ["one", kind, sessions, size, secs] => one(kind, sessions, size, secs),
+        [] | ["run", ..] => {
+            let time = Duration::from_secs_f64(number(words.get(1), 5.0));
+            all(time, number(words.get(2), 3.0) as usize);
+        }
+        _ => eprintln!("iems-bench [run SECONDS REPETITIONS | one KIND SESSIONS OCTETS SECONDS]"),
+    }
+}
+
+/// One case, for profiling.
+fn one(kind: &str, sessions: &str, size: &str, secs: &str) {
+    let kind = match kind {
+        "iems-relay" => Kind::IemsRelay,
+        "postfix-relay" => Kind::PostfixRelay,
+        "iems-local" => Kind::IemsLocal,
+        "postfix-dovecot" => Kind::PostfixDovecot,
+        other => panic!("{other}: iems-relay, postfix-relay, iems-local or postfix-dovecot"),
+    };
+    let case =
+        Case { kind, sessions: sessions.parse().expect("a number"), size: size.parse().expect("a number") };
+    let figures = measure(case, Duration::from_secs_f64(secs.parse().expect("seconds")));
+    println!("{}", serde_json::to_string_pretty(&figures).expect("JSON"));
+}
+
+/// Sessions and sizes, in the order of measuring.
+fn loads() -> Vec<(usize, usize)> {
+    let mut loads = Vec::new();
+    for size in [1024, 10_240, 102_400] {
+        for sessions in [1, 10, 50, 64, 200] {
+            // 64 sessions are there for the time of the reply, at the middle size.
+            if sessions != 64 || size == 10_240 {
+                loads.push((sessions, size));
+            }
+        }
+    }
+    loads
+}
+
+fn all(time: Duration, repetitions: usize) {
+    let mut results = Results::new();
+    for repetition in 1..=repetitions {
+        for (sessions, size) in loads() {
+            for kind in [Kind::IemsRelay, Kind::PostfixRelay, Kind::IemsLocal, Kind::PostfixDovecot] {
+                let case = Case { kind, sessions, size };
+                let figures = measure(case, time);
+                say(repetition, case, &figures);
+                results.entry(case).or_default().push(figures);
+            }
+        }
+    }
+    let kinds = [Kind::IemsRelay, Kind::PostfixRelay, Kind::IemsLocal, Kind::PostfixDovecot];
+    let syncs: Vec<_> = kinds.iter().map(|&kind| (kind, measure::syncs(kind))).collect();
+    let idle: Vec<_> = kinds.iter().map(|&kind| (kind, measure::idle(kind))).collect();
+    let how = how(time, repetitions);
+    let page = report::page(&results, &syncs, &idle, &how);
+    println!("{page}");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks.md");
+    std::fs::write(&file, page).expect("docs/benchmarks.md");
+}
+
+fn say(repetition: usize, case: Case, f: &Figures) {
+    println!(
+        "{repetition} {:24} {:3} sessions {:6} octets: accepted {:7.0}/s, through {:7.0}/s, {:.3} ms CPU, p99 {:.1} ms, \
+         {:.0} MiB, {:.2} written, {:.2} flushes, {} lost",
+        case.kind.name(),
+        case.sessions,
+        case.size,
+        f.accepted,
+        f.through,
+        f.cpu_ms,
+        f.reply_p99_us / 1000.0,
+        f.memory_mib,
+        f.written,
+        f.flushes,
+        f.lost
+    );
+}
+
+fn how(time: Duration, repetitions: usize) -> String {
+    format!(
+        "Written by `cargo build --release -p iems-bin && cargo run --release -p iems-bench`; see `tests/bench`.\n\
+         Each figure is the median of {repetitions} runs of {} s. In each run the servers are measured one after another, each\n\
+         freshly started with an empty queue, on the same disk, both durable: a message counts as accepted when its reply\n\
+         has come, which neither server gives before the message is on the disk. Sessions send message after message\n\
+         without pipelining. Postfix is Debian's, with its limits on processes and connections raised so that all sessions are\n\
+         served; `ratio` is how many times better iems is.\n",
+        time.as_secs_f64()
+    )
+}
