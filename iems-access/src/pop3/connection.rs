@@ -203,3 +203,26 @@ impl Connection {
 fn trouble(error: impl std::fmt::Display) {
     tracing::warn!(%error, "no answer for a mail program");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pop3::Server;
+
+    #[tokio::test]
+    async fn an_idle_connection_is_small() {
+        use std::mem::size_of_val;
+        let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let stream = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let directory = iems_store::directory::StoreDirectory::new(
+            iems_core::storage::MemoryStorage::new().storage(),
+            Arc::new(iems_core::seam::SystemClock),
+            Default::default(),
+        );
+        let maildrops = crate::pop3::Maildrops::new(Arc::new(directory));
+        let server = Server::new(crate::pop3::ServerOptions::new("mx"), vec![], maildrops, None).unwrap();
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let task = run(server.shared().clone(), stream, peer, false, CancellationToken::new());
+        assert!(size_of_val(&task) < 8 * 1024, "{} octets", size_of_val(&task));
+    }
+}

@@ -70,6 +70,11 @@ impl Server {
         Ok(Self { shared: Arc::new(shared), listeners })
     }
 
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The addresses it listens on, in the order of the listeners.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
