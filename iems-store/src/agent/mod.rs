@@ -87,9 +87,9 @@ impl LocalAgent {
         }
         self.has_room(&account, 0).await?;
         let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await;
+        let folder = folder.map_err(store_trouble)?;
         let body = attempt.body.with_prefix(fields(attempt, destination, &account, &decision).as_bytes());
         let message = NewMessage { received: attempt.arrived, flags: Flags::empty(), body };
-        let folder = folder.map_err(store_trouble)?;
         Mailboxes::append(&mut batch, account.id, folder, &message).map_err(store_trouble)?;
         Ok(Placed { batch, own })
     }

@@ -2,133 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use iems_core::message::{Domain, Mailbox};
-use iems_core::preprocess::{Action, Rule};
-use iems_core::seam::Timestamp;
-use iems_core::storage::{Batch, Scan, StoreError};
-use serde::{Deserialize, Serialize};
+use iems_core::preprocess::Action;
+use iems_core::storage::{Batch, CommitError, Scan, StoreError, Template};
 
+use super::account::{AccountInfo, AccountSettings, NewAccount, Password};
 use super::cache::Entry;
 use super::schema::{self, AccountRow, Of};
-use super::{ChangeError, Secret, StoreDirectory, TRIES, fold, nearest};
-use crate::mailbox::{self, AccountId, MailboxId};
+use super::{COMPARED, ChangeError, Secret, StoreDirectory, TRIES, fold, nearest};
+use crate::mailbox::{self, AccountId};
 use crate::rows;
-
-/// How many names are compared to find the one that was meant.
-const COMPARED: usize = 1000;
-
-/// How much mail an account may hold. `None` is without limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quota {
-    /// Octets of all messages, fields added at delivery included.
-    pub octets: Option<u64>,
-    /// Number of messages.
-    pub messages: Option<u64>,
-}
-
-/// Whom an account may name as sender besides itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SenderRight {
-    /// This address.
-    Mailbox(Mailbox),
-    /// Every address of this domain.
-    Domain(Domain),
-}
-
-/// What holds for an account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AccountSettings {
-    /// Whether it takes mail and may log in. Default: yes.
-    pub enabled: bool,
-    /// How much mail it may hold. Default: without limit.
-    pub quota: Quota,
-    /// Whom it may name as sender besides itself, its subaddresses, and aliases that lead to it alone.
-    pub senders: Vec<SenderRight>,
-    /// Where its mail goes on to. Default: nowhere.
-    pub forwards: Vec<Mailbox>,
-    /// Whether forwarded mail is kept as well. Default: yes.
-    pub keep_copy: bool,
-    /// What the user wants done about verdicts.
-    pub rules: Vec<Rule>,
-}
-
-impl Default for AccountSettings {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            quota: Quota::default(),
-            senders: Vec::new(),
-            forwards: Vec::new(),
-            keep_copy: true,
-            rules: Vec::new(),
-        }
-    }
-}
-
-/// An account.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccountInfo {
-    /// Its address, in lower case.
-    pub mailbox: Mailbox,
-    /// Its number, never used again.
-    pub id: AccountId,
-    /// Its INBOX.
-    pub inbox: MailboxId,
-    /// When it was made.
-    pub created: Timestamp,
-    /// What holds for it.
-    pub settings: AccountSettings,
-}
-
-/// How an account proves itself.
-#[derive(Clone, Default)]
-pub enum Password {
-    /// Not at all: nobody can log in.
-    #[default]
-    None,
-    /// By this password. Only what it is derived to is kept.
-    Clear(String),
-    /// By a secret from another directory.
-    Derived(Secret),
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
-
-/// An account to be made.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct NewAccount {
-    /// Its address.
-    pub mailbox: Mailbox,
-    /// How it proves itself.
-    pub password: Password,
-    /// What holds for it.
-    pub settings: AccountSettings,
-}
-
-impl NewAccount {
-    /// An account without password, and with default settings.
-    pub fn new(mailbox: Mailbox) -> Self {
-        Self { mailbox, password: Password::None, settings: AccountSettings::default() }
-    }
-
-    /// The same with a password.
-    pub fn with_password(mut self, password: impl Into<String>) -> Self {
-        self.password = Password::Clear(password.into());
-        self
-    }
-
-    /// The same with a quota.
-    pub fn with_quota(mut self, quota: Quota) -> Self {
-        self.settings.quota = quota;
-        self
-    }
-}
 
 impl StoreDirectory {
     /// Makes an account, with its INBOX.
@@ -150,7 +34,7 @@ impl StoreDirectory {
         let inbox = mailbox::create_account(&mut batch, number, now)?;
         let row = AccountRow { inbox, created: now, settings: new.settings };
         batch.put(key, schema::new_account(number, &row)?);
-        let by_age = iems_core::storage::Template::from(schema::by_age(mailbox.domain()));
+        let by_age = Template::from(schema::by_age(mailbox.domain()));
         batch.put(by_age.number(number, 0), mailbox.local().as_str().as_bytes());
         batch.add(&schema::members(mailbox.domain()), 1);
         if let Some(secret) = secret {
@@ -158,8 +42,8 @@ impl StoreDirectory {
         }
         match self.storage.store.commit(batch).await {
             Ok(committed) => Ok(AccountId(committed.firsts.first().copied().unwrap_or_default())),
-            Err(iems_core::storage::CommitError::Conflict) => Err(self.why_not_added(&mailbox).await?),
-            Err(iems_core::storage::CommitError::Store(e)) => Err(e.into()),
+            Err(CommitError::Conflict) => Err(self.why_not_added(&mailbox).await?),
+            Err(CommitError::Store(e)) => Err(e.into()),
         }
     }
 
@@ -296,7 +180,7 @@ impl StoreDirectory {
         domain: &Domain,
         after: Option<&Mailbox>,
         limit: usize,
-    ) -> Result<Vec<(Mailbox, bytes::Bytes)>, StoreError> {
+    ) -> Result<Vec<(Mailbox, Bytes)>, StoreError> {
         let prefix = schema::all(of, domain);
         let mut scan = Scan::prefix(&prefix, limit);
         if let Some(after) = after {
@@ -307,10 +191,7 @@ impl StoreDirectory {
     }
 
     /// The account's row as it stands in the store.
-    async fn account_row(
-        &self,
-        mailbox: &Mailbox,
-    ) -> Result<(bytes::Bytes, AccountId, AccountRow), ChangeError> {
+    async fn account_row(&self, mailbox: &Mailbox) -> Result<(Bytes, AccountId, AccountRow), ChangeError> {
         match self.storage.store.get(&schema::one(Of::Account, mailbox)).await? {
             Some(bytes) => {
                 let (id, row) = schema::read_account(&bytes)?;
@@ -321,10 +202,15 @@ impl StoreDirectory {
     }
 
     async fn no_such_account(&self, mailbox: &Mailbox) -> Result<ChangeError, StoreError> {
-        let all = self.page(Of::Account, mailbox.domain(), None, COMPARED).await?;
-        let nearest = nearest(mailbox.local().as_str(), all.iter().map(|(m, _)| m.local().as_str()));
-        let nearest = nearest.and_then(|name| schema::local(name.as_bytes(), mailbox.domain()).ok());
+        let nearest = self.nearest(Of::Account, mailbox).await?;
         Ok(ChangeError::NoSuchAccount { mailbox: mailbox.clone(), nearest })
+    }
+
+    /// The address of a kind that may have been meant.
+    pub(super) async fn nearest(&self, of: Of, mailbox: &Mailbox) -> Result<Option<Mailbox>, StoreError> {
+        let all = self.page(of, mailbox.domain(), None, COMPARED).await?;
+        let nearest = nearest(mailbox.local().as_str(), all.iter().map(|(m, _)| m.local().as_str()));
+        Ok(nearest.and_then(|name| schema::local(name.as_bytes(), mailbox.domain()).ok()))
     }
 }
 

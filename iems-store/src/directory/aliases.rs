@@ -7,11 +7,8 @@ use iems_core::storage::{Batch, StoreError};
 
 use super::cache::Entry;
 use super::schema::{self, Of};
-use super::{ChangeError, StoreDirectory, TRIES, fold, nearest};
+use super::{ChangeError, StoreDirectory, TRIES, fold};
 use crate::rows;
-
-/// How many names are compared to find the one that was meant.
-const COMPARED: usize = 1000;
 
 /// An alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +71,7 @@ impl StoreDirectory {
         if self.try_commit(batch).await? {
             return Ok(());
         }
-        let all = self.page(Of::Alias, from.domain(), None, COMPARED).await?;
-        let nearest = nearest(from.local().as_str(), all.iter().map(|(m, _)| m.local().as_str()));
-        let nearest = nearest.and_then(|name| schema::local(name.as_bytes(), from.domain()).ok());
+        let nearest = self.nearest(Of::Alias, &from).await?;
         Err(ChangeError::NoSuchAlias { mailbox: from, nearest })
     }
 

@@ -8,11 +8,8 @@ use iems_core::storage::{Batch, Scan, StoreError, counter};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{self, NAMESPACE};
-use super::{ChangeError, StoreDirectory, TRIES, nearest};
+use super::{COMPARED, ChangeError, StoreDirectory, TRIES, nearest};
 use crate::rows;
-
-/// How many names are compared to find the one that was meant.
-const COMPARED: usize = 1000;
 
 /// What holds for a domain.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! methods. It needs nothing but a [`Storage`], so it works on a server that runs as on one that does not. Never holds
 //! more accounts in memory than its cache allows.
 
+mod account;
 mod accounts;
 mod aliases;
 mod answer;
@@ -18,7 +19,7 @@ mod secret;
 mod tests;
 mod verify;
 
-pub use accounts::{AccountInfo, AccountSettings, NewAccount, Password, Quota, SenderRight};
+pub use account::{AccountInfo, AccountSettings, NewAccount, Password, Quota, SenderRight};
 pub use aliases::AliasInfo;
 pub use domains::{DomainInfo, DomainSettings};
 pub use error::ChangeError;
@@ -41,6 +42,8 @@ use crate::mailbox::Mailboxes;
 
 /// How often a change is tried again when others change the same row.
 const TRIES: usize = 16;
+/// How many names are compared to find the one that was meant.
+const COMPARED: usize = 1000;
 
 /// The directory in the store. Share it in an `Arc`: its cache is the dearer the more copies there are.
 ///

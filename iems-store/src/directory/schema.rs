@@ -17,7 +17,7 @@ use iems_core::seam::Timestamp;
 use iems_core::storage::{Slot, StoreError, Template};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::AccountSettings;
+use super::account::AccountSettings;
 use crate::mailbox::{AccountId, MailboxId};
 use crate::rows;
 
