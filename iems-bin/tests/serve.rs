@@ -73,6 +73,17 @@ fn sendmail_with_and_without_a_server() {
 }
 
 #[test]
+fn postmaster_without_a_domain_reaches_somebody() {
+    let site = Folder::new();
+    site.good(&["domain", "add", "example.org"]);
+    site.good_with(&["account", "add", "ann@example.org", "--password-stdin"], "secret\n");
+    let server = site.serve();
+    send(site.smtp, "Postmaster");
+    assert_eq!(site.json(&["account", "show", "ann@example.org", "--json"])["messages"], 1);
+    server.end();
+}
+
+#[test]
 fn a_second_instance_is_told_who_is_there() {
     let site = Folder::new();
     let server = site.serve();

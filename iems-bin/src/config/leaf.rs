@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use iems_core::message::{CheckResult, Domain};
+use iems_core::message::{CheckResult, Domain, Mailbox};
 use iems_core::preprocess::Action;
 use iems_core::receive::Network;
 use iems_core::route::Pattern;
@@ -42,6 +42,7 @@ from_text! {
     Network, "a network such as \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.7\"", |text| text.parse().ok();
     Pattern, "\"example.org\", \"*.example.org\" or \"*\"", |text| text.parse().ok();
     Domain, "a domain name such as \"mx.example.org\"", |text| text.parse().ok();
+    Mailbox, "an address such as \"ann@example.org\"", |text| text.parse().ok();
     NameServer, "a name server such as \"192.0.2.53\" or \"127.0.0.1:5353\"", NameServer::parse;
 }
 

@@ -40,6 +40,8 @@ pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut N
     }
     Some(Config {
         hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,
+        postmaster: file.postmaster.as_ref().map(|postmaster| postmaster.value.clone()),
+        login_domain: file.login_domain.as_ref().map(|domain| domain.value.clone()),
         grace: file.grace.value,
         threads: file.threads.as_ref().map(|threads| threads.value.min(1024) as usize),
         listeners,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use iems_core::Settings;
-use iems_core::message::Domain;
+use iems_core::message::{Domain, Mailbox};
 
 use super::written::{About, ClientTls, LogFormat, Protocol};
 
@@ -16,6 +16,10 @@ pub(crate) struct Config {
     pub(crate) hostname: Domain,
     /// The folder with everything that is kept.
     pub(crate) data: PathBuf,
+    /// Who gets mail for the postmaster, if the directory does not say.
+    pub(crate) postmaster: Option<Mailbox>,
+    /// The domain of logins without one.
+    pub(crate) login_domain: Option<Domain>,
     /// How long a stop waits.
     pub(crate) grace: Duration,
     /// Worker threads, if not as many as processors.

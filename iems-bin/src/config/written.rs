@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use iems_core::message::{CheckResult, Domain};
+use iems_core::message::{CheckResult, Domain, Mailbox};
 use iems_core::preprocess::Action;
 use iems_core::receive::Network;
 use iems_core::route::{Pattern, Via};
@@ -19,6 +19,10 @@ section! {
         hostname: Domain;
         /// The folder with everything that is kept.
         data: String = r#""iems-data""#;
+        /// Who gets mail for the postmaster.
+        postmaster: Mailbox;
+        /// The domain of logins without one.
+        login_domain: Domain;
         /// How long a stop waits for sessions and attempts under way.
         grace: Duration = r#""30s""#;
         /// Worker threads; as many as there are processors unless set.

@@ -40,6 +40,19 @@ pub(super) async fn welcome(site: &Site, config: &Config) -> Result<(), Failure>
     ))
 }
 
+/// Says what a configured server still lacks.
+pub(super) async fn hint(site: &Site, config: &Config) -> Result<(), Failure> {
+    if site.directory.domains(None, 1).await?.is_empty() {
+        tracing::warn!(
+            "there is no domain yet, so nobody can receive mail here: iems domain add, iems account add"
+        );
+    }
+    if config.listeners.is_empty() {
+        tracing::warn!("there is no [[listener]]: only iems sendmail brings mail in");
+    }
+    Ok(())
+}
+
 fn address(config: &Config, protocol: Protocol) -> String {
     let listener = config.listeners.iter().find(|listener| listener.protocol == protocol);
     listener.map(|listener| listener.address.to_string()).unwrap_or_default()

@@ -54,7 +54,7 @@ struct Server {
 impl Server {
     /// Everything that can fail comes before the first peer is let in.
     async fn start(loaded: &mut Loaded) -> Result<Self, Failure> {
-        let foundation = lay(&loaded.config)?;
+        let foundation = lay(&loaded.config).await?;
         if loaded.file.is_none() {
             encrypt(&mut loaded.config)?;
         }
@@ -68,8 +68,9 @@ impl Server {
         let site = Arc::new(Site::new(foundation, engine, Some(running)));
         let desk = Desk::open(&config.socket).await?;
         let signals = Signals::new()?;
-        if loaded.file.is_none() {
-            first::welcome(&site, config).await?;
+        match loaded.file {
+            None => first::welcome(&site, config).await?,
+            Some(_) => first::hint(&site, config).await?,
         }
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         site.engine.start();

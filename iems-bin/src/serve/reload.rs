@@ -63,6 +63,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let message = |config: &Config| config.settings.limits.clone();
     let changed = [
         ("hostname", old.hostname != new.hostname),
+        (
+            "postmaster or login_domain",
+            old.postmaster != new.postmaster || old.login_domain != new.login_domain,
+        ),
         ("data", old.data != new.data),
         ("threads", old.threads != new.threads),
         ("[[listener]] or [tls] file names", old.listeners != new.listeners),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iems_core::message::ChannelId;
+use iems_core::message::{ChannelId, Domain};
 use iems_core::preprocess::{Cell, Matrix};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
 use iems_core::{Builder, Engine};
@@ -24,21 +24,40 @@ pub(crate) struct Foundation {
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// The domain that `<Postmaster>` means.
+    postmaster: Option<Domain>,
 }
 
-/// Opens the data folder, and what asks it. Inside a tokio runtime.
-pub(crate) fn lay(config: &Config) -> Result<Foundation, Failure> {
+/// Opens the data folder, and what asks it.
+pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let store = open(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let storage = store.storage();
-    let directory = StoreDirectory::new(storage, clock.clone(), DirectoryOptions::default());
+    let mut options = DirectoryOptions::default();
+    options.postmaster = config.postmaster.clone();
+    options.login_domain = config.login_domain.clone();
+    let directory = StoreDirectory::new(storage, clock.clone(), options);
+    let postmaster = postmaster_domain(config, &directory).await?;
     Ok(Foundation {
         store,
         directory: Arc::new(directory),
         resolver: resolver(config),
         clock,
         random: Arc::new(SeededRandom::unpredictable()),
+        postmaster,
     })
+}
+
+/// `<Postmaster>` without a domain must reach somebody (RFC 5321 section 4.5.1): at the domain of the configured one,
+/// else at our own name if it is one of our domains, else at our first domain.
+async fn postmaster_domain(config: &Config, directory: &StoreDirectory) -> Result<Option<Domain>, Failure> {
+    if let Some(postmaster) = &config.postmaster {
+        return Ok(Some(postmaster.domain().clone()));
+    }
+    match directory.domain(&config.hostname).await? {
+        Some(_) => Ok(None),
+        None => Ok(directory.domains(None, 1).await?.pop().map(|info| info.domain)),
+    }
 }
 
 fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
@@ -92,6 +111,9 @@ impl Foundation {
             .random(self.random.clone())
             .settings(config.settings.clone())
             .agent(Arc::new(agent));
+        if let Some(domain) = &self.postmaster {
+            builder = builder.postmaster_domain(domain.clone());
+        }
         for (name, settings) in [
             ("smtp", ClientSettings::smtp(config.hostname.as_str())),
             ("lmtp", ClientSettings::lmtp(config.hostname.as_str())),

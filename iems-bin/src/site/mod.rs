@@ -37,7 +37,7 @@ pub(crate) struct Site {
 impl Site {
     /// Opens the data folder for a command; nothing is delivered meanwhile.
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
-        let foundation = lay(config)?;
+        let foundation = lay(config).await?;
         let engine = foundation.engine(config)?.build().map_err(Failure::config)?;
         Ok(Self::new(foundation, engine, None))
     }
