@@ -194,8 +194,18 @@ impl Reader {
             {
                 return Err(damage(self.number, bad));
             }
-            at += ALIGN;
+            at += ALIGN.max(self.zeros(at as u64));
         }
         Ok(())
+    }
+
+    /// How many of the bytes in memory from `at` on are zero, counted in blocks: no record begins among
+    /// them but in the last few. Most of a segment is like that, and every start looks through it.
+    fn zeros(&self, at: u64) -> usize {
+        const BLOCK: [u8; 4096] = [0; 4096];
+        let from = at.saturating_sub(self.window_at) as usize;
+        let rest = self.window.get(from..).unwrap_or_default();
+        let blocks = rest.chunks_exact(BLOCK.len()).take_while(|block| **block == BLOCK[..]).count();
+        (blocks * BLOCK.len()).saturating_sub(HEADER.next_multiple_of(ALIGN))
     }
 }
