@@ -76,6 +76,22 @@ async fn forged_verdict_fields_do_not_get_in() {
     send_text(&engine, "x@far.example", &["a@here.example"], text).await.unwrap();
     let got = mailbox(&memory.storage(), "a").await.remove(0);
     assert!(got.ends_with("A: 1\r\nB: 2\r\n\r\nX-IEMS-Verdict: of the body\r\n"), "{got}");
+    let flood = "X-IEMS-Verdict: accept\r\n".repeat(1000) + TEXT;
+    send_text(&engine, "x@far.example", &["b@here.example"], &flood).await.unwrap();
+    assert!(mailbox(&memory.storage(), "b").await[0].ends_with(TEXT));
+    let scattered = "X-IEMS-Verdict: accept\r\nA: b\r\n".repeat(1000) + TEXT;
+    let reply = send_text(&engine, "x@far.example", &["b@here.example"], &scattered).await.unwrap_err();
+    assert_eq!((reply.code, reply.enhanced.to_string()), (554, "5.6.0".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_line_that_was_left_open_is_ended() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    for (text, stored) in [("A: 1\r\n\r\nopen", "open\r\n"), ("A: 1\r\n\r\n", "A: 1\r\n\r\n")] {
+        send_text(&engine, "x@far.example", &["a@here.example"], text).await.unwrap();
+        assert!(mailbox(&memory.storage(), "a").await.last().unwrap().ends_with(stored));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,6 +79,9 @@ pub struct TraceScan {
     foreign: Vec<std::ops::Range<u64>>,
 }
 
+/// How many separate runs of such fields are remembered. A message with more is not removed of them, but refused.
+const MOST_FOREIGN: usize = 100;
+
 /// How names of fields begin that only we may set: what travels in from outside under such a name is removed,
 /// or anybody could forge a verdict.
 const OURS: &str = "X-IEMS-";
@@ -127,7 +130,7 @@ impl TraceScan {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         self.in_received = is("Received");
         let ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()));
-        self.foreign_since = (ours && self.foreign.len() < 100).then_some(line_start);
+        self.foreign_since = ours.then_some(line_start);
         self.has_date |= is("Date");
         self.has_message_id |= is("Message-ID");
         self.has_from |= is("From");
@@ -142,7 +145,11 @@ impl TraceScan {
 
     fn end_of_field(&mut self, own: &str, at: u64) {
         if let Some(since) = self.foreign_since.take() {
-            self.foreign.push(since..at);
+            match self.foreign.last_mut() {
+                Some(last) if last.end == since => last.end = at,
+                _ => self.foreign.push(since..at),
+            }
+            self.foreign.truncate(MOST_FOREIGN + 1);
         }
         if !std::mem::take(&mut self.in_received) {
             return;
@@ -204,6 +211,11 @@ impl TraceScan {
     /// Where fields stand whose names begin with `X-IEMS-`: octets from the start of what was fed.
     pub fn foreign(&self) -> &[std::ops::Range<u64>] {
         &self.foreign
+    }
+
+    /// Whether such fields stand in more places than are remembered: then they cannot be removed.
+    pub fn is_overrun(&self) -> bool {
+        self.foreign.len() > MOST_FOREIGN
     }
 
     /// Values of the `Delivered-To` fields, in lower case.

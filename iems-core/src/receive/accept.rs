@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use super::judge;
 use super::transaction::{Receipt, Transaction};
 use crate::deliver::{Attempt, Destination, Outcome};
@@ -108,6 +110,9 @@ impl Transaction {
         if self.spool.writer.is_none() {
             self.open_spool().await?;
         }
+        if !self.spool.ended {
+            self.write(Bytes::from_static(b"\r\n")).await?; // a last line that BDAT left open
+        }
         let hostname = &self.shared.hostname;
         let spool = &mut self.spool;
         spool.scan.finish(hostname);
@@ -115,6 +120,10 @@ impl Transaction {
         if hops > self.settings.limits.hops || own > self.settings.limits.own_hops {
             let reply = Reply::new(554, EnhancedStatus::new(5, 4, 6), "the message goes round in circles");
             return Err(reply.because(format!("{hops} Received fields, {own} of them ours")));
+        }
+        if spool.scan.is_overrun() {
+            let text = "the message has too many header fields whose names begin with X-IEMS-";
+            return Err(Reply::new(554, EnhancedStatus::new(5, 6, 0), text));
         }
         let Some(writer) = spool.writer.take() else {
             return Err(Reply::defer(3, 0, "the message could not be stored"));

@@ -36,6 +36,9 @@ pub(super) struct Spool {
     pub(super) scan: TraceScan,
     pub(super) front: u64,
     pub(super) size: u64,
+    /// Whether the last octets so far were CRLF.
+    pub(super) ended: bool,
+    half_ended: bool,
     pub(super) trouble: Option<Reply>,
 }
 
@@ -59,7 +62,15 @@ impl Transaction {
     ) -> Self {
         let shared = session.shared.clone();
         let id = QueueId::new(shared.clock.now(), &*shared.random);
-        let spool = Spool { writer: None, scan: TraceScan::default(), front: 0, size: 0, trouble: None };
+        let spool = Spool {
+            writer: None,
+            scan: TraceScan::default(),
+            front: 0,
+            size: 0,
+            ended: true,
+            half_ended: false,
+            trouble: None,
+        };
         let connection = session.connection.clone();
         Self { shared, settings, connection, id, envelope, announced, recipients: Vec::new(), found, spool }
     }
@@ -189,6 +200,8 @@ impl Transaction {
             self.open_spool().await?;
         }
         self.spool.scan.feed(&octets, &self.shared.hostname);
+        self.spool.ended = octets.ends_with(b"\r\n") || (octets[..] == *b"\n" && self.spool.half_ended);
+        self.spool.half_ended = octets.ends_with(b"\r");
         self.spool.size += octets.len() as u64;
         match &mut self.spool.writer {
             Some(writer) => writer.write(octets).await.map_err(|e| self.shared.health.storage(e)),

@@ -19,6 +19,8 @@ use super::state::State;
 
 /// Bytes read at once.
 const WINDOW: usize = 1 << 20;
+/// Octets that were set aside for the log and not written yet.
+const BLANK: [u8; 4096] = [0; 4096];
 
 /// The segments to read, oldest first.
 pub(super) struct Chain {
@@ -188,6 +190,10 @@ impl Reader {
     fn refuse_damage(&mut self, bad: u32) -> Result<(), StoreError> {
         let mut at = bad as usize + ALIGN;
         while (at + HEADER) as u64 <= self.len {
+            if self.bytes(at as u64, BLANK.len())?.is_some_and(|piece| piece[..] == BLANK) {
+                at += BLANK.len(); // set aside, never written
+                continue;
+            }
             if let Some(head) = self.bytes(at as u64, HEADER)?
                 && Header::decode(&head, self.number, at as u32).is_some_and(|header| header.durable > bad)
                 && self.record(at as u32)?.is_some()
