@@ -230,10 +230,26 @@ pub(crate) fn sender(given: Option<&str>, site: &Domain) -> Result<ReversePath, 
         Some(address) => mailbox(address, site).map(ReversePath::Mailbox),
         None => {
             let name = ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
-            let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "nobody".into());
+            let name =
+                name.filter(|name| !name.is_empty()).or_else(login_name).unwrap_or_else(|| "nobody".into());
             mailbox(&name, site).map(ReversePath::Mailbox)
         }
     }
+}
+
+/// The name of the user who runs the program, from `/etc/passwd`: cron gives no environment.
+#[cfg(unix)]
+fn login_name() -> Option<String> {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields.find(|user| user.get(2) == Some(&id.as_str())).map(|user| user[0].to_owned())
+}
+
+/// Unknown.
+#[cfg(not(unix))]
+fn login_name() -> Option<String> {
+    None
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ impl Site {
         })?;
         let mut json = super::value(&story)?;
         readable(&mut json);
+        // They are the first of the story's own.
+        json["message"].as_object_mut().and_then(|message| message.remove("events"));
         Ok(ExplainAnswer { text: story.to_string(), story: json })
     }
 }
