@@ -84,6 +84,23 @@ fn postmaster_without_a_domain_reaches_somebody() {
 }
 
 #[test]
+fn the_matrix_says_on_which_flows_a_judge_runs() {
+    let site = Folder::new();
+    site.good(&["domain", "add", "example.org"]);
+    site.good_with(&["account", "add", "ann@example.org", "--password-stdin"], "secret\n");
+    let list = "[[dnsbl]]\nzone = \"bl.example\"\n[dnsbl_options]\nprivate = true\ntimeout = \"2s\"\n";
+    for (matrix, judged) in [("", true), ("[[matrix]]\ninput = \"smtp\"\nrun = false\n", false)] {
+        site.configure(&format!("{list}{matrix}"));
+        let server = site.serve();
+        let id = send(site.smtp, "ann@example.org");
+        let story = site.json(&["explain", &id, "--json"])["message"]["verdicts"].to_string();
+        // Nobody answers at the name server's address.
+        assert_eq!(story.contains("dnsbl/bl.example") && story.contains("temperror"), judged, "{story}");
+        server.end();
+    }
+}
+
+#[test]
 fn a_second_instance_is_told_who_is_there() {
     let site = Folder::new();
     let server = site.serve();
