@@ -3,6 +3,7 @@
 //! Off the path of any reply. If one fails, its rows stay in memory and in the log, the index is
 //! opened anew for readers, and it is tried again; only when memory is full do commits fail too.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use iems_core::storage::StoreError;
 
 use super::Shared;
 use super::index::Index;
+use super::options::EmbeddedOptions;
 use super::segment::{self, Position};
 use super::state::State;
 use super::stats::add;
@@ -167,12 +169,25 @@ impl Shared {
 
     /// Running out of space inside the index would take it away from readers for a moment.
     fn check_space(&self, bytes: usize) -> Result<(), StoreError> {
-        let need = 4 * bytes as u64 + (4 << 20);
-        match self.disk.free() {
-            Ok(Some(free)) if free < need => {
-                Err(StoreError::NoSpace(format!("the index ({need} bytes needed, {free} left)")))
+        let need = EmbeddedOptions::index_room(bytes);
+        loop {
+            let free = match self.disk.free() {
+                Ok(Some(free)) if free < need => free,
+                _ => return Ok(()),
+            };
+            match self.spares.take() {
+                Some(number) => self.remove_segment(number),
+                None => {
+                    return Err(StoreError::NoSpace(format!("the index ({need} bytes needed, {free} left)")));
+                }
             }
-            _ => Ok(()),
+        }
+    }
+
+    fn remove_segment(&self, number: u64) {
+        add(&self.counters.segments_removed, 1);
+        if let Err(error) = self.disk.remove(&segment::path(number)) {
+            tracing::warn!(%error, number, "a dead segment could not be removed");
         }
     }
 
@@ -189,23 +204,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Gives back the segments that hold nothing any more. Returns their bytes.
-    pub(super) fn retire(&self) -> u64 {
+    /// Gives back the segments that hold nothing any more.
+    pub(super) fn retire(&self) {
         let applied = match &self.state().base {
             Some(base) => base.applied.segment,
-            None => return 0,
+            None => return,
         };
-        let mut bytes = 0;
         for number in self.segments.take_dead(applied) {
-            bytes += u64::from(self.options.segment_bytes);
+            self.given_back.fetch_add(u64::from(self.options.segment_bytes), Ordering::Relaxed);
             if !self.spares.offer(number) {
-                add(&self.counters.segments_removed, 1);
-                if let Err(error) = self.disk.remove(&segment::path(number)) {
-                    tracing::warn!(%error, number, "a dead segment could not be removed");
-                }
+                self.remove_segment(number);
             }
         }
-        bytes
     }
 
     /// Waits while memory is too full for another group.

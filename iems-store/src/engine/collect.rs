@@ -31,15 +31,16 @@ impl Shared {
         for id in expired {
             collected.blobs += u64::from(self.state().blob(id)?.is_none());
         }
-        collected.bytes += self.retire();
+        self.retire();
         if let Some(segment) = self.worst() {
             collected.moved = self.empty(&segment)?;
             drop(segment);
             if collected.moved > 0 {
                 self.checkpoint()?;
             }
-            collected.bytes += self.retire();
+            self.retire();
         }
+        collected.bytes = self.given_back.swap(0, Ordering::Relaxed);
         Ok(collected)
     }
 

@@ -56,6 +56,8 @@ struct Group {
     first: HashMap<BlobId, First>,
     /// The index that was looked into.
     base: Option<Arc<Snapshot>>,
+    /// The disk is nearly full: no new bodies.
+    tight: bool,
     bytes: usize,
 }
 
@@ -99,8 +101,8 @@ impl Committer {
 
     /// Works out as much as fits into one group.
     fn gather(&self, work: &mut VecDeque<Work>, room: Result<(), StoreError>) -> Group {
+        let mut group = Group { tight: self.log.is_tight(GROUP_BYTES), ..Group::default() };
         let state = self.shared.state();
-        let mut group = Group::default();
         for _ in 0..GROUP_WORK {
             if group.bytes > GROUP_BYTES {
                 break;
@@ -111,6 +113,7 @@ impl Committer {
                     let result = result.and_then(|()| group.commit(&self.shared.pending(), &state, &batch));
                     group.commits.push((reply, result));
                 }
+                Some(Work::Spill { reply, .. }) if group.tight => drop(reply.send(Err(no_room()))),
                 Some(Work::Spill { bytes, reply }) => group.chunk(bytes, Target::Spill(reply)),
                 Some(Work::Move { id, pieces, reply }) => match group.relocate(&state, id, pieces) {
                     Ok(()) => group.moves.push(reply),
@@ -256,6 +259,10 @@ fn set_extent(delta: &mut Delta, id: BlobId, index: usize, extent: Extent) {
     }
 }
 
+fn no_room() -> StoreError {
+    StoreError::NoSpace("new bodies: the disk is nearly full".into())
+}
+
 /// Where a piece will be is known when the group is placed.
 const NOWHERE: Extent = Extent { segment: 0, at: 0, len: 0 };
 
@@ -267,8 +274,11 @@ impl Group {
         let mut before = Vec::with_capacity(owners.len());
         for change in &owners {
             let row = self.blob(state, change.blob)?;
-            if row.is_none() && pending.get(change.blob).is_none() {
-                return Err(StoreError::NoBlob(change.blob).into());
+            if row.is_none() && change.after > 0 {
+                let body = pending.get(change.blob).ok_or(StoreError::NoBlob(change.blob))?;
+                if self.tight && !body.tail.is_empty() {
+                    return Err(no_room().into());
+                }
             }
             before.push(row);
         }

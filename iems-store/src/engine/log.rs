@@ -27,6 +27,8 @@ pub(super) struct Log {
     spares: Arc<Spares>,
     counters: Arc<Counters>,
     segment_bytes: u32,
+    /// Bytes of disk that new bodies may not take.
+    reserve: u64,
     active: Option<Active>,
     /// Up to where the log is durable.
     durable: Position,
@@ -67,6 +69,10 @@ impl Spares {
         wanted
     }
 
+    fn len(&self) -> usize {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn take(&self) -> Option<u64> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
@@ -90,6 +96,7 @@ impl Log {
             spares,
             counters,
             segment_bytes,
+            reserve: options.reserve(),
             active: None,
             durable,
             next,
@@ -106,6 +113,18 @@ impl Log {
     /// From where on segments were given up since this was last asked.
     pub(super) fn take_lost(&mut self) -> Vec<Position> {
         std::mem::take(&mut self.lost)
+    }
+
+    /// Whether the disk is so full that new bodies are to be refused. What is left is for deliveries,
+    /// deletions and checkpoints, by which a full store is emptied.
+    pub(super) fn is_tight(&self, group: usize) -> bool {
+        let left = self.active.as_ref().map_or(0, |active| self.segment_bytes.saturating_sub(active.end));
+        if left as usize > (2 * group).min(self.segment_bytes as usize / 2) {
+            return false;
+        }
+        let segment = u64::from(self.segment_bytes);
+        let room = |free| free + self.spares.len() as u64 * segment;
+        matches!(self.disk.free(), Ok(Some(free)) if room(free) < self.reserve + segment)
     }
 
     /// Makes room for a group of `bytes`, and says where its first record will be.

@@ -83,6 +83,8 @@ struct Shared {
     counters: Arc<Counters>,
     /// Bodies whose last owner left since the last collection.
     garbage: AtomicU64,
+    /// Bytes of segments given back since the last collection.
+    given_back: AtomicU64,
 }
 
 impl Embedded {

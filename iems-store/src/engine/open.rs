@@ -145,6 +145,7 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         watchers: Watchers::default(),
         counters,
         garbage: AtomicU64::new(0),
+        given_back: AtomicU64::new(0),
     });
     shared.retire();
     Ok((shared, log))

@@ -56,6 +56,18 @@ impl Default for EmbeddedOptions {
     }
 }
 
+impl EmbeddedOptions {
+    /// Bytes of disk that new bodies may not take: a segment for the rows of deletions, and a checkpoint.
+    pub(super) fn reserve(&self) -> u64 {
+        u64::from(self.segment_bytes) + Self::index_room(self.memtable_bytes)
+    }
+
+    /// Bytes of disk that moving so many bytes of rows to the index may take, about.
+    pub(super) fn index_room(rows: usize) -> u64 {
+        4 * rows as u64 + (4 << 20)
+    }
+}
+
 impl std::fmt::Debug for EmbeddedOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EmbeddedOptions").field("segment_bytes", &self.segment_bytes).finish_non_exhaustive()

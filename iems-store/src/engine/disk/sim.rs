@@ -45,6 +45,7 @@ struct Shared {
     fault: Option<(u64, u64, Fault)>,
     life: u64,
     locked: bool,
+    capacity: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ struct Content {
     now: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// The write during which the power went: it may have reached the medium, and nobody can read it.
+    cut_off: Option<Change>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +82,11 @@ impl SimDisk {
     pub fn fail_after(&self, operations: u64, times: u64, fault: Fault) {
         let mut shared = lock(&self.shared);
         shared.fault = Some((shared.operations.saturating_add(operations), times, fault));
+    }
+
+    /// Limits the bytes of all files together.
+    pub fn set_capacity(&self, bytes: u64) {
+        lock(&self.shared).capacity = Some(bytes);
     }
 
     /// Ends what [`SimDisk::fail_after`] began.
@@ -122,7 +130,7 @@ impl SimDisk {
                     Arc::new(Mutex::new(Content {
                         now: bytes.clone(),
                         durable: bytes,
-                        unsynced: Vec::new(),
+                        ..Content::default()
                     })),
                 )
             })
@@ -138,6 +146,7 @@ impl SimDisk {
         shared.life += 1;
         shared.fault = None;
         shared.locked = false;
+        shared.files.values().for_each(|content| lock(content).cut_off = None);
     }
 
     /// Changes one byte of a file, in memory and on the medium. Returns whether there is such a byte.
@@ -181,6 +190,23 @@ impl SimDisk {
     }
 }
 
+impl Shared {
+    fn used(&self) -> u64 {
+        self.files.values().map(|content| lock(content).now.len() as u64).sum()
+    }
+
+    /// Whether a file may grow from `now` to `len` bytes.
+    fn make_room(&self, now: usize, len: usize) -> io::Result<()> {
+        let more = len.saturating_sub(now) as u64;
+        match self.capacity {
+            Some(capacity) if more > 0 && self.used() + more > capacity => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -213,7 +239,7 @@ impl Content {
 
     fn after_crash(&self, random: &SeededRandom) -> Vec<u8> {
         let mut bytes = self.durable.clone();
-        for change in &self.unsynced {
+        for change in self.unsynced.iter().chain(&self.cut_off) {
             match (random.next_u64() % 3, change) {
                 (0, _) => {}
                 (1, Change::Write(at, data)) => Self::tear(&mut bytes, *at, data, random),
@@ -285,7 +311,8 @@ impl Disk for SimDisk {
     }
 
     fn free(&self) -> io::Result<Option<u64>> {
-        Ok(None)
+        let shared = self.operation(false)?;
+        Ok(shared.capacity.map(|capacity| capacity.saturating_sub(shared.used())))
     }
 
     fn lock(&self) -> Result<Box<dyn Send + Sync>, Locked> {
@@ -357,10 +384,14 @@ impl DiskFile for SimFile {
         let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         match self.operation(true) {
-            Ok(mut shared) => shared.written += bytes.len() as u64,
+            Ok(mut shared) => {
+                let now = lock(&self.content).now.len();
+                shared.make_room(now, at as usize + bytes.len())?;
+                shared.written += bytes.len() as u64;
+            }
             Err(e) => {
                 if self.was_cut_off() {
-                    lock(&self.content).unsynced.push(Change::Write(at as usize, bytes));
+                    lock(&self.content).cut_off = Some(Change::Write(at as usize, bytes));
                 }
                 return Err(e);
             }
@@ -389,14 +420,20 @@ impl DiskFile for SimFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        drop(self.operation(true)?);
+        let shared = self.operation(true)?;
+        let now = lock(&self.content).now.len();
+        shared.make_room(now, len as usize)?;
+        drop(shared);
         self.change(Change::SetLen(len as usize));
         Ok(())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        drop(self.operation(true)?);
-        if lock(&self.content).now.len() < len as usize {
+        let shared = self.operation(true)?;
+        let now = lock(&self.content).now.len();
+        shared.make_room(now, len as usize)?;
+        drop(shared);
+        if now < len as usize {
             self.change(Change::SetLen(len as usize));
         }
         Ok(())

@@ -5,6 +5,7 @@ mod costs;
 mod crash;
 mod faults;
 mod folder;
+mod full;
 mod model;
 mod together;
 mod world;
