@@ -13,7 +13,7 @@ use crate::exit::Failure;
 
 /// What a domain or a user wants done about what the checks found.
 ///
-/// Checks find facts; rules decide. The site's rules stand in the configuration ([[policy]]) and are a
+/// Checks find facts; rules decide. The site's rules stand in the configuration (`[[policy]]`) and are a
 /// floor: rules of a user can be stricter, never milder. A user's rules are asked before the domain's.
 #[derive(Debug, Subcommand)]
 #[command(
