@@ -19,8 +19,6 @@ use super::state::State;
 
 /// Bytes read at once.
 const WINDOW: usize = 1 << 20;
-/// Octets that were set aside for the log and not written yet.
-const BLANK: [u8; 4096] = [0; 4096];
 
 /// The segments to read, oldest first.
 pub(super) struct Chain {
@@ -188,30 +186,27 @@ impl Reader {
 
     /// An error if a good record after `bad` says that `bad` was durable when it was written.
     fn refuse_damage(&mut self, bad: u32) -> Result<(), StoreError> {
-        let mut at = bad as usize + ALIGN;
-        while (at + HEADER) as u64 <= self.len {
-            if self.bytes(at as u64, BLANK.len())?.is_some_and(|piece| piece[..] == BLANK) {
-                at += BLANK.len(); // set aside, never written
-                continue;
-            }
-            if let Some(head) = self.bytes(at as u64, HEADER)?
-                && Header::decode(&head, self.number, at as u32).is_some_and(|header| header.durable > bad)
-                && self.record(at as u32)?.is_some()
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let number = self.number.to_le_bytes();
+        // A header has the segment's number as its second eight bytes.
+        let mut at = u64::from(bad) + 2 * ALIGN as u64;
+        while at < self.len {
+            let length = (WINDOW as u64).min(self.len - at) as usize;
+            let Some(window) = self.bytes(at, length)? else { break };
+            for (block, bytes) in
+                window.chunks(ZEROS.len()).enumerate().filter(|(_, b)| **b != ZEROS[..b.len()])
             {
-                return Err(damage(self.number, bad));
+                let words = bytes.chunks_exact(ALIGN).enumerate().filter(|(_, word)| **word == number);
+                for (word, _) in words {
+                    let record = at + (block * ZEROS.len() + word * ALIGN) as u64 - ALIGN as u64;
+                    let record = self.record(u32::try_from(record).unwrap_or(u32::MAX))?;
+                    if record.is_some_and(|(header, _)| header.durable > bad) {
+                        return Err(damage(self.number, bad));
+                    }
+                }
             }
-            at += ALIGN.max(self.zeros(at as u64));
+            at += length as u64;
         }
         Ok(())
-    }
-
-    /// How many of the bytes in memory from `at` on are zero, counted in blocks: no record begins among
-    /// them but in the last few. Most of a segment is like that, and every start looks through it.
-    fn zeros(&self, at: u64) -> usize {
-        const BLOCK: [u8; 4096] = [0; 4096];
-        let from = at.saturating_sub(self.window_at) as usize;
-        let rest = self.window.get(from..).unwrap_or_default();
-        let blocks = rest.chunks_exact(BLOCK.len()).take_while(|block| **block == BLOCK[..]).count();
-        (blocks * BLOCK.len()).saturating_sub(HEADER.next_multiple_of(ALIGN))
     }
 }

@@ -5,6 +5,8 @@
 //! order in which they were changed, up to any point. A sync that fails loses its writes for good,
 //! although they can still be read, as on a real system.
 
+mod content;
+
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use iems_core::seam::{Random, SeededRandom};
 
 use super::{Disk, DiskFile, Locked};
-
-/// What a device keeps whole when the power goes.
-const SECTOR: usize = 512;
+use content::{Change, Content};
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Debug, Clone, Default)]
@@ -54,21 +54,6 @@ enum NameChange {
     /// From one name to another: a crash sees the old one or the new one.
     Rename(String, String, Arc<Mutex<Content>>),
     Remove(String),
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    now: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-    /// The write during which the power went: it may have reached the medium, and nobody can read it.
-    cut_off: Option<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    SetLen(usize),
 }
 
 impl SimDisk {
@@ -221,44 +206,6 @@ impl NameChange {
             }
             Self::Remove(name) => names.remove(name),
         };
-    }
-}
-
-impl Content {
-    fn apply(bytes: &mut Vec<u8>, change: &Change) {
-        match change {
-            Change::SetLen(len) => bytes.resize(*len, 0),
-            Change::Write(at, data) => {
-                if bytes.len() < at + data.len() {
-                    bytes.resize(at + data.len(), 0);
-                }
-                bytes[*at..at + data.len()].copy_from_slice(data);
-            }
-        }
-    }
-
-    fn after_crash(&self, random: &SeededRandom) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        for change in self.unsynced.iter().chain(&self.cut_off) {
-            match (random.next_u64() % 3, change) {
-                (0, _) => {}
-                (1, Change::Write(at, data)) => Self::tear(&mut bytes, *at, data, random),
-                _ => Self::apply(&mut bytes, change),
-            }
-        }
-        bytes
-    }
-
-    /// Writes only some of the sectors.
-    fn tear(bytes: &mut Vec<u8>, at: usize, data: &[u8], random: &SeededRandom) {
-        let mut from = at;
-        while from < at + data.len() {
-            let to = ((from / SECTOR + 1) * SECTOR).min(at + data.len());
-            if random.next_u64().is_multiple_of(2) {
-                Self::apply(bytes, &Change::Write(from, data[from - at..to - at].to_vec()));
-            }
-            from = to;
-        }
     }
 }
 
