@@ -98,7 +98,7 @@ impl Transaction {
         let recipients =
             (0..self.recipients.len()).map(|at| refused.remove(&at).map_or(Ok(()), Err)).collect();
         let (id, sender, size) = (self.id, &self.envelope.sender, self.spool.size);
-        tracing::info!(%id, %sender, size, recipients = self.recipients.len(), channel = %self.connection.channel, "accepted");
+        tracing::info!(%id, %sender, size, recipients = self.recipients.len(), delivered, channel = %self.connection.channel, "accepted");
         Receipt { id, recipients }
     }
 

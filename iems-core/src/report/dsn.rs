@@ -46,7 +46,7 @@ pub(crate) async fn add(
         message,
         sender,
         reports,
-        now,
+        (now, message.arrived.after(settings.schedule.expire)),
         returned(shared, message, body, reports).await?,
     );
     let utf8 = !text.is_ascii();
@@ -100,7 +100,7 @@ fn compose(
     message: &Message,
     sender: &Mailbox,
     reports: &[(Report, Destination, Reply)],
-    now: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     (whole, octets): (bool, Vec<u8>),
 ) -> Vec<u8> {
     let boundary = format!("=_{id}_{}", now.as_millis());
@@ -111,7 +111,7 @@ fn compose(
     out.push_str(&for_people(hostname, reports));
     let kind = if utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
     let _ = write!(out, "\r\n--{boundary}\r\nContent-Type: {kind}\r\n{}\r\n", encoding(utf8));
-    out.push_str(&for_programs(hostname, message, reports));
+    out.push_str(&for_programs(hostname, message, reports, until));
     let kind = match (whole, message.envelope.smtputf8) {
         (true, false) => "message/rfc822",
         (true, true) => "message/global",
@@ -209,7 +209,13 @@ fn wrap(text: &str) -> String {
     wrapped
 }
 
-fn for_programs(hostname: &str, message: &Message, reports: &[(Report, Destination, Reply)]) -> String {
+/// The fields of RFC 3464; `until` is when delivery will be given up.
+fn for_programs(
+    hostname: &str,
+    message: &Message,
+    reports: &[(Report, Destination, Reply)],
+    until: Timestamp,
+) -> String {
     let mut text = format!("Reporting-MTA: dns; {hostname}\r\n");
     if let Some(envid) = &message.envelope.id {
         let _ = write!(text, "Original-Envelope-Id: {}\r\n", xtext(envid));
@@ -231,6 +237,9 @@ fn for_programs(hostname: &str, message: &Message, reports: &[(Report, Destinati
         let _ = write!(text, "Final-Recipient: {kind};{}\r\n", recipient.mailbox);
         let _ = write!(text, "Action: {}\r\nStatus: {}\r\n", report.action(), reply.enhanced);
         let _ = write!(text, "Diagnostic-Code: smtp; {}\r\n", line(&reply.to_string()));
+        if *report == Report::Delayed {
+            let _ = write!(text, "Will-Retry-Until: {}\r\n", until.to_rfc5322());
+        }
     }
     text
 }
