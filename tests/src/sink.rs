@@ -84,7 +84,7 @@ impl Sink {
         format!("smtp:{}", self.at)
     }
 
-    /// Behaves otherwise from the next connection on.
+    /// Behaves otherwise from the next connection, and the next end of data, on.
     ///
     /// # Panics
     /// If a thread of the sink panicked.
@@ -172,6 +172,7 @@ fn serve(stream: &TcpStream, state: &State) -> io::Result<()> {
             "DATA" => {
                 say("354 go on")?;
                 let body = data(&mut lines)?;
+                let script = state.script.lock().expect("no panic").clone();
                 if script.data.is_none() {
                     let message = Arrived { mail: mail.clone(), rcpt: std::mem::take(&mut rcpt), body };
                     state.arrived.lock().expect("no panic").push(message);

@@ -12,9 +12,11 @@ pub fn fetch(dir: &Path, server: SocketAddrV4, user: &str, password: &str, delet
     for part in ["cur", "new", "tmp"] {
         std::fs::create_dir_all(dir.join("maildir").join(part)).expect("a folder");
     }
+    // It refuses to write as root.
+    run(command("chown", ["-R", "nobody"]).arg(dir.join("maildir")), b"").good();
     let text = format!(
         "[retriever]\ntype = SimplePOP3Retriever\nserver = {}\nport = {}\nusername = {user}\npassword = {password}\n\
-         [destination]\ntype = Maildir\npath = {}/maildir/\n\
+         [destination]\ntype = Maildir\npath = {}/maildir/\nuser = nobody\n\
          [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\n",
         server.ip(),
         server.port(),
