@@ -5,11 +5,13 @@
 
 mod accept;
 mod connection;
+mod decide;
 mod intake;
 mod judge;
 mod limits;
 mod relay;
 mod transaction;
+mod written;
 
 pub use connection::Connection;
 pub use intake::{Intake, Session};

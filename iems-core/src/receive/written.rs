@@ -1,0 +1,241 @@
+//! Writing down: the batch that accepts a message, with what agents deliver at once inside it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::decide::{Copy, Part};
+use super::judge;
+use super::transaction::Transaction;
+use crate::deliver::{Attempt, Destination, Outcome};
+use crate::message::{Body, ChannelId, NextHop, Reply, Verdict};
+use crate::preprocess::{Action, Decision};
+use crate::queue::{self, Accepted, GroupId, Message, Queued};
+use crate::report::{self, Event, What};
+use crate::route::Way;
+use crate::storage::Batch;
+
+/// Parts that share channel, next hop and body.
+struct Bundle {
+    channel: ChannelId,
+    hop: NextHop,
+    agent: bool,
+    body: Body,
+    verdicts: Arc<[Verdict]>,
+    destinations: Vec<Destination>,
+    owners: Vec<usize>,
+}
+
+/// What goes into the batch that accepts.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) batch: Batch,
+    pub(super) queued: Vec<Queued>,
+    pub(super) events: Vec<Event>,
+    pub(super) refused: BTreeMap<usize, Reply>,
+    pub(super) delivered: u64,
+}
+
+impl Transaction {
+    /// The batch that accepts the message. With `at_once`, agents deliver inside it.
+    pub(super) async fn write_down(
+        &self,
+        copies: &[Copy],
+        parts: &[Part],
+        refused: &BTreeMap<usize, Reply>,
+        at_once: bool,
+    ) -> Result<Written, Reply> {
+        let mut written = Written { refused: refused.clone(), ..Written::default() };
+        let mut waiting = Vec::new();
+        let mut reports = Vec::new();
+        for bundle in self.bundles(copies, parts, &mut written.events) {
+            match (bundle.agent && at_once, self.shared.agents.contains_key(&bundle.channel)) {
+                (true, true) => waiting.extend(self.deliver(bundle, &mut written, &mut reports).await),
+                _ => waiting.push(bundle),
+            }
+        }
+        if self.connection.answers_each
+            && written.refused.len() == self.recipients.len()
+            && let Some(reply) = written.refused.values().next()
+        {
+            return Err(reply.clone());
+        }
+        let now = self.shared.clock.now();
+        for (number, bundle) in waiting.into_iter().enumerate() {
+            let group = queue::group(
+                &self.settings,
+                now,
+                bundle.channel,
+                bundle.hop,
+                bundle.destinations,
+                bundle.body,
+            );
+            let at = GroupId { id: self.id, group: number as u16 };
+            written.queued.push(queue::put_group(&mut written.batch, at, &group));
+        }
+        let mut message = self.message(copies, parts, Vec::new());
+        self.report_success(&message, &copies[0].body, reports, &mut written).await;
+        message.events = std::mem::take(&mut written.events);
+        queue::put_message(&mut written.batch, self.id, &message);
+        Ok(written)
+    }
+
+    /// Parts by what they share. What the policy discards ends here.
+    fn bundles(&self, copies: &[Copy], parts: &[Part], events: &mut Vec<Event>) -> Vec<Bundle> {
+        let mut bundles: Vec<Bundle> = Vec::new();
+        let verdicts: Vec<Arc<[Verdict]>> =
+            copies.iter().map(|copy| judge::plain(&copy.found).into()).collect();
+        for part in parts {
+            let (way, decision) = (&part.way, &part.decision);
+            if decision.action == Action::Discard {
+                let what = What::Discarded { mailbox: way.mailbox.clone(), decision: decision.clone() };
+                events.push(Event { at: self.shared.clock.now(), what });
+                continue;
+            }
+            let body = self.body_for(way, &copies[part.copy].body, decision);
+            let most =
+                self.shared.outputs.get(&way.channel).map_or(1000, |output| output.capabilities().recipients);
+            let fits = |b: &&mut Bundle| {
+                b.channel == way.channel && b.hop == way.hop && b.body == body && b.destinations.len() < most
+            };
+            let destination = Destination {
+                mailbox: way.mailbox.clone(),
+                detail: way.detail.clone(),
+                recipient: self.recipients[part.recipient].0.clone(),
+                decision: decision.clone(),
+            };
+            match bundles.iter_mut().find(fits) {
+                Some(bundle) => {
+                    bundle.destinations.push(destination);
+                    bundle.owners.push(part.recipient);
+                }
+                None => bundles.push(Bundle {
+                    channel: way.channel.clone(),
+                    hop: way.hop.clone(),
+                    agent: way.agent,
+                    body,
+                    verdicts: verdicts[part.copy].clone(),
+                    destinations: vec![destination],
+                    owners: vec![part.recipient],
+                }),
+            }
+        }
+        bundles
+    }
+
+    /// A channel's far side reads of the decision in a field; an agent is told it.
+    fn body_for(&self, way: &Way, body: &Body, decision: &Decision) -> Body {
+        match decision.action {
+            Action::Tag | Action::Junk if !way.agent => {
+                body.with_prefix(report::verdict_field(decision).as_bytes())
+            }
+            _ => body.clone(),
+        }
+    }
+
+    /// Delivers a bundle inside the commit; gives back what has to wait.
+    async fn deliver(
+        &self,
+        bundle: Bundle,
+        written: &mut Written,
+        reports: &mut Vec<(queue::Report, Destination, Reply)>,
+    ) -> Option<Bundle> {
+        let agent = self.shared.agents.get(&bundle.channel)?.clone();
+        let now = self.shared.clock.now();
+        let attempt = Attempt {
+            id: self.id,
+            number: 1,
+            envelope: Arc::new(self.envelope.clone()),
+            body: bundle.body.clone(),
+            blobs: self.shared.storage.blobs.clone(),
+            destinations: bundle.destinations.clone(),
+            verdicts: bundle.verdicts.clone(),
+            arrived: self.id.arrived(),
+            now,
+        };
+        let delivery = agent.deliver(&attempt).await;
+        let all_done = delivery.outcomes.len() == bundle.destinations.len()
+            && delivery.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(..)));
+        if !all_done {
+            return Some(bundle);
+        }
+        written.batch.merge(delivery.effects.batch);
+        for submission in delivery.effects.submissions {
+            let added = queue::put_submission(
+                &self.shared,
+                &self.settings,
+                &mut written.batch,
+                submission,
+                bundle.channel.as_str(),
+            );
+            written.queued.extend(added.await.1);
+        }
+        for (destination, decision) in bundle.destinations.iter().zip(delivery.decisions) {
+            if let Some(decision) = decision {
+                let what = What::Decided { mailbox: destination.mailbox.clone(), decision };
+                written.events.push(Event { at: now, what });
+            }
+        }
+        let group = queue::group(
+            &self.settings,
+            now,
+            bundle.channel.clone(),
+            bundle.hop.clone(),
+            bundle.destinations,
+            bundle.body,
+        );
+        let next =
+            queue::settle(&group, &delivery.outcomes, now, &self.settings.schedule, &*self.shared.random);
+        reports.extend(next.reports);
+        written.delivered += delivery.outcomes.len() as u64;
+        written.events.push(queue::attempt_event(&group, &delivery.outcomes, 1, None, now));
+        None
+    }
+
+    async fn report_success(
+        &self,
+        message: &Message,
+        body: &Body,
+        reports: Vec<(queue::Report, Destination, Reply)>,
+        written: &mut Written,
+    ) {
+        if reports.is_empty() {
+            return;
+        }
+        match report::add(&self.shared, &self.settings, &mut written.batch, self.id, message, body, &reports)
+            .await
+        {
+            Ok((events, queued)) => {
+                written.events.extend(events);
+                written.queued.extend(queued);
+            }
+            Err(error) => tracing::warn!(id = %self.id, %error, "a report of success could not be written"),
+        }
+    }
+
+    fn message(&self, copies: &[Copy], parts: &[Part], events: Vec<Event>) -> Message {
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        for (_, verdict) in copies.iter().flat_map(|copy| &copy.found) {
+            if !verdicts.contains(verdict) {
+                verdicts.push(verdict.clone());
+            }
+        }
+        let recipients = self.recipients.iter().enumerate().map(|(at, (recipient, route))| Accepted {
+            recipient: recipient.clone(),
+            targets: route.ways.iter().map(queue::target).collect(),
+            reason: route.reason.clone(),
+            decision: parts
+                .iter()
+                .find(|part| part.recipient == at)
+                .map_or_else(|| self.settings.policy.decide(&[]), |part| part.decision.clone()),
+        });
+        Message {
+            envelope: self.envelope.clone(),
+            size: copies.first().map_or(0, |copy| copy.body.size()),
+            arrived: self.id.arrived(),
+            origin: self.connection.origin(),
+            recipients: recipients.collect(),
+            verdicts,
+            events,
+        }
+    }
+}
