@@ -270,26 +270,35 @@ impl Drop for Engine {
     }
 }
 
-/// How often old stories and dead blobs are looked for, and hops that a commit of unknown outcome left behind.
-const HOUSE_KEEPING: Duration = Duration::from_secs(300);
+/// How often dead blobs are looked for: soon enough that a busy server gives room back while it runs.
+const COLLECTION: Duration = Duration::from_secs(60);
+
+/// Every so many collections, old stories are looked for, and hops that a commit of unknown outcome left behind.
+const COLLECTIONS_A_ROUND: u64 = 15;
 
 async fn keep_house(shared: Arc<Shared>) {
-    loop {
-        let next = shared.clock.now().after(HOUSE_KEEPING);
+    for round in 1_u64.. {
+        let next = shared.clock.now().after(COLLECTION);
         tokio::select! {
             () = shared.clock.sleep_until(next) => {}
             () = shared.shutdown.cancelled() => return,
-        }
-        if let Err(error) = queue::find_hops(&shared).await {
-            tracing::warn!(%error, "the queue could not be looked through");
-        }
-        if let Err(error) = queue::forget_old(&shared).await {
-            tracing::warn!(%error, "old stories could not be removed");
         }
         match shared.storage.blobs.collect().await {
             Ok(collected) if collected.bytes > 0 => tracing::debug!(?collected, "storage collected"),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "storage could not be collected"),
         }
+        if round % COLLECTIONS_A_ROUND == 0 {
+            look_around(&shared).await;
+        }
+    }
+}
+
+async fn look_around(shared: &Shared) {
+    if let Err(error) = queue::find_hops(shared).await {
+        tracing::warn!(%error, "the queue could not be looked through");
+    }
+    if let Err(error) = queue::forget_old(shared).await {
+        tracing::warn!(%error, "old stories could not be removed");
     }
 }

@@ -123,7 +123,15 @@ impl Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} → {}", self.check, self.action)
+        f.write_str(&self.check)?;
+        if !self.results.is_empty() {
+            let results: Vec<String> = self.results.iter().map(CheckResult::to_string).collect();
+            write!(f, "={}", results.join("|"))?;
+        }
+        if let Some(least) = self.score {
+            write!(f, " with a score of {least} or more")?;
+        }
+        write!(f, " → {}", self.action)
     }
 }
 

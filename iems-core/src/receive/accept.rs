@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::transaction::{Receipt, Transaction};
 use super::written::Written;
-use crate::message::{Body, EnhancedStatus, Reply};
+use crate::message::{Body, ChannelId, EnhancedStatus, Mailbox, Reply};
 use crate::preprocess::{self, Edit};
 use crate::queue::Queued;
 use crate::storage::CommitError;
@@ -41,7 +41,7 @@ impl Transaction {
             let written = self.write_down(&copies, &parts, &refused, attempt <= TRIES).await?;
             let Written { batch, queued, refused, delivered, .. } = written;
             match self.shared.storage.store.commit(batch).await {
-                Ok(_) => return Ok(self.accepted(queued, refused, delivered)),
+                Ok(_) => return Ok(self.accepted(queued, refused, &delivered)),
                 Err(CommitError::Conflict) if attempt <= TRIES => continue,
                 Err(error) => {
                     self.shared.runner.queued(queued); // if it took effect all the same, it is found
@@ -52,13 +52,21 @@ impl Transaction {
         Err(self.shared.health.commit(CommitError::Conflict))
     }
 
-    fn accepted(&self, queued: Vec<Queued>, mut refused: BTreeMap<usize, Reply>, delivered: u64) -> Receipt {
-        self.shared.metrics.delivered.fetch_add(delivered, Ordering::Relaxed);
+    fn accepted(
+        &self,
+        queued: Vec<Queued>,
+        mut refused: BTreeMap<usize, Reply>,
+        delivered: &[(ChannelId, Mailbox, Reply)],
+    ) -> Receipt {
+        self.shared.metrics.delivered.fetch_add(delivered.len() as u64, Ordering::Relaxed);
         self.shared.runner.queued(queued);
         let recipients =
             (0..self.recipients.len()).map(|at| refused.remove(&at).map_or(Ok(()), Err)).collect();
         let (id, sender, size) = (self.id, &self.envelope.sender, self.spool.size);
-        tracing::info!(%id, %sender, size, recipients = self.recipients.len(), delivered, channel = %self.connection.channel, "accepted");
+        tracing::info!(%id, %sender, size, recipients = self.recipients.len(), channel = %self.connection.channel, "accepted");
+        for (channel, to, reply) in delivered {
+            tracing::info!(%id, %to, %channel, %reply, "delivered");
+        }
         Receipt { id, recipients }
     }
 

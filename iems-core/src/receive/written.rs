@@ -7,7 +7,7 @@ use super::decide::{Copy, Part};
 use super::judge;
 use super::transaction::Transaction;
 use crate::deliver::{Attempt, Destination, Outcome};
-use crate::message::{Body, ChannelId, NextHop, Reply, Verdict};
+use crate::message::{Body, ChannelId, Mailbox, NextHop, Reply, Verdict};
 use crate::preprocess::{Action, Decision};
 use crate::queue::{self, Accepted, GroupId, Message, Queued};
 use crate::report::{self, Event, What};
@@ -32,7 +32,8 @@ pub(super) struct Written {
     pub(super) queued: Vec<Queued>,
     pub(super) events: Vec<Event>,
     pub(super) refused: BTreeMap<usize, Reply>,
-    pub(super) delivered: u64,
+    /// What agents delivered, for the log.
+    pub(super) delivered: Vec<(ChannelId, Mailbox, Reply)>,
 }
 
 impl Transaction {
@@ -186,7 +187,10 @@ impl Transaction {
         let next =
             queue::settle(&group, &delivery.outcomes, now, &self.settings.schedule, &*self.shared.random);
         reports.extend(next.reports);
-        written.delivered += delivery.outcomes.len() as u64;
+        for (destination, outcome) in group.destinations.iter().zip(&delivery.outcomes) {
+            let (mailbox, reply) = (destination.mailbox.clone(), outcome.reply().clone());
+            written.delivered.push((group.channel.clone(), mailbox, reply));
+        }
         written.events.push(queue::attempt_event(&group, &delivery.outcomes, 1, None, now));
         None
     }

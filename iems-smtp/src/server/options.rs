@@ -75,7 +75,7 @@ pub struct AuthOptions {
     /// From this secret come the verifiers that `SCRAM` makes up for unknown logins. Keep it over restarts, so that they
     /// stay the same. Default: a new one for each server.
     pub secret: Option<[u8; 32]>,
-    /// The iteration count of made-up verifiers: the one the directory uses. Default 4096 (RFC 7677 section 4).
+    /// The iteration count of made-up verifiers: the one the directory uses. Default 10,000, which is that of `StoreDirectory`.
     pub iterations: u32,
     /// Failures after which a connection is closed. Default 3.
     pub max_failures: u32,
@@ -90,7 +90,7 @@ impl Default for AuthOptions {
             mechanisms: Mechanism::ALL.to_vec(),
             without_tls: false,
             secret: None,
-            iterations: 4096,
+            iterations: 10_000,
             max_failures: 3,
             failure_delay: Duration::from_secs(1),
         }
