@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod folder;
 mod full;
+mod layers;
 mod model;
 mod together;
 mod world;
