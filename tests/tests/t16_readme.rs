@@ -64,7 +64,11 @@ fn every_command_that_the_documents_name_is_known() {
 /// The subcommand of a line such as `    iems queue list --json`: the words before the first one that is
 /// an option, an address or a number.
 fn command(line: &str) -> Option<Vec<String>> {
-    let line = line.strip_prefix("    ").unwrap_or(line).trim_start_matches("$ ");
+    let line = line
+        .strip_prefix("    ")
+        .unwrap_or(line)
+        .trim_start_matches("$ ")
+        .trim_start_matches("target/release/");
     let rest = line.strip_prefix("iems ")?;
     let groups = ["domain", "account", "alias", "policy", "queue", "config", "store"];
     let mut words = rest.split_whitespace().filter(|word| !word.starts_with('-'));
