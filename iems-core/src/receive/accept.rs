@@ -63,7 +63,8 @@ impl Transaction {
         let recipients =
             (0..self.recipients.len()).map(|at| refused.remove(&at).map_or(Ok(()), Err)).collect();
         let (id, sender, size) = (self.id, &self.envelope.sender, self.spool.size);
-        tracing::info!(%id, %sender, size, recipients = self.recipients.len(), channel = %self.connection.channel, "accepted");
+        let (recipients_in, at_once) = (self.recipients.len(), delivered.len());
+        tracing::info!(%id, %sender, size, recipients = recipients_in, delivered = at_once, channel = %self.connection.channel, "accepted");
         for (channel, to, reply) in delivered {
             tracing::info!(%id, %to, %channel, %reply, "delivered");
         }
