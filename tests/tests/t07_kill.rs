@@ -6,11 +6,12 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iems_tests::address;
 use iems_tests::iems::Iems;
 use iems_tests::pop3::{Pop3, field};
+use iems_tests::process::need;
 use iems_tests::sink::{Script, Sink};
 use iems_tests::smtp::Smtp;
 use iems_tests::wait::{secs, wait_for};
@@ -118,16 +119,58 @@ fn the_queue_survives_kills_under_load() {
     ledger.stop.store(true, Ordering::Relaxed);
     senders.into_iter().for_each(|sender| sender.join().expect("a sender that saw no wrong answer"));
     wait_for("the queue to run empty", secs(40), || empty(&site).then_some(()));
-    judge(&site, &sink, &ledger);
+    judge(&site, &sink, &ledger, 50);
 }
 
-fn judge(site: &Iems, sink: &Sink, ledger: &Ledger) {
+/// Sends one message after the other until the server is gone.
+fn until_it_dies(site: &mut Iems, ledger: &Ledger) {
+    let server = site.at("smtp");
+    let start = Instant::now();
+    while site.daemon().ended().is_none() && start.elapsed() < secs(10) {
+        // The connection breaks with the server.
+        let _ = talk(server, ledger);
+    }
+    site.kill();
+}
+
+#[test]
+fn a_kill_at_each_of_the_first_syncs_loses_nothing() {
+    let sink = Sink::start(address::fresh(), 2526, Script::default());
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.route("*", sink.via());
+    site.config.listeners = vec!["smtp".to_owned(), "pop3".to_owned()];
+    let ledger = Ledger::default();
+    need("strace", "strace");
+    for sync in 1..=12 {
+        let fault = format!("inject=fsync,fdatasync:signal=KILL:when={sync}");
+        site.under(&[
+            "strace",
+            "-D",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync,fdatasync",
+            "-e",
+            &fault,
+        ]);
+        site.launch();
+        until_it_dies(&mut site, &ledger);
+    }
+    site.under(&[]);
+    site.start();
+    wait_for("the queue to run empty", secs(40), || empty(&site).then_some(()));
+    judge(&site, &sink, &ledger, 12);
+}
+
+fn judge(site: &Iems, sink: &Sink, ledger: &Ledger, least: usize) {
     let (mailbox, arrived) = (mailbox(site), sink.arrived());
     let here = count(mailbox.iter().map(Vec::as_slice));
     let there = count(arrived.iter().map(|a| a.body.as_slice()));
     let tried = ledger.tried.lock().expect("no panic");
     let accepted = tried.iter().filter(|(_, got)| **got).count();
-    assert!(accepted > 50, "only {accepted} messages were accepted: no load");
+    assert!(accepted > least, "only {accepted} messages were accepted: no load");
     for (&id, &accepted) in tried.iter() {
         let (here, there) = (here.get(&id).copied().unwrap_or(0), there.get(&id).copied().unwrap_or(0));
         let (wants_here, wants_there) = (recipients(id).contains(&ANN), recipients(id).contains(&BOB));

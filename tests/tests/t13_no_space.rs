@@ -95,10 +95,11 @@ fn a_full_disk_is_a_temporary_failure() {
 #[test]
 fn failing_syncs_are_temporary_failures() {
     let mut site = Iems::with_accounts(&[ANN]);
-    // strace lets the kernel answer EIO to some syncs of each thread, as a failing disk does.
+    // strace lets the kernel answer EIO to some syncs of each thread, as a failing disk does. With -D the
+    // server stays our own child: it is ended by its own id, and strace ends with it.
     let fault = "inject=fsync,fdatasync:error=EIO:when=20..23";
     iems_tests::process::need("strace", "strace");
-    site.under(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", fault]);
+    site.under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", fault]);
     site.start();
     let (mut accepted, mut refused) = (0, 0);
     for n in 0..80 {
