@@ -17,6 +17,9 @@ const PAGE: usize = 1000;
 /// From how many ended sessions on those are forgotten that no longer matter.
 const SWEEP: usize = 10_000;
 
+/// How long a login waits for another session to end before it is told that the maildrop is in use.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The maildrops of a directory. All servers of one process share it: it sees to it that no account has two sessions.
 pub struct Maildrops {
     directory: Arc<StoreDirectory>,
@@ -56,9 +59,21 @@ impl Maildrops {
         };
         let info = self.directory.account(&account.mailbox).await.map_err(unavailable)?;
         let info = info.ok_or(Unopened::Unavailable)?;
-        let held = self.take(info, delay)?;
+        let held = self.take_soon(info, delay).await?;
         let maildrop = self.snapshot(&held.info, most).await.map_err(unavailable)?;
         Ok((held, maildrop))
+    }
+
+    /// Takes it, and waits a little for a session that is just ending: a client that hangs up and calls again at once
+    /// is often quicker than the news of its hanging up.
+    async fn take_soon(self: &Arc<Self>, info: Arc<AccountInfo>, delay: Duration) -> Result<Held, Unopened> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.take(info.clone(), delay) {
+                Err(Unopened::InUse) if Instant::now() < until => tokio::time::sleep(PATIENCE / 20).await,
+                taken => return taken,
+            }
+        }
     }
 
     fn take(self: &Arc<Self>, info: Arc<AccountInfo>, delay: Duration) -> Result<Held, Unopened> {
