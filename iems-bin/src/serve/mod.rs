@@ -74,6 +74,7 @@ impl Server {
         }
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         site.engine.start();
+        tasks.spawn(finish_removals(site.clone()));
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
         for listener in doors.metrics {
             tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
@@ -128,4 +129,15 @@ fn encrypt(config: &mut Config) -> Result<(), Failure> {
         listener.certificate.get_or_insert_with(|| certificate.clone());
     }
     Ok(())
+}
+
+/// Ends removals of accounts that an earlier process did not get to the end of.
+async fn finish_removals(site: Arc<Site>) {
+    match site.directory.mailboxes().purge_removed().await {
+        Ok(0) => {}
+        Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
+        Err(error) => {
+            tracing::warn!(%error, "removals of accounts could not be finished; tried again at the next start")
+        }
+    }
 }
