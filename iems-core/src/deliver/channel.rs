@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::Link;
+use super::{Link, Site};
 use crate::message::{ChannelId, Mailbox, NextHop, Reply};
 use crate::receive::Intake;
 
@@ -42,14 +42,15 @@ impl Capabilities {
 ///
 /// - **Role**: carries messages between this engine and another system. It owns the wire; the engine owns
 ///   concurrency, fairness, retry and reuse of links.
-/// - **Called when**: `serve` once, when the engine starts; `next_hop` when a recipient is routed to it; `open` when
-///   the queue has something for a hop and no link is free.
+/// - **Called when**: `serve` once, when the engine starts; `next_hop` when a recipient is routed to it; `site` when
+///   a hop gets work, and again every few minutes while it has some; `open` when the queue has something for a hop and no
+///   link is free.
 /// - **Ordering**: none between hops.
 /// - **Cancellation**: `serve` ends soon after `shutdown` is cancelled, having finished what it had acknowledged;
-///   dropping `open` gives up the attempt.
+///   dropping `open` gives up the attempt, dropping `site` the question.
 /// - **Idempotency**: external effects are at-least-once.
 /// - **Concurrency**: several `open` calls at once, also for one hop.
-/// - **Errors**: `open` gives a [`Reply`]: 5xx fails all recipients of the hop's messages (as for a domain that takes no
+/// - **Errors**: `site` has none. `open` gives a [`Reply`]: 5xx fails all recipients of the hop's messages (as for a domain that takes no
 ///   mail), anything else defers.
 /// - **Example**: `examples/custom_channel`.
 #[async_trait]
@@ -72,6 +73,12 @@ pub trait Channel: Send + Sync + 'static {
     /// The virtual queue in which a recipient waits. The default is its domain.
     fn next_hop(&self, recipient: &Mailbox) -> NextHop {
         NextHop::new(recipient.domain().as_str())
+    }
+
+    /// The physical place a next hop leads to. Hops of this channel with an equal site share one set of limits. Never
+    /// fails: a hop whose place cannot be found out now is its own site, as every hop is by default.
+    async fn site(&self, hop: &NextHop) -> Site {
+        Site::new(hop.as_str())
     }
 
     /// Opens a link to a next hop. The default refuses: a channel without an outbound side.

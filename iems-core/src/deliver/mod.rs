@@ -6,6 +6,7 @@ mod channel;
 mod effects;
 mod link;
 mod outcome;
+mod site;
 
 pub use agent::{Delivery, DeliveryAgent};
 pub use attempt::{Attempt, Destination};
@@ -13,3 +14,4 @@ pub use channel::{Capabilities, Channel};
 pub use effects::{Effects, Submission};
 pub use link::Link;
 pub use outcome::{Arrival, Outcome};
+pub use site::Site;
