@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::message::ChannelId;
 use crate::preprocess::Policy;
-use crate::queue::Schedule;
+use crate::queue::{Peers, Sources};
 use crate::receive::{Limits, Relay};
 use crate::route::RouteTable;
 
@@ -23,16 +23,12 @@ pub struct Settings {
     pub channel_policies: HashMap<ChannelId, Policy>,
     /// Bounds on messages.
     pub limits: Limits,
-    /// When to try again, warn and give up.
-    pub schedule: Schedule,
-    /// Links to one next hop at a time. Default 20: what Postfix settled on; enough to fill a
-    /// fast link, few enough not to be taken for an attack.
-    pub hop_concurrency: usize,
+    /// What holds for one destination: links, rate, retries. See [`crate::queue::Peer`] for the defaults.
+    pub peers: Peers,
+    /// How fast senders and tenants may go, and what goes before what. Default: no bounds, one priority.
+    pub sources: Sources,
     /// Links in all. Default 200: bounded memory and file descriptors.
     pub concurrency: usize,
-    /// How long an idle link is kept for the next message. Default 2 s: saves the hand-shake in a burst,
-    /// without holding the other side's slots.
-    pub link_idle: Duration,
     /// How long an attempt may take in all before its outcome counts as unknown. Default 1 hour, above the sum of the
     /// protocol's own time limits.
     pub attempt_time: Duration,
@@ -48,10 +44,9 @@ impl Default for Settings {
             policy: Policy::new(),
             channel_policies: HashMap::new(),
             limits: Limits::default(),
-            schedule: Schedule::default(),
-            hop_concurrency: 20,
+            peers: Peers::default(),
+            sources: Sources::new(),
             concurrency: 200,
-            link_idle: Duration::from_secs(2),
             attempt_time: Duration::from_secs(3600),
             history: Duration::from_secs(7 * 24 * 3600),
         }

@@ -60,9 +60,9 @@ async fn play(row: Row) {
 fn quick() -> Settings {
     let mut settings = settings();
     let minutes = |n: u64| Duration::from_secs(60 * n);
-    settings.schedule.retry = vec![minutes(1), minutes(100)];
-    settings.schedule.warn = Some(minutes(90));
-    settings.schedule.expire = minutes(400);
+    settings.peers.default.schedule.retry = vec![minutes(1), minutes(100)];
+    settings.peers.default.schedule.warn = Some(minutes(90));
+    settings.peers.default.schedule.expire = minutes(400);
     settings
 }
 

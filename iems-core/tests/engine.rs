@@ -163,11 +163,66 @@ async fn success_is_told_where_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_carries_as_many_messages_as_its_peer_may_have_and_grows_no_older() {
+    let (memory, boxes, far) = (MemoryStorage::new(), Boxes::new(), Far::new(&[]));
+    let mut few = settings();
+    few.peers.default.concurrency = 1;
+    let mut peer = few.peers.default.clone();
+    peer.messages_per_link = 2;
+    few.peers = few.peers.with("far.example".parse().unwrap(), peer);
+    let engine =
+        builder(memory.storage(), PausedClock::new(), &far, &boxes).settings(few.clone()).build().unwrap();
+    for _ in 0..6 {
+        send(&engine, "", &["x@far.example"]).await.unwrap();
+    }
+    engine.start();
+    assert!(drained(&engine).await);
+    assert_eq!(far.opened.load(Ordering::SeqCst), 3, "two messages a link");
+    let mut peer = few.peers.default.clone();
+    peer.link_age = Duration::from_secs(5);
+    peer.link_idle = Duration::from_secs(60);
+    few.peers = few.peers.with("far.example".parse().unwrap(), peer);
+    engine.replace(few);
+    for _ in 0..3 {
+        send(&engine, "", &["x@far.example"]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    assert!(drained(&engine).await);
+    assert_eq!(
+        far.opened.load(Ordering::SeqCst),
+        5,
+        "the third message comes when the first link is too old"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_destination_is_given_up_in_its_own_time() {
+    let (memory, boxes, far) = (MemoryStorage::new(), Boxes::new(), Far::new(&[]));
+    *far.down.lock().unwrap() = Some(Reply::defer(4, 1, "no route to host"));
+    let mut settings = settings();
+    let mut peer = settings.peers.default.clone();
+    peer.schedule.expire = Duration::from_secs(3600);
+    settings.peers = settings.peers.with("*.hurry.example".parse().unwrap(), peer);
+    let usual = settings.peers.default.schedule.expire;
+    let engine =
+        builder(memory.storage(), PausedClock::new(), &far, &boxes).settings(settings).build().unwrap();
+    for to in ["x@a.hurry.example", "x@far.example"] {
+        send(&engine, "", &[to]).await.unwrap();
+    }
+    let waiting = engine.queue().list(&Filter::default(), 10).await.unwrap();
+    let mut lives: Vec<_> = waiting.iter().map(|e| (e.hop.to_string(), e.expires.since(e.arrived))).collect();
+    lives.sort();
+    let wanted =
+        [("a.hurry.example".to_owned(), Duration::from_secs(3600)), ("far.example".to_owned(), usual)];
+    assert_eq!(lives, wanted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hop_that_is_down_costs_one_connection_a_round() {
     let (memory, boxes, far) = (MemoryStorage::new(), Boxes::new(), Far::new(&[]));
     *far.down.lock().unwrap() = Some(Reply::defer(4, 1, "no route to host"));
     let mut few = settings();
-    few.hop_concurrency = 1;
+    few.peers.default.concurrency = 1;
     let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).settings(few).build().unwrap();
     for _ in 0..300 {
         send(&engine, "", &["x@far.example"]).await.unwrap();

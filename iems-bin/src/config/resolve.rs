@@ -76,8 +76,8 @@ fn settings(file: &File, notes: &mut Notes<'_>) -> Settings {
     settings.channel_policies = channel_policies(&file.channel_policy, notes);
     settings.limits.message_size = file.limits.message.0;
     settings.limits.recipients = file.limits.recipients.value as usize;
-    schedule(&file.queue, &mut settings.schedule, notes);
-    settings.hop_concurrency = file.queue.per_hop.value as usize;
+    schedule(&file.queue, &mut settings.peers.default.schedule, notes);
+    settings.peers.default.concurrency = file.queue.per_hop.value as usize;
     settings.concurrency = file.queue.attempts.value as usize;
     settings.history = file.queue.history.value;
     settings

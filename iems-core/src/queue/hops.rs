@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::key::{GroupId, HopKey};
 use super::submit::Queued;
+use crate::message::NextHop;
 use crate::seam::{Clock, Timestamp};
 
 /// Heads kept per hop.
@@ -102,7 +103,7 @@ impl Runner {
     }
 
     /// The hops for which workers are to be started now, one entry a worker; they count from now on.
-    pub(super) fn start(&self, per_hop: usize, in_all: usize) -> Vec<HopKey> {
+    pub(super) fn start(&self, per_hop: impl Fn(&NextHop) -> usize, in_all: usize) -> Vec<HopKey> {
         let now = self.clock.now();
         let mut inner = self.lock();
         inner.ring(now);
@@ -113,7 +114,7 @@ impl Runner {
             let Some(hop) = inner.hops.get_mut(&key) else { continue };
             hop.ready = false;
             let wanted = if hop.more { HEADS } else { hop.heads.len() };
-            let count = wanted.min(per_hop.max(1).saturating_sub(hop.workers)).min(free);
+            let count = wanted.min(per_hop(&key.hop).max(1).saturating_sub(hop.workers)).min(free);
             hop.workers += count;
             inner.workers += count;
             starting.extend(std::iter::repeat_n(key, count));

@@ -12,7 +12,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     recover(&shared).await;
     while !shared.shutdown.is_cancelled() {
         let settings = shared.settings();
-        for hop in shared.runner.start(settings.hop_concurrency, settings.concurrency) {
+        for hop in shared.runner.start(|hop| settings.peers.at(hop).concurrency, settings.concurrency) {
             tokio::spawn(worker::work(shared.clone(), hop));
         }
         let bell = shared.runner.bell.notified();

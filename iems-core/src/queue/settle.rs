@@ -131,7 +131,8 @@ async fn prepare(
     after: &mut After,
 ) -> Result<Batch, StoreError> {
     let now = shared.clock.now();
-    let next = state::settle(&loaded.group, &delivery.outcomes, now, &settings.schedule, &*shared.random);
+    let schedule = &settings.peers.at(&loaded.group.hop).schedule;
+    let next = state::settle(&loaded.group, &delivery.outcomes, now, schedule, &*shared.random);
     let mut batch = delivery.effects.batch.clone();
     after.left = next.group.as_ref().map(encode);
     let queued = &mut after.queued;

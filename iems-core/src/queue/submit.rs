@@ -30,7 +30,7 @@ pub(crate) fn group(
     destinations: Vec<Destination>,
     body: Body,
 ) -> Group {
-    let schedule = &settings.schedule;
+    let schedule = &settings.peers.at(&hop).schedule;
     Group {
         channel,
         hop,

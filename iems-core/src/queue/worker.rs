@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Peer;
 use super::hops::Take;
 use super::key::{GroupId, HopKey};
 use super::load::{self, Loaded};
@@ -11,6 +12,7 @@ use crate::deliver::{Arrival, Attempt, Delivery, Effects, Link, Outcome, Submiss
 use crate::engine::Shared;
 use crate::message::{EnhancedStatus, Reply};
 use crate::route::{self, UNROUTED};
+use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
 /// After how many messages a worker makes room, if other hops wait.
@@ -19,7 +21,7 @@ const TURN: usize = 100;
 /// Works for a hop until nothing is due.
 pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
     let mut leave = Leave { shared: shared.clone(), hop: hop.clone(), loading: false };
-    let mut link: Option<Box<dyn Link>> = None;
+    let mut link: Option<Open> = None;
     let mut carried = 0;
     while !shared.shutdown.is_cancelled() {
         match shared.runner.take(&hop) {
@@ -47,7 +49,7 @@ pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
                 }
             }
             Take::Nothing(bell) => {
-                let idle = shared.clock.now().after(shared.settings().link_idle);
+                let idle = shared.clock.now().after(shared.settings().peers.at(&hop.hop).link_idle);
                 let more = match link {
                     Some(_) => tokio::select! {
                         () = bell.notified() => true,
@@ -64,8 +66,24 @@ pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
         }
     }
     drop(leave);
-    if let Some(link) = link {
-        close(&shared, link).await;
+    if let Some(open) = link {
+        close(&shared, open.link).await;
+    }
+}
+
+/// An open link, and how much it has carried.
+struct Open {
+    link: Box<dyn Link>,
+    since: Timestamp,
+    messages: u32,
+}
+
+impl Open {
+    /// Whether another message may go over it.
+    fn is_reusable(&self, peer: &Peer, now: Timestamp) -> bool {
+        self.messages < peer.messages_per_link
+            && now.since(self.since) < peer.link_age
+            && self.link.is_reusable()
     }
 }
 
@@ -108,7 +126,7 @@ pub(super) enum Ended {
 }
 
 /// One attempt for one group, and what follows from it.
-async fn attempt(shared: &Arc<Shared>, hop: &HopKey, at: GroupId, link: &mut Option<Box<dyn Link>>) -> Ended {
+async fn attempt(shared: &Arc<Shared>, hop: &HopKey, at: GroupId, link: &mut Option<Open>) -> Ended {
     let loaded = match load::group(shared, at, shared.clock.now()).await {
         Ok(Some(loaded)) => loaded,
         Ok(None) => return Ended::Settled,
@@ -164,24 +182,25 @@ async fn carry(
     shared: &Shared,
     hop: &HopKey,
     attempt: &Attempt,
-    link: &mut Option<Box<dyn Link>>,
+    link: &mut Option<Open>,
 ) -> (Vec<Outcome>, Option<Reply>) {
     let Some(channel) = shared.outputs.get(&hop.channel) else {
         let reply = Reply::defer(3, 5, "the channel is not configured now")
             .because(format!("no output channel {}", hop.channel));
         return (everybody(attempt, &reply), Some(reply));
     };
-    let deadline = shared.clock.now().after(shared.settings().attempt_time);
-    if link.as_ref().is_none_or(|link| !link.is_reusable()) {
+    let (settings, now) = (shared.settings(), shared.clock.now());
+    let deadline = now.after(settings.attempt_time);
+    if link.as_ref().is_none_or(|open| !open.is_reusable(settings.peers.at(&hop.hop), now)) {
         if let Some(old) = link.take() {
-            close(shared, old).await;
+            close(shared, old.link).await;
         }
         let opened = tokio::select! {
             opened = channel.open(&hop.hop) => opened,
             () = shared.clock.sleep_until(deadline) => Err(Reply::defer(4, 1, "no connection in time")),
         };
         match opened {
-            Ok(open) => *link = Some(open),
+            Ok(opened) => *link = Some(Open { link: opened, since: shared.clock.now(), messages: 0 }),
             Err(reply) => {
                 let unreachable = (!reply.is_success() && reply.code / 100 != 5).then(|| reply.clone());
                 return (everybody(attempt, &reply), unreachable);
@@ -189,8 +208,9 @@ async fn carry(
         }
     }
     let Some(open) = link.as_mut() else { return (Vec::new(), None) };
+    open.messages = open.messages.saturating_add(1);
     let outcomes = tokio::select! {
-        outcomes = open.transmit(attempt) => Some(outcomes),
+        outcomes = open.link.transmit(attempt) => Some(outcomes),
         () = shared.clock.sleep_until(deadline) => None,
     };
     if outcomes.is_none() {

@@ -184,8 +184,8 @@ impl Transaction {
             bundle.destinations,
             bundle.body,
         );
-        let next =
-            queue::settle(&group, &delivery.outcomes, now, &self.settings.schedule, &*self.shared.random);
+        let schedule = &self.settings.peers.at(&group.hop).schedule;
+        let next = queue::settle(&group, &delivery.outcomes, now, schedule, &*self.shared.random);
         reports.extend(next.reports);
         for (destination, outcome) in group.destinations.iter().zip(&delivery.outcomes) {
             let (mailbox, reply) = (destination.mailbox.clone(), outcome.reply().clone());

@@ -46,7 +46,7 @@ pub(crate) async fn add(
         message,
         sender,
         reports,
-        (now, message.arrived.after(settings.schedule.expire)),
+        (now, message.arrived.after(settings.peers.default.schedule.expire)),
         returned(shared, message, body, reports).await?,
     );
     let utf8 = !text.is_ascii();

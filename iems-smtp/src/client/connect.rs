@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use iems_core::message::{EnhancedStatus, NextHop, Reply};
 use iems_core::seam::{Endpoint, Stream};
 use rustls::pki_types::ServerName;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::Client;
@@ -25,7 +25,6 @@ pub(super) struct Connected {
     pub(super) wire: Wire,
     pub(super) peer: Peer,
     pub(super) extensions: Extensions,
-    pub(super) since: Instant,
 }
 
 /// Why one address does not do.
@@ -187,8 +186,7 @@ async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<C
                 written.map_err(|error| Failure::Reply(peer.lost(&error, hello.phase())))?;
             }
             _ => {
-                let (extensions, since) = (hello.into_extensions(), Instant::now());
-                return Ok(Connected { wire, peer, extensions, since });
+                return Ok(Connected { wire, peer, extensions: hello.into_extensions() });
             }
         }
     }

@@ -29,7 +29,6 @@ pub(super) struct SmtpLink {
     client: Arc<Client>,
     hop: NextHop,
     connection: Connected,
-    messages: u32,
     reset: bool,
     broken: bool,
 }
@@ -55,14 +54,14 @@ impl From<StoreError> for BodyError {
 
 impl SmtpLink {
     pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
-        Self { client, hop, connection, messages: 0, reset: false, broken: false }
+        Self { client, hop, connection, reset: false, broken: false }
     }
 
     /// Replaces a connection that ended while nobody used it.
     async fn refresh(&mut self) -> Result<(), Reply> {
         if self.broken || !self.connection.wire.is_quiet() {
             self.connection = connect::open(&self.client, &self.hop).await?;
-            (self.messages, self.reset, self.broken) = (0, false, false);
+            (self.reset, self.broken) = (false, false);
         }
         Ok(())
     }
@@ -102,7 +101,6 @@ impl SmtpLink {
         let manner = self.manner(&extensions, payload.size());
         let mut transaction = Transaction::new(manner, mail, rcpts, outcomes);
         if !idle {
-            self.messages = self.messages.saturating_add(1);
             self.run(&mut transaction, &payload, attempt).await;
         }
         Ok(transaction.into_outcomes())
@@ -215,10 +213,7 @@ impl Link for SmtpLink {
     }
 
     fn is_reusable(&self) -> bool {
-        let settings = &self.client.settings;
         !self.broken
-            && self.messages < settings.messages_per_link
-            && self.connection.since.elapsed() < settings.link_age
     }
 
     async fn close(mut self: Box<Self>) {

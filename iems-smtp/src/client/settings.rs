@@ -104,12 +104,6 @@ pub struct ClientSettings {
     /// The most addresses that are tried for one link. Default 6: enough for two hosts that are down, with both
     /// kinds of address; more would only keep a dead destination's messages moving.
     pub tries: usize,
-    /// The most messages over one connection. Default 1000: the price of a connection is then below one in a
-    /// thousand, and a change of exchangers is noticed.
-    pub messages_per_link: u32,
-    /// The age at which a connection is not used again. Default 5 min, as in Postfix
-    /// (`smtp_connection_reuse_time_limit`): exchangers that come back are found again.
-    pub link_age: Duration,
     /// Whether bodies go by BDAT where CHUNKING is offered (RFC 3030). Default yes: no dot-stuffing, nothing an
     /// end of data could be mistaken in, and one round trip less. A server that answers BDAT with a syntax error
     /// gets DATA from then on.
@@ -134,8 +128,6 @@ impl ClientSettings {
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
             timeouts: Timeouts::default(),
             tries: 6,
-            messages_per_link: 1000,
-            link_age: Duration::from_secs(300),
             chunking: true,
             largest_conversion: 32 * 1024 * 1024,
         }

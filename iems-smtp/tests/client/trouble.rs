@@ -180,15 +180,6 @@ async fn silence_has_an_end_in_every_state() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn links_grow_old() {
-    let world = Arc::new(World::new().server(AT, "S: 220 mx\nC* EHLO\nS: 250 mx"));
-    let link = open(&world, smtp(), HOP).await.unwrap();
-    assert!(link.is_reusable());
-    tokio::time::sleep(smtp().link_age).await;
-    assert!(!link.is_reusable());
-}
-
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_our_trouble_and_never_half_a_message() {
     let script = "S: 220 mx\nC* EHLO\nS: 250 mx\nC* MAIL\nS: 250 ok\nC* RCPT\nS: 250 ok\nC: DATA\nS: 354 go";
