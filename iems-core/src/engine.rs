@@ -135,7 +135,7 @@ impl Builder {
             hostname: domain.as_str().to_owned(),
             storage: self.storage,
             directory: self.directory,
-            runner: Arc::new(Runner::new(self.clock.clone())),
+            runner: Arc::new(Runner::new(self.clock.clone(), self.random.clone())),
             health: Health::new(self.clock.clone()),
             clock: self.clock,
             random: self.random,
@@ -203,6 +203,7 @@ impl Engine {
     pub fn start(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.push(tokio::spawn(queue::run(self.shared.clone())));
+        tasks.push(tokio::spawn(queue::watch(self.shared.clone())));
         tasks.push(tokio::spawn(keep_house(self.shared.clone())));
         for channel in &self.inputs {
             let (channel, intake, shutdown) = (channel.clone(), self.intake(), self.shared.shutdown.clone());

@@ -158,8 +158,9 @@ impl Queue {
                 Err(CommitError::Conflict) => continue, // an attempt ended meanwhile: what it left is newer than the request
                 Err(error) => return Err(error.into()),
             }
-            if let (Some(runner), Some(_)) = (&self.runner, queued) {
-                runner.look_at(&hop);
+            if let (Some(runner), Some(queued)) = (&self.runner, queued) {
+                runner.queued(vec![queued]);
+                runner.wake(&hop);
             }
         }
         Ok(changed)

@@ -30,23 +30,22 @@ impl Default for Schedule {
 
 impl Schedule {
     /// When to try again after `attempts` attempts, the last of them `now`: the scheduled wait, up to a tenth
-    /// longer, but not beyond the next thing to be done (`warn`, `expires`).
-    pub fn next(
-        &self,
-        attempts: u32,
-        now: Timestamp,
-        warn: Option<Timestamp>,
-        expires: Timestamp,
-        random: &dyn Random,
-    ) -> Timestamp {
+    /// longer, but not beyond the end.
+    pub fn next(&self, attempts: u32, now: Timestamp, expires: Timestamp, random: &dyn Random) -> Timestamp {
         let at = (attempts.max(1) as usize - 1).min(self.retry.len().saturating_sub(1));
         let wait =
             self.retry.get(at).copied().unwrap_or(Duration::from_secs(60)).max(Duration::from_millis(100));
         let jitter = wait.as_millis() as u64 / 10;
         let jitter = if jitter == 0 { 0 } else { random.next_u64() % jitter };
         let next = now.after(wait).after(Duration::from_millis(jitter));
-        let next = warn.map_or(next, |warn| if warn > now { next.min(warn) } else { next });
         next.min(expires.max(now))
+    }
+}
+
+impl Schedule {
+    /// The longest wait it knows.
+    pub(crate) fn longest(&self) -> Duration {
+        self.retry.iter().copied().max().unwrap_or(Duration::from_secs(60)) * 11 / 10
     }
 }
 
@@ -60,11 +59,11 @@ mod tests {
         let (schedule, random) = (Schedule::default(), SeededRandom::new(1));
         let now = Timestamp::from_millis(1_000_000);
         let expires = now.after(schedule.expire);
-        let wait = |attempts| schedule.next(attempts, now, None, expires, &random).since(now).as_secs();
+        let wait = |attempts| schedule.next(attempts, now, expires, &random).since(now).as_secs();
         assert!((60..66).contains(&wait(1)) && (300..330).contains(&wait(2)));
         assert!((14400..15840).contains(&wait(5)) && (14400..15840).contains(&wait(500)));
         assert_eq!(
-            schedule.next(9, now, None, now.after(Duration::from_secs(5)), &random),
+            schedule.next(9, now, now.after(Duration::from_secs(5)), &random),
             now.after(Duration::from_secs(5))
         );
     }
@@ -73,6 +72,6 @@ mod tests {
     fn an_empty_schedule_still_waits() {
         let schedule = Schedule { retry: vec![], ..Schedule::default() };
         let now = Timestamp::from_millis(0);
-        assert!(schedule.next(1, now, None, now.after(schedule.expire), &SeededRandom::new(1)) > now);
+        assert!(schedule.next(1, now, now.after(schedule.expire), &SeededRandom::new(1)) > now);
     }
 }

@@ -23,31 +23,43 @@
 //! it means exactly once.
 
 mod admin;
+mod alarm;
 mod backoff;
+mod carry;
 mod forget;
 mod hops;
 mod key;
+mod lane;
 mod load;
+mod pace;
+mod pause;
 mod peer;
 mod rate;
 mod record;
+mod rows;
 mod runner;
 mod settle;
+mod site;
 mod source;
 mod state;
 mod submit;
+mod wake;
+mod window;
 mod worker;
 
 pub use admin::{Entry, Filter, Queue, QueueError};
+pub(crate) use alarm::watch;
 pub use backoff::Schedule;
 pub(crate) use forget::forget_old;
 pub(crate) use hops::Runner;
-pub(crate) use key::GroupId;
+pub(crate) use key::{GroupId, HopKey};
+pub use pause::Pause;
 pub use peer::{Peer, PeerPattern, PeerPatternError, Peers, most_specific};
 pub use rate::{Rate, RateError};
 pub use record::{Accepted, Group, Message, Origin, State};
+pub(crate) use rows::insert;
 pub(crate) use runner::{find_hops, run};
 pub(crate) use settle::attempt_event;
 pub use source::{AddressPattern, AddressPatternError, Priority, PriorityError, SourceRates, Sources};
 pub(crate) use state::{Report, settle};
-pub(crate) use submit::{Queued, group, put_group, put_message, put_submission, target};
+pub(crate) use submit::{Maker, Queued, group, put_message, put_submission, target};

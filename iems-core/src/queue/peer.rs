@@ -118,6 +118,12 @@ impl Peers {
         self
     }
 
+    /// The longest wait of any schedule.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        let all = std::iter::once(&self.default).chain(self.entries.values());
+        all.map(|peer| peer.schedule.longest()).max().unwrap_or_default()
+    }
+
     /// What holds for a next hop.
     pub fn at(&self, hop: &NextHop) -> &Peer {
         let named = match self.entries.is_empty() {

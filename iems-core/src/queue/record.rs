@@ -5,15 +5,16 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::lane::Lane;
 use crate::deliver::Destination;
-use crate::message::{Body, ChannelId, Envelope, NextHop, Recipient, Reply, Verdict};
+use crate::message::{Body, ChannelId, Domain, Envelope, NextHop, Recipient, Reply, Verdict};
 use crate::preprocess::Decision;
 use crate::report::Event;
 use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
 /// The version this engine writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where a message came from, for trace and stories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Origin {
     pub tls: Option<String>,
     /// The account it proved to be.
     pub account: Option<String>,
+    /// On whose behalf it is carried: the domain of the account, or of the mailbox or list that sent it on. `None` for mail
+    /// from outside.
+    pub tenant: Option<Domain>,
 }
 
 /// One recipient as it was accepted, and where it was routed.
@@ -66,6 +70,16 @@ pub struct Message {
     pub events: Vec<Event>,
 }
 
+impl Message {
+    /// Whose share of a hop it uses: that of its account, or else of its sender.
+    pub(crate) fn flow(&self) -> String {
+        match &self.origin.account {
+            Some(account) => account.to_lowercase(),
+            None => self.envelope.sender.to_string().to_lowercase(),
+        }
+    }
+}
+
 /// Whether a group is tried when its time comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,6 +88,8 @@ pub enum State {
     Waiting,
     /// It was tried, and deferred; it is tried again when due.
     Deferred,
+    /// An operator holds it: it is not tried until released. Its expiry goes on.
+    Held,
 }
 
 /// Recipients of one message that share a next hop, while they wait.
@@ -89,6 +105,8 @@ pub struct Group {
     pub body: Body,
     /// See there.
     pub state: State,
+    /// Whose turn it takes in its hop.
+    pub(crate) lane: Lane,
     /// Attempts so far.
     pub attempts: u32,
     /// When it is tried next.

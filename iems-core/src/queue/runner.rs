@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use super::hops::Start;
 use super::key::{self, HopKey};
+use super::pause::Pauses;
+use super::record::decode;
+use super::site::{Down, SiteKey};
 use super::worker;
+use crate::deliver::Site;
 use crate::engine::Shared;
 use crate::storage::{Scan, StoreError};
 
@@ -11,9 +16,16 @@ use crate::storage::{Scan, StoreError};
 pub(crate) async fn run(shared: Arc<Shared>) {
     recover(&shared).await;
     while !shared.shutdown.is_cancelled() {
-        let settings = shared.settings();
-        for hop in shared.runner.start(|hop| settings.peers.at(hop).concurrency, settings.concurrency) {
-            tokio::spawn(worker::work(shared.clone(), hop));
+        for start in shared.runner.start(shared.settings().concurrency) {
+            match start {
+                Start::Work(hop) => drop(tokio::spawn(worker::work(shared.clone(), hop))),
+                Start::Scout(hop) => drop(tokio::spawn(scout(shared.clone(), hop))),
+            }
+        }
+        if shared.runner.has_room_again()
+            && let Err(error) = find_hops(&shared).await
+        {
+            tracing::warn!(%error, "the queue could not be looked through");
         }
         let bell = shared.runner.bell.notified();
         tokio::select! {
@@ -34,7 +46,11 @@ async fn timer(shared: &Shared) {
 /// Finds the hops that have something in the store: one look-up a hop, none a message.
 async fn recover(shared: &Shared) {
     loop {
-        match find_hops(shared).await {
+        let found = match remember(shared).await {
+            Ok(()) => find_hops(shared).await,
+            Err(error) => Err(error),
+        };
+        match found {
             Ok(hops) => {
                 tracing::debug!(hops, "queue recovered");
                 return;
@@ -51,18 +67,54 @@ async fn recover(shared: &Shared) {
     }
 }
 
-/// Has the runner look at every hop that has something in the store; how many.
+/// Has the runner look at every hop that has something ready in the store; how many.
 pub(crate) async fn find_hops(shared: &Shared) -> Result<usize, StoreError> {
-    let (mut scan, mut hops) = (Scan::prefix(key::DUE, 1), 0);
+    let (mut scan, mut hops) = (Scan::prefix(key::READY, 1), 0);
     loop {
         let Some((found, _)) = shared.storage.store.scan(scan.clone()).await?.pop() else { return Ok(hops) };
-        let Some((hop, ..)) = key::parse_due(&found) else {
-            return Err(StoreError::Corrupt(format!("due entry {found:?}")));
+        let Some((hop, ..)) = key::parse_ready(&found) else {
+            return Err(StoreError::Corrupt(format!("ready entry {found:?}")));
         };
         shared.runner.look_at(&hop);
-        scan = scan.starting_at(&key::behind_hop(&hop));
+        scan = scan.starting_at(&key::behind(&key::of_hop(key::READY, &hop)));
         hops += 1;
     }
+}
+
+/// What operators stopped, and which sites were down, when the process ended.
+async fn remember(shared: &Shared) -> Result<(), StoreError> {
+    shared.runner.set_pauses(Pauses::read(&*shared.storage.store).await?);
+    let mut from = key::DOWN.to_vec();
+    loop {
+        let rows = shared.storage.store.scan(Scan::prefix(key::DOWN, 1000).starting_at(&from)).await?;
+        for (row, value) in &rows {
+            match (key::parse_down(row), decode::<Down>(value, "state of a site")) {
+                (Some((channel, site)), Ok(down)) => {
+                    shared.runner.was_down(SiteKey { channel, site: Site::new(&site) }, down);
+                }
+                _ => tracing::warn!(key = ?row, "the state of a site cannot be read"),
+            }
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == 1000 => from = key::after(last),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Finds out which site a hop leads to.
+async fn scout(shared: Arc<Shared>, hop: HopKey) {
+    let patience = shared.clock.now().after(std::time::Duration::from_secs(30));
+    let own = Site::new(hop.hop.as_str());
+    let site = match shared.outputs.get(&hop.channel) {
+        Some(channel) => tokio::select! {
+            site = channel.site(&hop.hop) => site,
+            () = shared.clock.sleep_until(patience) => own,
+        },
+        None => own,
+    };
+    let site = SiteKey { channel: hop.channel.clone(), site };
+    shared.runner.sited(&hop, site, shared.settings().peers.at(&hop.hop));
 }
 
 /// Gives the hop back when the worker ends, even by a panic.

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::key::{self, GroupId, HopKey};
+use super::carry::Ended;
+use super::key;
 use super::load::{self, Loaded};
 use super::record::{Group, decode, encode};
+use super::rows;
+use super::site::{Down, SiteKey};
 use super::state::{self, Next};
-use super::submit::Queued;
-use super::worker::Ended;
+use super::submit::{Maker, Queued};
 use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome};
 use crate::engine::Shared;
 use crate::message::Reply;
 use crate::report::{self, Event, What};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
-use crate::storage::{Batch, CommitError, Scan, StoreError};
+use crate::storage::{Batch, CommitError, StoreError};
 
 /// How settling ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub(super) async fn through_agent(
         let delivery = agent.deliver(&attempt).await;
         match settle(shared, loaded, delivery).await {
             Settled::Done | Settled::Gone => return Ended::Settled,
-            Settled::Again => match load::group(shared, at, shared.clock.now()).await {
+            Settled::Again => match load::group(shared, at).await {
                 Ok(Some(again)) => loaded = again,
                 Ok(None) => return Ended::Settled,
                 Err(_) => return Ended::Unread,
@@ -59,23 +61,48 @@ pub(super) async fn through_agent(
 }
 
 /// Commits what an attempt brought.
-pub(super) async fn settle(shared: &Arc<Shared>, mut loaded: Loaded, delivery: Delivery) -> Settled {
+pub(super) async fn settle(shared: &Arc<Shared>, loaded: Loaded, delivery: Delivery) -> Settled {
+    end(shared, loaded, &End::Attempt(delivery, None)).await
+}
+
+/// What a group is settled for.
+pub(super) enum End {
+    /// An attempt, and what it taught about the site.
+    Attempt(Delivery, Option<Taught>),
+    /// Its warning or its end is due; the answer to tell of.
+    Lapse(Reply),
+}
+
+/// What an attempt taught about a site, recorded with it.
+pub(super) struct Taught {
+    pub(super) site: SiteKey,
+    /// `None`: it is up again.
+    pub(super) down: Option<Down>,
+}
+
+/// Commits the end of an attempt, or of patience.
+pub(super) async fn end(shared: &Arc<Shared>, mut loaded: Loaded, end: &End) -> Settled {
+    let nothing = Delivery::default();
+    let delivery = match end {
+        End::Attempt(delivery, _) => delivery,
+        End::Lapse(_) => &nothing,
+    };
     let effects = !delivery.effects.batch.is_empty();
     let mut pause = Duration::from_millis(100);
     let mut uncertain: Vec<After> = Vec::new();
     loop {
         let settings = shared.settings();
         let mut after = After::default();
-        let committed = match prepare(shared, &settings, &loaded, &delivery, &mut after).await {
+        let committed = match prepare(shared, &settings, &loaded, end, &mut after).await {
             Ok(batch) => shared.storage.store.commit(batch).await,
             Err(error) => Err(error.into()),
         };
         match committed {
-            Ok(_) => return done(shared, &loaded, &delivery, after),
+            Ok(_) => return done(shared, &loaded, end, after),
             Err(CommitError::Conflict) => match shared.storage.store.get(&key::group(loaded.at)).await {
                 Ok(row) if uncertain.iter().any(|after| after.left.as_deref() == row.as_deref()) => {
                     let after = uncertain.into_iter().find(|after| after.left.as_deref() == row.as_deref());
-                    return done(shared, &loaded, &delivery, after.unwrap_or_default());
+                    return done(shared, &loaded, end, after.unwrap_or_default());
                 }
                 Ok(None) => return Settled::Gone,
                 Ok(Some(_)) if effects => return Settled::Again,
@@ -116,39 +143,55 @@ struct After {
     left: Option<Vec<u8>>,
 }
 
-fn done(shared: &Shared, loaded: &Loaded, delivery: &Delivery, after: After) -> Settled {
-    count(shared, loaded, &delivery.outcomes);
+fn done(shared: &Shared, loaded: &Loaded, end: &End, after: After) -> Settled {
+    match end {
+        End::Attempt(delivery, _) => count(shared, loaded, &delivery.outcomes),
+        End::Lapse(reply) if after.left.is_none() => lapsed(shared, loaded, reply),
+        End::Lapse(_) => {}
+    }
     shared.runner.queued(after.queued);
     Settled::Done
 }
 
-/// The batch that ends the attempt.
+/// The batch that ends the attempt, or the patience.
 async fn prepare(
     shared: &Shared,
     settings: &Settings,
     loaded: &Loaded,
-    delivery: &Delivery,
+    end: &End,
     after: &mut After,
 ) -> Result<Batch, StoreError> {
     let now = shared.clock.now();
-    let schedule = &settings.peers.at(&loaded.group.hop).schedule;
-    let next = state::settle(&loaded.group, &delivery.outcomes, now, schedule, &*shared.random);
+    let nothing = Delivery::default();
+    let (delivery, next) = match end {
+        End::Attempt(delivery, _) => {
+            let schedule = &settings.peers.at(&loaded.group.hop).schedule;
+            (delivery, state::settle(&loaded.group, &delivery.outcomes, now, schedule, &*shared.random))
+        }
+        End::Lapse(reply) => (&nothing, state::lapse(&loaded.group, now, reply)),
+    };
     let mut batch = delivery.effects.batch.clone();
     after.left = next.group.as_ref().map(encode);
     let queued = &mut after.queued;
     let moved = replace(&mut batch, loaded, next.group.as_ref());
     queued.extend(moved);
-    let mut events = vec![attempt_event(
-        &loaded.group,
-        &delivery.outcomes,
-        loaded.group.attempts + 1,
-        next.group.as_ref().map(|group| group.due),
-        now,
-    )];
+    let mut events = Vec::new();
+    if let End::Attempt(_, taught) = end {
+        let (number, due) = (loaded.group.attempts + 1, next.group.as_ref().map(|group| group.due));
+        events.push(attempt_event(&loaded.group, &delivery.outcomes, number, due, now));
+        if let Some(Taught { site, down }) = taught {
+            let row = key::down(&site.channel, site.site.as_str());
+            match down {
+                Some(down) => batch.put(row, encode(down)),
+                None => batch.delete(&row),
+            }
+        }
+    }
     events.extend(told(loaded, delivery, &next, now));
+    let tenant = loaded.group.destinations.first().map(|destination| destination.mailbox.domain());
+    let maker = Maker { channel: loaded.group.channel.as_str(), tenant };
     for submission in delivery.effects.submissions.clone() {
-        let channel = loaded.group.channel.as_str();
-        queued.extend(super::put_submission(shared, settings, &mut batch, submission, channel).await.1);
+        queued.extend(super::put_submission(shared, settings, &mut batch, submission, maker).await.1);
     }
     let (id, body) = (loaded.at.id, &loaded.group.body);
     match report::add(shared, settings, &mut batch, id, &loaded.message, body, &next.reports).await {
@@ -167,22 +210,7 @@ async fn prepare(
 
 /// Replaces the rows of a group by those of what is left of it.
 pub(super) fn replace(batch: &mut Batch, loaded: &Loaded, left: Option<&Group>) -> Option<Queued> {
-    let (at, group) = (loaded.at, &loaded.group);
-    let hop = HopKey { channel: group.channel.clone(), hop: group.hop.clone() };
-    batch.require_equals(&key::group(at), &loaded.row);
-    batch.delete(&key::due(&hop, group.due, at));
-    match left {
-        Some(left) => {
-            batch.put(key::group(at), encode(left));
-            batch.put(key::due(&hop, left.due, at), Vec::new());
-            Some(Queued { hop, due: left.due, at })
-        }
-        None => {
-            batch.delete(&key::group(at));
-            batch.unlink(group.body.blob);
-            None
-        }
-    }
+    rows::replace(batch, &loaded.message, loaded.at, (&loaded.row, &loaded.group), left)
 }
 
 fn told(loaded: &Loaded, delivery: &Delivery, next: &Next, now: Timestamp) -> Vec<Event> {
@@ -216,6 +244,15 @@ pub(crate) fn attempt_event(
     Event { at, what: What::Attempt { channel, hop, number, outcomes: outcomes.collect(), next } }
 }
 
+/// Logs those whose time was over while they waited.
+fn lapsed(shared: &Shared, loaded: &Loaded, reply: &Reply) {
+    for destination in &loaded.group.destinations {
+        let (id, to, hop) = (loaded.at.id, &destination.mailbox, &loaded.group.hop);
+        shared.metrics.failed.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, %reply, "given up: its time was over");
+    }
+}
+
 fn count(shared: &Shared, loaded: &Loaded, outcomes: &[Outcome]) {
     for (at, destination) in loaded.group.destinations.iter().enumerate() {
         let (id, to, hop) = (loaded.at.id, &destination.mailbox, &loaded.group.hop);
@@ -237,32 +274,5 @@ fn count(shared: &Shared, loaded: &Loaded, outcomes: &[Outcome]) {
                 tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, "no answer");
             }
         }
-    }
-}
-
-/// The hop cannot be reached: whatever else is due for it is deferred with the same reply, without a try each.
-pub(super) async fn defer_rest(shared: &Arc<Shared>, hop: &HopKey, reply: &Reply) {
-    let until = shared.clock.now();
-    let mut from = key::hop_prefix(hop);
-    while !shared.shutdown.is_cancelled() {
-        let scan = Scan::prefix(&key::hop_prefix(hop), 64).starting_at(&from);
-        let Ok(rows) = shared.storage.store.scan(scan).await else { return };
-        let entries: Vec<_> = rows.iter().filter_map(|(row, _)| key::parse_due(row)).collect();
-        let due =
-            entries.iter().filter(|(_, due, at)| *due <= until && !shared.runner.is_in_flight(hop, *at));
-        futures_util::future::join_all(due.map(|(_, _, at)| defer(shared, *at, until, reply))).await;
-        match rows.last() {
-            Some((last, _)) if rows.len() == 64 && entries.iter().all(|(_, due, _)| *due <= until) => {
-                from = [last, &[0][..]].concat();
-            }
-            _ => return,
-        }
-    }
-}
-
-async fn defer(shared: &Arc<Shared>, at: GroupId, until: Timestamp, reply: &Reply) {
-    if let Ok(Some(loaded)) = load::group(shared, at, until).await {
-        let outcomes = vec![Outcome::Deferred(reply.clone()); loaded.group.destinations.len()];
-        settle(shared, loaded, Delivery { outcomes, ..Delivery::default() }).await;
     }
 }

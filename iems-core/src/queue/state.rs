@@ -100,6 +100,27 @@ fn expired(destination: &Destination, last: &Reply, next: &mut Next) {
     failed(destination, &reply, next);
 }
 
+/// What is due without an attempt: the warning, or the end. `last` is the answer to tell of.
+pub(crate) fn lapse(group: &Group, now: Timestamp, last: &Reply) -> Next {
+    let mut next = Next { group: None, reports: Vec::new(), expired: Vec::new() };
+    if now >= group.expires {
+        group.destinations.iter().for_each(|destination| expired(destination, last, &mut next));
+        return next;
+    }
+    let mut left = group.clone();
+    if left.warn.take_if(|warn| now >= *warn).is_some() {
+        let told = group.destinations.iter().filter(|d| d.recipient.notify().delay);
+        next.reports.extend(told.map(|d| (Report::Delayed, d.clone(), last.clone())));
+    }
+    next.group = Some(left);
+    next
+}
+
+/// What there is to tell of a group that got no answer so far.
+pub(crate) fn waits() -> Reply {
+    Reply::defer(4, 7, "the message is still waiting")
+}
+
 fn wait_on(
     group: &Group,
     waiting: Vec<Destination>,
@@ -116,12 +137,9 @@ fn wait_on(
         reports.extend(told.map(|d| (Report::Delayed, d.clone(), last_reply.clone().unwrap_or_else(waits))));
     }
     let attempts = group.attempts + 1;
-    let due = schedule.next(attempts, now, warn, group.expires, random);
-    Group { destinations: waiting, state: State::Deferred, attempts, due, warn, last_reply, ..group.clone() }
-}
-
-fn waits() -> Reply {
-    Reply::defer(4, 7, "the message is still waiting")
+    let due = schedule.next(attempts, now, group.expires, random);
+    let state = if group.state == State::Held { State::Held } else { State::Deferred };
+    Group { destinations: waiting, state, attempts, due, warn, last_reply, ..group.clone() }
 }
 
 #[cfg(test)]
@@ -146,6 +164,7 @@ mod tests {
             destinations: names.iter().map(destination).collect(),
             body: Body { prefix: Default::default(), blob: BlobId([0; 32]), blob_size: 0, header_size: 0 },
             state: State::Waiting,
+            lane: crate::queue::lane::Lane::new(0, "s@x.example"),
             attempts: 0,
             due: Timestamp::from_millis(0),
             expires: Timestamp::from_millis(0).after(Duration::from_secs(3600)),
@@ -194,5 +213,23 @@ mod tests {
         assert!(next.group.is_none());
         assert_eq!((next.expired.len(), next.reports.len()), (2, 1));
         assert_eq!(next.reports[0].2.enhanced, EnhancedStatus::new(5, 4, 7));
+    }
+
+    #[test]
+    fn a_deadline_needs_no_attempt() {
+        let waiting = group(&["a@x.example"]);
+        let at = |secs: u64| Timestamp::from_millis(secs * 1000);
+        let warned = lapse(&waiting, at(600), &waits());
+        assert_eq!(warned.reports[0].0, Report::Delayed);
+        let left = warned.group.unwrap();
+        assert_eq!((left.warn, left.state, left.attempts, left.due), (None, State::Waiting, 0, waiting.due));
+        let ended = lapse(&left, at(3600), &Reply::defer(4, 1, "the site is down"));
+        assert!(ended.group.is_none() && ended.reports[0].2.text.contains("the site is down"));
+    }
+
+    #[test]
+    fn what_is_held_while_it_is_tried_stays_held() {
+        let held = Group { state: State::Held, ..group(&["a@x.example"]) };
+        assert_eq!(run(&held, &[Outcome::deferred(4, 1, "no")], 5).group.unwrap().state, State::Held);
     }
 }

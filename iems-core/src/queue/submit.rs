@@ -3,46 +3,62 @@
 use std::collections::BTreeMap;
 
 use super::key::{self, GroupId, HopKey};
+use super::lane::Lane;
 use super::record::{Accepted, Group, Message, Origin, State, encode};
+use super::{Priority, rows};
 use crate::deliver::{Destination, Submission};
 use crate::engine::Shared;
-use crate::message::{Body, ChannelId, NextHop, QueueId};
+use crate::message::{Body, ChannelId, Domain, NextHop, QueueId};
 use crate::preprocess::Policy;
 use crate::route::{self, Route, UNROUTED, Way};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
 use crate::storage::Batch;
 
-/// A group that a batch puts into the queue: told to the runner after the commit.
+/// A group that a batch puts into the queue, or leaves there: told to the runner after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Queued {
     pub(crate) hop: HopKey,
+    pub(crate) lane: Lane,
+    pub(crate) state: State,
     pub(crate) due: Timestamp,
+    pub(crate) deadline: Timestamp,
     pub(crate) at: GroupId,
+    /// In KiB.
+    pub(crate) size: u32,
 }
 
-/// A fresh group.
+/// A fresh group of a message.
 pub(crate) fn group(
     settings: &Settings,
     now: Timestamp,
-    channel: ChannelId,
-    hop: NextHop,
+    message: &Message,
+    hop: HopKey,
     destinations: Vec<Destination>,
     body: Body,
 ) -> Group {
-    let schedule = &settings.peers.at(&hop).schedule;
+    let schedule = &settings.peers.at(&hop.hop).schedule;
+    let priority = priority(settings, message, &destinations);
     Group {
-        channel,
-        hop,
+        channel: hop.channel,
+        hop: hop.hop,
         destinations,
         body,
         state: State::Waiting,
+        lane: Lane::new(priority.get(), &message.flow()),
         attempts: 0,
         due: now,
         expires: now.after(schedule.expire),
         warn: schedule.warn.map(|warn| now.after(warn)),
         last_reply: None,
     }
+}
+
+/// The highest that any of its recipients gives it.
+fn priority(settings: &Settings, message: &Message, destinations: &[Destination]) -> Priority {
+    let (sender, tenant) = (message.envelope.sender.to_string(), message.origin.tenant.as_ref());
+    let of = |d: &Destination| settings.sources.priority(&sender, tenant, &d.recipient.mailbox);
+    destinations.iter().map(of).max().unwrap_or_default()
 }
 
 /// Adds the rows of a message.
@@ -52,13 +68,13 @@ pub(crate) fn put_message(batch: &mut Batch, id: QueueId, message: &Message) {
     batch.put(key, encode(message));
 }
 
-/// Adds the rows of a new group, and its link to the body.
-pub(crate) fn put_group(batch: &mut Batch, at: GroupId, group: &Group) -> Queued {
-    let hop = HopKey { channel: group.channel.clone(), hop: group.hop.clone() };
-    batch.put(key::group(at), encode(group));
-    batch.put(key::due(&hop, group.due, at), Vec::new());
-    batch.link(group.body.blob);
-    Queued { hop, due: group.due, at }
+/// Who makes a message inside the engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Maker<'a> {
+    /// An agent, or what else stands for an input channel.
+    pub(crate) channel: &'a str,
+    /// On whose behalf.
+    pub(crate) tenant: Option<&'a Domain>,
 }
 
 /// Adds a new message of our own making: a report, a list copy, a redirect. Recipients that cannot be routed now
@@ -68,7 +84,7 @@ pub(crate) async fn put_submission(
     settings: &Settings,
     batch: &mut Batch,
     submission: Submission,
-    channel: &str,
+    maker: Maker<'_>,
 ) -> (QueueId, Vec<Queued>) {
     let now = shared.clock.now();
     let id = QueueId::new(now, &*shared.random);
@@ -99,7 +115,7 @@ pub(crate) async fn put_submission(
         envelope: submission.envelope,
         size: submission.body.size(),
         arrived: now,
-        origin: own_origin(channel),
+        origin: own_origin(maker),
         recipients: accepted,
         verdicts: Vec::new(),
         events: Vec::new(),
@@ -107,8 +123,8 @@ pub(crate) async fn put_submission(
     put_message(batch, id, &message);
     let mut queued = Vec::new();
     for (number, (hop, destinations)) in by_hop.into_iter().enumerate() {
-        let group = group(settings, now, hop.channel, hop.hop, destinations, submission.body.clone());
-        queued.push(put_group(batch, GroupId { id, group: number as u16 }, &group));
+        let group = group(settings, now, &message, hop, destinations, submission.body.clone());
+        queued.push(rows::insert(batch, &message, GroupId { id, group: number as u16 }, &group));
     }
     (id, queued)
 }
@@ -129,14 +145,15 @@ fn unrouted(mailbox: &crate::message::Mailbox, why: &str) -> Route {
     Route { ways: vec![way], reason: format!("not routed yet: {why}"), local: false }
 }
 
-fn own_origin(channel: &str) -> Origin {
+fn own_origin(maker: Maker<'_>) -> Origin {
     Origin {
-        channel: ChannelId::new(channel),
+        channel: ChannelId::new(maker.channel),
         peer: None,
         host: None,
         helo: String::new(),
         protocol: "local".into(),
         tls: None,
         account: None,
+        tenant: maker.tenant.cloned(),
     }
 }

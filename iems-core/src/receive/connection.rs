@@ -61,6 +61,7 @@ impl Connection {
             protocol: self.protocol.clone(),
             tls: self.tls.clone(),
             account: self.account.as_ref().map(|account| account.mailbox.to_string()),
+            tenant: self.account.as_ref().map(|account| account.mailbox.domain().clone()),
         }
     }
 }

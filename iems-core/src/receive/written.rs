@@ -9,7 +9,7 @@ use super::transaction::Transaction;
 use crate::deliver::{Attempt, Destination, Outcome};
 use crate::message::{Body, ChannelId, Mailbox, NextHop, Reply, Verdict};
 use crate::preprocess::{Action, Decision};
-use crate::queue::{self, Accepted, GroupId, Message, Queued};
+use crate::queue::{self, Accepted, GroupId, HopKey, Maker, Message, Queued};
 use crate::report::{self, Event, What};
 use crate::route::Way;
 use crate::storage::Batch;
@@ -46,11 +46,14 @@ impl Transaction {
         at_once: bool,
     ) -> Result<Written, Reply> {
         let mut written = Written { refused: refused.clone(), ..Written::default() };
+        let mut message = self.message(copies, parts);
         let mut waiting = Vec::new();
         let mut reports = Vec::new();
         for bundle in self.bundles(copies, parts, &mut written.events) {
             match (bundle.agent && at_once, self.shared.agents.contains_key(&bundle.channel)) {
-                (true, true) => waiting.extend(self.deliver(bundle, &mut written, &mut reports).await),
+                (true, true) => {
+                    waiting.extend(self.deliver(bundle, &message, &mut written, &mut reports).await)
+                }
                 _ => waiting.push(bundle),
             }
         }
@@ -62,18 +65,11 @@ impl Transaction {
         }
         let now = self.shared.clock.now();
         for (number, bundle) in waiting.into_iter().enumerate() {
-            let group = queue::group(
-                &self.settings,
-                now,
-                bundle.channel,
-                bundle.hop,
-                bundle.destinations,
-                bundle.body,
-            );
+            let hop = HopKey { channel: bundle.channel, hop: bundle.hop };
+            let group = queue::group(&self.settings, now, &message, hop, bundle.destinations, bundle.body);
             let at = GroupId { id: self.id, group: number as u16 };
-            written.queued.push(queue::put_group(&mut written.batch, at, &group));
+            written.queued.push(queue::insert(&mut written.batch, &message, at, &group));
         }
-        let mut message = self.message(copies, parts, Vec::new());
         self.report_success(&message, &copies[0].body, reports, &mut written).await;
         message.events = std::mem::take(&mut written.events);
         queue::put_message(&mut written.batch, self.id, &message);
@@ -137,6 +133,7 @@ impl Transaction {
     async fn deliver(
         &self,
         bundle: Bundle,
+        message: &Message,
         written: &mut Written,
         reports: &mut Vec<(queue::Report, Destination, Reply)>,
     ) -> Option<Bundle> {
@@ -166,7 +163,10 @@ impl Transaction {
                 &self.settings,
                 &mut written.batch,
                 submission,
-                bundle.channel.as_str(),
+                Maker {
+                    channel: bundle.channel.as_str(),
+                    tenant: bundle.destinations.first().map(|d| d.mailbox.domain()),
+                },
             );
             written.queued.extend(added.await.1);
         }
@@ -176,14 +176,8 @@ impl Transaction {
                 written.events.push(Event { at: now, what });
             }
         }
-        let group = queue::group(
-            &self.settings,
-            now,
-            bundle.channel.clone(),
-            bundle.hop.clone(),
-            bundle.destinations,
-            bundle.body,
-        );
+        let hop = HopKey { channel: bundle.channel.clone(), hop: bundle.hop.clone() };
+        let group = queue::group(&self.settings, now, message, hop, bundle.destinations, bundle.body);
         let schedule = &self.settings.peers.at(&group.hop).schedule;
         let next = queue::settle(&group, &delivery.outcomes, now, schedule, &*self.shared.random);
         reports.extend(next.reports);
@@ -216,7 +210,7 @@ impl Transaction {
         }
     }
 
-    fn message(&self, copies: &[Copy], parts: &[Part], events: Vec<Event>) -> Message {
+    fn message(&self, copies: &[Copy], parts: &[Part]) -> Message {
         let mut verdicts: Vec<Verdict> = Vec::new();
         for (_, verdict) in copies.iter().flat_map(|copy| &copy.found) {
             if !verdicts.contains(verdict) {
@@ -239,7 +233,7 @@ impl Transaction {
             origin: self.connection.origin(),
             recipients: recipients.collect(),
             verdicts,
-            events,
+            events: Vec::new(),
         }
     }
 }

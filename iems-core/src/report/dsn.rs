@@ -13,7 +13,7 @@ use crate::engine::Shared;
 use crate::message::{
     Body, BodyType, Envelope, Mailbox, Notify, QueueId, Recipient, Reply, Ret, ReversePath,
 };
-use crate::queue::{self, Message, Queued, Report};
+use crate::queue::{self, Maker, Message, Queued, Report};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
 use crate::storage::{Batch, StoreError};
@@ -23,6 +23,9 @@ use crate::storage::{Batch, StoreError};
 const RETURNED: u64 = 64 * 1024;
 /// The largest header section that is returned.
 const RETURNED_HEADER: u64 = 16 * 1024;
+
+/// Reports are the engine's own.
+const MAKER: Maker<'_> = Maker { channel: "report", tenant: None };
 
 /// Adds to `batch` the report that `reports` call for; gives the events and the groups it queues.
 pub(crate) async fn add(
@@ -57,7 +60,7 @@ pub(crate) async fn add(
     let mut recipient = Recipient::new(sender.clone());
     recipient.notify = Some(Notify::NEVER);
     let submission = Submission { envelope, recipients: vec![recipient], body };
-    let (report, queued) = queue::put_submission(shared, settings, batch, submission, "report").await;
+    let (report, queued) = queue::put_submission(shared, settings, batch, submission, MAKER).await;
     shared.metrics.reports.fetch_add(1, Ordering::Relaxed);
     Ok((vec![Event { at: now, what: What::Reported { action, report: report.to_string() } }], queued))
 }

@@ -1,0 +1,266 @@
+//! The alarm: what time alone brings about. Deferred groups become ready when due, and warnings and ends come whether
+//! anything is tried or not: in every state, for every hop, dead or alive.
+//!
+//! One walk over two indexes in the order of time, for all hops together; memory holds no more than one moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::key::{self, GroupId, HopKey};
+use super::load;
+use super::rows;
+use super::settle::{self, End};
+use super::state;
+use crate::engine::Shared;
+use crate::message::Reply;
+use crate::seam::Timestamp;
+use crate::storage::{Batch, CommitError, Scan, StoreError};
+
+/// Rows handled in one go.
+const PAGE: usize = 256;
+/// Groups whose time is over are settled so many at a time.
+const TOGETHER: usize = 32;
+/// The alarm looks at the clock at least so often.
+const NAP: Duration = Duration::from_secs(60);
+/// It does not look again sooner than this: what comes in between is done together.
+const TICK: Duration = Duration::from_millis(5);
+/// After a failure of the store it rests.
+const REST: Duration = Duration::from_secs(1);
+/// A wall clock that went on by so much more than the time that passed is not believed at once.
+const JUMP: Duration = Duration::from_secs(600);
+/// For so long nothing is given up after such a jump: an administrator, or the clock itself, may put it right.
+const DOUBT: Duration = Duration::from_secs(3600);
+
+/// When the next thing is due, and the bell for something earlier.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    /// In milliseconds; 0 means that the store has to be asked.
+    next: AtomicU64,
+    bell: Notify,
+}
+
+impl Alarm {
+    /// Something is due then.
+    pub(super) fn expect(&self, at: Timestamp) {
+        let at = at.as_millis();
+        if at < self.next.load(Ordering::Relaxed) && at < self.next.fetch_min(at, Ordering::Relaxed) {
+            self.bell.notify_one();
+        }
+    }
+}
+
+/// Watches the time until shutdown. While nothing is due, the store is left alone.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    let mut time = Time::new(shared.clock.now());
+    let mut was_set_back = true; // perhaps while nobody was looking
+    while !shared.shutdown.is_cancelled() {
+        let (alarm, now) = (&shared.runner.alarm, shared.clock.now());
+        if time.look(now) == Jump::Back {
+            was_set_back = true;
+            alarm.next.store(0, Ordering::Relaxed);
+        }
+        let mut until = now.after(NAP);
+        if alarm.next.load(Ordering::Relaxed) <= now.as_millis() {
+            alarm.next.store(u64::MAX, Ordering::Relaxed);
+            match round(&shared, now, time.is_believed(), was_set_back).await {
+                Ok(next) => {
+                    was_set_back = false;
+                    next.into_iter().for_each(|next| alarm.expect(next));
+                }
+                Err(error) => {
+                    shared.health.storage(error);
+                    until = now.after(REST);
+                    alarm.expect(until);
+                }
+            }
+        }
+        let next = Timestamp::from_millis(alarm.next.load(Ordering::Relaxed)).max(now.after(TICK));
+        tokio::select! {
+            () = shared.clock.sleep_until(until.min(next)) => {}
+            () = alarm.bell.notified() => {}
+            () = shared.shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// How the wall clock went on since it was last looked at.
+#[derive(Debug, PartialEq, Eq)]
+enum Jump {
+    None,
+    Back,
+    Ahead,
+}
+
+/// The wall clock beside the time that passed: nobody's mail is given up because a clock was set wrong.
+struct Time {
+    wall: Timestamp,
+    passed: tokio::time::Instant,
+    doubted_until: Option<tokio::time::Instant>,
+}
+
+impl Time {
+    fn new(wall: Timestamp) -> Self {
+        Self { wall, passed: tokio::time::Instant::now(), doubted_until: None }
+    }
+
+    fn look(&mut self, wall: Timestamp) -> Jump {
+        let passed = tokio::time::Instant::now();
+        let jump = match () {
+            () if wall < self.wall => Jump::Back,
+            () if wall.since(self.wall) > (passed - self.passed) + JUMP => Jump::Ahead,
+            () => Jump::None,
+        };
+        if jump == Jump::Ahead {
+            tracing::error!(before = %self.wall, now = %wall, "the clock jumped ahead: nothing is given up for an hour");
+            self.doubted_until = Some(passed + DOUBT);
+        }
+        (self.wall, self.passed) = (wall, passed);
+        jump
+    }
+
+    /// Whether what is over by this clock may be given up.
+    fn is_believed(&mut self) -> bool {
+        self.doubted_until = self.doubted_until.filter(|until| tokio::time::Instant::now() < *until);
+        self.doubted_until.is_none()
+    }
+}
+
+/// Does what is due; says when the next thing is.
+async fn round(
+    shared: &Arc<Shared>,
+    now: Timestamp,
+    gives_up: bool,
+    was_set_back: bool,
+) -> Result<Option<Timestamp>, StoreError> {
+    if was_set_back {
+        unfreeze(shared, now).await?;
+    }
+    let timed = ripen(shared, now).await?;
+    let deadline = match gives_up {
+        true => lapse(shared, now).await?,
+        false => Some(now.after(NAP)),
+    };
+    Ok(timed.into_iter().chain(deadline).min())
+}
+
+/// Makes deferred groups ready whose time has come; says when the next one's comes.
+async fn ripen(shared: &Arc<Shared>, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    loop {
+        let rows = shared.storage.store.scan(Scan::prefix(key::TIMED, PAGE)).await?;
+        let due = rows.iter().take_while(|(row, _)| key::parse_time(row).is_none_or(|(due, _)| due <= now));
+        let due: Vec<_> = due.cloned().collect();
+        if due.is_empty() {
+            return Ok(rows.first().and_then(|(row, _)| key::parse_time(row)).map(|(due, _)| due));
+        }
+        move_up(shared, &due).await?;
+    }
+}
+
+/// Moves rows of the time index to where their groups are ready. One batch; row by row if somebody else touched one.
+async fn move_up(shared: &Shared, rows: &[(bytes::Bytes, bytes::Bytes)]) -> Result<(), StoreError> {
+    match move_together(shared, rows).await {
+        Err(CommitError::Conflict) => {}
+        Err(CommitError::Store(error)) => return Err(error),
+        Ok(()) => return Ok(()),
+    }
+    for row in rows {
+        match move_together(shared, std::slice::from_ref(row)).await {
+            Ok(()) | Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn move_together(shared: &Shared, rows: &[(bytes::Bytes, bytes::Bytes)]) -> Result<(), CommitError> {
+    let mut batch = Batch::new();
+    let mut hops: Vec<HopKey> = Vec::new();
+    for (row, value) in rows {
+        batch.require_present(row);
+        batch.delete(row);
+        let Some((ready, size)) = rows::ripe(value) else {
+            tracing::error!(key = ?row, "a deferred entry cannot be read");
+            continue;
+        };
+        batch.put(ready.to_vec(), size.to_vec());
+        hops.extend(key::parse_ready(ready).map(|(hop, ..)| hop).filter(|hop| !hops.contains(hop)));
+    }
+    shared.storage.store.commit(batch).await?;
+    hops.iter().for_each(|hop| shared.runner.look_at(hop));
+    Ok(())
+}
+
+/// Warns about and gives up what time is over for; says when the next group's time is.
+async fn lapse(shared: &Arc<Shared>, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let mut from = key::DEADLINES.to_vec();
+    let mut next: Option<Timestamp> = None;
+    loop {
+        let rows =
+            shared.storage.store.scan(Scan::prefix(key::DEADLINES, TOGETHER).starting_at(&from)).await?;
+        let entries: Vec<_> = rows.iter().filter_map(|(row, _)| key::parse_time(row)).collect();
+        let over = entries.iter().take_while(|(when, _)| *when <= now);
+        let settled = futures_util::future::join_all(over.map(|(when, at)| lapsed(shared, *when, *at))).await;
+        let later = settled.into_iter().flatten();
+        let ahead = entries.iter().map(|(when, _)| *when).find(|when| *when > now);
+        next = next.into_iter().chain(later).chain(ahead).min();
+        match rows.last() {
+            Some((last, _)) if ahead.is_none() && rows.len() == TOGETHER => from = key::after(last),
+            _ => return Ok(next),
+        }
+    }
+}
+
+/// One group whose time is over. Says when to look again, if it could not be settled now.
+async fn lapsed(shared: &Arc<Shared>, when: Timestamp, at: GroupId) -> Option<Timestamp> {
+    let soon = Some(shared.clock.now().after(Duration::from_secs(5)));
+    let loaded = match load::any(shared, at).await {
+        Ok(Some(loaded)) => loaded,
+        Ok(None) => {
+            // Nothing is left of the group; a row without one is a leftover.
+            let mut batch = Batch::new();
+            batch.require_absent(&key::group(at));
+            batch.delete(&key::deadline(when, at));
+            let _ = shared.storage.store.commit(batch).await;
+            return None;
+        }
+        Err(error) => {
+            tracing::error!(id = %at.id, %error, "a queued message cannot be read");
+            return Some(shared.clock.now().after(Duration::from_secs(3600)));
+        }
+    };
+    let hop = loaded.group.hop_key();
+    if shared.runner.is_in_flight(&hop, at) {
+        return soon; // the attempt that is under way ends it, or defers it once more
+    }
+    let reply = last_answer(shared, &hop, loaded.group.last_reply.clone());
+    settle::end(shared, loaded, &End::Lapse(reply)).await;
+    None
+}
+
+/// What there is to tell of a group that waits: its own last answer, or that of its site.
+fn last_answer(shared: &Shared, hop: &HopKey, own: Option<Reply>) -> Reply {
+    let site = || shared.runner.at_site(hop, |site, _| site.down().map(|down| down.reply.clone())).flatten();
+    own.or_else(site).unwrap_or_else(state::waits)
+}
+
+/// A clock that was set back leaves due times that no schedule can have made: they count as due.
+async fn unfreeze(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError> {
+    let settings = shared.settings();
+    let horizon = now.after(settings.peers.longest_wait()).after(Duration::from_secs(2 * 3600));
+    let end = key::timed(horizon, GroupId::FIRST);
+    loop {
+        let scan = Scan::prefix(key::TIMED, PAGE).starting_at(&end);
+        let rows = shared.storage.store.scan(scan).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(
+            groups = rows.len(),
+            "the clock was set back: what waits for a far future is tried now"
+        );
+        move_up(shared, &rows).await?;
+    }
+}
