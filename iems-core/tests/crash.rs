@@ -61,8 +61,8 @@ fn quick() -> Settings {
     let mut settings = settings();
     let minutes = |n: u64| Duration::from_secs(60 * n);
     settings.peers.default.schedule.retry = vec![minutes(1), minutes(100)];
-    settings.peers.default.schedule.warn = Some(minutes(90));
-    settings.peers.default.schedule.expire = minutes(400);
+    settings.peers.default.schedule.warn = Some(minutes(150));
+    settings.peers.default.schedule.expire = minutes(600);
     settings
 }
 

@@ -232,7 +232,8 @@ async fn a_hop_that_is_down_costs_one_connection_a_round() {
     assert_eq!(far.opened.load(Ordering::SeqCst), 1, "the failure of one is the failure of all");
     let waiting = engine.queue().list(&Filter::default(), 1000).await.unwrap();
     assert_eq!(waiting.len(), 300);
-    assert!(waiting.iter().all(|entry| entry.attempts == 1 && entry.last_reply.is_some()));
+    let tried = waiting.iter().filter(|entry| entry.attempts == 1 && entry.last_reply.is_some()).count();
+    assert_eq!(tried, 1, "the others wait as they are");
     *far.down.lock().unwrap() = None;
     assert!(drained(&engine).await);
     assert_eq!(far.copies("x@far.example"), 300);
