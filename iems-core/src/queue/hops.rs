@@ -157,6 +157,8 @@ pub(super) struct Inner {
 pub(crate) struct Runner {
     inner: Mutex<Inner>,
     pub(super) bell: Notify,
+    /// An idle worker is to leave, as others wait for its place.
+    pub(super) make_room: Notify,
     /// Something is deferred, or has its end, earlier than the alarm knew.
     pub(super) alarm: super::alarm::Alarm,
     clock: Arc<dyn Clock>,
@@ -165,7 +167,14 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { inner: Mutex::default(), bell: Notify::new(), alarm: Default::default(), clock, random }
+        Self {
+            inner: Mutex::default(),
+            bell: Notify::new(),
+            make_room: Notify::new(),
+            alarm: Default::default(),
+            clock,
+            random,
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -240,6 +249,9 @@ impl Runner {
         {
             let free = in_all - inner.workers;
             starting.extend(inner.grant(&site, now, free).map(Start::Work));
+        }
+        if inner.workers >= in_all && !inner.line.is_empty() {
+            self.make_room.notify_one();
         }
         starting
     }

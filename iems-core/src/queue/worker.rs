@@ -66,9 +66,12 @@ async fn load(shared: &Shared, hop: &HopKey, plan: Plan, leave: &mut Leave) -> b
 /// Keeps an open link for a while; whether there is more to do.
 async fn linger(shared: &Shared, hop: &HopKey, bell: &tokio::sync::Notify, has_link: bool) -> bool {
     let until = shared.clock.now().after(shared.settings().peers.at(&hop.hop).link_idle);
+    let in_all = shared.settings().concurrency;
     let more = has_link
+        && !shared.runner.is_crowded(hop, in_all)
         && tokio::select! {
             () = bell.notified() => true,
+            () = shared.runner.make_room.notified() => false,
             () = shared.clock.sleep_until(until) => false,
             () = shared.shutdown.cancelled() => false,
         };
