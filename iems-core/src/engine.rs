@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deliver::{Channel, DeliveryAgent};
 use crate::health::Health;
-use crate::message::{ChannelId, Domain, Mailbox, Reply};
+use crate::message::{ChannelId, Domain, Mailbox, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
-use crate::queue::{self, Queue, Runner};
+use crate::queue::{self, Node, Queue, Runner};
 use crate::receive::Intake;
 use crate::report::{Counters, Metrics};
 use crate::route::{self, Route};
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) agents: HashMap<ChannelId, Arc<dyn DeliveryAgent>>,
     pub(crate) chain: Chain,
     pub(crate) runner: Arc<Runner>,
+    /// This engine among others, where the store is shared.
+    pub(crate) node: Option<Arc<Node>>,
     pub(crate) health: Health,
     pub(crate) metrics: Counters,
     /// Nothing new is begun any more.
@@ -73,9 +75,18 @@ pub struct Builder {
     agents: Vec<Arc<dyn DeliveryAgent>>,
     chain: Chain,
     settings: Settings,
+    node: Option<String>,
 }
 
 impl Builder {
+    /// Other engines work on the same store: they divide the hops among them by leases, and take over from an
+    /// engine that dies within five seconds. `name` is for people; it need not be unique. Without this an engine
+    /// takes the whole queue of its store for its own.
+    pub fn shared(mut self, name: &str) -> Self {
+        self.node = Some(name.to_owned());
+        self
+    }
+
     /// Time. Default: the clock of the system.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -130,7 +141,10 @@ impl Builder {
             self.hostname.parse().map_err(|_| BuildError::Hostname(self.hostname.clone()))?;
         let outputs = by_name("output channels", self.outputs, |channel| channel.id().clone())?;
         let agents = by_name("agents", self.agents, |agent| agent.id().clone())?;
+        let start = QueueId::new(self.clock.now(), &*self.random);
+        let node = self.node.map(|name| Arc::new(Node::new(&name, start)));
         let shared = Shared {
+            node,
             postmaster_domain: self.postmaster_domain.unwrap_or_else(|| domain.clone()),
             hostname: domain.as_str().to_owned(),
             storage: self.storage,
@@ -191,6 +205,7 @@ impl Engine {
             agents: Vec::new(),
             chain: Chain::default(),
             settings: Settings::default(),
+            node: None,
         }
     }
 
@@ -204,6 +219,9 @@ impl Engine {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.push(tokio::spawn(queue::run(self.shared.clone())));
         tasks.push(tokio::spawn(queue::watch(self.shared.clone())));
+        if let Some(node) = &self.shared.node {
+            tasks.push(tokio::spawn(queue::keep(self.shared.clone(), node.clone())));
+        }
         tasks.push(tokio::spawn(keep_house(self.shared.clone())));
         for channel in &self.inputs {
             let (channel, intake, shutdown) = (channel.clone(), self.intake(), self.shared.shutdown.clone());

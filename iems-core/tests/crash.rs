@@ -60,9 +60,9 @@ async fn play(row: Row) {
 fn quick() -> Settings {
     let mut settings = settings();
     let minutes = |n: u64| Duration::from_secs(60 * n);
-    settings.peers.default.schedule.retry = vec![minutes(1), minutes(100)];
+    settings.peers.default.schedule.retry = vec![minutes(1), minutes(100), minutes(300)];
     settings.peers.default.schedule.warn = Some(minutes(150));
-    settings.peers.default.schedule.expire = minutes(600);
+    settings.peers.default.schedule.expire = minutes(1200);
     settings
 }
 
@@ -211,7 +211,7 @@ async fn defer() {
 async fn warn() {
     play(Row {
         to: &["x@far.example"],
-        far: &[("x@far.example", || [vec![later(); 4], vec![ok()]].concat())],
+        far: &[("x@far.example", || [vec![later(); 3], vec![ok()]].concat())],
         remote: &["x@far.example"],
         reports: &["Action: delayed"],
         ..ROW

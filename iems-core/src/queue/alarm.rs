@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::key::{self, GroupId, HopKey};
+use super::lease::Asked;
 use super::load;
 use super::rows;
 use super::settle::{self, End};
@@ -234,6 +235,11 @@ async fn lapsed(shared: &Arc<Shared>, when: Timestamp, at: GroupId) -> Option<Ti
     let hop = loaded.group.hop_key();
     if shared.runner.is_in_flight(&hop, at) {
         return soon; // the attempt that is under way ends it, or defers it once more
+    }
+    if let Some(node) = &shared.node
+        && node.ask(shared, &hop).await.ok() != Some(Asked::Granted)
+    {
+        return soon; // whoever works for the hop does it
     }
     let reply = last_answer(shared, &hop, loaded.group.last_reply.clone());
     settle::end(shared, loaded, &End::Lapse(reply)).await;

@@ -49,6 +49,10 @@ pub(super) struct Hop {
     pub(super) site: Option<SiteKey>,
     scouted: Timestamp,
     scouting: bool,
+    /// Its site is known, and so is that this node works for it.
+    cleared: bool,
+    /// Another node works for it.
+    foreign: bool,
     in_turn: bool,
     /// All its lanes are over the rates of their sources until then.
     blocked: Option<Timestamp>,
@@ -56,6 +60,9 @@ pub(super) struct Hop {
 
 impl Hop {
     fn has_work(&self) -> bool {
+        if self.foreign {
+            return false;
+        }
         (self.lanes.heads() > 0 && self.blocked.is_none()) || (self.more && !self.loading)
     }
 
@@ -210,7 +217,7 @@ impl Runner {
     pub(super) fn look_at(&self, key: &HopKey) {
         let mut inner = self.lock();
         if let Some(hop) = inner.hop(key) {
-            (hop.more, hop.cursor) = (true, None);
+            (hop.more, hop.cursor, hop.foreign) = (true, None, false);
             inner.rouse(key);
         }
         drop(inner);
@@ -267,9 +274,23 @@ impl Runner {
         let mut inner = self.lock();
         inner.scouting = inner.scouting.saturating_sub(1);
         if let Some(hop) = inner.hops.get_mut(key) {
-            (hop.scouting, hop.scouted) = (false, now);
+            (hop.scouting, hop.scouted, hop.cleared, hop.foreign) = (false, now, true, false);
             inner.lead(key, site, peer);
             inner.rouse(key);
+        }
+        drop(inner);
+        self.bell.notify_one();
+    }
+
+    /// Another node works for the hop: what memory knows of it is given up. `asked`: this comes from a scout.
+    pub(super) fn foreign(&self, key: &HopKey, asked: bool) {
+        let mut inner = self.lock();
+        if asked {
+            inner.scouting = inner.scouting.saturating_sub(1);
+        }
+        if let Some(hop) = inner.hops.get_mut(key) {
+            hop.scouting &= !asked;
+            (hop.cleared, hop.foreign, hop.more, hop.lanes) = (false, true, true, Lanes::default());
         }
         drop(inner);
         self.bell.notify_one();
@@ -536,7 +557,7 @@ impl Inner {
         if hop.idle > 0 {
             hop.notify.notify_one();
         }
-        let Some(site) = hop.site.clone() else { return self.scout(key) };
+        let Some(site) = hop.site.clone().filter(|_| hop.cleared) else { return self.scout(key) };
         if !hop.in_turn && hop.wants_worker() {
             hop.in_turn = true;
             if let Some(book) = self.sites.get_mut(&site) {

@@ -15,6 +15,7 @@
 //! | `qs` channel site | [`super::site::Down`]: a site that cannot be reached |
 //! | `ql` hop | [`super::lease::Lease`]: who works for the hop, where several nodes share the store |
 //! | `qv` node | counter of heartbeats |
+//! | `qf` | counter of fencing tokens |
 //!
 //! `hop` is channel, 0, next hop, 0.
 

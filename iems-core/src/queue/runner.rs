@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hops::Start;
 use super::key::{self, HopKey};
+use super::lease::Asked;
 use super::pause::Pauses;
 use super::record::decode;
 use super::site::{Down, SiteKey};
@@ -102,8 +103,19 @@ async fn remember(shared: &Shared) -> Result<(), StoreError> {
     }
 }
 
-/// Finds out which site a hop leads to.
+/// Finds out which site a hop leads to, and whether this engine may work for it.
 async fn scout(shared: Arc<Shared>, hop: HopKey) {
+    if let Some(node) = &shared.node {
+        match node.ask(&shared, &hop).await {
+            Ok(Asked::Granted) => {}
+            Ok(Asked::Taken) => return shared.runner.foreign(&hop, true),
+            Err(error) => {
+                tracing::warn!(%error, channel = %hop.channel, hop = %hop.hop, "no lease could be had");
+                node.give_up(&hop);
+                return shared.runner.foreign(&hop, true);
+            }
+        }
+    }
     let patience = shared.clock.now().after(std::time::Duration::from_secs(30));
     let own = Site::new(hop.hop.as_str());
     let site = match shared.outputs.get(&hop.channel) {

@@ -99,6 +99,7 @@ pub(super) async fn end(shared: &Arc<Shared>, mut loaded: Loaded, end: &End) -> 
         };
         match committed {
             Ok(_) => return done(shared, &loaded, end, after),
+            Err(CommitError::Conflict) if is_fenced_off(shared, &loaded).await => return Settled::Gone,
             Err(CommitError::Conflict) => match shared.storage.store.get(&key::group(loaded.at)).await {
                 Ok(row) if uncertain.iter().any(|after| after.left.as_deref() == row.as_deref()) => {
                     let after = uncertain.into_iter().find(|after| after.left.as_deref() == row.as_deref());
@@ -133,6 +134,18 @@ pub(super) async fn end(shared: &Arc<Shared>, mut loaded: Loaded, end: &End) -> 
             () = shared.killed.cancelled() => return Settled::Gone,
         }
     }
+}
+
+/// Whether another node works for the hop by now: what this one knows of the attempt counts no more.
+async fn is_fenced_off(shared: &Shared, loaded: &Loaded) -> bool {
+    let Some(node) = &shared.node else { return false };
+    let hop = loaded.group.hop_key();
+    let lost = node.has_lost(shared, &hop).await.unwrap_or(false);
+    if lost {
+        tracing::warn!(id = %loaded.at.id, channel = %hop.channel, hop = %hop.hop, "another node took the hop over: the attempt is not recorded");
+        shared.runner.foreign(&hop, false);
+    }
+    lost
 }
 
 /// What follows once a batch has taken effect; kept while that is not known.
@@ -171,6 +184,9 @@ async fn prepare(
         End::Lapse(reply) => (&nothing, state::lapse(&loaded.group, now, reply)),
     };
     let mut batch = delivery.effects.batch.clone();
+    if let Some(node) = &shared.node {
+        node.fence(&mut batch, &loaded.group.hop_key());
+    }
     after.left = next.group.as_ref().map(encode);
     let queued = &mut after.queued;
     let moved = replace(&mut batch, loaded, next.group.as_ref());

@@ -18,7 +18,7 @@ pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
     let mut leave = Leave { shared: shared.clone(), hop: hop.clone(), loading: false };
     let mut link: Option<Open> = None;
     let mut carried = 0;
-    while !shared.shutdown.is_cancelled() {
+    while !shared.shutdown.is_cancelled() && is_ours(&shared, &hop) {
         let goes_on = match shared.runner.take(&hop) {
             Take::Attempt(lane, head) => {
                 carried += 1;
@@ -46,6 +46,17 @@ pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
     if let Some(open) = link {
         open.close(&shared).await;
     }
+}
+
+/// Whether this engine works for the hop; it says so if not.
+fn is_ours(shared: &Shared, hop: &HopKey) -> bool {
+    let Some(node) = &shared.node else { return true };
+    let ours = node.may_begin(hop);
+    if !ours {
+        node.give_up(hop);
+        shared.runner.foreign(hop, false);
+    }
+    ours
 }
 
 async fn load(shared: &Shared, hop: &HopKey, plan: Plan, leave: &mut Leave) -> bool {
