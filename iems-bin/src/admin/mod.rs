@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iems_core::message::{Mailbox, ReversePath};
+use iems_store::engine::Embedded;
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, Config};
@@ -53,7 +54,7 @@ pub(crate) fn order(file: Option<&Path>, request: Request) -> Result<(), Failure
     ask::<serde_json::Value>(file, request).map(|_| ())
 }
 
-/// How the server of a configuration is, or what its folder tells while none runs. Makes no folder.
+/// How the server of a configuration is, or what its folder tells while none runs. Makes no store.
 pub(crate) fn status_of(config: &Config) -> Result<StatusAnswer, Failure> {
     run(async {
         if let Some(remote) = Remote::find(&config.socket).await? {
@@ -65,8 +66,8 @@ pub(crate) fn status_of(config: &Config) -> Result<StatusAnswer, Failure> {
                 }
             };
         }
-        if !config.data.exists() {
-            let missing = format!("there is no data folder {} yet", config.data.display());
+        if !Embedded::is_in(&config.data) {
+            let missing = format!("there is nothing in the data folder {} yet", config.data.display());
             return Ok(stopped(Some(Failure::data(missing))));
         }
         let site = match Site::open(config).await {

@@ -128,15 +128,16 @@ impl Gate {
         reply::to_error(&error)
     }
 
-    /// What an error of the storage means to a peer. Commits are watched, so nothing has to be noted here.
-    pub(crate) fn storage(&self, error: StoreError) -> Reply {
-        reply::to_error(&error)
+    /// An error that nobody is told of, as what was to be done is tried again. Failed commits were noted as they passed;
+    /// what could not be read says nothing of others.
+    pub(crate) fn storage(&self, error: StoreError) {
+        tracing::warn!(%error, "storage failed; trying again");
     }
 
     /// What a failed commit means to a peer.
     pub(crate) fn commit(&self, error: CommitError) -> Reply {
         match error {
-            CommitError::Store(error) => self.storage(error),
+            CommitError::Store(error) => reply::to_error(&error),
             CommitError::Conflict => Reply::defer(3, 0, "another transaction was quicker; try again"),
         }
     }

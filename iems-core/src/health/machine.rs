@@ -8,7 +8,7 @@
 //! | full | a write that found no space | a probe that wrote a body |
 //! | failing | a write that failed, or found no space even for rows | a probe that wrote a row |
 //!
-//! A probe opens nothing if something failed after it began. Probes come after 1 s, then 2 s, 4 s, up to 10 s apart;
+//! A probe opens nothing if something failed after it began. Probes come after 1 s, then 2 s, 4 s and 5 s;
 //! trouble that returns soon goes on with longer pauses, so that a device that works now and then
 //! does not take a victim a second.
 
@@ -20,7 +20,7 @@ use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
 /// The pause before the first probe, and the longest between two.
-pub(super) const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// Trouble that returns within this time after it ended is the same trouble.
 const RELAPSE: Duration = Duration::from_secs(30);
 /// Quick probes in a row after which storage is not slow any more.

@@ -18,8 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a probe may take; four times the mark of a slow commit, if that is more.
 const PROBE: Duration = Duration::from_secs(30);
 
-/// Watches until shutdown.
+/// Watches until shutdown. A probe under way is given up then; what it leaves, the next start takes away.
 pub(crate) async fn watch(shared: Arc<Shared>) {
+    tokio::select! {
+        () = look(&shared) => {}
+        () = shared.shutdown.cancelled() => {}
+    }
+}
+
+async fn look(shared: &Shared) {
     let gate = &shared.health;
     gate.watch();
     if let Err(error) = probe::tidy(&gate.storage, false).await {
@@ -35,7 +42,6 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         tokio::select! {
             () = sleep(&*gate.clock, next) => {}
             () = gate.bell.notified() => {}
-            () = shared.shutdown.cancelled() => return,
         }
     }
 }
