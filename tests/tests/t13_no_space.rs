@@ -179,3 +179,30 @@ fn failing_syncs_are_temporary_failures() {
     });
     assert!(here.len() <= accepted + refused, "{} messages of {}", here.len(), accepted + refused);
 }
+
+#[test]
+fn slow_syncs_keep_senders_waiting() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.more = "[store]\nslow = \"200ms\"\n".to_owned();
+    let fault = "inject=fdatasync:delay_enter=500000:when=10..22";
+    iems_tests::process::need("strace", "strace");
+    site.under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", fault]);
+    site.start();
+    let mut accepted = 0;
+    let refused = (0..30).find_map(|n| {
+        let reply = try_one(&site, &format!("m{n}"), 1000);
+        accepted += usize::from(reply.code == 250);
+        (reply.code != 250).then_some(reply)
+    });
+    let refused = refused.expect("nothing was slow");
+    assert_eq!(
+        (refused.code, refused.text().as_str()),
+        (451, "4.3.2 storage is too slow for more messages now; try again later")
+    );
+    let (code, told) = status(&site);
+    assert_eq!((code, &told["state"], &told["delivering"]), (75, &"slow".into(), &true.into()), "{told:#}");
+    assert!(told["commits"]["longest"].as_u64() >= Some(500), "{told:#}");
+    wait_for_state(&site, "healthy", 0);
+    assert_eq!(try_one(&site, "after", 1000).code, 250);
+    wait_all(site.at("pop3"), ANN, "secret", accepted + 1);
+}
