@@ -98,7 +98,12 @@ fn without_a_server() {
     an_afternoon(&site);
     it_shows(&site);
     it_refuses(&site);
-    assert_eq!(site.json(&["status", "--json"])["running"], false);
+    let output = site.run(&["status", "--json"], "");
+    assert_eq!(output.status.code(), Some(69));
+    let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&status["running"], &status["state"]), (&Value::Bool(false), &Value::from("stopped")));
+    assert_eq!(status["domains"], 1);
+    assert!(status["room"]["total"].as_u64() > status["room"]["mark"].as_u64(), "{status:#}");
     it_goes(&site);
 }
 
@@ -109,8 +114,27 @@ fn with_a_server() {
     an_afternoon(&site);
     it_shows(&site);
     it_refuses(&site);
-    assert_eq!(site.json(&["status", "--json"])["process"], server.id());
+    let status = site.json(&["status", "--json"]);
+    assert_eq!((&status["process"], &status["state"]), (&Value::from(server.id()), &Value::from("healthy")));
+    assert!(status["memory"]["used"].as_u64() > Some(0), "{status:#}");
+    let text = site.good(&["status"]);
+    assert!(
+        text.contains("mail is taken, deliveries go on") && text.contains("listeners      smtp "),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains('/')), "{text}");
     it_goes(&site);
+}
+
+#[test]
+fn asking_for_the_status_makes_no_store() {
+    let site = Folder::new();
+    std::fs::create_dir(site.path("data")).expect("an empty folder");
+    let output = site.run(&["status"], "");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(text.contains("no server runs") && text.contains("nothing in the data folder"), "{text}");
+    assert_eq!(std::fs::read_dir(site.path("data")).expect("the folder").count(), 0);
 }
 
 #[test]

@@ -9,14 +9,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::{Channel, DeliveryAgent};
-use crate::health::Health;
+use crate::health::{self, Gate, Health};
 use crate::message::{ChannelId, Domain, Mailbox, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
 use crate::queue::{self, Node, Queue, Runner};
 use crate::receive::Intake;
 use crate::report::{Counters, Metrics};
 use crate::route::{self, Route};
-use crate::seam::{Clock, Directory, Random, SeededRandom, SystemClock};
+use crate::seam::{Clock, Directory, MemoryGauge, Random, SeededRandom, SystemClock};
 use crate::settings::Settings;
 use crate::storage::Storage;
 
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) runner: Arc<Runner>,
     /// This engine among others, where the store is shared.
     pub(crate) node: Option<Arc<Node>>,
-    pub(crate) health: Health,
+    pub(crate) health: Arc<Gate>,
     pub(crate) metrics: Counters,
     /// Nothing new is begun any more.
     pub(crate) shutdown: CancellationToken,
@@ -70,6 +70,7 @@ pub struct Builder {
     directory: Arc<dyn Directory>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    memory: Option<Arc<dyn MemoryGauge>>,
     inputs: Vec<Arc<dyn Channel>>,
     outputs: Vec<Arc<dyn Channel>>,
     agents: Vec<Arc<dyn DeliveryAgent>>,
@@ -96,6 +97,12 @@ impl Builder {
     /// Randomness. Default: seeded by the operating system.
     pub fn random(mut self, random: Arc<dyn Random>) -> Self {
         self.random = random;
+        self
+    }
+
+    /// How much memory the process holds. Default: not known, so there is no mark.
+    pub fn memory(mut self, gauge: Arc<dyn MemoryGauge>) -> Self {
+        self.memory = Some(gauge);
         self
     }
 
@@ -143,14 +150,15 @@ impl Builder {
         let agents = by_name("agents", self.agents, |agent| agent.id().clone())?;
         let start = QueueId::new(self.clock.now(), &*self.random);
         let node = self.node.map(|name| Arc::new(Node::new(&name, start)));
+        let health = Gate::new(self.clock.clone(), self.memory, self.storage, self.settings.marks.clone());
         let shared = Shared {
             node,
             postmaster_domain: self.postmaster_domain.unwrap_or_else(|| domain.clone()),
             hostname: domain.as_str().to_owned(),
-            storage: self.storage,
+            storage: health.watched(),
             directory: self.directory,
             runner: Arc::new(Runner::new(self.clock.clone(), self.random.clone())),
-            health: Health::new(self.clock.clone()),
+            health,
             clock: self.clock,
             random: self.random,
             outputs,
@@ -200,6 +208,7 @@ impl Engine {
             directory,
             clock: Arc::new(SystemClock),
             random: Arc::new(SeededRandom::unpredictable()),
+            memory: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             agents: Vec::new(),
@@ -217,6 +226,7 @@ impl Engine {
     /// Starts the queue, the input channels and the housekeeping on the current tokio runtime. Call it once.
     pub fn start(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.push(tokio::spawn(health::watch(self.shared.clone())));
         tasks.push(tokio::spawn(queue::run(self.shared.clone())));
         tasks.push(tokio::spawn(queue::watch(self.shared.clone())));
         if let Some(node) = &self.shared.node {
@@ -264,6 +274,7 @@ impl Engine {
     /// Replaces the settings. Messages on their way in keep the old ones; everything else reads the new ones at its
     /// next step.
     pub fn replace(&self, settings: Settings) {
+        self.shared.health.set_marks(settings.marks.clone());
         *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.shared.runner.ring_bell();
     }
@@ -271,6 +282,11 @@ impl Engine {
     /// The settings as they are now.
     pub fn settings(&self) -> Settings {
         (*self.shared.settings()).clone()
+    }
+
+    /// Whether storage works, and what is refused if not. Cheap; never waits for storage.
+    pub fn health(&self) -> Health {
+        self.shared.health.read()
     }
 
     /// The counters now.

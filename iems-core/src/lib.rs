@@ -28,10 +28,11 @@ pub mod report;
 
 pub mod storage;
 
+pub mod health;
+
 pub mod seam;
 
 mod engine;
-mod health;
 mod settings;
 
 pub use engine::{BuildError, Builder, Engine};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::health::Marks;
 use crate::message::ChannelId;
 use crate::preprocess::Policy;
 use crate::queue::{Peers, Sources};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub attempt_time: Duration,
     /// How long the story of a finished message is kept. Default 7 days.
     pub history: Duration,
+    /// Where trouble with storage and memory begins.
+    pub marks: Marks,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             concurrency: 200,
             attempt_time: Duration::from_secs(3600),
             history: Duration::from_secs(7 * 24 * 3600),
+            marks: Marks::default(),
         }
     }
 }

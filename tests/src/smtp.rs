@@ -47,6 +47,17 @@ impl Smtp {
         Self::greeted(Wire::connect(to).unwrap_or_else(|e| panic!("{to}: {e}")))
     }
 
+    /// Connects and reads the greeting, which may be a refusal.
+    ///
+    /// # Panics
+    /// If nobody answers.
+    #[track_caller]
+    pub fn knock(to: SocketAddrV4) -> Result<Self, Reply> {
+        let mut smtp = Self { wire: Wire::connect(to).unwrap_or_else(|e| panic!("{to}: {e}")) };
+        let greeting = smtp.reply().expect("a greeting");
+        if greeting.code == 220 { Ok(smtp) } else { Err(greeting) }
+    }
+
     /// Connects under TLS from the first octet.
     ///
     /// # Panics

@@ -6,23 +6,30 @@ pub(crate) mod office;
 pub(crate) mod request;
 mod server;
 mod socket;
+pub(crate) mod status;
 mod wire;
 
 use std::future::Future;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use iems_core::message::{Mailbox, ReversePath};
+use iems_store::engine::Embedded;
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, Config};
 use crate::exit::Failure;
-use crate::site::Site;
+use crate::site::{Site, stopped};
 use answer::Submitted;
 use client::Remote;
 use office::Office;
 use request::Request;
 pub(crate) use server::Desk;
+use status::StatusAnswer;
+
+/// How long a server may take to say how it is.
+const STATUS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks, and reads the answer.
 pub(crate) fn ask<T: DeserializeOwned>(file: Option<&Path>, request: Request) -> Result<T, Failure> {
@@ -45,6 +52,32 @@ pub(crate) fn ask_of<T: DeserializeOwned>(config: &Config, request: Request) -> 
 /// Orders something that has no answer.
 pub(crate) fn order(file: Option<&Path>, request: Request) -> Result<(), Failure> {
     ask::<serde_json::Value>(file, request).map(|_| ())
+}
+
+/// How the server of a configuration is, or what its folder tells while none runs. Makes no store.
+pub(crate) fn status_of(config: &Config) -> Result<StatusAnswer, Failure> {
+    run(async {
+        if let Some(remote) = Remote::find(&config.socket).await? {
+            let answer = tokio::time::timeout(STATUS_PATIENCE, remote.answer(Request::Status)).await;
+            return match answer {
+                Ok(answer) => serde_json::from_value(answer?).map_err(Failure::data),
+                Err(_) => {
+                    Ok(StatusAnswer { running: true, state: "silent".into(), ..StatusAnswer::default() })
+                }
+            };
+        }
+        if !Embedded::is_in(&config.data) {
+            let missing = format!("there is nothing in the data folder {} yet", config.data.display());
+            return Ok(stopped(Some(Failure::data(missing))));
+        }
+        let site = match Site::open(config).await {
+            Ok(site) => Box::new(site),
+            Err(failure) => return Ok(stopped(Some(failure))),
+        };
+        let answer = site.answer(Request::Status).await;
+        site.close().await;
+        serde_json::from_value(answer?).map_err(Failure::data)
+    })
 }
 
 /// Submits a message.

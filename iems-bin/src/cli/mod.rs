@@ -11,6 +11,7 @@ mod quickstart;
 mod sendmail;
 mod serve;
 mod show;
+mod status;
 mod story;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ Day by day:
   iems queue list --domain example.net        what waits for a domain, and why
   iems explain 01JD3V9Q4C8R2T6W0X5Y7Z1ABC     the whole story of one message
   iems route someone@example.net              where would it go
+  iems status                                 does the server run, and does storage work
   iems config check                           is the configuration right
 
 Commands work while the server runs (through admin.sock in its data folder) and when it does not.
@@ -64,7 +66,7 @@ enum Command {
     Queue(queue::Args),
     Route(show::RouteArgs),
     Explain(show::ExplainArgs),
-    Status(show::StatusArgs),
+    Status(status::StatusArgs),
     Sendmail(sendmail::Args),
     #[command(subcommand)]
     Config(config::Args),

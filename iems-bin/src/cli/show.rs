@@ -1,13 +1,11 @@
-//! Questions about one thing: `route`, `explain`, `status`.
+//! Questions about one thing: `route`, `explain`.
 
 use std::path::Path;
 
 use clap::Args;
 use iems_core::message::{Mailbox, QueueId};
-use serde_json::Value;
 
 use super::output::{printable, show};
-use super::story;
 use crate::admin::answer::{ExplainAnswer, RouteAnswer};
 use crate::admin::ask;
 use crate::admin::request::Request;
@@ -39,14 +37,6 @@ pub(super) struct ExplainArgs {
     json: bool,
 }
 
-/// What the server is doing, or that none runs.
-#[derive(Debug, Args)]
-pub(super) struct StatusArgs {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
-
 impl RouteArgs {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let route: RouteAnswer = ask(file, Request::Route { address: self.address.clone() })?;
@@ -63,13 +53,6 @@ impl ExplainArgs {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let told: ExplainAnswer = ask(file, Request::Explain { id: self.id })?;
         show(&told.story, self.json, |_| told.text.lines().map(printable).collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl StatusArgs {
-    pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
-        let status: Value = ask(file, Request::Status)?;
-        show(&status, self.json, story::text)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use iems_core::Settings;
+use iems_core::health::Marks;
 use iems_core::message::{ChannelId, CheckResult};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::queue::Schedule;
@@ -80,7 +81,21 @@ fn settings(file: &File, notes: &mut Notes<'_>) -> Settings {
     settings.peers.default.concurrency = file.queue.per_hop.value as usize;
     settings.concurrency = file.queue.attempts.value as usize;
     settings.history = file.queue.history.value;
+    settings.marks = marks(file, notes);
     settings
+}
+
+/// Where trouble begins.
+fn marks(file: &File, notes: &mut Notes<'_>) -> Marks {
+    let mut marks = Marks::default();
+    marks.disk_low = file.store.low.as_ref().map(|size| size.0);
+    marks.memory_high = file.limits.memory.as_ref().map(|size| size.0);
+    marks.commit_slow = file.store.slow.value;
+    if marks.commit_slow.is_zero() {
+        let message = "store.slow: expected a duration longer than nothing, such as \"5s\"";
+        notes.add(file.store.slow.span.as_ref(), "store.slow", message);
+    }
+    marks
 }
 
 /// The value, or a note that the key is missing in its section, unless what stands there is noted already.

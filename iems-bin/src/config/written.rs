@@ -143,6 +143,8 @@ section! {
         errors: u32 = "20";
         /// How long a peer may stay silent.
         idle: Duration = r#""5m""#;
+        /// Memory of the process over which no more connections and messages are taken.
+        memory: Size;
     }
 
     /// One DNS list.
@@ -207,6 +209,10 @@ section! {
     Store {
         /// Memory for its cache.
         cache: Size = r#""16MiB""#;
+        /// Room under which no messages from outside are taken.
+        low: Size;
+        /// How long a commit may take before storage counts as slow.
+        slow: Duration = r#""5s""#;
     }
 
     /// The log.

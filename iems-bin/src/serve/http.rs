@@ -70,11 +70,8 @@ async fn talk(mut stream: TcpStream, numbers: &Numbers) -> io::Result<()> {
             Err(_) => respond(&mut stream, "500 Internal Server Error", "no numbers\n", with_body).await,
         },
         "/healthz" => match numbers.healthy().await {
-            true => respond(&mut stream, "200 OK", "ok\n", with_body).await,
-            false => {
-                respond(&mut stream, "503 Service Unavailable", "the store does not answer\n", with_body)
-                    .await
-            }
+            Ok(()) => respond(&mut stream, "200 OK", "ok\n", with_body).await,
+            Err(why) => respond(&mut stream, "503 Service Unavailable", &why, with_body).await,
         },
         _ => respond(&mut stream, "404 Not Found", "only /metrics and /healthz\n", with_body).await,
     }

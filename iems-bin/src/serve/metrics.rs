@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use iems_core::health::{Condition, Health};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -31,9 +33,14 @@ impl Numbers {
         Ok(text)
     }
 
-    /// Whether the store answers.
-    pub(super) async fn healthy(&self) -> bool {
-        self.site.directory.domains(None, 1).await.is_ok()
+    /// Whether mail from outside is taken and the store can be read; what is wrong otherwise.
+    pub(super) async fn healthy(&self) -> Result<(), String> {
+        match self.site.engine.health().condition {
+            Condition::Healthy => {}
+            trouble => return Err(format!("{trouble}\n")),
+        }
+        let read = self.site.directory.domains(None, 1).await;
+        read.map(drop).map_err(|_| "the store does not answer\n".to_owned())
     }
 }
 
@@ -45,15 +52,10 @@ impl std::fmt::Debug for Numbers {
 
 impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let (engine, store) = self.site.counters();
+        let (engine, store, health) = self.site.counters();
         let mut put = |name: &str, help: &str, number: u64| {
             let counter = ConstCounter::new(number);
-            counter.encode(encoder.encode_descriptor(
-                name,
-                help,
-                None,
-                prometheus_client::metrics::MetricType::Counter,
-            )?)
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
         };
         put("messages_accepted", "Messages accepted", engine.accepted)?;
         put("refused", "Connections, recipients and messages refused", engine.refused)?;
@@ -73,8 +75,72 @@ impl Collector for Numbers {
         put("store_bodies", "Bodies stored", store.blobs)?;
         put("store_body_bytes", "Bytes of bodies stored", store.blob_bytes)?;
         put("store_damaged", "Pieces of bodies that were not what had been written", store.damaged)?;
-        let workers = ConstGauge::new(i64::try_from(engine.workers).unwrap_or(i64::MAX));
-        let gauge = prometheus_client::metrics::MetricType::Gauge;
-        workers.encode(encoder.encode_descriptor("queue_workers", "Queue workers now", None, gauge)?)
+        put(
+            "health_refused",
+            "Connections, messages and recipients refused because of trouble",
+            health.refused,
+        )?;
+        put("health_changes", "Changes between healthy and kinds of trouble", health.changes)?;
+        put("health_probes_good", "Probes of the storage that worked", health.probes.good)?;
+        put("health_probes_failed", "Probes of the storage that failed", health.probes.failed)?;
+        gauge(&mut encoder, "queue_workers", "Queue workers now", engine.workers)?;
+        gauges(&mut encoder, &health)
     }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, number: u64) -> std::fmt::Result {
+    let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+    gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+/// The health: one gauge for each kind of trouble, and what was measured.
+fn gauges(encoder: &mut DescriptorEncoder<'_>, health: &Health) -> std::fmt::Result {
+    for condition in Condition::ALL.into_iter().skip(1) {
+        let holds = health.troubles.iter().any(|trouble| trouble.condition == condition);
+        let help = format!("Whether this kind of trouble holds: {condition}");
+        gauge(encoder, &format!("health_{condition}"), &help, u64::from(holds))?;
+    }
+    gauge(
+        encoder,
+        "health_delivers",
+        "Whether new attempts at delivery are begun",
+        u64::from(health.delivers),
+    )?;
+    if let (Some(room), Some(mark)) = (health.room, health.low_mark) {
+        gauge(encoder, "store_room_bytes", "Bytes that new bodies may take", room.free)?;
+        gauge(encoder, "store_total_bytes", "Bytes of the file system", room.total)?;
+        gauge(encoder, "store_dead_bytes", "Bytes that collecting gives back in time", room.dead)?;
+        gauge(encoder, "store_low_bytes", "The mark under which room is low", mark)?;
+    }
+    if let (Some(memory), Some(mark)) = (health.memory, health.memory_mark) {
+        gauge(
+            encoder,
+            "memory_bytes",
+            "Memory of the process that the system cannot take back",
+            memory.used,
+        )?;
+        gauge(encoder, "memory_high_bytes", "The mark over which memory is short", mark)?;
+    }
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let commits = &health.commits;
+    gauge(
+        encoder,
+        "commit_p50_milliseconds",
+        "Half of the commits took at most this, lately",
+        millis(commits.p50),
+    )?;
+    gauge(
+        encoder,
+        "commit_p99_milliseconds",
+        "99 % of the commits took at most this, lately",
+        millis(commits.p99),
+    )?;
+    gauge(encoder, "commit_longest_milliseconds", "The longest commit, lately", millis(commits.longest))?;
+    gauge(encoder, "commits_under_way", "Commits under way", commits.under_way)?;
+    gauge(
+        encoder,
+        "commit_oldest_milliseconds",
+        "How long the oldest of them has been",
+        millis(commits.oldest),
+    )
 }

@@ -1,6 +1,7 @@
 //! `iems serve`: opens, binds, starts, waits for signals, ends in good order.
 
 mod first;
+mod gauge;
 mod http;
 mod limits;
 mod listeners;
@@ -64,7 +65,7 @@ impl Server {
             Running { since: Instant::now(), file: loaded.file.clone(), listeners: doors.named.clone() };
         let engine =
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
-        let engine = engine.build().map_err(Failure::config)?;
+        let engine = engine.memory(Arc::new(gauge::OwnMemory::new())).build().map_err(Failure::config)?;
         let site = Arc::new(Site::new(foundation, engine, Some(running)));
         let desk = Desk::open(&config.socket).await?;
         let signals = Signals::new()?;

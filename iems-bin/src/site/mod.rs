@@ -24,7 +24,7 @@ use crate::admin::request::Request;
 use crate::config::Config;
 use crate::exit::Failure;
 pub(crate) use assemble::{Foundation, lay};
-pub(crate) use status::Running;
+pub(crate) use status::{Running, stopped};
 
 /// A site.
 pub(crate) struct Site {
@@ -78,7 +78,7 @@ impl Office for Site {
             R::QueuePurge { filter } => value(self.queue_purge(filter).await?),
             R::Route { address } => value(self.route(&address).await),
             R::Explain { id } => value(self.explain(id).await?),
-            R::Status => value(self.status().await?),
+            R::Status => value(self.status().await),
             R::Sendmail { .. } => Err(Failure::data("a submission is no question")),
         }
     }

@@ -1,14 +1,23 @@
-//! What a site is doing: for `iems status` and, in numbers, for the metrics listener.
+//! What a site is doing: for `iems status` and, in numbers, for the metrics listener. Answers whatever
+//! state the storage is in: what has to be read from it may be missing.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use iems_core::health::Health;
 use iems_core::report::Metrics;
+use iems_core::seam::{Clock, SystemClock, Timestamp};
+use iems_core::storage::Blobs;
 use iems_store::engine::EngineStats;
-use serde::Serialize;
 
 use super::Site;
+use crate::admin::status::{
+    CommitsAnswer, MemoryAnswer, ProbesAnswer, QueueSummary, RoomAnswer, StatusAnswer, TroubleAnswer,
+};
 use crate::exit::Failure;
+
+/// How long storage may take to say what is in it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What only a running server knows.
 #[derive(Debug, Clone)]
@@ -21,43 +30,97 @@ pub(crate) struct Running {
     pub(crate) listeners: Vec<(String, String)>,
 }
 
-/// The answer of `iems status`.
-#[derive(Debug, Serialize)]
-pub(super) struct Status {
-    version: &'static str,
-    running: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uptime: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    configuration: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    listeners: Vec<String>,
-    domains: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    messages: Option<Metrics>,
-}
-
 impl Site {
-    pub(super) async fn status(&self) -> Result<Status, Failure> {
-        let running = self.running.as_ref();
-        let listeners =
-            running.map(|r| r.listeners.iter().map(|(protocol, address)| format!("{protocol} {address}")));
-        Ok(Status {
-            version: env!("CARGO_PKG_VERSION"),
-            running: running.is_some(),
-            process: running.map(|_| std::process::id()),
-            uptime: running.map(|r| r.since.elapsed().as_secs()),
-            configuration: running.and_then(|r| r.file.clone()),
-            listeners: listeners.map(Iterator::collect).unwrap_or_default(),
-            domains: self.domains().await?.len(),
-            messages: running.map(|_| self.engine.metrics()),
-        })
+    pub(super) async fn status(&self) -> StatusAnswer {
+        let domains = tokio::time::timeout(PATIENCE, self.domains()).await;
+        let domains = domains.ok().and_then(Result::ok).map(|domains| domains.len());
+        match &self.running {
+            Some(running) => StatusAnswer { domains, ..self.of_server(running) },
+            None => StatusAnswer { domains, room: self.room_at_rest().await, ..stopped(None) },
+        }
     }
 
-    /// The counters of engine and store.
-    pub(crate) fn counters(&self) -> (Metrics, EngineStats) {
-        (self.engine.metrics(), self.store.stats())
+    fn of_server(&self, running: &Running) -> StatusAnswer {
+        let (health, metrics) = (self.engine.health(), self.engine.metrics());
+        let now = SystemClock.now();
+        let room = health.room.zip(health.low_mark);
+        StatusAnswer {
+            version: env!("CARGO_PKG_VERSION").into(),
+            running: true,
+            state: health.condition.to_string(),
+            since: Some(health.since.to_string()),
+            age: Some(now.since(health.since).as_secs()),
+            troubles: troubles(&health),
+            delivering: Some(health.delivers),
+            process: Some(std::process::id()),
+            uptime: Some(running.since.elapsed().as_secs()),
+            configuration: running.file.clone(),
+            listeners: running.listeners.iter().map(|(name, address)| format!("{name} {address}")).collect(),
+            room: room.map(|(room, mark)| RoomAnswer {
+                free: room.free,
+                total: room.total,
+                dead: room.dead,
+                mark,
+            }),
+            memory: health.memory.map(|memory| MemoryAnswer {
+                used: memory.used,
+                most: memory.most,
+                mark: health.memory_mark.filter(|mark| *mark != u64::MAX),
+            }),
+            commits: Some(commits(&health)),
+            probes: Some(ProbesAnswer {
+                good: health.probes.good,
+                failed: health.probes.failed,
+                next: health.probes.next.as_ref().map(Timestamp::to_string),
+                refused: health.refused,
+            }),
+            queue: Some(QueueSummary { workers: metrics.workers }),
+            messages: serde_json::to_value(metrics).ok(),
+            ..StatusAnswer::default()
+        }
+    }
+
+    async fn room_at_rest(&self) -> Option<RoomAnswer> {
+        let room = self.store.room().await.ok()??;
+        let mark = self.engine.settings().marks.low(room);
+        Some(RoomAnswer { free: room.free, total: room.total, dead: room.dead, mark })
+    }
+
+    /// The counters of engine and store, and the health.
+    pub(crate) fn counters(&self) -> (Metrics, EngineStats, Health) {
+        (self.engine.metrics(), self.store.stats(), self.engine.health())
+    }
+}
+
+/// The status while no server runs.
+pub(crate) fn stopped(problem: Option<Failure>) -> StatusAnswer {
+    StatusAnswer {
+        version: env!("CARGO_PKG_VERSION").into(),
+        state: "stopped".into(),
+        problem: problem.map(|failure| failure.message),
+        ..StatusAnswer::default()
+    }
+}
+
+fn troubles(health: &Health) -> Vec<TroubleAnswer> {
+    let all = health.troubles.iter();
+    all.map(|trouble| TroubleAnswer {
+        state: trouble.condition.to_string(),
+        since: trouble.since.to_string(),
+        reason: trouble.reason.clone(),
+    })
+    .collect()
+}
+
+fn commits(health: &Health) -> CommitsAnswer {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let read = &health.commits;
+    CommitsAnswer {
+        count: read.count,
+        p50: millis(read.p50),
+        p99: millis(read.p99),
+        longest: millis(read.longest),
+        under_way: read.under_way,
+        oldest: millis(read.oldest),
     }
 }

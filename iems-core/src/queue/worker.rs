@@ -18,7 +18,7 @@ pub(super) async fn work(shared: Arc<Shared>, hop: HopKey) {
     let mut leave = Leave { shared: shared.clone(), hop: hop.clone(), loading: false };
     let mut link: Option<Open> = None;
     let mut carried = 0;
-    while !shared.shutdown.is_cancelled() && is_ours(&shared, &hop) {
+    while may_go_on(&shared, &mut link).await && is_ours(&shared, &hop) {
         let goes_on = match shared.runner.take(&hop) {
             Take::Attempt(lane, head) => {
                 carried += 1;
@@ -101,6 +101,17 @@ impl Drop for Landing<'_> {
     fn drop(&mut self) {
         self.shared.runner.landed(self.hop, self.at);
     }
+}
+
+/// Waits while no outcome could be recorded; the other side need not hold the link for us meanwhile. `false` at shutdown.
+async fn may_go_on(shared: &Shared, link: &mut Option<Open>) -> bool {
+    if !shared.health.delivers() {
+        if let Some(open) = link.take() {
+            open.close(shared).await;
+        }
+        shared.health.may_deliver(&shared.shutdown).await;
+    }
+    !shared.shutdown.is_cancelled()
 }
 
 /// Waits a second after the store failed.

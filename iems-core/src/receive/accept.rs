@@ -33,6 +33,9 @@ impl Transaction {
         if self.recipients.is_empty() {
             return Err(Reply::new(554, EnhancedStatus::new(5, 5, 1), "no valid recipients"));
         }
+        if let Some(trouble) = self.shared.health.under_way() {
+            return Err(trouble);
+        }
         let body = self.seal().await?;
         let copies = self.copies(body).await?;
         let mut refused = BTreeMap::new();
@@ -60,6 +63,7 @@ impl Transaction {
     ) -> Receipt {
         self.shared.metrics.delivered.fetch_add(delivered.len() as u64, Ordering::Relaxed);
         self.shared.runner.queued(queued);
+        self.shared.health.took(self.spool.size);
         let recipients =
             (0..self.recipients.len()).map(|at| refused.remove(&at).map_or(Ok(()), Err)).collect();
         let (id, sender, size) = (self.id, &self.envelope.sender, self.spool.size);
@@ -97,7 +101,7 @@ impl Transaction {
         let Some(writer) = spool.writer.take() else {
             return Err(Reply::defer(3, 0, "the message could not be stored"));
         };
-        let blob = writer.finish().await.map_err(|e| self.shared.health.storage(e))?;
+        let blob = writer.finish().await.map_err(|e| self.shared.health.failed(e))?;
         let (blob_size, header_size) = (spool.front + spool.size, spool.scan.header_size());
         let body = Body { prefix: Default::default(), blob, blob_size, header_size };
         let forged: Vec<Edit> = spool
@@ -115,7 +119,7 @@ impl Transaction {
 
     pub(super) async fn edit(&self, body: &Body, edits: &[Edit]) -> Result<(Body, Vec<String>), Reply> {
         let edited = preprocess::apply(body, edits, &*self.shared.storage.blobs).await;
-        edited.map_err(|e| self.shared.health.storage(e))
+        edited.map_err(|e| self.shared.health.failed(e))
     }
 
     /// RFC 6409 section 8: a submission server may add `Date` and `Message-ID`.

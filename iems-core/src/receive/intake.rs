@@ -38,7 +38,8 @@ impl Intake {
         self.shared.settings().limits.message_size
     }
 
-    /// A peer connects. Refused where the policy demands it, and with 421 while the engine shuts down.
+    /// A peer connects. Refused where the policy demands it, and with 421 while the engine shuts down
+    /// or cannot store anything.
     pub async fn open(&self, connection: Connection) -> Result<Session, Reply> {
         if self.shared.shutdown.is_cancelled() {
             return Err(Reply::new(
@@ -46,6 +47,9 @@ impl Intake {
                 EnhancedStatus::new(4, 3, 2),
                 "the system is shutting down; try again later",
             ));
+        }
+        if let Some(trouble) = self.shared.health.at_connect(connection.peer.is_some()) {
+            return Err(trouble);
         }
         let mut session = Session { shared: self.shared.clone(), connection, found: Vec::new() };
         session.look(Stage::Connect).await?;
@@ -92,7 +96,7 @@ impl Session {
             );
             return Err(Reply::new(552, EnhancedStatus::new(5, 3, 4), text));
         }
-        if let Some(trouble) = self.shared.health.trouble() {
+        if let Some(trouble) = self.shared.health.at_begin(self.connection.peer.is_some()) {
             return Err(trouble);
         }
         match (&self.connection.account, self.connection.submission, envelope.sender.mailbox()) {

@@ -110,6 +110,9 @@ impl Transaction {
         notify: Option<Notify>,
         original: Option<OriginalRecipient>,
     ) -> Result<(), Reply> {
+        if let Some(trouble) = self.shared.health.under_way() {
+            return Err(trouble);
+        }
         if self.recipients.len() >= self.settings.limits.recipients {
             return Err(Reply::new(
                 452,
@@ -204,13 +207,16 @@ impl Transaction {
         self.spool.half_ended = octets.ends_with(b"\r");
         self.spool.size += octets.len() as u64;
         match &mut self.spool.writer {
-            Some(writer) => writer.write(octets).await.map_err(|e| self.shared.health.storage(e)),
+            Some(writer) => writer.write(octets).await.map_err(|e| self.shared.health.failed(e)),
             None => Ok(()),
         }
     }
 
     /// Opens the blob and writes our `Received` field in front.
     pub(super) async fn open_spool(&mut self) -> Result<(), Reply> {
+        if let Some(trouble) = self.shared.health.under_way() {
+            return Err(trouble);
+        }
         let received = Received {
             helo: &self.connection.helo,
             ip: self.connection.ip(),
@@ -231,7 +237,7 @@ impl Transaction {
             Ok(writer)
         }
         .await;
-        let writer = opened.map_err(|e| self.shared.health.storage(e))?;
+        let writer = opened.map_err(|e| self.shared.health.failed(e))?;
         self.spool.front = field.len() as u64;
         self.spool.scan.feed(&field, "");
         self.spool.writer = Some(writer);

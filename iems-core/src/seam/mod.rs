@@ -3,6 +3,7 @@
 mod clock;
 mod dialer;
 mod directory;
+mod memory;
 mod random;
 mod resolver;
 pub mod sasl;
@@ -10,5 +11,6 @@ pub mod sasl;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use dialer::{Dialer, Endpoint, Stream};
 pub use directory::{Account, Directory, DirectoryError, Resolution, ScramVerifier, Target};
+pub use memory::{Memory, MemoryGauge};
 pub use random::{Random, SeededRandom};
 pub use resolver::{Answer, Mx, NoResolver, ResolveError, Resolver};

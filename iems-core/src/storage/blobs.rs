@@ -53,12 +53,24 @@ pub struct Collected {
     pub moved: u64,
 }
 
+/// How much a storage can still take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// Bytes of bodies that it would still take. What it keeps for itself, to record and to delete when it is full, is
+    /// not in it. At most `total`; other users of the same medium may take it.
+    pub free: u64,
+    /// Bytes of the whole medium.
+    pub total: u64,
+    /// Bytes of bodies that nobody owns any more, and that collecting gives back in time.
+    pub dead: u64,
+}
+
 /// Storage for bodies, kept apart from the store but bound to it: batches of the store
 /// link and unlink blobs.
 ///
 /// - **Role**: holds message bodies, once, whatever the number of owners.
-/// - **Called when**: a body arrives (`create`), is delivered or read (`read`), and by a
-///   background task (`collect`).
+/// - **Called when**: a body arrives (`create`), is delivered or read (`read`), and by
+///   background tasks (`collect`, `room`).
 /// - **Ordering**: reserve (`create`) → put (`write`, `finish`) → link (a batch of the store).
 ///   A blob is durable no later than the return of the first commit that links it.
 /// - **Cancellation**: dropping a writer gives its bytes up. A finished blob that is never linked expires
@@ -82,6 +94,12 @@ pub trait Blobs: Send + Sync + 'static {
     /// Removes what nobody owns any more and gives the room back. Bounded work per call;
     /// to be called again while it reports progress.
     async fn collect(&self) -> Result<Collected, StoreError>;
+
+    /// The room for bodies; `None` where it cannot be told, which must not change while the storage is open. Cheap, and
+    /// not exact: asked every second to ten seconds, so that messages are refused before the storage has to.
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// A body on its way into the store.

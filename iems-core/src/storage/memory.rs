@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Batch, BlobId, BlobWriter, Blobs, Collected, CommitError, Committed, Held, Scan, Storage, Store,
+    Batch, BlobId, BlobWriter, Blobs, Collected, CommitError, Committed, Held, Room, Scan, Storage, Store,
     StoreError, View, Watch, Watchers, resolve,
 };
 use crate::seam::{Clock, SystemClock, Timestamp};
@@ -74,6 +74,17 @@ struct State {
     blobs: HashMap<BlobId, Body>,
     stats: MemoryStats,
     fault: Option<Fault>,
+    capacity: Option<u64>,
+}
+
+impl State {
+    /// Bytes of all bodies, and of those that nobody owns.
+    fn used(&self) -> (u64, u64) {
+        self.blobs.values().fold((0, 0), |(all, dead), body| {
+            let size = body.bytes.len() as u64;
+            (all + size, if body.owners == 0 { dead + size } else { dead })
+        })
+    }
 }
 
 struct Body {
@@ -120,6 +131,12 @@ impl MemoryStorage {
     /// Ends what [`MemoryStorage::fail_after`] began.
     pub fn heal(&self) {
         self.shared.lock().fault = None;
+    }
+
+    /// Bounds the bytes of all bodies together, from now on: what does not fit fails with [`StoreError::NoSpace`].
+    /// `None`, as at first: no bound.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.shared.lock().capacity = bytes;
     }
 
     /// What a restart of the process does to an engine on a disk: bodies that nobody owns are gone.
@@ -268,6 +285,12 @@ impl Blobs for MemoryStorage {
         }
         Ok(collected)
     }
+
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        let state = self.shared.lock();
+        let (used, dead) = state.used();
+        Ok(state.capacity.map(|total| Room { free: total.saturating_sub(used), total, dead }))
+    }
 }
 
 struct MemoryWriter {
@@ -287,6 +310,12 @@ impl BlobWriter for MemoryWriter {
         let MemoryWriter { shared, bytes } = *self;
         let id = BlobId(*blake3::hash(&bytes).as_bytes());
         let mut state = shared.operation()?;
+        if let Some(capacity) = state.capacity
+            && !state.blobs.contains_key(&id)
+            && state.used().0 + bytes.len() as u64 > capacity
+        {
+            return Err(StoreError::NoSpace(format!("a body of {} bytes", bytes.len())));
+        }
         state.stats.blobs_written += 1;
         state.stats.blob_bytes_written += bytes.len() as u64;
         let fresh = || Body { bytes: bytes.freeze(), owners: 0, reserved: Vec::new() };

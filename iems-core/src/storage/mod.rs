@@ -10,7 +10,7 @@ mod store;
 mod watch;
 
 pub use batch::{Batch, Require, Slot, Template, Write};
-pub use blobs::{BlobId, BlobWriter, Blobs, Collected};
+pub use blobs::{BlobId, BlobWriter, Blobs, Collected, Room};
 pub use memory::{MemoryStats, MemoryStorage};
 pub use resolve::{Held, MAX_BATCH, Owners, Resolved, View, counter, resolve};
 pub use store::{CommitError, Committed, MAX_KEY, MAX_VALUE, Scan, Store, StoreError, after_prefix};

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // each test binary uses its own part
 
+pub(crate) mod moody;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -342,6 +344,10 @@ impl Blobs for Faulty {
 
     async fn collect(&self) -> Result<Collected, StoreError> {
         self.inner.blobs.collect().await
+    }
+
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        self.inner.blobs.room().await
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use iems_core::storage::{BlobId, BlobWriter, Blobs, Collected, StoreError};
+use iems_core::storage::{BlobId, BlobWriter, Blobs, Collected, Room, StoreError};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -64,6 +64,12 @@ impl Blobs for Embedded {
         let shared = self.shared.clone();
         let done = tokio::task::spawn_blocking(move || shared.collect()).await;
         done.unwrap_or_else(|e| Err(StoreError::Io(format!("collection ended early: {e}"))))
+    }
+
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        let shared = self.shared.clone();
+        let done = tokio::task::spawn_blocking(move || shared.room()).await;
+        done.unwrap_or_else(|e| Err(StoreError::Io(format!("a measurement ended early: {e}"))))
     }
 }
 

@@ -69,7 +69,7 @@ impl Spares {
         wanted
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 

@@ -25,6 +25,7 @@ mod pending;
 mod queue;
 mod record;
 mod replay;
+mod room;
 mod row;
 mod segment;
 mod state;

@@ -23,12 +23,19 @@ use super::state::State;
 use super::stats::Counters;
 use super::{Embedded, Shared};
 
-/// What the `format` file says.
+/// The file that says which format the folder has.
+const FORMAT_FILE: &str = "format";
+/// What it says.
 const FORMAT: &str = "iems-store 1";
 /// The longest `format` file that is read.
 const LONGEST_FORMAT: u64 = 256;
 
 impl Embedded {
+    /// Whether there is a store in the folder `dir`. Changes nothing.
+    pub fn is_in(dir: impl AsRef<Path>) -> bool {
+        dir.as_ref().join(FORMAT_FILE).exists()
+    }
+
     /// Opens the store in the folder `dir`, and makes it if there is none. Blocks the thread: for
     /// milliseconds after a clean end, otherwise about a second for each 256 MiB of log to read.
     ///
@@ -69,7 +76,7 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<std::thr
 
 /// Reads the `format` file, or writes it in an empty folder.
 fn check_format(disk: &dyn Disk) -> Result<(), OpenError> {
-    let file = match disk.open("format") {
+    let file = match disk.open(FORMAT_FILE) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return write_format(disk),
         file => file?,
     };
@@ -86,7 +93,7 @@ fn write_format(disk: &dyn Disk) -> Result<(), OpenError> {
     let file = disk.create("format.new")?;
     file.write_at(0, &[IoSlice::new(FORMAT.as_bytes()), IoSlice::new(b"\n")])?;
     file.sync()?;
-    disk.rename("format.new", "format")?;
+    disk.rename("format.new", FORMAT_FILE)?;
     Ok(disk.sync_dir("")?)
 }
 

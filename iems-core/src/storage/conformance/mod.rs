@@ -8,6 +8,7 @@ mod bodies;
 mod contention;
 mod counters;
 mod owners;
+mod room;
 mod rows;
 mod scans;
 mod watching;
@@ -56,6 +57,7 @@ pub fn rules() -> Vec<Rule> {
         watching::RULES,
         bodies::RULES,
         owners::RULES,
+        room::RULES,
     ]
     .concat()
 }
@@ -156,6 +158,12 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn memory_conforms() {
         check(async || MemoryStorage::new().storage()).await;
+        check(async || {
+            let memory = MemoryStorage::new();
+            memory.set_capacity(Some(64 << 20));
+            memory.storage()
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

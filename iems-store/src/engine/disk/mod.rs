@@ -33,6 +33,8 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn sync_dir(&self, path: &str) -> io::Result<()>;
     /// Bytes that can still be written, if the system tells.
     fn free(&self) -> io::Result<Option<u64>>;
+    /// Bytes of the whole, if the system tells. Like `free`, without what it keeps from ordinary users.
+    fn total(&self) -> io::Result<Option<u64>>;
     /// Takes the folder for this process until the returned value is dropped.
     fn lock(&self) -> Result<Box<dyn Send + Sync>, Locked>;
 }

@@ -63,8 +63,20 @@ impl Disk for RealDisk {
         Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
     }
 
+    #[cfg(unix)]
+    fn total(&self) -> io::Result<Option<u64>> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        let kept = stat.f_bfree.saturating_sub(stat.f_bavail);
+        Ok(Some(stat.f_blocks.saturating_sub(kept).saturating_mul(stat.f_frsize)))
+    }
+
     #[cfg(not(unix))]
     fn free(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
+    #[cfg(not(unix))]
+    fn total(&self) -> io::Result<Option<u64>> {
         Ok(None)
     }
 

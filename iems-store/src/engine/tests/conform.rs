@@ -33,3 +33,13 @@ async fn conforms_when_everything_is_small() {
     conformance::check(async || Embedded::open_on(Arc::new(SimDisk::new()), small()).unwrap().storage())
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_on_a_disk_that_has_an_end() {
+    conformance::check(async || {
+        let disk = SimDisk::new();
+        disk.set_capacity(64 << 20);
+        Embedded::open_on(Arc::new(disk), small()).unwrap().storage()
+    })
+    .await;
+}

@@ -38,6 +38,8 @@ async fn a_full_store_refuses_bodies_and_can_be_emptied() {
     disk.set_capacity(CAPACITY);
     let engine = Embedded::open_on(Arc::new(disk.clone()), options()).unwrap();
     let storage = engine.storage();
+    let empty = storage.blobs.room().await.unwrap().unwrap();
+    assert!(empty.free > CAPACITY / 2 && empty.free < CAPACITY, "{empty:?}");
     let mut bodies = Vec::new();
     let refused = loop {
         let seed = bodies.len() as u32;
@@ -53,6 +55,8 @@ async fn a_full_store_refuses_bodies_and_can_be_emptied() {
     };
     assert!(matches!(refused, StoreError::NoSpace(_)), "{refused}");
     assert!(bodies.len() > 100, "only {} bodies fit", bodies.len());
+    let full = storage.blobs.room().await.unwrap().unwrap();
+    assert_eq!((full.free, full.total), (0, CAPACITY), "room is told that there is not");
     // Everything else goes on: reading, rows, checkpoints, deletions.
     for (seed, id) in &bodies {
         assert_eq!(storage.blobs.read(*id, 0..4).await.unwrap()[..], seed.to_le_bytes());
@@ -69,7 +73,10 @@ async fn a_full_store_refuses_bodies_and_can_be_emptied() {
         }
     }
     engine.checkpoint().unwrap();
+    let before = storage.blobs.room().await.unwrap().unwrap();
     while storage.blobs.collect().await.unwrap() != Default::default() {}
+    let emptied = storage.blobs.room().await.unwrap().unwrap();
+    assert!(emptied.free > CAPACITY / 4 && emptied.dead <= before.dead, "{emptied:?}");
     for seed in 0..100 {
         accept(&storage, 10_000 + seed, 40_000).await.unwrap();
     }

@@ -10,6 +10,7 @@ mod content;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use iems_core::seam::{Random, SeededRandom};
 
@@ -46,6 +47,7 @@ struct Shared {
     life: u64,
     locked: bool,
     capacity: Option<u64>,
+    sync_time: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +74,11 @@ impl SimDisk {
     /// Limits the bytes of all files together.
     pub fn set_capacity(&self, bytes: u64) {
         lock(&self.shared).capacity = Some(bytes);
+    }
+
+    /// Lets every sync of a file take so long.
+    pub fn slow_syncs(&self, time: Duration) {
+        lock(&self.shared).sync_time = time;
     }
 
     /// Ends what [`SimDisk::fail_after`] began.
@@ -262,6 +269,10 @@ impl Disk for SimDisk {
         Ok(shared.capacity.map(|capacity| capacity.saturating_sub(shared.used())))
     }
 
+    fn total(&self) -> io::Result<Option<u64>> {
+        Ok(self.operation(false)?.capacity)
+    }
+
     fn lock(&self) -> Result<Box<dyn Send + Sync>, Locked> {
         let mut shared = lock(&self.shared);
         if shared.locked {
@@ -351,6 +362,11 @@ impl DiskFile for SimFile {
         match self.operation(false) {
             Ok(mut shared) => {
                 shared.syncs += 1;
+                let time = shared.sync_time;
+                drop(shared);
+                if !time.is_zero() {
+                    std::thread::sleep(time);
+                }
                 let mut content = lock(&self.content);
                 let changes = std::mem::take(&mut content.unsynced);
                 changes.iter().for_each(|change| Content::apply(&mut content.durable, change));
