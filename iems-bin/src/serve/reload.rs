@@ -44,8 +44,11 @@ impl Reload {
         loaded.config.settings = new.config.settings;
         loaded.config.settings.limits = limits;
         loaded.config.grace = new.config.grace;
-        site.engine.replace(loaded.config.settings.clone());
-        tracing::info!("reload: routes, relaying, queue, rules and certificates are those of the file");
+        loaded.config.wires = new.config.wires;
+        site.replace(loaded.config.settings.clone(), loaded.config.wires.clone());
+        tracing::info!(
+            "reload: routes, relaying, queue, peers, rules and certificates are those of the file"
+        );
     }
 
     fn reload_certificates(&self) {
