@@ -26,8 +26,8 @@ pub(super) struct Connected {
     pub(super) wire: Wire,
     pub(super) peer: Peer,
     pub(super) extensions: Extensions,
-    /// The largest message that is sent over it, in octets.
-    pub(super) size: Option<u64>,
+    /// The terms it was opened on.
+    pub(super) terms: Terms,
 }
 
 /// Why one address does not do.
@@ -188,8 +188,8 @@ async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<C
                 written.map_err(|error| Failure::Reply(peer.lost(&error, hello.phase())))?;
             }
             _ => {
-                let (extensions, size) = (hello.into_extensions(), target.terms.size);
-                return Ok(Connected { wire, peer, extensions, size });
+                let (extensions, terms) = (hello.into_extensions(), target.terms.clone());
+                return Ok(Connected { wire, peer, extensions, terms });
             }
         }
     }

@@ -95,7 +95,7 @@ impl SmtpLink {
         self.refresh().await?;
         let extensions = self.extensions();
         let conversion = self.client.settings.largest_conversion;
-        let bounds = Bounds { conversion, size: self.connection.size };
+        let bounds = Bounds { conversion, size: self.connection.terms.size };
         let prepared = prepare(attempt, &extensions, bounds, &self.connection.peer).await?;
         let Prepared { mail, rcpts, outcomes, payload } = prepared;
         let idle = rcpts.is_empty();
@@ -213,8 +213,9 @@ impl Link for SmtpLink {
         }
     }
 
+    /// A connection that was opened on other terms than hold now, such as without TLS, takes no more messages.
     fn is_reusable(&self) -> bool {
-        !self.broken
+        !self.broken && self.connection.terms == self.client.terms(&self.hop)
     }
 
     async fn close(mut self: Box<Self>) {

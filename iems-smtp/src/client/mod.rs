@@ -100,7 +100,8 @@ impl SmtpClient {
         Ok(Self { id, client: Arc::new(client) })
     }
 
-    /// Replaces who is spoken to in another way. Connections that are open stay as they are.
+    /// Replaces who is spoken to in another way. A message under way goes on; a link to a hop whose terms have changed is not
+    /// reusable any more.
     pub fn replace_peers(&self, peers: PeerWires) {
         *self.client.peers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(peers);
     }

@@ -58,7 +58,7 @@ impl PeerWires {
 }
 
 /// The terms on which one next hop is spoken to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) tls: TlsLevel,
     source_v4: Option<Ipv4Addr>,

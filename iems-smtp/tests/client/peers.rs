@@ -80,13 +80,17 @@ async fn what_is_too_large_for_a_peer_is_not_sent() {
 }
 
 #[tokio::test]
-async fn peers_can_be_replaced_while_the_channel_works() {
-    let script = greets("us.example");
-    let world = Arc::new(d_example().server(AT, &script).server(AT, &greets("out.example")));
+async fn new_terms_count_for_the_next_message_of_whom_they_are_about() {
+    let ours = greets("us.example");
+    let world = d_example().server(AT, &ours).server(AT, &ours).server(AT, &greets("out.example"));
+    let world = Arc::new(world);
     let channel = channel(&world, smtp());
-    let hop = NextHop::new("d.example");
-    channel.open(&hop).await.unwrap().close().await;
+    let (hop, other) = (NextHop::new("d.example"), NextHop::new("[192.0.2.1]"));
+    let (link, stays) = (channel.open(&hop).await.unwrap(), channel.open(&other).await.unwrap());
     channel.replace_peers(peers("d.example", wire(|wire| wire.hello = Some("out.example".into()))));
+    assert!(!link.is_reusable() && stays.is_reusable());
+    link.close().await;
+    stays.close().await;
     channel.open(&hop).await.unwrap().close().await;
     world.settle().await;
 }
