@@ -40,6 +40,63 @@ fn unknown_keys_name_the_nearest_valid_one() {
 }
 
 #[test]
+fn what_is_wrong_with_a_peer_is_said_with_what_would_be_right() {
+    let text = "hostname = \"mx.example.org\"\n\
+                [[peer]]\nrate = \"fast\"\n\
+                [[peer]]\ndomain = \"smtp:example.org\"\n\
+                [[peer]]\ndomain = \"example.org\"\nconcurrency = 2\ninitial_concurrency = 3\nrate = \"0/1m\"\nsource = []\n\
+                [[peer]]\ndomain = \"example.org\"\nsource = [\"192.0.2.1\", \"192.0.2.2\"]\nretry = []\nsize = \"0\"\nhello = \"-\"\ntls = \"require\"\n\
+                [[peer]]\ndomain = \"example.net\"\nconcurency = 2\nconcurrency = 0\n";
+    let expected = [
+        "iems.toml:2:1: [[peer]] needs the key \"domain\"",
+        "iems.toml:3:8: peer.rate: expected messages and a time such as \"100/1m\", \"5/s\" or \"1000/1h\", or \"none\", \
+         found \"fast\"",
+        "iems.toml:5:10: peer.domain: expected \"example.org\", \"*.example.org\", \"*\" or a next hop such as \
+         \"[192.0.2.1]:25\" or \"/run/lmtp\", found \"smtp:example.org\"",
+        "iems.toml:9:23: peer.initial_concurrency: expected no more than the 2 of concurrency, found 3",
+        "iems.toml:10:8: peer.rate: \"0/1m\" lets no message through: the number and the time must be at least 1",
+        "iems.toml:11:10: peer.source: expected at least one of: an IP address such as \"192.0.2.1\" or \"2001:db8::1\", \
+         found an empty list",
+        "iems.toml:13:10: peer.domain: there are two peers \"example.org\"",
+        "iems.toml:14:10: peer.source: expected one IPv4 and one IPv6 address at most, found two of a kind",
+        "iems.toml:15:9: peer.retry: expected at least one duration, each longer than nothing",
+        "iems.toml:16:8: peer.size: nothing would be sent; to refuse mail for a domain, give it a [[route]] via \
+         \"error:5.1.2 text\"",
+        "iems.toml:17:9: peer.hello: expected a domain name such as \"mx.example.org\", found \"-\"",
+        "iems.toml:18:7: peer.tls: expected one of opportunistic, required, never, found \"require\": did you mean \
+         \"required\"?",
+        "iems.toml:21:1: unknown key \"concurency\" in [peer]: did you mean \"concurrency\"? Valid keys: domain, concurrency, \
+         initial_concurrency, rate, messages_per_link, link_age, link_idle, retry, expire, warn, tls, source, hello, size",
+        "iems.toml:22:15: peer.concurrency: expected a whole number from 1 to 1000000000, found the integer 0",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
+fn a_source_is_one_of_three_and_says_something() {
+    let text = "hostname = \"mx.example.org\"\n\
+                [[source]]\nrate = \"1/s\"\n\
+                [[source]]\nsender = \"ann@example.org\"\ntenant = \"example.org\"\npriority = 1\n\
+                [[source]]\nsender = \"*@example.org\"\n\
+                [[source]]\nrecipient = \"example.org\"\nrate = \"1/s\"\n\
+                [[source]]\ntenant = \"*\"\n\
+                [[source]]\ntenant = \"example.org\"\npriority = 9\n\
+                [[source]]\ntenant = \"example.org\"\npriority = 10\nrate = \"5/60d\"\n";
+    let expected = [
+        "iems.toml:2:1: [[source]] needs one of the keys `sender`, `tenant` and `recipient`, and only one",
+        "iems.toml:4:1: [[source]] needs one of the keys `sender`, `tenant` and `recipient`, and only one",
+        "iems.toml:9:10: source.sender: expected \"ann@example.org\", \"example.org\", \"*.example.org\", \"*\" or \"<>\", \
+         found \"*@example.org\"",
+        "iems.toml:12:8: source.rate: recipients have no rate; the rate of a destination stands in its [[peer]]",
+        "iems.toml:13:1: [[source]] needs a `rate` or a `priority`",
+        "iems.toml:18:1: [[source]]: there are two for the same",
+        "iems.toml:20:12: source.priority: expected a whole number from -9 (last) to 9 (first), found the integer 10",
+        "iems.toml:21:8: source.rate: \"5/60d\" is too large: the time may be 31d at most, the number 4294967295",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
 fn every_problem_is_said_at_once_with_what_would_be_right() {
     let text = "hostname = \"-mx\"\ngrace = 5\n[queue]\nretry = []\nexpire = \"5 days\"\n[limits]\nmessage = \"big\"\n\
                 recipients = 0\n[relay]\nnetworks = [\"10.0.0.0/33\"]\n[[route]]\ndomain = \"*.\"\nvia = \"smpt:x\"\n\

@@ -167,6 +167,14 @@ fn sighup_takes_over_what_is_right_and_nothing_that_is_wrong() {
     assert_eq!(route.status.code(), Some(69));
     let answer: serde_json::Value = serde_json::from_slice(&route.stdout).expect("JSON");
     assert!(answer["reply"].as_str().expect("a reply").contains("nothing goes there"), "{answer}");
+    let relay = "[[route]]\ndomain = \"example.net\"\nvia = \"smtp:192.0.2.1\"\n";
+    site.configure(&format!("{relay}[[peer]]\ndomain = \"192.0.2.1:25\"\nconcurrency = 1\n"));
+    server.signal("HUP");
+    server.wait_to_say_times("are those of the file", 2);
+    let way = site.json(&["route", "cid@example.net", "--json"])["ways"][0].clone();
+    assert_eq!(way["site"], "[192.0.2.1]:25");
+    assert!(way["peer"].as_str().is_some_and(|rule| rule.ends_with("[[peer]] [192.0.2.1]:25")), "{way}");
+    assert!(site.good(&["route", "cid@example.net"]).contains("under the peer rule iems.toml:"));
     site.configure("[[route]]\ndomain = \"example.net\"\nvia = \"nowhere\"\n");
     server.signal("HUP");
     server.wait_to_say("nothing was changed");

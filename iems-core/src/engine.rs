@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::{Channel, DeliveryAgent};
+use crate::deliver::{Channel, DeliveryAgent, Site};
 use crate::health::{self, Gate, Health};
-use crate::message::{ChannelId, Domain, Mailbox, QueueId, Reply};
+use crate::message::{ChannelId, Domain, Mailbox, NextHop, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
 use crate::queue::{self, Node, Queue, Runner};
 use crate::receive::Intake;
@@ -271,6 +271,17 @@ impl Engine {
         route::route(&self.shared, &self.shared.settings(), mailbox).await
     }
 
+    /// The place where a next hop of a channel leads to now, and shares its limits with other hops. Asks the channel; a hop of
+    /// an agent, or of a channel that does not answer within 10 s, is its own site.
+    pub async fn site(&self, channel: &ChannelId, hop: &NextHop) -> Site {
+        let own = || Site::new(hop.as_str());
+        let Some(channel) = self.shared.outputs.get(channel) else { return own() };
+        tokio::select! {
+            site = channel.site(hop) => site,
+            () = self.shared.clock.sleep_until(self.shared.clock.now().after(SITE_TIME)) => own(),
+        }
+    }
+
     /// Replaces the settings. Messages on their way in keep the old ones; everything else reads the new ones at its
     /// next step.
     pub fn replace(&self, settings: Settings) {
@@ -304,6 +315,9 @@ impl Drop for Engine {
         }
     }
 }
+
+/// How long a channel may take to say where a hop leads to, for whoever asks an engine.
+const SITE_TIME: Duration = Duration::from_secs(10);
 
 /// How often dead blobs are looked for: soon enough that a busy server gives room back while it runs.
 const COLLECTION: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 //! the address it writes to: `later…` is answered 451 at RCPT, `never…` 550, everything else is taken.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +14,10 @@ use crate::wait::wait_for;
 /// A message as it came.
 #[derive(Debug, Clone)]
 pub struct Arrived {
+    /// The address it came from.
+    pub from: IpAddr,
+    /// The name the peer gave in EHLO.
+    pub hello: String,
     /// The whole argument of MAIL: path and parameters.
     pub mail: String,
     /// The whole arguments of RCPT.
@@ -151,12 +155,16 @@ fn serve(stream: &TcpStream, state: &State) -> io::Result<()> {
         return say(greeting);
     }
     say("220 sink.example.test ESMTP")?;
-    let (mut mail, mut rcpt) = (String::new(), Vec::new());
+    let from = stream.peer_addr()?.ip();
+    let (mut hello, mut mail, mut rcpt) = (String::new(), String::new(), Vec::new());
     while !state.stop.load(Ordering::Relaxed) {
         let line = text_line(&mut lines)?;
         let (verb, rest) = line.split_once([' ', ':']).unwrap_or((&line, ""));
         match verb.to_ascii_uppercase().as_str() {
-            "EHLO" => say(&ehlo(&script))?,
+            "EHLO" => {
+                hello = rest.trim().to_owned();
+                say(&ehlo(&script))?;
+            }
             "MAIL" => {
                 (mail, rcpt) = (argument(rest), Vec::new());
                 say("250 2.1.0 ok")?;
@@ -174,7 +182,8 @@ fn serve(stream: &TcpStream, state: &State) -> io::Result<()> {
                 let body = data(&mut lines)?;
                 let script = state.script.lock().expect("no panic").clone();
                 if script.data.is_none() {
-                    let message = Arrived { mail: mail.clone(), rcpt: std::mem::take(&mut rcpt), body };
+                    let (hello, mail, rcpt) = (hello.clone(), mail.clone(), std::mem::take(&mut rcpt));
+                    let message = Arrived { from, hello, mail, rcpt, body };
                     state.arrived.lock().expect("no panic").push(message);
                 }
                 if script.vanish {

@@ -127,6 +127,10 @@ pub(crate) struct WayAnswer {
     pub(crate) hop: String,
     /// The address there.
     pub(crate) address: String,
+    /// The place it leads to now, whose limits it shares with other next hops; nothing for an agent.
+    pub(crate) site: Option<String>,
+    /// Whose rules hold there: `default`, or file, line and pattern of a `[[peer]]`.
+    pub(crate) peer: String,
 }
 
 /// What a submission got.

@@ -60,6 +60,9 @@ fn route_text(route: &RouteAnswer) -> String {
     let mut lines = vec![route.address.clone()];
     for way in &route.ways {
         lines.push(format!("  goes to {} by {} ({})", way.address, way.channel, way.hop));
+        if let Some(site) = &way.site {
+            lines.push(format!("    to the site {site}, under the peer rule {}", way.peer));
+        }
     }
     if !route.reason.is_empty() {
         lines.push(format!("  because {}", route.reason));

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use iems_core::message::{CheckResult, Domain, Mailbox};
 use iems_core::preprocess::Action;
+use iems_core::queue::{AddressPattern, PeerPattern, Priority, Rate, RateError};
 use iems_core::receive::Network;
 use iems_core::route::Pattern;
+use iems_smtp::client::Hop;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -43,6 +45,8 @@ from_text! {
     Pattern, "\"example.org\", \"*.example.org\" or \"*\"", |text| text.parse().ok();
     Domain, "a domain name such as \"mx.example.org\"", |text| text.parse().ok();
     Mailbox, "an address such as \"ann@example.org\"", |text| text.parse().ok();
+    PeerPattern, "\"example.org\", \"*.example.org\", \"*\" or a next hop such as \"[192.0.2.1]:25\" or \"/run/lmtp\"", peer;
+    AddressPattern, "\"ann@example.org\", \"example.org\", \"*.example.org\", \"*\" or \"<>\"", |text| text.parse().ok();
     NameServer, "a name server such as \"192.0.2.53\" or \"127.0.0.1:5353\"", NameServer::parse;
 }
 
@@ -70,6 +74,61 @@ impl FromToml for u32 {
             mismatch::<Self>(value, key, notes);
         }
         read
+    }
+}
+
+/// A priority of RFC 6710.
+impl FromToml for Priority {
+    const EXPECTED: &'static str = "a whole number from -9 (last) to 9 (first)";
+
+    fn read(value: &Spanned<DeValue<'_>>, key: &str, notes: &mut Notes<'_>) -> Option<Self> {
+        let number = value.get_ref().as_integer();
+        let number = number.and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
+        let read = number.and_then(|n| Self::try_from(n).ok());
+        if read.is_none() {
+            mismatch::<Self>(value, key, notes);
+        }
+        read
+    }
+}
+
+/// A rate, or none where one would be inherited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateBound(pub(crate) Option<Rate>);
+
+impl FromToml for RateBound {
+    const EXPECTED: &'static str =
+        "messages and a time such as \"100/1m\", \"5/s\" or \"1000/1h\", or \"none\"";
+
+    fn read(value: &Spanned<DeValue<'_>>, key: &str, notes: &mut Notes<'_>) -> Option<Self> {
+        match value.get_ref().as_str().map(|text| (text, text.parse::<Rate>())) {
+            Some(("none", _)) => return Some(Self(None)),
+            Some((_, Ok(rate))) => return Some(Self(Some(rate))),
+            None | Some((_, Err(RateError::Form(_)))) => mismatch::<Self>(value, key, notes),
+            Some((_, Err(error))) => notes.add(Some(&value.span()), key, format!("{key}: {error}")),
+        }
+        None
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OneOrMore<T>(pub(crate) Vec<T>);
+
+impl<T: FromToml> FromToml for OneOrMore<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn read(value: &Spanned<DeValue<'_>>, key: &str, notes: &mut Notes<'_>) -> Option<Self> {
+        match value.get_ref().as_array() {
+            Some(list) if list.is_empty() => {
+                let message =
+                    format!("{key}: expected at least one of: {}, found an empty list", T::EXPECTED);
+                notes.add(Some(&value.span()), key, message);
+                None
+            }
+            Some(_) => Vec::read(value, key, notes).map(Self),
+            None => T::read(value, key, notes).map(|one| Self(vec![one])),
+        }
     }
 }
 
@@ -148,6 +207,17 @@ impl NameServer {
     }
 }
 
+/// A domain pattern, or a next hop in the spelling that the channels use.
+fn peer(text: &str) -> Option<PeerPattern> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(PeerPattern::Domain(Pattern::Exactly(ip.into())));
+    }
+    match text.parse().ok()? {
+        PeerPattern::Hop(hop) => hop.as_str().parse::<Hop>().ok()?.to_string().parse().ok(),
+        pattern => Some(pattern),
+    }
+}
+
 /// `90s`, `5m`, `4h`, `5d`, `1w`, `250ms`, or several in a row: `1h30m`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
@@ -196,6 +266,26 @@ pub(crate) fn size(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn peers_are_spelled_as_the_channels_do() {
+        for (text, wanted) in [
+            ("Example.ORG", "example.org"),
+            ("*.example.org", "*.example.org"),
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("192.0.2.1:25", "[192.0.2.1]:25"),
+            ("2001:DB8::1", "[IPv6:2001:db8::1]"),
+            ("[2001:DB8::1]", "[IPv6:2001:db8::1]"),
+            ("[2001:DB8::1]:25", "[2001:db8::1]:25"),
+            ("Relay.example.org:587", "relay.example.org:587"),
+            ("/run/lmtp", "/run/lmtp"),
+        ] {
+            assert_eq!(peer(text).map(|pattern| pattern.to_string()).as_deref(), Some(wanted));
+        }
+        for text in ["", "relay:0", "[::1", "a b", "lmtp:/run/lmtp", "smtp:relay.example.org"] {
+            assert_eq!(peer(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn durations_and_sizes() {

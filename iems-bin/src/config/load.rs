@@ -110,7 +110,7 @@ pub(super) fn understand(
     folder: &Path,
     inspect: Inspect,
 ) -> Result<Config, Problems> {
-    let mut notes = Notes::new(text);
+    let mut notes = Notes::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         notes.add(Some(&error.span().unwrap_or(0..0)), "", format!("not TOML: {}", error.message()));
@@ -121,6 +121,6 @@ pub(super) fn understand(
             .and_then(|written| resolve(written, folder, inspect, &mut notes)),
         false => None,
     };
-    notes.finish(file)?;
+    notes.finish()?;
     config.ok_or_else(|| Problems { file: file.to_owned(), problems: Vec::new() })
 }

@@ -5,10 +5,12 @@
 
 mod leaf;
 mod load;
+mod peer;
 mod problem;
 mod read;
 mod resolve;
 mod resolved;
+mod source;
 mod via;
 mod written;
 
@@ -17,5 +19,6 @@ mod manual;
 
 pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
+pub(crate) use peer::level;
 pub(crate) use resolved::{Certificate, Config, Listener};
-pub(crate) use written::{About, ClientTls, LogFormat, Protocol};
+pub(crate) use written::{About, LogFormat, Protocol};

@@ -51,14 +51,26 @@ impl std::error::Error for Problems {}
 /// Collects problems while a file is read and resolved.
 #[derive(Debug)]
 pub(crate) struct Notes<'a> {
+    file: &'a Path,
     text: &'a str,
     found: Vec<(usize, Problem)>,
 }
 
 impl<'a> Notes<'a> {
     /// For a file with this content.
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, found: Vec::new() }
+    pub(crate) fn new(file: &'a Path, text: &'a str) -> Self {
+        Self { file, text, found: Vec::new() }
+    }
+
+    /// For a second look at the same file, whose problems are noted already.
+    pub(crate) fn ignored(&self) -> Self {
+        Self::new(self.file, self.text)
+    }
+
+    /// File and line of something, for explanations: `iems.toml:34 [[peer]] example.org`.
+    pub(crate) fn place(&self, span: Option<&Range<usize>>, what: &str) -> String {
+        let line = span.map_or(0, |span| position(self.text, span.start).0);
+        format!("{}:{line} {what}", self.file.display())
     }
 
     /// Notes a problem at a place in the file, or with the file as a whole.
@@ -68,18 +80,22 @@ impl<'a> Notes<'a> {
         self.found.push((span.map_or(usize::MAX, |span| span.start), problem));
     }
 
-    /// Whether a problem with `key` stands at `start` or behind it.
+    /// Whether a problem with `key` is noted in the section that begins at `start`. If it is one of a list, the next one's
+    /// heading ends it.
     pub(crate) fn has(&self, key: &str, start: usize) -> bool {
-        self.found.iter().any(|(at, problem)| *at >= start && problem.key == key)
+        let heading = format!("[[{}]]", key.split('.').next().unwrap_or_default());
+        let rest = self.text.get(start + 1..).unwrap_or_default();
+        let end = rest.find(&heading).map_or(usize::MAX, |at| start + 1 + at);
+        self.found.iter().any(|(at, problem)| (start..end).contains(at) && problem.key == key)
     }
 
     /// All problems as one error, if there are any.
-    pub(crate) fn finish(mut self, file: &Path) -> Result<(), Problems> {
+    pub(crate) fn finish(mut self) -> Result<(), Problems> {
         self.found.sort_by_key(|(at, _)| *at);
         let problems: Vec<_> = self.found.into_iter().map(|(_, problem)| problem).collect();
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(Problems { file: file.to_owned(), problems }),
+            false => Err(Problems { file: self.file.to_owned(), problems }),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Pure: text in, values and problems out. Nothing here touches a file or the environment.
 
 use std::ops::{Deref, Range};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -146,7 +147,7 @@ pub(crate) fn defaulted<T: FromToml>(
         return found;
     }
     let value = DeValue::parse(default).unwrap_or_else(|e| panic!("default of {path}.{name}: {e}"));
-    let mut own = Notes::new(default);
+    let mut own = Notes::new(Path::new(""), default);
     match T::read(&value, name, &mut own) {
         Some(value) => At { value, span: None },
         None => panic!("default of {path}.{name}: {own:?}"),

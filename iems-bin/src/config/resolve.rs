@@ -9,13 +9,16 @@ use iems_core::Settings;
 use iems_core::health::Marks;
 use iems_core::message::{ChannelId, CheckResult};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
-use iems_core::queue::Schedule;
+use iems_core::queue::Peer;
 use iems_core::receive::Relay;
 use iems_core::route::{Pattern, RouteTable, Via};
+use iems_smtp::client::PeerWires;
 
+use super::peer::peers;
 use super::problem::Notes;
 use super::read::At;
 use super::resolved::{Certificate, Client, Config, Dnsbl, DnsblOptions, Limits, Listener};
+use super::source::sources;
 use super::written::{self, File, Protocol};
 
 type Span = Option<Range<usize>>;
@@ -31,7 +34,7 @@ pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut N
     let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
     let common = common.resolve("tls", folder, inspect, notes);
     let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
-    let (settings, dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    let ((settings, wires), dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
             file.log.level.span.as_ref(),
@@ -52,6 +55,7 @@ pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut N
             .as_ref()
             .map_or_else(Vec::new, |list| list.iter().map(|server| server.0).collect()),
         settings,
+        wires,
         client: Client {
             tls: file.client.tls.value,
             source: file.client.source.as_ref().map(|source| source.value),
@@ -68,7 +72,7 @@ pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut N
 }
 
 /// What the engine can take over while it runs.
-fn settings(file: &File, notes: &mut Notes<'_>) -> Settings {
+fn settings(file: &File, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     let mut settings = Settings::default();
     settings.routes = routes(&file.route, notes);
     settings.relay =
@@ -77,12 +81,13 @@ fn settings(file: &File, notes: &mut Notes<'_>) -> Settings {
     settings.channel_policies = channel_policies(&file.channel_policy, notes);
     settings.limits.message_size = file.limits.message.0;
     settings.limits.recipients = file.limits.recipients.value as usize;
-    schedule(&file.queue, &mut settings.peers.default.schedule, notes);
-    settings.peers.default.concurrency = file.queue.per_hop.value as usize;
     settings.concurrency = file.queue.attempts.value as usize;
     settings.history = file.queue.history.value;
+    settings.sources = sources(&file.source, notes);
+    let (peers, wires) = peers(&file.peer, default_peer(&file.queue, notes), notes);
+    settings.peers = peers;
     settings.marks = marks(file, notes);
-    settings
+    (settings, wires)
 }
 
 /// Where trouble begins.
@@ -99,7 +104,7 @@ fn marks(file: &File, notes: &mut Notes<'_>) -> Marks {
 }
 
 /// The value, or a note that the key is missing in its section, unless what stands there is noted already.
-fn need<T: Clone>(
+pub(super) fn need<T: Clone>(
     value: Option<At<T>>,
     name: &str,
     section: &str,
@@ -221,15 +226,24 @@ fn routes(written: &[At<written::Route>], notes: &mut Notes<'_>) -> RouteTable {
     table
 }
 
-fn schedule(written: &written::Queue, schedule: &mut Schedule, notes: &mut Notes<'_>) {
-    let retry = &written.retry;
-    if retry.is_empty() || retry.iter().any(Duration::is_zero) {
-        let message = "queue.retry: expected at least one duration, each longer than nothing";
-        notes.add(retry.span.as_ref(), "queue.retry", message);
+/// What holds for destinations of which no `[[peer]]` says anything else.
+fn default_peer(written: &written::Queue, notes: &mut Notes<'_>) -> Peer {
+    let mut peer = Peer::default();
+    peer.concurrency = written.per_hop.value as usize;
+    peer.initial_concurrency = peer.initial_concurrency.min(peer.concurrency);
+    peer.schedule.retry = retry(&written.retry, "queue.retry", notes);
+    peer.schedule.expire = written.expire.value;
+    peer.schedule.warn = Some(written.warn.value).filter(|warn| !warn.is_zero());
+    peer
+}
+
+/// Waits between attempts: at least one, each longer than nothing.
+pub(super) fn retry(waits: &At<Vec<Duration>>, key: &str, notes: &mut Notes<'_>) -> Vec<Duration> {
+    if waits.is_empty() || waits.iter().any(Duration::is_zero) {
+        let message = format!("{key}: expected at least one duration, each longer than nothing");
+        notes.add(waits.span.as_ref(), key, message);
     }
-    schedule.retry = retry.value.clone();
-    schedule.expire = written.expire.value;
-    schedule.warn = Some(written.warn.value).filter(|warn| !warn.is_zero());
+    waits.value.clone()
 }
 
 fn limits(written: &written::Limits) -> Limits {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use iems_core::Settings;
 use iems_core::message::{Domain, Mailbox};
+use iems_smtp::client::PeerWires;
 
 use super::written::{About, ClientTls, LogFormat, Protocol};
 
@@ -28,8 +29,10 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<Listener>,
     /// Name servers; the system's if empty.
     pub(crate) dns: Vec<SocketAddr>,
-    /// What the engine can take over while it runs: routes, relaying, queue, rules, bounds.
+    /// What the engine can take over while it runs: routes, relaying, queue, peers, rules, bounds.
     pub(crate) settings: Settings,
+    /// Who is spoken to in another way than `client` says.
+    pub(crate) wires: PeerWires,
     /// Outgoing connections.
     pub(crate) client: Client,
     /// Bounds for peers.

@@ -10,7 +10,9 @@ use iems_core::receive::Network;
 use iems_core::route::{Pattern, Via};
 
 use super::leaf::{NameServer, Size, words};
+use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
+use super::source::WrittenSource;
 
 section! {
     /// The whole file.
@@ -39,6 +41,10 @@ section! {
         route: Vec<At<Route>> = "[]";
         /// How long and how often delivery is tried.
         queue: Queue = "{}";
+        /// What holds for one destination.
+        peer: Vec<At<WrittenPeer>> = "[]";
+        /// How fast senders and tenants may go, and what goes before what.
+        source: Vec<At<WrittenSource>> = "[]";
         /// How mail leaves by SMTP and LMTP.
         client: Client = "{}";
         /// Bounds for peers.

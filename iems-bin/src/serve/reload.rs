@@ -44,9 +44,10 @@ impl Reload {
         loaded.config.settings = new.config.settings;
         loaded.config.settings.limits = limits;
         loaded.config.grace = new.config.grace;
-        site.engine.replace(loaded.config.settings.clone());
+        loaded.config.wires = new.config.wires;
+        site.replace(loaded.config.settings.clone(), loaded.config.wires.clone());
         tracing::info!(
-            "reload: routes, relaying, queue, rules, marks and certificates are those of the file"
+            "reload: routes, relaying, queue, peers, rules, marks and certificates are those of the file"
         );
     }
 

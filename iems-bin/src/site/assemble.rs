@@ -7,14 +7,14 @@ use iems_core::preprocess::{Cell, Matrix};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
 use iems_core::{Builder, Engine};
 use iems_filters::dnsbl::{self, Dnsbl};
-use iems_smtp::client::{ClientSettings, SmtpClient, TlsLevel};
+use iems_smtp::client::{ClientSettings, SmtpClient};
 use iems_smtp::dialer::TcpDialer;
 use iems_smtp::resolver::{DnsResolver, DnsSettings};
 use iems_store::agent::LocalAgent;
 use iems_store::directory::{DirectoryOptions, StoreDirectory};
 use iems_store::engine::{Embedded, EmbeddedOptions, OpenError};
 
-use crate::config::{About, ClientTls, Config};
+use crate::config::{About, Config, level};
 use crate::exit::Failure;
 
 /// What stands before there is an engine.
@@ -23,6 +23,8 @@ pub(crate) struct Foundation {
     pub(crate) directory: Arc<StoreDirectory>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The output channels.
+    pub(crate) clients: Vec<Arc<SmtpClient>>,
     random: Arc<dyn Random>,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
@@ -38,14 +40,9 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     options.login_domain = config.login_domain.clone();
     let directory = StoreDirectory::new(storage, clock.clone(), options);
     let postmaster = postmaster_domain(config, &directory).await?;
-    Ok(Foundation {
-        store,
-        directory: Arc::new(directory),
-        resolver: resolver(config),
-        clock,
-        random: Arc::new(SeededRandom::unpredictable()),
-        postmaster,
-    })
+    let (resolver, random) = (resolver(config), Arc::new(SeededRandom::unpredictable()));
+    let clients = clients(config, &resolver, random.clone())?;
+    Ok(Foundation { store, directory: Arc::new(directory), resolver, clock, clients, random, postmaster })
 }
 
 /// `<Postmaster>` without a domain must reach somebody (RFC 5321 section 4.5.1): at the domain of the configured one,
@@ -114,38 +111,38 @@ impl Foundation {
         if let Some(domain) = &self.postmaster {
             builder = builder.postmaster_domain(domain.clone());
         }
-        for (name, settings) in [
-            ("smtp", ClientSettings::smtp(config.hostname.as_str())),
-            ("lmtp", ClientSettings::lmtp(config.hostname.as_str())),
-        ] {
-            builder = builder.output(Arc::new(self.client(config, name, settings)?));
+        for client in &self.clients {
+            builder = builder.output(client.clone());
         }
         match judge(config, self.resolver.clone(), self.clock.clone())? {
             Some(judge) => Ok(builder.preprocessor(Arc::new(judge), matrix(config))),
             None => Ok(builder),
         }
     }
+}
 
-    fn client(
-        &self,
-        config: &Config,
-        name: &str,
-        mut settings: ClientSettings,
-    ) -> Result<SmtpClient, Failure> {
-        settings.tls = match config.client.tls {
-            ClientTls::Opportunistic => TlsLevel::Opportunistic,
-            ClientTls::Required => TlsLevel::Required,
-            ClientTls::Never => TlsLevel::None,
-        };
+/// The channels that carry mail out.
+fn clients(
+    config: &Config,
+    resolver: &Arc<dyn Resolver>,
+    random: Arc<dyn Random>,
+) -> Result<Vec<Arc<SmtpClient>>, Failure> {
+    let hostname = config.hostname.as_str();
+    let both = [("smtp", ClientSettings::smtp(hostname)), ("lmtp", ClientSettings::lmtp(hostname))];
+    let client = |(name, mut settings): (&str, ClientSettings)| {
+        settings.tls = level(config.client.tls);
+        settings.peers = config.wires.clone();
         match config.client.source {
             Some(std::net::IpAddr::V4(v4)) => settings.source_v4 = Some(v4),
             Some(std::net::IpAddr::V6(v6)) => settings.source_v6 = Some(v6),
             None => {}
         }
-        let (resolver, dialer) = (self.resolver.clone(), Arc::new(TcpDialer));
-        SmtpClient::new(ChannelId::new(name), settings, resolver, dialer, self.random.clone())
+        let (id, dialer) = (ChannelId::new(name), Arc::new(TcpDialer));
+        SmtpClient::new(id, settings, resolver.clone(), dialer, random.clone())
+            .map(Arc::new)
             .map_err(Failure::config)
-    }
+    };
+    both.into_iter().map(client).collect()
 }
 
 /// The judge that asks DNS lists, if there are any.

@@ -5,15 +5,17 @@ mod assemble;
 mod explain;
 mod people;
 mod queue;
+mod route;
 mod status;
 mod submit;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use iems_core::Engine;
 use iems_core::message::{Mailbox, ReversePath};
 use iems_core::storage::StoreError;
+use iems_core::{Engine, Settings};
+use iems_smtp::client::{PeerWires, SmtpClient};
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
 use serde::Serialize;
@@ -31,6 +33,7 @@ pub(crate) struct Site {
     pub(crate) store: Arc<Embedded>,
     pub(crate) directory: Arc<StoreDirectory>,
     pub(crate) engine: Engine,
+    clients: Vec<Arc<SmtpClient>>,
     running: Option<Running>,
 }
 
@@ -44,8 +47,16 @@ impl Site {
 
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
-        let Foundation { store, directory, .. } = foundation;
-        Self { store, directory, engine, running }
+        let Foundation { store, directory, clients, .. } = foundation;
+        Self { store, directory, engine, clients, running }
+    }
+
+    /// Takes over what may change while it runs.
+    pub(crate) fn replace(&self, settings: Settings, wires: PeerWires) {
+        for client in &self.clients {
+            client.replace_peers(wires.clone());
+        }
+        self.engine.replace(settings);
     }
 }
 

@@ -1,14 +1,14 @@
-//! The queue: listings and orders, one entry a message, and where an address would lead.
+//! The queue: listings and orders, one entry a message.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use iems_core::message::{Mailbox, QueueId};
+use iems_core::message::QueueId;
 use iems_core::queue::{self, Entry, QueueError, State};
 use iems_core::seam::{Clock, SystemClock};
 
 use super::Site;
-use crate::admin::answer::{Count, QueueAnswer, RouteAnswer, Waiting, WayAnswer};
+use crate::admin::answer::{Count, QueueAnswer, Waiting};
 use crate::admin::request::Filter;
 use crate::exit::Failure;
 
@@ -51,27 +51,6 @@ impl Site {
             entries += self.engine.queue().purge(&filter).await? as u64;
         }
         found(entries, named)
-    }
-
-    pub(super) async fn route(&self, address: &Mailbox) -> RouteAnswer {
-        let routed = self.engine.route(address).await;
-        let address = address.to_string();
-        match routed {
-            Ok(route) => {
-                let ways = route.ways.iter().map(|way| WayAnswer {
-                    channel: way.channel.to_string(),
-                    hop: way.hop.to_string(),
-                    address: way.mailbox.to_string(),
-                });
-                let (ways, reason, local) = (ways.collect(), route.reason, route.local);
-                RouteAnswer { address, accepted: true, local, ways, reason, reply: None }
-            }
-            Err(reply) => {
-                let reason = reply.cause.clone().unwrap_or_default();
-                let reply = Some(reply.to_string());
-                RouteAnswer { address, accepted: false, local: false, ways: Vec::new(), reason, reply }
-            }
-        }
     }
 }
 
@@ -131,6 +110,7 @@ fn answer(entry: &Entry) -> QueueAnswer {
         (true, _) => "active",
         (false, State::Waiting) => "waiting",
         (false, State::Deferred) => "deferred",
+        (false, State::Held) => "held",
     };
     QueueAnswer {
         id: entry.id.to_string(),

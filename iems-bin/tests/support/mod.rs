@@ -130,8 +130,13 @@ impl Server {
     /// Waits until its log has a word.
     #[track_caller]
     pub fn wait_to_say(&self, word: &str) {
+        self.wait_to_say_times(word, 1);
+    }
+
+    #[track_caller]
+    pub fn wait_to_say_times(&self, word: &str, times: usize) {
         let start = Instant::now();
-        while !self.said().contains(word) {
+        while self.said().matches(word).count() < times {
             assert!(start.elapsed() < PATIENCE, "the server does not say {word:?}: {}", self.said());
             std::thread::sleep(Duration::from_millis(20));
         }

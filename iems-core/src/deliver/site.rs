@@ -12,9 +12,8 @@ impl Site {
     /// The longest name, in octets.
     pub const LONGEST: usize = 255;
 
-    /// The site with this name, in lower case. Of a name that is too long the beginning is kept, and a hash of the whole.
+    /// The site with this name. Of a name that is too long the beginning is kept, and a hash of the whole.
     pub fn new(name: &str) -> Self {
-        let name = name.to_lowercase();
         if name.len() <= Self::LONGEST {
             return Self(name.into());
         }
@@ -26,7 +25,7 @@ impl Site {
         Self(format!("{}{tail}", &name[..end]).into())
     }
 
-    /// The site of a set of hosts: the same whatever their order and case, with or without a final dot.
+    /// The site of a set of hosts, in lower case: the same whatever their order and case, with or without a final dot.
     pub fn of_hosts<'h>(hosts: impl IntoIterator<Item = &'h str>) -> Self {
         let bare = |host: &str| host.trim_end_matches('.').to_lowercase();
         let mut hosts: Vec<String> = hosts.into_iter().map(bare).collect();

@@ -138,12 +138,7 @@ pub struct SourceRates {
 /// A rate is counted for each sender's address, or each tenant's domain, that an entry matches: `*.example.org` with 10
 /// a minute gives 10 to each of them, not 10 to all together.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct Sources {
-    /// The rate of a sender that no entry speaks about. Default none.
-    pub sender_rate: Option<Rate>,
-    /// The rate of a tenant that no entry speaks about. Default none.
-    pub tenant_rate: Option<Rate>,
     sender_rates: Table<Option<Rate>>,
     tenant_rates: Table<Option<Rate>>,
     sender_priorities: Table<Priority>,
@@ -188,12 +183,11 @@ impl Sources {
     }
 
     /// How fast messages of `sender` (empty for the null sender) on behalf of `tenant` may go. A null sender has no
-    /// rate of its own unless an entry for `<>` gives one: reports are not the work of one hand.
+    /// rate unless an entry for `<>` gives one, whatever `*` says: reports are not the work of one hand.
     pub fn rate(&self, sender: &str, tenant: Option<&Domain>) -> SourceRates {
-        let otherwise = if sender.is_empty() { None } else { self.sender_rate };
         SourceRates {
-            sender: self.sender_rates.address(sender).unwrap_or(otherwise),
-            tenant: tenant.and_then(|tenant| self.tenant_rates.domain(tenant).unwrap_or(self.tenant_rate)),
+            sender: self.sender_rates.address(sender).flatten(),
+            tenant: tenant.and_then(|tenant| self.tenant_rates.domain(tenant)).flatten(),
         }
     }
 
@@ -226,13 +220,13 @@ mod tests {
 
     #[test]
     fn the_most_specific_rate_counts_and_none_lifts_it() {
-        let mut sources = Sources::new()
+        let sources = Sources::new()
+            .with_sender_rate(&pattern("*"), a_minute(1))
+            .with_tenant_rate(&"*".parse().unwrap(), a_minute(2))
             .with_sender_rate(&pattern("*.example.org"), a_minute(10))
             .with_sender_rate(&pattern("example.org"), a_minute(20))
             .with_sender_rate(&pattern("Boss@example.org"), None)
             .with_tenant_rate(&"example.net".parse().unwrap(), a_minute(30));
-        sources.sender_rate = a_minute(1);
-        sources.tenant_rate = a_minute(2);
         let sender = |text: &str| sources.rate(text, None).sender;
         assert_eq!(sender("ann@example.org"), a_minute(20));
         assert_eq!(sender("ann@a.example.org"), a_minute(10));

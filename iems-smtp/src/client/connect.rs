@@ -3,7 +3,7 @@
 //! Tries one address after another, up to a bound, and says why if none will do: permanently only
 //! where every host that could take the mail said so (RFC 5321 section 5.1).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use iems_core::message::{EnhancedStatus, NextHop, Reply};
 use iems_core::seam::{Endpoint, Stream};
@@ -12,10 +12,11 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::Client;
-use super::hop::{Hop, LMTP_PORT};
+use super::hop::Hop;
 use super::mx;
+use super::peer::Terms;
 use super::session::{Hello, HelloError, HelloStep};
-use super::settings::{Protocol, TlsLevel};
+use super::settings::TlsLevel;
 use super::trouble::Peer;
 use super::wire::Wire;
 use crate::proto::{Command, Extensions};
@@ -25,6 +26,8 @@ pub(super) struct Connected {
     pub(super) wire: Wire,
     pub(super) peer: Peer,
     pub(super) extensions: Extensions,
+    /// The terms it was opened on.
+    pub(super) terms: Terms,
 }
 
 /// Why one address does not do.
@@ -35,10 +38,11 @@ enum Failure {
     Handshake(Reply),
 }
 
-/// Where to connect to, and under which name.
+/// Where to connect to, under which name, and how.
 struct Target<'a> {
     endpoint: Endpoint,
     host: Option<&'a str>,
+    terms: &'a Terms,
 }
 
 impl Target<'_> {
@@ -82,34 +86,32 @@ impl Failures {
 
 /// Opens a connection to whoever takes mail for `hop`.
 pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Reply> {
-    let level = client.settings.tls_for.get(hop).copied().unwrap_or(client.settings.tls);
+    let terms = &client.terms(hop);
     let parsed: Hop = hop.as_str().parse().map_err(|error: super::HopError| {
         Reply::refuse(4, 4, "the route leads nowhere").because(error.to_string())
     })?;
-    let lmtp = client.settings.protocol == Protocol::Lmtp;
-    let port = if lmtp { LMTP_PORT } else { client.settings.port };
+    let (lmtp, port) = (client.is_lmtp(), client.port());
     match parsed {
         Hop::Domain(domain) if !lmtp => {
-            let (settings, resolver) = (&client.settings, &*client.resolver);
-            let hosts = mx::hosts(domain.as_str(), settings, resolver, &*client.random).await?;
-            first(client, level, &hosts, port).await
+            let exchangers = mx::exchangers(domain.as_str(), client).await?;
+            first(client, terms, &mx::order(exchangers, &*client.random), port).await
         }
         Hop::Address(ip, None) => {
             let address = SocketAddr::new(ip.to_canonical(), port);
-            alone(client, level, Endpoint::Tcp(address)).await
+            alone(client, terms, Endpoint::Tcp(address)).await
         }
-        Hop::Domain(host) => named(first(client, level, &[host.as_str().to_owned()], port).await),
-        Hop::Host(host, port) => named(first(client, level, &[host.as_str().to_owned()], port).await),
+        Hop::Domain(host) => named(first(client, terms, &[host.as_str().to_owned()], port).await),
+        Hop::Host(host, port) => named(first(client, terms, &[host.as_str().to_owned()], port).await),
         Hop::Address(ip, Some(port)) => {
             let address = SocketAddr::new(ip.to_canonical(), port);
-            named(alone(client, level, Endpoint::Tcp(address)).await)
+            named(alone(client, terms, Endpoint::Tcp(address)).await)
         }
-        Hop::Local(path) => named(alone(client, level, Endpoint::Local(path)).await),
+        Hop::Local(path) => named(alone(client, terms, Endpoint::Local(path)).await),
     }
 }
 
-async fn alone(client: &Client, level: TlsLevel, endpoint: Endpoint) -> Result<Connected, Reply> {
-    reach(client, level, &Target { endpoint, host: None }).await
+async fn alone(client: &Client, terms: &Terms, endpoint: Endpoint) -> Result<Connected, Reply> {
+    reach(client, &Target { endpoint, host: None, terms }).await
 }
 
 /// A host that the administrator named: that it does not exist, or wants nothing from us, is a mistake to be mended
@@ -122,7 +124,7 @@ fn named(result: Result<Connected, Reply>) -> Result<Connected, Reply> {
 }
 
 /// The first address of the first host that will do.
-async fn first(client: &Client, level: TlsLevel, hosts: &[String], port: u16) -> Result<Connected, Reply> {
+async fn first(client: &Client, terms: &Terms, hosts: &[String], port: u16) -> Result<Connected, Reply> {
     let mut failures = Failures::default();
     for host in hosts {
         let addresses = match mx::addresses(host, &*client.resolver).await {
@@ -137,8 +139,8 @@ async fn first(client: &Client, level: TlsLevel, hosts: &[String], port: u16) ->
                 return Err(failures.into_reply());
             }
             failures.tries += 1;
-            let target = Target { endpoint: Endpoint::Tcp(SocketAddr::new(ip, port)), host: Some(host) };
-            match reach(client, level, &target).await {
+            let endpoint = Endpoint::Tcp(SocketAddr::new(ip, port));
+            match reach(client, &Target { endpoint, host: Some(host), terms }).await {
                 Ok(connected) => return Ok(connected),
                 Err(reply) => failures.add(reply),
             }
@@ -148,8 +150,8 @@ async fn first(client: &Client, level: TlsLevel, hosts: &[String], port: u16) ->
 }
 
 /// One address: with TLS as far as wished, and once more without it where TLS was only worth a try.
-async fn reach(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<Connected, Reply> {
-    let level = if target.server_name().is_none() { TlsLevel::None } else { level };
+async fn reach(client: &Client, target: &Target<'_>) -> Result<Connected, Reply> {
+    let level = if target.server_name().is_none() { TlsLevel::None } else { target.terms.tls };
     match once(client, level, target).await {
         Ok(connected) => Ok(connected),
         Err(Failure::Handshake(reply)) if level == TlsLevel::Opportunistic => {
@@ -171,7 +173,7 @@ impl Failure {
 async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<Connected, Failure> {
     let mut peer = target.peer();
     let mut wire = Wire::new(dial(client, target, &peer).await.map_err(Failure::Reply)?);
-    let mut hello = Hello::new(client.settings.protocol, &client.settings.hostname, level);
+    let mut hello = Hello::new(client.settings.protocol, &target.terms.hello, level);
     loop {
         let mut step = hear(client, &mut hello, &mut wire, &peer).await?;
         if step == HelloStep::Handshake {
@@ -186,7 +188,8 @@ async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<C
                 written.map_err(|error| Failure::Reply(peer.lost(&error, hello.phase())))?;
             }
             _ => {
-                return Ok(Connected { wire, peer, extensions: hello.into_extensions() });
+                let (extensions, terms) = (hello.into_extensions(), target.terms.clone());
+                return Ok(Connected { wire, peer, extensions, terms });
             }
         }
     }
@@ -194,8 +197,7 @@ async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<C
 
 async fn dial(client: &Client, target: &Target<'_>, peer: &Peer) -> Result<Box<dyn Stream>, Reply> {
     let from = match &target.endpoint {
-        Endpoint::Tcp(to) if to.is_ipv4() => client.settings.source_v4.map(IpAddr::V4),
-        Endpoint::Tcp(_) => client.settings.source_v6.map(IpAddr::V6),
+        Endpoint::Tcp(to) => target.terms.source(to),
         Endpoint::Local(_) => None,
     };
     let why =

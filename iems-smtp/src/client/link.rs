@@ -14,7 +14,7 @@ use iems_core::storage::StoreError;
 
 use super::Client;
 use super::connect::{self, Connected};
-use super::prepare::{Payload, Prepared, prepare, unreadable};
+use super::prepare::{Bounds, Payload, Prepared, prepare, unreadable};
 use super::session::{Manner, Step, Transaction};
 use super::settings::Protocol;
 use super::trouble::Phase;
@@ -94,8 +94,9 @@ impl SmtpLink {
     async fn carry(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Reply> {
         self.refresh().await?;
         let extensions = self.extensions();
-        let largest = self.client.settings.largest_conversion;
-        let prepared = prepare(attempt, &extensions, largest, &self.connection.peer).await?;
+        let conversion = self.client.settings.largest_conversion;
+        let bounds = Bounds { conversion, size: self.connection.terms.size };
+        let prepared = prepare(attempt, &extensions, bounds, &self.connection.peer).await?;
         let Prepared { mail, rcpts, outcomes, payload } = prepared;
         let idle = rcpts.is_empty();
         let manner = self.manner(&extensions, payload.size());
@@ -212,8 +213,9 @@ impl Link for SmtpLink {
         }
     }
 
+    /// A connection that was opened on other terms than hold now, such as without TLS, takes no more messages.
     fn is_reusable(&self) -> bool {
-        !self.broken
+        !self.broken && self.connection.terms == self.client.terms(&self.hop)
     }
 
     async fn close(mut self: Box<Self>) {

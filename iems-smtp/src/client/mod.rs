@@ -1,6 +1,7 @@
 //! The outbound side of SMTP and LMTP: a [`Channel`] that carries messages to other systems.
 //!
-//! `hop` what a next hop says → `mx` which hosts → `connect` which address, TLS → `link` one message after another:
+//! `hop` what a next hop says → `peer` what it is owed → `mx` which hosts → `connect` which address, TLS → `link` one message
+//! after another:
 //! `prepare` what this server can take → `session` the dialogue → `trouble` what it meant. `wire` is the only
 //! file that reads and writes, and it does so on a stream it was given.
 //!
@@ -12,24 +13,28 @@ mod eight_bit;
 mod hop;
 mod link;
 mod mx;
+mod peer;
 mod prepare;
 mod session;
 mod settings;
+mod site;
 mod tls;
 mod trouble;
 mod wire;
 
 pub use hop::{Hop, HopError, LMTP_PORT, SMTP_PORT, Via};
+pub use peer::{PeerWire, PeerWires};
 pub use settings::{ClientSettings, Protocol, Timeouts, TlsLevel};
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use iems_core::deliver::{Capabilities, Channel, Link};
+use iems_core::deliver::{Capabilities, Channel, Link, Site};
 use iems_core::message::{ChannelId, NextHop, Reply};
 use iems_core::seam::{Dialer, Random, Resolver};
 
+use self::peer::Terms;
 use self::tls::Tls;
 use self::trouble::Peer;
 
@@ -67,6 +72,8 @@ pub struct SmtpClient {
 /// What all links of a channel share.
 struct Client {
     settings: ClientSettings,
+    /// Those of the settings, or what has replaced them.
+    peers: RwLock<Arc<PeerWires>>,
     resolver: Arc<dyn Resolver>,
     dialer: Arc<dyn Dialer>,
     random: Arc<dyn Random>,
@@ -88,7 +95,15 @@ impl SmtpClient {
     ) -> Result<Self, ClientError> {
         let tls = Tls::new(&settings.roots)?;
         let bad_chunking = Mutex::default();
-        Ok(Self { id, client: Arc::new(Client { settings, resolver, dialer, random, tls, bad_chunking }) })
+        let peers = RwLock::new(Arc::new(settings.peers.clone()));
+        let client = Client { settings, peers, resolver, dialer, random, tls, bad_chunking };
+        Ok(Self { id, client: Arc::new(client) })
+    }
+
+    /// Replaces who is spoken to in another way. A message under way goes on; a link to a hop whose terms have changed is not
+    /// reusable any more.
+    pub fn replace_peers(&self, peers: PeerWires) {
+        *self.client.peers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(peers);
     }
 }
 
@@ -99,6 +114,30 @@ impl std::fmt::Debug for SmtpClient {
 }
 
 impl Client {
+    /// The peers as they are now.
+    fn peers(&self) -> Arc<PeerWires> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_lmtp(&self) -> bool {
+        self.settings.protocol == Protocol::Lmtp
+    }
+
+    /// The port of hosts that a hop names without one.
+    fn port(&self) -> u16 {
+        if self.is_lmtp() { LMTP_PORT } else { self.settings.port }
+    }
+
+    fn terms(&self, hop: &NextHop) -> Terms {
+        Terms::new(&self.settings, &self.peers(), hop)
+    }
+
+    /// Whether `host` is a name of ours.
+    fn is_own(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        self.settings.is_own(host) || self.peers().names().any(|name| name.eq_ignore_ascii_case(host))
+    }
+
     fn breaks_chunking(&self, peer: &Peer) -> bool {
         self.bad_chunking.lock().unwrap_or_else(PoisonError::into_inner).contains(&peer.name)
     }
@@ -120,6 +159,11 @@ impl Channel for SmtpClient {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::default().with_recipients(RECIPIENTS)
+    }
+
+    /// Domains with the same exchangers are one site; every other hop is its own.
+    async fn site(&self, hop: &NextHop) -> Site {
+        site::site(&self.client, hop).await
     }
 
     async fn open(&self, hop: &NextHop) -> Result<Box<dyn Link>, Reply> {

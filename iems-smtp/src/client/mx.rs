@@ -8,35 +8,25 @@ use std::net::IpAddr;
 use iems_core::message::{EnhancedStatus, Reply};
 use iems_core::seam::{Mx, Random, ResolveError, Resolver};
 
-use super::settings::ClientSettings;
+use super::Client;
 
 /// The most exchangers of one domain that are looked at; who publishes more has more than anybody needs.
 const MAX_HOSTS: usize = 32;
 /// The most addresses of one host that are looked at.
 const MAX_ADDRESSES: usize = 16;
 
-/// The hosts that take mail for `domain`, best first. Never empty.
-pub(super) async fn hosts(
-    domain: &str,
-    settings: &ClientSettings,
-    resolver: &dyn Resolver,
-    random: &dyn Random,
-) -> Result<Vec<String>, Reply> {
-    match resolver.mx(domain).await {
-        Ok(answer) => order(domain, answer.records, settings, random),
-        Err(ResolveError::NoRecords) if settings.is_own(domain) => Err(loops_back(domain)),
-        Err(ResolveError::NoRecords) => Ok(vec![domain.to_owned()]),
+/// The hosts that take mail for `domain`, in no order. Never empty.
+pub(super) async fn exchangers(domain: &str, client: &Client) -> Result<Vec<Mx>, Reply> {
+    match client.resolver.mx(domain).await {
+        Ok(answer) => usable(domain, answer.records, |host| client.is_own(host)),
+        Err(ResolveError::NoRecords) if client.is_own(domain) => Err(loops_back(domain)),
+        Err(ResolveError::NoRecords) => Ok(vec![Mx { preference: 0, host: domain.to_owned() }]),
         Err(error) => Err(unresolved(domain, &error)),
     }
 }
 
-/// Sorts by preference, by chance within one, and leaves out ourselves and all that come after us.
-fn order(
-    domain: &str,
-    records: Vec<Mx>,
-    settings: &ClientSettings,
-    random: &dyn Random,
-) -> Result<Vec<String>, Reply> {
+/// Leaves out ourselves and all that come after us, and what is no host.
+fn usable(domain: &str, records: Vec<Mx>, is_own: impl Fn(&str) -> bool) -> Result<Vec<Mx>, Reply> {
     let is_null = |mx: &Mx| matches!(mx.host.trim_end_matches('.'), "");
     if records.iter().all(is_null) {
         return Err(Reply::new(
@@ -45,23 +35,27 @@ fn order(
             format!("{domain} takes no mail (null MX)"),
         ));
     }
-    let own = records.iter().filter(|mx| settings.is_own(&mx.host)).map(|mx| mx.preference).min();
-    let mut better: Vec<(u16, u64, String)> = records
-        .into_iter()
-        .filter(|mx| !is_null(mx) && own.is_none_or(|own| mx.preference < own))
-        .map(|mx| (mx.preference, random.next_u64(), mx.host))
-        .collect();
+    let own = records.iter().filter(|mx| is_own(&mx.host)).map(|mx| mx.preference).min();
+    let mut better = records;
+    better.retain(|mx| !is_null(mx) && own.is_none_or(|own| mx.preference < own));
     if better.is_empty() {
         return Err(loops_back(domain));
     }
-    better.retain(|(_, _, host)| is_name(host));
+    better.retain(|mx| is_name(&mx.host));
     if better.is_empty() {
         let text = format!("the mail exchangers of {domain} are no host names");
         return Err(Reply::new(550, EnhancedStatus::new(5, 4, 4), text));
     }
+    Ok(better)
+}
+
+/// Sorts by preference, by chance within one: the order in which hosts are tried.
+pub(super) fn order(exchangers: Vec<Mx>, random: &dyn Random) -> Vec<String> {
+    let mut better: Vec<(u16, u64, String)> =
+        exchangers.into_iter().map(|mx| (mx.preference, random.next_u64(), mx.host)).collect();
     better.sort();
     better.truncate(MAX_HOSTS);
-    Ok(better.into_iter().map(|(_, _, host)| host).collect())
+    better.into_iter().map(|(_, _, host)| host).collect()
 }
 
 /// An exchanger must be a host name; an address is a mistake that resolves to nothing (RFC 5321 section 5.1).
@@ -113,8 +107,9 @@ mod tests {
     }
 
     fn ordered(list: &[(u16, &str)], seed: u64) -> Result<Vec<String>, String> {
-        let settings = ClientSettings::smtp("us.example");
-        order("d.example", mx(list), &settings, &SeededRandom::new(seed))
+        let is_us = |host: &str| host.trim_end_matches('.').eq_ignore_ascii_case("us.example");
+        usable("d.example", mx(list), is_us)
+            .map(|found| order(found, &SeededRandom::new(seed)))
             .map_err(|reply| format!("{} {}", reply.code, reply.enhanced))
     }
 

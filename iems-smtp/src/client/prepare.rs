@@ -36,6 +36,15 @@ impl Payload {
     }
 }
 
+/// What a message may have at most, in octets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// To be rewritten.
+    pub(super) conversion: u64,
+    /// To be sent to this peer, whatever it says itself.
+    pub(super) size: Option<u64>,
+}
+
 /// A message ready to be sent to one server.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -56,16 +65,14 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(
     attempt: &Attempt,
     extensions: &Extensions,
-    largest_conversion: u64,
+    bounds: Bounds,
     peer: &Peer,
 ) -> Result<Prepared, Reply> {
+    within(bounds.size, attempt.body.size(), peer)?;
     let utf8 = international(attempt, extensions, peer).await?;
-    let (body, payload) = body(attempt, extensions, largest_conversion, peer).await?;
+    let (body, payload) = body(attempt, extensions, bounds.conversion, peer).await?;
     let size = payload.size();
-    if let Some(limit) = extensions.size.filter(|limit| *limit > 0 && *limit < size) {
-        let text = format!("the message has {size} octets; it takes no more than {limit}");
-        return Err(peer.failed(552, EnhancedStatus::new(5, 3, 4), &text));
-    }
+    within(extensions.size.filter(|limit| *limit > 0), size, peer)?;
     let mut mail = Mail::new(envelope(attempt, extensions, body, utf8));
     mail.size = if extensions.size.is_some() { size } else { 0 };
     let mut prepared = Prepared {
@@ -81,6 +88,17 @@ pub(super) async fn prepare(
         }
     }
     Ok(prepared)
+}
+
+/// RFC 1870 section 6.4: a message that will not be taken is not sent.
+fn within(limit: Option<u64>, size: u64, peer: &Peer) -> Result<(), Reply> {
+    match limit.filter(|limit| *limit < size) {
+        Some(limit) => {
+            let text = format!("the message has {size} octets; it takes no more than {limit}");
+            Err(peer.failed(552, EnhancedStatus::new(5, 3, 4), &text))
+        }
+        None => Ok(()),
+    }
 }
 
 fn envelope(attempt: &Attempt, extensions: &Extensions, body: BodyType, utf8: bool) -> Envelope {

@@ -1,13 +1,12 @@
 //! Settings of the outbound side, with the reason for each default.
 
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use iems_core::message::NextHop;
 use rustls::RootCertStore;
 
 use super::hop::SMTP_PORT;
+use super::peer::PeerWires;
 
 /// Which protocol a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,10 +92,10 @@ pub struct ClientSettings {
     pub source_v4: Option<Ipv4Addr>,
     /// The address connections by IPv6 come from. Default: the system chooses.
     pub source_v6: Option<Ipv6Addr>,
-    /// TLS towards hops that `tls_for` does not name. Default opportunistic.
+    /// TLS towards hops of which `peers` says nothing else. Default opportunistic.
     pub tls: TlsLevel,
-    /// TLS towards these hops.
-    pub tls_for: HashMap<NextHop, TlsLevel>,
+    /// Who is spoken to in another way; replaceable by [`super::SmtpClient::replace_peers`]. Default nobody.
+    pub peers: PeerWires,
     /// Whom certificates are believed from where TLS is required. Default: the roots of Mozilla.
     pub roots: RootCertStore,
     /// How long to wait.
@@ -124,7 +123,7 @@ impl ClientSettings {
             source_v4: None,
             source_v6: None,
             tls: TlsLevel::default(),
-            tls_for: HashMap::new(),
+            peers: PeerWires::new(),
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
             timeouts: Timeouts::default(),
             tries: 6,

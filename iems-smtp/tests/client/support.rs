@@ -33,6 +33,7 @@ pub(crate) struct World {
     scripts: Mutex<HashMap<String, VecDeque<String>>>,
     complaints: Arc<Mutex<Vec<String>>>,
     dialed: Mutex<Vec<String>>,
+    sources: Mutex<Vec<Option<IpAddr>>>,
     tls: Option<TlsAcceptor>,
     room: usize,
     mx: HashMap<String, Result<Vec<(u16, String)>, ResolveError>>,
@@ -85,6 +86,12 @@ impl World {
         self.dialed.lock().unwrap().clone()
     }
 
+    /// The addresses from which they were dialed.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        let shown = |from: &Option<IpAddr>| from.map_or("any".to_owned(), |ip| ip.to_string());
+        self.sources.lock().unwrap().iter().map(shown).collect()
+    }
+
     /// Fails if a server heard what its script does not have, or was left waiting.
     pub(crate) async fn settle(&self) {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -98,8 +105,9 @@ impl World {
 
 #[async_trait]
 impl Dialer for World {
-    async fn dial(&self, to: &Endpoint, _: Option<IpAddr>) -> io::Result<Box<dyn Stream>> {
+    async fn dial(&self, to: &Endpoint, from: Option<IpAddr>) -> io::Result<Box<dyn Stream>> {
         let name = to.to_string();
+        self.sources.lock().unwrap().push(from);
         self.dialed.lock().unwrap().push(name.clone());
         let script = self.scripts.lock().unwrap().get_mut(&name).and_then(VecDeque::pop_front);
         let Some(script) = script else { return Err(io::ErrorKind::ConnectionRefused.into()) };

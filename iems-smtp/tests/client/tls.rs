@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iems_smtp::client::{ClientSettings, TlsLevel};
+use iems_smtp::client::{ClientSettings, PeerWire, PeerWires, TlsLevel};
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
@@ -124,7 +124,9 @@ async fn required_means_required() {
 async fn levels_go_by_hop() {
     let world = Arc::new(world(&["S: 220 mx\nC* EHLO\nS: 250-mx\\n250 STARTTLS\nC: QUIT".into()]));
     let mut settings = settings(TlsLevel::Required);
-    settings.tls_for.insert(iems_core::message::NextHop::new("d.example"), TlsLevel::None);
+    let mut wire = PeerWire::default();
+    wire.tls = Some(TlsLevel::None);
+    settings.peers = PeerWires::new().with(&"d.example".parse().unwrap(), wire);
     open(&world, settings, "d.example").await.unwrap().close().await;
     world.settle().await;
 }

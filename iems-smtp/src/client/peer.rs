@@ -1,0 +1,111 @@
+//! Peers: how one destination is spoken to, where that differs from the rest of a channel.
+//!
+//! The patterns and their ranks are those of [`iems_core::queue::Peers`], so that one rule of an administrator is one
+//! rule for the queue and for the wire. Pure look-up; nothing here fails.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use iems_core::message::NextHop;
+use iems_core::queue::{PeerPattern, most_specific};
+
+use super::settings::{ClientSettings, TlsLevel};
+
+/// How a peer is spoken to. What is `None` is as the channel's settings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerWire {
+    /// How much TLS it is owed.
+    pub tls: Option<TlsLevel>,
+    /// The address connections by IPv4 come from.
+    pub source_v4: Option<Ipv4Addr>,
+    /// The address connections by IPv6 come from.
+    pub source_v6: Option<Ipv6Addr>,
+    /// Our name in EHLO, where it has to fit the source address.
+    pub hello: Option<String>,
+    /// The largest message it is sent, in octets; a larger one fails with 5.3.4, as if the server had said so.
+    pub size: Option<u64>,
+}
+
+/// How peers are spoken to, by the pattern of the next hop. The most specific entry counts alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeerWires(HashMap<String, PeerWire>);
+
+impl PeerWires {
+    /// No peer differs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an entry. Of two with the same pattern, the later one counts.
+    pub fn with(mut self, pattern: &PeerPattern, wire: PeerWire) -> Self {
+        self.0.insert(pattern.to_string(), wire);
+        self
+    }
+
+    /// The entry for a next hop, if there is one.
+    pub fn at(&self, hop: &NextHop) -> Option<&PeerWire> {
+        match self.0.is_empty() {
+            true => None,
+            false => most_specific(hop, |pattern| self.0.get(pattern)),
+        }
+    }
+
+    /// The names we give ourselves: a host with one of them is us.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.values().filter_map(|wire| wire.hello.as_ref())
+    }
+}
+
+/// The terms on which one next hop is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) tls: TlsLevel,
+    source_v4: Option<Ipv4Addr>,
+    source_v6: Option<Ipv6Addr>,
+    pub(super) hello: String,
+    pub(super) size: Option<u64>,
+}
+
+impl Terms {
+    pub(super) fn new(settings: &ClientSettings, peers: &PeerWires, hop: &NextHop) -> Self {
+        let wire = peers.at(hop).cloned().unwrap_or_default();
+        Self {
+            tls: wire.tls.unwrap_or(settings.tls),
+            source_v4: wire.source_v4.or(settings.source_v4),
+            source_v6: wire.source_v6.or(settings.source_v6),
+            hello: wire.hello.unwrap_or_else(|| settings.hostname.clone()),
+            size: wire.size,
+        }
+    }
+
+    /// The address to connect from; the system's choice if `None`.
+    pub(super) fn source(&self, to: &SocketAddr) -> Option<IpAddr> {
+        match to {
+            SocketAddr::V4(_) => self.source_v4.map(IpAddr::V4),
+            SocketAddr::V6(_) => self.source_v6.map(IpAddr::V6),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_does_not_say_is_as_the_channel_says() {
+        let mut settings = ClientSettings::smtp("us.example");
+        settings.source_v4 = Some([192, 0, 2, 1].into());
+        let mut wire = PeerWire { tls: Some(TlsLevel::Required), ..PeerWire::default() };
+        wire.source_v6 = Some(Ipv6Addr::LOCALHOST);
+        let peers = PeerWires::new().with(&"*.example".parse().unwrap(), wire);
+        let terms = |hop: &str| Terms::new(&settings, &peers, &NextHop::new(hop));
+        let (four, six) = ("192.0.2.9:25".parse().unwrap(), "[2001:db8::9]:25".parse().unwrap());
+        let theirs = terms("d.example");
+        assert_eq!((theirs.tls, theirs.hello.as_str()), (TlsLevel::Required, "us.example"));
+        assert_eq!(theirs.source(&four).unwrap().to_string(), "192.0.2.1");
+        assert_eq!(theirs.source(&six).unwrap().to_string(), "::1");
+        let others = terms("d.test");
+        assert_eq!((others.tls, others.source(&six)), (TlsLevel::Opportunistic, None));
+    }
+}
