@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deliver::{Channel, DeliveryAgent};
 use crate::health::Health;
-use crate::message::{ChannelId, Domain, Mailbox, QueueId, Reply};
+use crate::message::{ChannelId, Domain, LocalPart, Mailbox, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
 use crate::queue::{self, Node, Queue, Runner};
 use crate::receive::Intake;
-use crate::report::{Counters, Metrics};
+use crate::report::{self, Counters, Metrics};
 use crate::route::{self, Route};
 use crate::seam::{Clock, Directory, Random, SeededRandom, SystemClock};
 use crate::settings::Settings;
@@ -24,6 +24,8 @@ use crate::storage::Storage;
 pub(crate) struct Shared {
     pub(crate) hostname: String,
     pub(crate) postmaster_domain: Domain,
+    /// The address that answers for this system.
+    pub(crate) postmaster: Mailbox,
     pub(crate) storage: Storage,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) node: Option<Arc<Node>>,
     pub(crate) health: Health,
     pub(crate) metrics: Counters,
+    /// Double bounces that the postmaster was told in this hour.
+    pub(crate) bounces: report::Hour,
     /// Nothing new is begun any more.
     pub(crate) shutdown: CancellationToken,
     /// What is under way is given up.
@@ -143,9 +147,13 @@ impl Builder {
         let agents = by_name("agents", self.agents, |agent| agent.id().clone())?;
         let start = QueueId::new(self.clock.now(), &*self.random);
         let node = self.node.map(|name| Arc::new(Node::new(&name, start)));
+        let postmaster_domain = self.postmaster_domain.unwrap_or_else(|| domain.clone());
+        let local = LocalPart::from_content("postmaster");
+        let local = local.map_err(|_| BuildError::Hostname(self.hostname.clone()))?;
         let shared = Shared {
             node,
-            postmaster_domain: self.postmaster_domain.unwrap_or_else(|| domain.clone()),
+            postmaster: Mailbox::new(local, postmaster_domain.clone()),
+            postmaster_domain,
             hostname: domain.as_str().to_owned(),
             storage: self.storage,
             directory: self.directory,
@@ -157,6 +165,7 @@ impl Builder {
             agents,
             chain: self.chain,
             metrics: Counters::default(),
+            bounces: report::Hour::default(),
             shutdown: CancellationToken::new(),
             killed: CancellationToken::new(),
             settings: RwLock::new(Arc::new(self.settings)),
@@ -289,7 +298,7 @@ impl Drop for Engine {
     }
 }
 
-/// How often dead blobs are looked for: soon enough that a busy server gives room back while it runs.
+/// How often dead blobs are looked for, and whether there are double bounces to sum up: soon enough that a busy server gives room back while it runs.
 const COLLECTION: Duration = Duration::from_secs(60);
 
 /// Every so many collections, old stories are looked for, and hops that a commit of unknown outcome left behind.
@@ -306,6 +315,9 @@ async fn keep_house(shared: Arc<Shared>) {
             Ok(collected) if collected.bytes > 0 => tracing::debug!(?collected, "storage collected"),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "storage could not be collected"),
+        }
+        if let Err(error) = report::sum_up(&shared).await {
+            tracing::warn!(%error, "the notice that sums up double bounces could not be sent");
         }
         if round % COLLECTIONS_A_ROUND == 0 {
             look_around(&shared).await;

@@ -7,6 +7,7 @@ mod leaf;
 mod load;
 mod problem;
 mod read;
+mod reports;
 mod resolve;
 mod resolved;
 mod via;

@@ -14,6 +14,7 @@ use iems_core::route::{Pattern, RouteTable, Via};
 
 use super::problem::Notes;
 use super::read::At;
+use super::reports::{self, ReadTexts};
 use super::resolved::{Certificate, Client, Config, Dnsbl, DnsblOptions, Limits, Listener};
 use super::written::{self, File, Protocol};
 
@@ -22,15 +23,31 @@ type Span = Option<Range<usize>>;
 /// Looks into the files of a certificate; the error is for people.
 pub(super) type Inspect = fn(&Certificate) -> Result<(), String>;
 
+/// How files that the configuration names are looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// Certificates.
+    pub(super) certificate: Inspect,
+    /// Texts of reports.
+    pub(super) texts: ReadTexts,
+}
+
+impl Look {
+    /// Not at all.
+    pub(super) const AWAY: Self = Self { certificate: |_| Ok(()), texts: |_| Ok(None) };
+}
+
 /// The configuration that `file` means, or `None` after noting why there is none.
-pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut Notes<'_>) -> Option<Config> {
+pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'_>) -> Option<Config> {
+    let inspect = look.certificate;
     let data = folder.join(&file.data.value);
     let socket =
         file.admin.socket.as_ref().map_or_else(|| data.join("admin.sock"), |s| folder.join(&s.value));
     let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
     let common = common.resolve("tls", folder, inspect, notes);
     let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
-    let (settings, dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    let (mut settings, dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
             file.log.level.span.as_ref(),
@@ -84,7 +101,7 @@ fn settings(file: &File, notes: &mut Notes<'_>) -> Settings {
 }
 
 /// The value, or a note that the key is missing in its section, unless what stands there is noted already.
-fn need<T: Clone>(
+pub(super) fn need<T: Clone>(
     value: Option<At<T>>,
     name: &str,
     section: &str,
