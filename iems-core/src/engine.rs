@@ -298,10 +298,10 @@ impl Drop for Engine {
     }
 }
 
-/// How often dead blobs are looked for, and whether there are double bounces to sum up: soon enough that a busy server gives room back while it runs.
+/// How often dead blobs are looked for: soon enough that a busy server gives room back while it runs.
 const COLLECTION: Duration = Duration::from_secs(60);
 
-/// Every so many collections, old stories are looked for, and hops that a commit of unknown outcome left behind.
+/// Every so many collections, old stories are looked for, double bounces to sum up, and hops that a commit of unknown outcome left behind.
 const COLLECTIONS_A_ROUND: u64 = 15;
 
 async fn keep_house(shared: Arc<Shared>) {
@@ -316,9 +316,6 @@ async fn keep_house(shared: Arc<Shared>) {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "storage could not be collected"),
         }
-        if let Err(error) = report::sum_up(&shared).await {
-            tracing::warn!(%error, "the notice that sums up double bounces could not be sent");
-        }
         if round % COLLECTIONS_A_ROUND == 0 {
             look_around(&shared).await;
         }
@@ -326,6 +323,9 @@ async fn keep_house(shared: Arc<Shared>) {
 }
 
 async fn look_around(shared: &Shared) {
+    if let Err(error) = report::sum_up(shared).await {
+        tracing::warn!(%error, "the notice that sums up double bounces could not be sent");
+    }
     if let Err(error) = queue::find_hops(shared).await {
         tracing::warn!(%error, "the queue could not be looked through");
     }

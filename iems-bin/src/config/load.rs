@@ -108,12 +108,7 @@ fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Text into a configuration. Relative paths are relative to `folder`; `look` looks into the files it names.
-pub(super) fn understand(
-    text: &str,
-    file: &Path,
-    folder: &Path,
-    look: Look,
-) -> Result<Config, Problems> {
+pub(super) fn understand(text: &str, file: &Path, folder: &Path, look: Look) -> Result<Config, Problems> {
     let mut notes = Notes::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -121,8 +116,9 @@ pub(super) fn understand(
     }
     let whole = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
     let config = match errors.is_empty() {
-        true => File::read(&whole, "", &mut notes)
-            .and_then(|written| resolve(written, folder, look, &mut notes)),
+        true => {
+            File::read(&whole, "", &mut notes).and_then(|written| resolve(written, folder, look, &mut notes))
+        }
         false => None,
     };
     notes.finish(file)?;

@@ -1,14 +1,15 @@
 //! `[reports]` and `[[report_language]]`: who is told, how, and in which language. Texts of one's own are read and checked
 //! with the configuration, so that a report that is due never meets a text that cannot be filled.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use iems_core::report::{DoubleBounces, Language, Reports};
+use iems_core::report::{DoubleBounces, Language, Reports, Texts};
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::problem::{Notes, nearest};
 use super::read::{At, FromToml, mismatch};
+use super::resolve::need;
 use super::written::File;
 
 /// Reads a file of texts; `None` where files are not looked at. The error is for people.
@@ -35,47 +36,67 @@ pub(super) fn resolve(file: &File, folder: &Path, read: ReadTexts, notes: &mut N
     reports.return_message = written.return_message.0;
     reports.return_header = written.return_header.0;
     reports.spam_expire = written.spam_expire.value;
-    let mut all_read = true;
-    for texts in written.texts.iter() {
-        match language(&folder.join(&texts.value), read) {
-            Ok(Some(language)) => reports.texts = std::mem::take(&mut reports.texts).with(language),
-            Ok(None) => all_read = false,
-            Err(why) => {
-                all_read = false;
-                notes.add(texts.span.as_ref(), "reports.texts", format!("reports.texts: {why}"));
-            }
-        }
-    }
-    let mut known = |tag: &At<String>, key: &str| {
-        if all_read && reports.texts.get(&tag.value).is_none() {
-            let tags: Vec<&str> = reports.texts.tags().collect();
-            let near = nearest(&tag.value, &tags).unwrap_or_default();
-            let all = tags.join(", ");
-            let message =
-                format!("{key}: there are no texts in {:?}: did you mean {near:?}? There are: {all}", tag.value);
-            notes.add(tag.span.as_ref(), key, message);
-        }
-    };
-    known(&written.language, "reports.language");
-    for entry in file.report_language.iter() {
-        if let Some(tag) = &entry.language {
-            known(tag, "report_language.language");
-        }
-    }
     reports.language = written.language.value.clone();
-    for entry in file.report_language.iter() {
-        let domain = super::resolve::need(entry.domain.clone(), "domain", "report_language", &entry.span, notes);
-        let tag = super::resolve::need(entry.language.clone(), "language", "report_language", &entry.span, notes);
-        reports.languages.extend(domain.zip(tag));
+    let all_read = texts(&mut reports, &written.texts, folder, read, notes);
+    languages(&mut reports, file, notes);
+    if all_read {
+        let of_domains = file.report_language.iter().filter_map(|entry| entry.language.as_ref());
+        let of_domains = of_domains.map(|tag| (tag, "report_language.language"));
+        for (tag, key) in of_domains.chain([(&written.language, "reports.language")]) {
+            known(&reports.texts, tag, key, notes);
+        }
     }
     reports
 }
 
-fn language(file: &PathBuf, read: ReadTexts) -> Result<Option<Language>, String> {
+/// Adds the texts of all files; says whether all could be read.
+fn texts(
+    reports: &mut Reports,
+    files: &[At<String>],
+    folder: &Path,
+    read: ReadTexts,
+    notes: &mut Notes<'_>,
+) -> bool {
+    let mut all_read = true;
+    for file in files {
+        match language(&folder.join(&file.value), read) {
+            Ok(Some(language)) => reports.texts = std::mem::take(&mut reports.texts).with(language),
+            Ok(None) => all_read = false,
+            Err(why) => {
+                all_read = false;
+                notes.add(file.span.as_ref(), "reports.texts", format!("reports.texts: {why}"));
+            }
+        }
+    }
+    all_read
+}
+
+fn language(file: &Path, read: ReadTexts) -> Result<Option<Language>, String> {
     let shown = file.display();
     let Some(text) = read(file).map_err(|why| format!("{shown}: {why}"))? else { return Ok(None) };
     let language = Language::parse(&text);
     language.map(Some).map_err(|error| format!("{shown}:{}: {}", error.line, error.what))
+}
+
+fn languages(reports: &mut Reports, file: &File, notes: &mut Notes<'_>) {
+    const SECTION: &str = "report_language";
+    for entry in file.report_language.iter() {
+        let domain = need(entry.domain.clone(), "domain", SECTION, &entry.span, notes);
+        let tag = need(entry.language.clone(), "language", SECTION, &entry.span, notes);
+        reports.languages.extend(domain.zip(tag));
+    }
+}
+
+/// Notes that there are no texts in a language.
+fn known(texts: &Texts, tag: &At<String>, key: &str, notes: &mut Notes<'_>) {
+    if texts.get(&tag.value).is_none() {
+        let tags: Vec<&str> = texts.tags().collect();
+        let near = nearest(&tag.value, &tags).unwrap_or_default();
+        let (found, all) = (&tag.value, tags.join(", "));
+        let message =
+            format!("{key}: there are no texts in {found:?}: did you mean {near:?}? There are: {all}");
+        notes.add(tag.span.as_ref(), key, message);
+    }
 }
 
 impl FromToml for DoubleBounces {

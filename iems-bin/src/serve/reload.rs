@@ -45,7 +45,9 @@ impl Reload {
         loaded.config.settings.limits = limits;
         loaded.config.grace = new.config.grace;
         site.engine.replace(loaded.config.settings.clone());
-        tracing::info!("reload: routes, relaying, queue, reports, rules and certificates are those of the file");
+        tracing::info!(
+            "reload: routes, relaying, queue, reports, rules and certificates are those of the file"
+        );
     }
 
     fn reload_certificates(&self) {

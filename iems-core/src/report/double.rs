@@ -1,5 +1,5 @@
 //! Double bounces: messages without a sender that fail. The postmaster hears of some one by one, and of the rest in
-//! one notice an hour after the first of them: a flood is a number, not a full mailbox.
+//! one notice, an hour or a little more after the first of them: a flood is a number, not a full mailbox.
 //!
 //! How many were told in this hour is known in memory only: a restart begins a new hour. How many were not is in the
 //! store, counted in the commit that ends their wait, so that the sum is right whatever crashes.
@@ -65,11 +65,12 @@ pub(super) async fn count(shared: &Shared, batch: &mut Batch) -> Result<(), Stor
     Ok(())
 }
 
-/// Sends the notice that sums up those that were not told, if it is time. Called every minute or so.
+/// Sends the notice that sums up those that were not told, if it is time. Called a few times an hour.
 pub(crate) async fn sum_up(shared: &Shared) -> Result<(), CommitError> {
     let (store, now) = (&shared.storage.store, shared.clock.now());
     let Some(row) = store.get(COUNT).await? else { return Ok(()) };
-    let since = store.get(SINCE).await?.and_then(|since| Some(u64::from_be_bytes(since[..].try_into().ok()?)));
+    let since =
+        store.get(SINCE).await?.and_then(|since| Some(u64::from_be_bytes(since[..].try_into().ok()?)));
     let since = since.map_or(now, Timestamp::from_millis);
     if now >= since && now.since(since) < HOUR {
         return Ok(());

@@ -104,7 +104,9 @@ pub(super) fn utf8_address(address: &str) -> String {
 
 /// Without what could end the line.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -117,7 +119,10 @@ mod tests {
         let long = header_text(&"ä".repeat(100));
         assert!(long.split("\r\n ").all(|word| word.starts_with("=?utf-8?B?") && word.len() <= 75), "{long}");
         assert_eq!(display_name("Mail (x)\"\\"), "\"Mail (x)\"");
-        assert!(header_text("=?utf-8?B?aGk=?=").starts_with("=?utf-8?B?PT91"), "what looks encoded is encoded");
+        assert!(
+            header_text("=?utf-8?B?aGk=?=").starts_with("=?utf-8?B?PT91"),
+            "what looks encoded is encoded"
+        );
     }
 
     #[test]

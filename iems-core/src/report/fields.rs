@@ -47,8 +47,11 @@ fn about_message(draft: &Draft<'_>, utf8: bool) -> String {
 fn received_from(origin: &Origin) -> Option<String> {
     let peer = origin.peer.as_ref()?;
     let address = peer.parse::<std::net::SocketAddr>().map(|peer| peer.ip().to_canonical().to_string());
-    let name: String =
-        origin.helo.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '(' | ')' | ';' | '\\')).collect();
+    let name: String = origin
+        .helo
+        .chars()
+        .filter(|c| c.is_ascii_graphic() && !matches!(c, '(' | ')' | ';' | '\\'))
+        .collect();
     match (name.is_empty(), address) {
         (false, Ok(address)) => Some(format!("dns; {name} ({address})")),
         (false, Err(_)) => Some(format!("dns; {name}")),
@@ -120,7 +123,11 @@ fn our_words(text: &mut String, told: &Told, room: usize, utf8: bool) {
     }
     let words = match told.words() {
         Some(reply) => reply.to_string(),
-        None => format!("{} {} the address that this one leads to did not take the message", told.reply.code, told.status()),
+        None => format!(
+            "{} {} the address that this one leads to did not take the message",
+            told.reply.code,
+            told.status()
+        ),
     };
     let words: String = field_line(&words, utf8).trim_end().chars().take(room).collect();
     put(text, "Diagnostic-Code", &format!("x-iems; {words}"));

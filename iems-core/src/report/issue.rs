@@ -93,8 +93,7 @@ async fn send(
 ) -> Result<(), StoreError> {
     let failed = letter.told.iter().any(|told| told.action == Action::Failed);
     let (reports, envelope) = (&settings.reports, &about.message.envelope);
-    let returned =
-        returned::returned(shared, reports, envelope, &about.body, &about.header, failed).await?;
+    let returned = returned::returned(shared, reports, envelope, &about.body, &about.header, failed).await?;
     let composed = compose(shared, settings, about, letter, &returned);
     let (report, queued) = post(shared, settings, batch, composed, letter.kind, &letter.to).await?;
     issued.queued.extend(queued);

@@ -76,7 +76,8 @@ impl<'a> File<'a> {
             match part.text.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
                 Some(name) if whole.starts_with('[') => {
                     let rest = &text[at..];
-                    let end = if rest.starts_with('[') { Some(0) } else { rest.find("\n[").map(|end| end + 1) };
+                    let end =
+                        if rest.starts_with('[') { Some(0) } else { rest.find("\n[").map(|end| end + 1) };
                     let body = Part { line: number + 2, text: &rest[..end.unwrap_or(rest.len())] };
                     enter(&mut file.sections, name, (part, body), &SECTIONS, "section")?;
                 }
@@ -98,12 +99,18 @@ impl<'a> File<'a> {
 
     fn setting(&self, name: &str) -> Result<Part<'a>, TextError> {
         let found = self.settings.iter().find(|(known, _)| *known == name).map(|(_, part)| *part);
-        found.ok_or_else(|| TextError { line: self.lines.max(1), what: format!("the setting `{name}:` is missing") })
+        found.ok_or_else(|| TextError {
+            line: self.lines.max(1),
+            what: format!("the setting `{name}:` is missing"),
+        })
     }
 
     fn section(&self, name: &str) -> Result<Part<'a>, TextError> {
         let found = self.sections.iter().find(|(known, _)| *known == name).map(|(_, part)| trimmed(*part));
-        found.ok_or_else(|| TextError { line: self.lines.max(1), what: format!("the section [{name}] is missing") })
+        found.ok_or_else(|| TextError {
+            line: self.lines.max(1),
+            what: format!("the section [{name}] is missing"),
+        })
     }
 
     /// A section with a subject. What a report is about must stand in its text.
@@ -113,7 +120,8 @@ impl<'a> File<'a> {
         let subject = subject.trim().strip_prefix("subject:").map(str::trim).filter(|text| !text.is_empty());
         let subject = subject.ok_or_else(|| section.wrong(format!("[{name}] must begin with `subject:`")))?;
         let text = trimmed(Part { line: section.line + 1, text });
-        let one_line: Vec<Place> = known.iter().copied().filter(|place| *place != Place::Recipients).collect();
+        let one_line: Vec<Place> =
+            known.iter().copied().filter(|place| *place != Place::Recipients).collect();
         let words = Words {
             subject: Part { line: section.line, text: subject }.template(&one_line)?,
             text: text.template(known)?,
@@ -174,8 +182,16 @@ mod tests {
             (ENGLISH.replace("{until}", "{untill}"), line_of("You need not"), "unknown placeholder {untill}"),
             (ENGLISH.replace("language: en", "language: en/us"), line_of("language:"), "a language tag"),
             (ENGLISH.replace("language: en\n", ""), ENGLISH.lines().count() - 1, "`language:` is missing"),
-            (ENGLISH.replace("[summary]\n", "[summary]\nx\n"), line_of("[summary]") + 1, "must begin with `subject:`"),
-            (ENGLISH.replace("It waits for", "[x\nIt waits for"), line_of("It waits for"), "must be a section"),
+            (
+                ENGLISH.replace("[summary]\n", "[summary]\nx\n"),
+                line_of("[summary]") + 1,
+                "must begin with `subject:`",
+            ),
+            (
+                ENGLISH.replace("It waits for", "[x\nIt waits for"),
+                line_of("It waits for"),
+                "must be a section",
+            ),
             (ENGLISH.replace("{count} more", "{conut} more"), line_of("more:"), "known here: {count}"),
         ];
         for (text, line, what) in cases {

@@ -36,7 +36,8 @@ pub(super) fn subject(draft: &Draft<'_>) -> String {
 /// The recipients by what is told of them, the worst first, with the words for it.
 fn chapters<'a>(draft: &Draft<'a>) -> Vec<(&'a Words, Vec<&'a Told>)> {
     let language: &Language = draft.language;
-    let with = |is: fn(Action) -> bool| -> Vec<&Told> { draft.told.iter().filter(|told| is(told.action)).collect() };
+    let with =
+        |is: fn(Action) -> bool| -> Vec<&Told> { draft.told.iter().filter(|told| is(told.action)).collect() };
     let failed = if draft.kind == Kind::Notice { &language.double_bounce } else { &language.failed };
     let all = [
         (failed, with(|action| action == Action::Failed)),

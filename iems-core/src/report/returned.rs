@@ -105,7 +105,8 @@ fn facts(header: &[u8]) -> Facts {
             "auto-submitted" => facts.automatic |= !value.to_ascii_lowercase().starts_with("no"),
             "list-id" => facts.automatic = true,
             "precedence" => {
-                facts.automatic |= ["bulk", "list", "junk"].iter().any(|word| value.eq_ignore_ascii_case(word));
+                facts.automatic |=
+                    ["bulk", "list", "junk"].iter().any(|word| value.eq_ignore_ascii_case(word));
             }
             "message-id" => facts.message_id = facts.message_id.or_else(|| message_id(value)),
             "accept-language" => facts.languages = languages(value),
@@ -146,7 +147,8 @@ mod tests {
 
     #[test]
     fn facts_of_a_header() {
-        let person = facts(b"Message-ID: <a.b@x.example>\r\nAccept-Language: en;q=0.5,\r\n de-AT, *;q=0.1\r\n\r\n");
+        let person =
+            facts(b"Message-ID: <a.b@x.example>\r\nAccept-Language: en;q=0.5,\r\n de-AT, *;q=0.1\r\n\r\n");
         assert_eq!(person.message_id.as_deref(), Some("<a.b@x.example>"));
         assert_eq!((person.languages, person.automatic), (vec!["de-AT".into(), "en".into()], false));
         for field in ["Auto-Submitted: auto-generated", "List-Id: <x.y>", "precedence : Bulk"] {

@@ -122,7 +122,9 @@ fn tell(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
         }
         What::Expired { mailbox } => writeln!(f, "{at}  <{mailbox}> given up: its time was over"),
         What::Reported { action, report, to, kind } => match kind {
-            Kind::Notice => writeln!(f, "{at}  the postmaster <{to}> was told ({action}) by message {report}"),
+            Kind::Notice => {
+                writeln!(f, "{at}  the postmaster <{to}> was told ({action}) by message {report}")
+            }
             Kind::SpamReport => {
                 writeln!(f, "{at}  the sender was told ({action}) by message {report}, a report about spam")
             }

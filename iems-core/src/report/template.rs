@@ -72,9 +72,11 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let (name, after) = brace[1..].split_once('}').filter(|_| brace.starts_with('{')).ok_or_else(
-                || Flaw { line, what: "a brace that stands for nothing; write {{ or }} for a brace".into() },
-            )?;
+            let (name, after) =
+                brace[1..].split_once('}').filter(|_| brace.starts_with('{')).ok_or_else(|| Flaw {
+                    line,
+                    what: "a brace that stands for nothing; write {{ or }} for a brace".into(),
+                })?;
             let place = known.iter().copied().find(|place| place.name() == name);
             let place = place.ok_or_else(|| Flaw { line, what: unknown(name, known) })?;
             pieces.push(Piece::Words(std::mem::take(&mut words)));
@@ -133,7 +135,8 @@ mod tests {
     #[test]
     fn places_are_filled_and_braces_stay() {
         let text = Template::read("{{x}} at {host}: {count}", &[Place::Host, Place::Count]).unwrap();
-        let filled = text.fill(|place| if place == Place::Host { "a\r\0\nb".into() } else { "{host}".into() });
+        let filled =
+            text.fill(|place| if place == Place::Host { "a\r\0\nb".into() } else { "{host}".into() });
         assert_eq!(filled, "{x} at a\nb: {host}", "a value is never read as a text");
         assert!(text.has(Place::Host) && !text.has(Place::Id));
     }

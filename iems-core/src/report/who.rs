@@ -86,3 +86,91 @@ fn once_each(all: Vec<&Told>) -> Vec<Told> {
     once.sort_by_key(|told| told.action);
     once
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{destination, message};
+    use super::*;
+    use crate::message::{Notify, Reply};
+    use crate::preprocess;
+
+    fn failed(to: &str) -> Told {
+        Told::new(Action::Failed, &destination(to, to), &Reply::refuse(1, 1, "no"))
+    }
+
+    fn tagged(to: &str) -> Told {
+        let mut destination = destination(to, to);
+        destination.decision.action = preprocess::Action::Tag;
+        Told::new(Action::Failed, &destination, &Reply::refuse(1, 1, "no"))
+    }
+
+    fn never(to: &str) -> Told {
+        let mut destination = destination(to, to);
+        destination.recipient.notify = Some(Notify::NEVER);
+        Told::new(Action::Failed, &destination, &Reply::refuse(1, 1, "no"))
+    }
+
+    /// Kind, reader and number of recipients of each letter, and the reasons of silence.
+    fn planned(
+        kind: Kind,
+        sender: &str,
+        told: &[Told],
+        postmaster: bool,
+    ) -> (Vec<(Kind, String, usize)>, Vec<Silence>) {
+        let postmaster = postmaster.then(|| "p@here.example".parse().unwrap());
+        let message = Message { kind, ..message(sender) };
+        let plan = plan(&message, told, postmaster.as_ref(), false);
+        let letters = plan.letters.iter().map(|l| (l.kind, l.to.to_string(), l.told.len())).collect();
+        (letters, plan.silence.into_iter().map(|(_, why)| why).collect())
+    }
+
+    #[test]
+    fn a_sender_hears_of_all_that_failed_together_and_of_spam_apart() {
+        let told =
+            [failed("b@x.example"), tagged("c@x.example"), failed("d@x.example"), never("e@x.example")];
+        let (letters, silence) = planned(Kind::Ordinary, "ann@x.example", &told, true);
+        let ann = "ann@x.example".to_owned();
+        assert_eq!(letters, [(Kind::Report, ann.clone(), 2), (Kind::SpamReport, ann, 1)]);
+        assert_eq!(silence, [Silence::Unwanted]);
+    }
+
+    #[test]
+    fn what_has_no_sender_goes_to_the_postmaster_whatever_notify_says() {
+        for kind in [Kind::Ordinary, Kind::Report] {
+            let told = [never("b@x.example"), tagged("c@x.example")];
+            let (letters, silence) = planned(kind, "", &told, true);
+            assert_eq!(letters, [(Kind::Notice, "p@here.example".into(), 1)]);
+            assert_eq!(silence, [Silence::NoSender], "spam is never escalated");
+            let (letters, silence) = planned(kind, "", &told, false);
+            assert_eq!((letters, silence), (vec![], vec![Silence::NoSender]));
+        }
+    }
+
+    #[test]
+    fn a_report_about_spam_and_a_notice_end_in_silence() {
+        for (kind, why) in [(Kind::SpamReport, Silence::SpamReport), (Kind::Notice, Silence::Notice)] {
+            for sender in ["", "ann@x.example"] {
+                assert_eq!(planned(kind, sender, &[failed("b@x.example")], true), (vec![], vec![why]));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_to_tell_is_no_silence_either() {
+        let delivered = Told::new(
+            Action::Delivered,
+            &destination("b@x.example", "b@x.example"),
+            &Reply::new(250, "2.0.0".parse().unwrap(), "ok"),
+        );
+        assert_eq!(planned(Kind::Report, "", &[delivered], true), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_address_that_leads_to_several_is_told_of_once() {
+        let to = |reached: &str| {
+            Told::new(Action::Failed, &destination("team@x.example", reached), &Reply::refuse(1, 1, reached))
+        };
+        let told = [to("a@x.example"), to("b@x.example")];
+        assert_eq!(planned(Kind::Ordinary, "ann@x.example", &told, true).0[0].2, 1);
+    }
+}

@@ -29,7 +29,8 @@ fn mailbox() -> impl Strategy<Value = Mailbox> {
         let text: String = text.chars().filter(|c| !c.is_control()).take(30).collect();
         LocalPart::from_content(&text).ok()
     });
-    let local = prop_oneof!["[a-z.\" @<>]{1,20}".prop_filter_map("no", |t| LocalPart::from_content(&t).ok()), odd];
+    let local =
+        prop_oneof!["[a-z.\" @<>]{1,20}".prop_filter_map("no", |t| LocalPart::from_content(&t).ok()), odd];
     local.prop_map(|local| Mailbox::new(local, "example.net".parse().unwrap()))
 }
 
@@ -70,8 +71,10 @@ fn case() -> impl Strategy<Value = Case> {
         },
     );
     let kind = prop_oneof![Just(Kind::Report), Just(Kind::SpamReport), Just(Kind::Notice)];
-    let types = prop_oneof![Just(""), Just("message/rfc822"), Just("text/rfc822-headers"), Just("message/global")];
-    let octets = prop_oneof![hostile().prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..300)];
+    let types =
+        prop_oneof![Just(""), Just("message/rfc822"), Just("text/rfc822-headers"), Just("message/global")];
+    let octets =
+        prop_oneof![hostile().prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..300)];
     let language = prop_oneof![Just("en"), Just("de")];
     (kind, message, proptest::collection::vec(some_told(), 1..5), language, types, octets).prop_map(
         |(kind, message, told, language, media_type, octets)| {

@@ -22,7 +22,7 @@ fn at(minutes: u64) -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000).after(Duration::from_secs(60 * minutes))
 }
 
-fn message(sender: &str) -> Message {
+pub(super) fn message(sender: &str) -> Message {
     Message {
         kind: Kind::Ordinary,
         envelope: Envelope::new(format!("<{sender}>").parse().unwrap()),
@@ -44,7 +44,7 @@ fn message(sender: &str) -> Message {
 }
 
 /// A recipient `to` that was reached as `reached`.
-fn destination(to: &str, reached: &str) -> Destination {
+pub(super) fn destination(to: &str, reached: &str) -> Destination {
     Destination {
         mailbox: reached.parse().unwrap(),
         detail: None,
@@ -194,7 +194,9 @@ fn and_are_written_in_ascii_to_all_others() {
     let composed = case.compose();
     let text = String::from_utf8(composed.octets).unwrap();
     assert!(!composed.smtputf8);
-    assert!(text.contains("Original-Recipient: utf-8; \\x{43F}\\x{440}\\x{438}\\x{43C}\\x{435}\\x{440}\\x{2B}1@example.net"));
+    assert!(text.contains(
+        "Original-Recipient: utf-8; \\x{43F}\\x{440}\\x{438}\\x{43C}\\x{435}\\x{440}\\x{2B}1@example.net"
+    ));
     assert!(text.contains("Content-Type: message/delivery-status\r\n") && text.is_ascii());
     case.is("utf8-in-ascii");
 }
@@ -209,7 +211,8 @@ fn another_language_is_another_text() {
 
 #[test]
 fn the_postmaster_reads_of_what_had_no_sender() {
-    let mut case = Case::new(vec![told(Action::Failed, "bob@example.net", peer(550, "5.1.1", &["550 5.1.1 no"]))]);
+    let mut case =
+        Case::new(vec![told(Action::Failed, "bob@example.net", peer(550, "5.1.1", &["550 5.1.1 no"]))]);
     (case.kind, case.to) = (Kind::Notice, Some("postmaster@here.example"));
     case.message = Message { kind: Kind::Report, ..message("") };
     case.message.origin.peer = None;
