@@ -36,6 +36,7 @@ pub(super) fn message(sender: &str) -> Message {
             protocol: "ESMTP".into(),
             tls: None,
             account: None,
+            tenant: None,
         },
         recipients: Vec::new(),
         verdicts: Vec::new(),
