@@ -30,11 +30,11 @@ impl List {
         let fields =
             format!("List-Id: <{}.{}>\r\nList-Post: <mailto:{list}>\r\n", list.local(), list.domain());
         let members = self.members.iter().filter(|member| *member != list);
-        Submission {
-            envelope: Envelope::new(ReversePath::Mailbox(self.owner.clone())),
-            recipients: members.cloned().map(Recipient::new).collect(),
-            body: attempt.body.with_prefix(fields.as_bytes()),
-        }
+        Submission::new(
+            Envelope::new(ReversePath::Mailbox(self.owner.clone())),
+            members.cloned().map(Recipient::new).collect(),
+            attempt.body.with_prefix(fields.as_bytes()),
+        )
     }
 }
 

@@ -3,7 +3,15 @@
 use std::process::{Command, Output};
 
 fn check(text: &str, arguments: &[&str]) -> Output {
+    check_with(text, arguments, None)
+}
+
+/// With the texts of reports in `texts.txt` beside it.
+fn check_with(text: &str, arguments: &[&str], texts: Option<&str>) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
+    if let Some(texts) = texts {
+        std::fs::write(folder.path().join("texts.txt"), texts).expect("a file");
+    }
     std::fs::write(folder.path().join("iems.toml"), text).expect("a file");
     let mut command = Command::new(env!("CARGO_BIN_EXE_iems"));
     command.args(["--config", "iems.toml", "config", "check"]).args(arguments).current_dir(folder.path());
@@ -182,4 +190,43 @@ fn a_file_that_is_not_there_is_an_error_not_the_default() {
         .expect("iems runs");
     assert_eq!(output.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/iems.toml"));
+}
+
+const ENGLISH: &str = include_str!("../../iems-core/src/report/texts/en.txt");
+
+#[test]
+fn texts_of_reports_are_read_with_the_configuration() {
+    let text = "hostname = \"mx.example.org\"\n[reports]\nlanguage = \"fr\"\ntexts = [\"texts.txt\"]\n";
+    let french = ENGLISH.replace("language: en", "language: fr");
+    assert_eq!(check_with(text, &[], Some(&french)).status.code(), Some(0));
+    let wrong = check_with(text, &[], Some(&french.replace("{until}", "{untli}")));
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(78), "{said}");
+    let line = french.lines().position(|line| line.contains("{until}")).expect("a line") + 1;
+    assert!(
+        said.contains("iems.toml:4:10: reports.texts: ") && said.contains(&format!("texts.txt:{line}: ")),
+        "{said}"
+    );
+    assert!(said.contains("unknown placeholder {untli}; known here: {recipients}"), "{said}");
+}
+
+#[test]
+fn what_reports_cannot_be_is_said() {
+    let text = "hostname = \"mx.example.org\"\n[reports]\ndouble_bounces = \"nobdy\"\nlanguage = \"dee\"\n\
+                texts = [\"none.txt\"]\n";
+    let lines = problems(text);
+    assert!(
+        lines[0]
+            .starts_with("iems.toml:3:18: reports.double_bounces: expected \"postmaster\", \"nobody\" or"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("iems.toml:5:10: reports.texts: ") && lines[1].contains("none.txt"),
+        "{lines:?}"
+    );
+    let text =
+        "hostname = \"mx.example.org\"\n[[report_language]]\ndomain = \"example.de\"\nlanguage = \"dee\"\n";
+    let lines = problems(text);
+    let said = "iems.toml:4:12: report_language.language: there are no texts in \"dee\": did you mean \"de\"? There are: en, de";
+    assert_eq!(lines, [said]);
 }

@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deliver::{Channel, DeliveryAgent, Site};
 use crate::health::{self, Gate, Health};
-use crate::message::{ChannelId, Domain, Mailbox, NextHop, QueueId, Reply};
+use crate::message::{ChannelId, Domain, LocalPart, Mailbox, NextHop, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
 use crate::queue::{self, Node, Queue, Runner};
 use crate::receive::Intake;
-use crate::report::{Counters, Metrics};
+use crate::report::{self, Counters, Metrics};
 use crate::route::{self, Route};
 use crate::seam::{Clock, Directory, MemoryGauge, Random, SeededRandom, SystemClock};
 use crate::settings::Settings;
@@ -24,6 +24,8 @@ use crate::storage::Storage;
 pub(crate) struct Shared {
     pub(crate) hostname: String,
     pub(crate) postmaster_domain: Domain,
+    /// The address that answers for this system.
+    pub(crate) postmaster: Mailbox,
     pub(crate) storage: Storage,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) node: Option<Arc<Node>>,
     pub(crate) health: Arc<Gate>,
     pub(crate) metrics: Counters,
+    /// Double bounces that the postmaster was told in this hour.
+    pub(crate) bounces: report::Hour,
     /// Nothing new is begun any more.
     pub(crate) shutdown: CancellationToken,
     /// What is under way is given up.
@@ -151,9 +155,13 @@ impl Builder {
         let start = QueueId::new(self.clock.now(), &*self.random);
         let node = self.node.map(|name| Arc::new(Node::new(&name, start)));
         let health = Gate::new(self.clock.clone(), self.memory, self.storage, self.settings.marks.clone());
+        let postmaster_domain = self.postmaster_domain.unwrap_or_else(|| domain.clone());
+        let local = LocalPart::from_content("postmaster");
+        let local = local.map_err(|_| BuildError::Hostname(self.hostname.clone()))?;
         let shared = Shared {
             node,
-            postmaster_domain: self.postmaster_domain.unwrap_or_else(|| domain.clone()),
+            postmaster: Mailbox::new(local, postmaster_domain.clone()),
+            postmaster_domain,
             hostname: domain.as_str().to_owned(),
             storage: health.watched(),
             directory: self.directory,
@@ -165,6 +173,7 @@ impl Builder {
             agents,
             chain: self.chain,
             metrics: Counters::default(),
+            bounces: report::Hour::default(),
             shutdown: CancellationToken::new(),
             killed: CancellationToken::new(),
             settings: RwLock::new(Arc::new(self.settings)),
@@ -322,7 +331,7 @@ const SITE_TIME: Duration = Duration::from_secs(10);
 /// How often dead blobs are looked for: soon enough that a busy server gives room back while it runs.
 const COLLECTION: Duration = Duration::from_secs(60);
 
-/// Every so many collections, old stories are looked for, and hops that a commit of unknown outcome left behind.
+/// Every so many collections, old stories are looked for, double bounces to sum up, and hops that a commit of unknown outcome left behind.
 const COLLECTIONS_A_ROUND: u64 = 15;
 
 async fn keep_house(shared: Arc<Shared>) {
@@ -344,6 +353,9 @@ async fn keep_house(shared: Arc<Shared>) {
 }
 
 async fn look_around(shared: &Shared) {
+    if let Err(error) = report::sum_up(shared).await {
+        tracing::warn!(%error, "the notice that sums up double bounces could not be sent");
+    }
     if let Err(error) = queue::find_hops(shared).await {
         tracing::warn!(%error, "the queue could not be looked through");
     }

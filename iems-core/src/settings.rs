@@ -8,6 +8,7 @@ use crate::message::ChannelId;
 use crate::preprocess::Policy;
 use crate::queue::{Peers, Sources};
 use crate::receive::{Limits, Relay};
+use crate::report::Reports;
 use crate::route::RouteTable;
 
 /// The settings of an engine. See [`crate::Engine::replace`] for changing them in flight.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub peers: Peers,
     /// How fast senders and tenants may go, and what goes before what. Default: no bounds, one priority.
     pub sources: Sources,
+    /// How reports are written, and who gets them.
+    pub reports: Reports,
     /// Links in all. Default 200: bounded memory and file descriptors.
     pub concurrency: usize,
     /// How long an attempt may take in all before its outcome counts as unknown. Default 1 hour, above the sum of the
@@ -49,6 +52,7 @@ impl Default for Settings {
             limits: Limits::default(),
             peers: Peers::default(),
             sources: Sources::new(),
+            reports: Reports::default(),
             concurrency: 200,
             attempt_time: Duration::from_secs(3600),
             history: Duration::from_secs(7 * 24 * 3600),

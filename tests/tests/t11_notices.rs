@@ -1,8 +1,10 @@
 //! Delivery status notifications: what the sender hears of failure, delay and success, read by another
-//! program's parser (Python's), and as far as the sender asked to hear it (RFC 3461, 3464, 6522).
+//! program's parser (Python's), and as far as the sender asked to hear it (RFC 3461, 3464, 6522). What the postmaster
+//! hears, and what nobody does.
 
 use iems_tests::address;
 use iems_tests::iems::Iems;
+use iems_tests::peers::knot::Knot;
 use iems_tests::peers::python;
 use iems_tests::pop3::{field, read_all, wait_all};
 use iems_tests::sink::{Script, Sink};
@@ -54,7 +56,7 @@ fn empty(site: &Iems) {
 
 #[test]
 fn failure_is_told_with_what_the_sender_asked_for() {
-    let (_sink, mut site) = site(Script::default());
+    let (sink, mut site) = site(Script::default());
     site.start();
     let rcpt = "<never@far.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;first+2Bname@far.example";
     send(&site, "<ann@example.test> RET=HDRS ENVID=QQ314159", &[rcpt]);
@@ -70,8 +72,15 @@ fn failure_is_told_with_what_the_sender_asked_for() {
     is("original-recipient", "rfc822;first+name@far.example");
     is("action", "failed");
     is("status", "5.1.1");
-    let code = recipient["diagnostic-code"].as_str().unwrap_or_default();
-    assert!(code.starts_with("smtp; 550 5.1.1") && code.contains("no such user here"), "{notice:#}");
+    is("diagnostic-code", "smtp;550 5.1.1 no such user here");
+    is("remote-mta", &format!("dns;[{}]", sink.at.ip()));
+    assert_eq!(recipient["final-log-id"].as_str().map(str::len), Some(26), "{notice:#}");
+    assert!(recipient["last-attempt-date"].is_string() && message["arrival-date"].is_string(), "{notice:#}");
+    assert!(
+        message["received-from-mta"]
+            .as_str()
+            .is_some_and(|m| m.starts_with("dns; client.example.test (127."))
+    );
     assert_eq!(notice["parts"][2], "text/rfc822-headers");
     let returned = notice["returned"][0].as_str().expect("a third part");
     assert!(returned.contains("Subject: notices") && !returned.contains("Dear reader"), "{returned}");
@@ -109,13 +118,79 @@ fn one_notice_for_all_that_failed_together_and_none_for_who_said_never() {
 }
 
 #[test]
-fn nobody_is_told_about_notices() {
+fn what_has_no_sender_is_told_to_the_postmaster_or_to_nobody() {
     let (_sink, mut site) = site(Script::default());
+    site.config.more = "[reports]\ndouble_bounce_rate = 2\n".to_owned();
+    site.start();
+    send(&site, "<never@elsewhere.example>", &["<never@far.example>"]);
+    send(&site, "<>", &["<never1@far.example>", "<never2@far.example>"]);
+    for _ in 0..3 {
+        send(&site, "<>", &["<never3@far.example>"]);
+    }
+    empty(&site);
+    // Ann is the oldest account, and so the postmaster: two notices, and the rest is a number for later.
+    let notices: Vec<Value> =
+        wait_all(site.at("pop3"), ANN, "secret", 2).iter().map(|message| python::notice(message)).collect();
+    assert!(notices.iter().all(|notice| notice["header"]["auto-submitted"] == "auto-generated"));
+    site.stop();
+    site.config.more = "[reports]\ndouble_bounces = \"nobody\"\n".to_owned();
     site.start();
     send(&site, "<>", &["<never@far.example>"]);
-    send(&site, "<never@elsewhere.example>", &["<never@far.example>"]);
     empty(&site);
-    assert!(read_all(site.at("pop3"), ANN, "secret").is_empty());
+    assert_eq!(read_all(site.at("pop3"), ANN, "secret").len(), 2);
+}
+
+/// A site that asks a list about every peer, and tags what the list knows.
+#[test]
+fn reports_about_spam_are_marked_and_one_command_removes_them() {
+    let knot = Knot::start(&[("bl.example", "*.127 A 127.0.0.2")]);
+    let (_sink, mut site) = site(Script::default());
+    site.config.dns = vec![knot.at.to_string()];
+    site.config.more = "[[dnsbl]]\nzone = \"bl.example\"\n[dnsbl_options]\nprivate = true\n\
+                        [[policy]]\ncheck = \"dnsbl/*\"\naction = \"tag\"\n[reports]\nspam_expire = \"1h\"\n"
+        .to_owned();
+    site.config.expire = "5d".to_owned();
+    site.start();
+    send(&site, "<later@forged.example>", &["<never@far.example>"]);
+    send(&site, "<ann@example.test>", &["<later@far.example>"]);
+    let list = |more: &[&str]| -> Vec<Value> {
+        let args = [&["queue", "list", "--json"], more].concat();
+        site.admin(&args).good().json().as_array().expect("a list").clone()
+    };
+    wait_for("a report about spam that waits", secs(15), || {
+        (list(&["--spam-reports"]).len() == 1).then_some(())
+    });
+    let report = list(&["--spam-reports"]).remove(0);
+    assert_eq!((&report["kind"], &report["sender"]), (&"spam-report".into(), &"".into()), "{report:#}");
+    assert_eq!(list(&[]).len(), 2);
+    assert!(site.admin(&["queue", "purge", "--spam-reports"]).good().out.contains("1 entry"));
+    let left = list(&[]);
+    assert_eq!((left.len(), &left[0]["kind"]), (1, &"ordinary".into()), "{left:#?}");
+    assert!(read_all(site.at("pop3"), ANN, "secret").is_empty(), "the postmaster hears nothing of it");
+}
+
+#[test]
+fn a_language_of_ones_own_and_wishes_of_another_program() {
+    let (_sink, mut site) = site(Script::default());
+    let english = include_str!("../../iems-core/src/report/texts/en.txt");
+    let own =
+        english.replace("language: en", "language: x-pirate").replace("Your message", "Arr, yer message");
+    std::fs::write(site.dir.path().join("pirate.txt"), own).expect("written");
+    site.config.more = "[reports]\nlanguage = \"x-pirate\"\ntexts = [\"pirate.txt\"]\n".to_owned();
+    site.start();
+    let rcpt: [(&str, &[&str]); 3] = [
+        ("never@far.example", &["NOTIFY=FAILURE", "ORCPT=rfc822;first@far.example"]),
+        ("never-mind@far.example", &["NOTIFY=NEVER"]),
+        ("good@far.example", &["NOTIFY=FAILURE"]),
+    ];
+    let message = letter(ANN, "far", "wishes");
+    python::send(site.at("smtp"), ANN, &["RET=HDRS", "ENVID=A+2BB"], &rcpt, &message);
+    let notice = notice(&site);
+    assert_eq!(notice["header"]["subject"], "Arr, yer message could not be delivered");
+    assert_eq!(notice["fields"][0]["original-envelope-id"], "A+B");
+    assert_eq!(notice["fields"].as_array().map(Vec::len), Some(2), "{notice:#}");
+    assert_eq!(notice["fields"][1]["original-recipient"], "rfc822; first@far.example");
+    assert_eq!(notice["parts"][2], "text/rfc822-headers");
 }
 
 #[test]

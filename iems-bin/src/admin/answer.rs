@@ -52,6 +52,8 @@ pub(crate) struct AliasAnswer {
 pub(crate) struct QueueAnswer {
     /// The queue id.
     pub(crate) id: String,
+    /// `ordinary`, or what we wrote ourselves: `report`, `spam-report`, `notice`.
+    pub(crate) kind: String,
     /// The envelope sender; empty for the null sender.
     pub(crate) sender: String,
     /// Recipients that still wait.

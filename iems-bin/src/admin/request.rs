@@ -153,6 +153,9 @@ pub(crate) struct Filter {
     pub(crate) state: Option<String>,
     /// That arrived at least so many seconds ago.
     pub(crate) older: Option<u64>,
+    /// Only reports about messages that were tagged as spam.
+    #[serde(default)]
+    pub(crate) spam_reports: bool,
     /// At most so many.
     pub(crate) limit: Option<usize>,
 }

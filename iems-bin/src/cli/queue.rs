@@ -17,7 +17,7 @@ use crate::exit::Failure;
 /// What waits for delivery.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Examples:\n  iems queue list --domain example.net --older 1h\n  iems queue list --sender '<>' --json\n  iems queue show 01JD3V9Q4C8R2T6W0X5Y7Z1ABC\n  iems queue retry --domain example.net\n  iems queue purge 01JD3V9Q4C8R2T6W0X5Y7Z1ABC"
+    after_help = "Examples:\n  iems queue list --domain example.net --older 1h\n  iems queue list --sender '<>' --json\n  iems queue show 01JD3V9Q4C8R2T6W0X5Y7Z1ABC\n  iems queue retry --domain example.net\n  iems queue purge 01JD3V9Q4C8R2T6W0X5Y7Z1ABC\n  iems queue purge --spam-reports"
 )]
 pub(super) enum Args {
     /// List messages that wait, oldest first
@@ -63,6 +63,9 @@ pub(super) struct Which {
     /// That arrived at least so long ago, such as 30m or 2d
     #[arg(long, value_name = "AGE", value_parser = seconds)]
     older: Option<u64>,
+    /// Only reports about messages that were tagged as spam
+    #[arg(long)]
+    spam_reports: bool,
 }
 
 /// Which messages an order is about: named ones, those that match, or all.
@@ -103,8 +106,9 @@ impl Args {
 
 impl Which {
     fn filter(self) -> Filter {
-        let Self { sender, recipient, domain, state, older } = self;
-        Filter { ids: Vec::new(), sender, recipient, domain, state, older, limit: None }
+        let Self { sender, recipient, domain, state, older, spam_reports } = self;
+        let (ids, limit) = (Vec::new(), None);
+        Filter { ids, sender, recipient, domain, state, older, spam_reports, limit }
     }
 }
 

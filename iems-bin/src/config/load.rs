@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Notes, Problems};
 use super::read::FromToml;
-use super::resolve::{Inspect, resolve};
+use super::reports::read_texts;
+use super::resolve::{Look, resolve};
 use super::resolved::Config;
 use super::written::File;
 use crate::exit::Failure;
@@ -22,6 +23,9 @@ const USUAL: [&str; 2] = ["iems.toml", "/etc/iems/iems.toml"];
 
 /// The name of the built-in configuration in messages.
 const EMBEDDED: &str = "(built-in configuration)";
+
+/// Looks into all files that a configuration names.
+const CLOSE: Look = Look { certificate: tls::inspect, texts: read_texts };
 
 /// A configuration and where it came from.
 #[derive(Debug, Clone)]
@@ -42,28 +46,28 @@ pub(crate) struct Examined {
 }
 
 /// The configuration for a command: of `named`, else of `IEMS_CONFIG`, else of the usual files, else the
-/// embedded one. Certificates are not read: the caller may have no right to.
+/// embedded one. Files that it names are not read: the caller may have no right to.
 pub(crate) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
-    load_with(named, |_| Ok(()))
+    load_with(named, Look::AWAY)
 }
 
-/// The same for the server: certificates must be usable.
+/// The same for the server: certificates and texts must be usable.
 pub(crate) fn load_for_service(named: Option<&Path>) -> Result<Loaded, Failure> {
-    load_with(named, tls::inspect)
+    load_with(named, CLOSE)
 }
 
 /// All that is wrong with the configuration.
 pub(crate) fn examine(named: Option<&Path>) -> Result<Examined, Failure> {
     let (file, text, folder) = text_of(named)?;
     let shown = file.unwrap_or_else(|| EMBEDDED.into());
-    let problems = understand(&text, &shown, &folder, tls::inspect).err();
+    let problems = understand(&text, &shown, &folder, CLOSE).err();
     Ok(Examined { file: shown, problems })
 }
 
-fn load_with(named: Option<&Path>, inspect: Inspect) -> Result<Loaded, Failure> {
+fn load_with(named: Option<&Path>, look: Look) -> Result<Loaded, Failure> {
     let (file, text, folder) = text_of(named)?;
     let shown = file.as_deref().unwrap_or(Path::new(EMBEDDED));
-    let config = understand(&text, shown, &folder, inspect).map_err(Failure::config)?;
+    let config = understand(&text, shown, &folder, look).map_err(Failure::config)?;
     Ok(Loaded { config, file })
 }
 
@@ -103,13 +107,8 @@ fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
     Ok(here.join(folder))
 }
 
-/// Text into a configuration. Relative paths are relative to `folder`; `inspect` looks into certificates.
-pub(super) fn understand(
-    text: &str,
-    file: &Path,
-    folder: &Path,
-    inspect: Inspect,
-) -> Result<Config, Problems> {
+/// Text into a configuration. Relative paths are relative to `folder`; `look` looks into the files it names.
+pub(super) fn understand(text: &str, file: &Path, folder: &Path, look: Look) -> Result<Config, Problems> {
     let mut notes = Notes::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -117,8 +116,9 @@ pub(super) fn understand(
     }
     let whole = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
     let config = match errors.is_empty() {
-        true => File::read(&whole, "", &mut notes)
-            .and_then(|written| resolve(written, folder, inspect, &mut notes)),
+        true => {
+            File::read(&whole, "", &mut notes).and_then(|written| resolve(written, folder, look, &mut notes))
+        }
         false => None,
     };
     notes.finish()?;

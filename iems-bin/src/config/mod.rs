@@ -8,6 +8,7 @@ mod load;
 mod peer;
 mod problem;
 mod read;
+mod reports;
 mod resolve;
 mod resolved;
 mod source;

@@ -168,7 +168,8 @@ mod tests {
 
     fn config(text: &str) -> Config {
         let text = format!("hostname = \"mx.example.test\"\n{text}");
-        understand(&text, "iems.toml".as_ref(), "/".as_ref(), |_| Ok(())).unwrap_or_else(|e| panic!("{e}"))
+        understand(&text, "iems.toml".as_ref(), "/".as_ref(), crate::config::resolve::Look::AWAY)
+            .unwrap_or_else(|e| panic!("{e}"))
     }
 
     const RECORDS: &str = r#"
@@ -225,7 +226,7 @@ mod tests {
                 "hostname = \"a.example\"",
                 "f".as_ref(),
                 "/".as_ref(),
-                |_| Ok(())
+                crate::config::resolve::Look::AWAY
             )
             .unwrap()
             .settings

@@ -17,6 +17,7 @@ use iems_smtp::client::PeerWires;
 use super::peer::peers;
 use super::problem::Notes;
 use super::read::At;
+use super::reports::{self, ReadTexts};
 use super::resolved::{Certificate, Client, Config, Dnsbl, DnsblOptions, Limits, Listener};
 use super::source::sources;
 use super::written::{self, File, Protocol};
@@ -26,15 +27,31 @@ type Span = Option<Range<usize>>;
 /// Looks into the files of a certificate; the error is for people.
 pub(super) type Inspect = fn(&Certificate) -> Result<(), String>;
 
+/// How files that the configuration names are looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// Certificates.
+    pub(super) certificate: Inspect,
+    /// Texts of reports.
+    pub(super) texts: ReadTexts,
+}
+
+impl Look {
+    /// Not at all.
+    pub(super) const AWAY: Self = Self { certificate: |_| Ok(()), texts: |_| Ok(None) };
+}
+
 /// The configuration that `file` means, or `None` after noting why there is none.
-pub(super) fn resolve(file: File, folder: &Path, inspect: Inspect, notes: &mut Notes<'_>) -> Option<Config> {
+pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'_>) -> Option<Config> {
+    let inspect = look.certificate;
     let data = folder.join(&file.data.value);
     let socket =
         file.admin.socket.as_ref().map_or_else(|| data.join("admin.sock"), |s| folder.join(&s.value));
     let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
     let common = common.resolve("tls", folder, inspect, notes);
     let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
-    let ((settings, wires), dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    let ((mut settings, wires), dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
             file.log.level.span.as_ref(),

@@ -118,7 +118,8 @@ mod tests {
             recipient = "*.hospital.example"
             priority = 5
             "#;
-        let config = understand(text, "iems.toml".as_ref(), "/".as_ref(), |_| Ok(())).unwrap();
+        let config =
+            understand(text, "iems.toml".as_ref(), "/".as_ref(), crate::config::resolve::Look::AWAY).unwrap();
         let sources = &config.settings.sources;
         let tenant = "example.org".parse().unwrap();
         let rates = |sender: &str| {

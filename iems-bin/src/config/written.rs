@@ -7,6 +7,7 @@ use std::time::Duration;
 use iems_core::message::{CheckResult, Domain, Mailbox};
 use iems_core::preprocess::Action;
 use iems_core::receive::Network;
+use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
 
 use super::leaf::{NameServer, Size, words};
@@ -45,6 +46,10 @@ section! {
         peer: Vec<At<WrittenPeer>> = "[]";
         /// How fast senders and tenants may go, and what goes before what.
         source: Vec<At<WrittenSource>> = "[]";
+        /// What senders and the postmaster are told.
+        reports: Reports = "{}";
+        /// Who reads reports in another language.
+        report_language: Vec<At<ReportLanguage>> = "[]";
         /// How mail leaves by SMTP and LMTP.
         client: Client = "{}";
         /// Bounds for peers.
@@ -125,6 +130,32 @@ section! {
         attempts: u32 = "200";
         /// How long the story of a finished message is kept.
         history: Duration = r#""7d""#;
+    }
+
+    /// Reports.
+    Reports {
+        /// Who hears of messages without a sender that fail.
+        double_bounces: DoubleBounces = r#""postmaster""#;
+        /// How many of them are told one by one within an hour.
+        double_bounce_rate: u32 = "10";
+        /// The largest message that is returned whole.
+        return_message: Size = r#""64KiB""#;
+        /// The most of a header section that is returned.
+        return_header: Size = r#""16KiB""#;
+        /// How long a report about spam is tried.
+        spam_expire: Duration = r#""4h""#;
+        /// The language of reports.
+        language: String = r#""en""#;
+        /// Files with texts of one's own.
+        texts: Vec<At<String>> = "[]";
+    }
+
+    /// A language for the readers at a domain.
+    ReportLanguage {
+        /// For which domains.
+        domain: Pattern;
+        /// The language.
+        language: String;
     }
 
     /// Outgoing connections.

@@ -62,7 +62,16 @@ impl Collector for Numbers {
         put("recipients_delivered", "Recipients delivered or relayed", engine.delivered)?;
         put("recipients_deferred", "Attempts after which a recipient waits on", engine.deferred)?;
         put("recipients_failed", "Recipients that failed for good", engine.failed)?;
-        put("reports", "Reports sent to senders", engine.reports)?;
+        let told = engine.reported;
+        put("reports", "Reports sent to senders", told.reports)?;
+        put("reports_spam", "Reports about messages that were tagged as spam", told.spam)?;
+        put("reported_failed", "Recipients whose failure was reported", told.failed)?;
+        put("reported_delayed", "Recipients whose delay was reported", told.delayed)?;
+        put("reported_delivered", "Recipients whose delivery was reported", told.delivered)?;
+        put("reported_relayed", "Recipients reported as relayed", told.relayed)?;
+        put("reported_expanded", "Recipients reported as expanded", told.expanded)?;
+        put("double_bounces_told", "Notices to the postmaster", told.notices)?;
+        put("double_bounces_summed", "Failures that a notice sums up", told.summed)?;
         put("store_commits", "Batches that took effect", store.commits)?;
         put("store_conflicts", "Batches refused by a condition", store.conflicts)?;
         put("store_failures", "Batches that failed for another reason", store.failures)?;

@@ -47,7 +47,7 @@ impl Reload {
         loaded.config.wires = new.config.wires;
         site.replace(loaded.config.settings.clone(), loaded.config.wires.clone());
         tracing::info!(
-            "reload: routes, relaying, queue, peers, rules, marks and certificates are those of the file"
+            "reload: routes, relaying, queue, peers, reports, rules, marks and certificates are those of the file"
         );
     }
 

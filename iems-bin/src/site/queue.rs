@@ -69,6 +69,7 @@ fn filters(filter: Filter) -> Result<Vec<queue::Filter>, Failure> {
     common.recipient = filter.recipient.map(|recipient| recipient.to_string());
     common.domain = filter.domain;
     common.older_than = filter.older.map(Duration::from_secs);
+    common.spam_reports = filter.spam_reports;
     common.state = match filter.state.as_deref() {
         None => None,
         Some("waiting") => Some(State::Waiting),
@@ -114,6 +115,7 @@ fn answer(entry: &Entry) -> QueueAnswer {
     };
     QueueAnswer {
         id: entry.id.to_string(),
+        kind: entry.kind.to_string(),
         sender: entry.sender.clone(),
         recipients: entry.recipients.iter().map(waiting).collect(),
         state: state.into(),

@@ -6,6 +6,8 @@ mod address;
 mod body;
 mod envelope;
 mod id;
+mod kind;
+mod remote;
 mod reply;
 mod status;
 mod trace;
@@ -15,6 +17,8 @@ pub use address::{AddressError, Domain, ForwardPath, LocalPart, Mailbox, Reverse
 pub use body::{Body, BodyReader};
 pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret};
 pub use id::{ChannelId, NextHop, QueueId, QueueIdError};
+pub use kind::Kind;
+pub use remote::Remote;
 pub use reply::Reply;
 pub use status::{EnhancedStatus, StatusError};
 pub use trace::{Received, TraceScan};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::EnhancedStatus;
+use super::{EnhancedStatus, Remote};
 
 /// A refusal, a deferral or a success, in the terms of RFC 5321 section 4.2 and RFC 3463.
 ///
@@ -20,13 +20,16 @@ pub struct Reply {
     pub text: String,
     /// Private cause. Never sent to a peer.
     pub cause: Option<String>,
+    /// What another system said, where the reply tells of that.
+    pub remote: Option<Box<Remote>>,
 }
 
 impl Reply {
     /// A reply with a public text. The class of `enhanced` is made to agree with `code`.
     pub fn new(code: u16, enhanced: EnhancedStatus, text: impl AsRef<str>) -> Self {
         let class = (code / 100) as u8;
-        Self { code, enhanced: enhanced.with_class(class), text: one_line(text.as_ref()), cause: None }
+        let text = one_line(text.as_ref());
+        Self { code, enhanced: enhanced.with_class(class), text, cause: None, remote: None }
     }
 
     /// A permanent refusal: `550` with `5.subject.detail`.
@@ -42,6 +45,12 @@ impl Reply {
     /// The same reply with a private cause for the log.
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same reply with the words of the system that it tells of.
+    pub fn in_words_of(mut self, remote: Remote) -> Self {
+        self.remote = Some(Box::new(remote));
         self
     }
 

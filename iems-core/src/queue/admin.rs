@@ -10,7 +10,7 @@ use super::key::{self, GroupId, HopKey};
 use super::load::Loaded;
 use super::record::{Group, Message, State, decode, encode};
 use super::settle;
-use crate::message::{ChannelId, Domain, NextHop, QueueId, Reply};
+use crate::message::{ChannelId, Domain, Kind, NextHop, QueueId, Reply};
 use crate::report::{Event, Story, What};
 use crate::seam::{Clock, Timestamp};
 use crate::storage::{Batch, CommitError, Scan, Storage, StoreError};
@@ -39,6 +39,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// At least this long in the queue.
     pub older_than: Option<Duration>,
+    /// Only reports about messages that were tagged as spam.
+    pub spam_reports: bool,
 }
 
 /// One group in a listing.
@@ -48,6 +50,8 @@ pub struct Entry {
     pub id: QueueId,
     /// The number of the group inside the message.
     pub group: u16,
+    /// What the message is.
+    pub kind: Kind,
     /// The reverse-path; empty for the null sender.
     pub sender: String,
     /// Recipients that still wait.
@@ -172,6 +176,7 @@ impl Queue {
         Entry {
             id: at.id,
             group: at.group,
+            kind: message.kind,
             sender: message.envelope.sender.to_string(),
             recipients: group.destinations.iter().map(|d| d.mailbox.to_string()).collect(),
             in_flight: self.runner.as_ref().is_some_and(|runner| runner.is_in_flight(&hop, at)),
@@ -240,6 +245,9 @@ impl<'a> Walk<'a> {
         }
         let Some(message) = queue.storage.store.get(&key::message(at.id)).await? else { return Ok(None) };
         let message: Message = decode(&message, "queue message")?;
+        if self.filter.spam_reports && message.kind != Kind::SpamReport {
+            return Ok(None);
+        }
         let from = |name: &String| message.envelope.sender.to_string().eq_ignore_ascii_case(name);
         Ok(self.filter.sender.as_ref().is_none_or(from).then_some(Loaded { at, row, group, message }))
     }

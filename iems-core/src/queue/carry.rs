@@ -273,6 +273,7 @@ async fn route_again(shared: &Shared, loaded: &Loaded) -> Delivery {
                     envelope: loaded.message.envelope.clone(),
                     recipients: vec![destination.recipient.clone()],
                     body: loaded.group.body.clone(),
+                    kind: loaded.message.kind,
                 });
                 let reply = Reply::new(250, EnhancedStatus::new(2, 1, 0), "routed now");
                 delivery.outcomes.push(Outcome::Done(Arrival::Relayed, reply));

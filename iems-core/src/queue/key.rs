@@ -16,6 +16,7 @@
 //! | `ql` hop | [`super::lease::Lease`]: who works for the hop, where several nodes share the store |
 //! | `qv` node | counter of heartbeats |
 //! | `qf` | counter of fencing tokens |
+//! | `qbn`, `qbs` | double bounces not told yet: how many, since when (`crate::report`) |
 //!
 //! `hop` is channel, 0, next hop, 0.
 

@@ -63,5 +63,5 @@ pub(crate) use rows::insert;
 pub(crate) use runner::{find_hops, run};
 pub(crate) use settle::attempt_event;
 pub use source::{AddressPattern, AddressPatternError, Priority, PriorityError, SourceRates, Sources};
-pub(crate) use state::{Report, settle};
+pub(crate) use state::settle;
 pub(crate) use submit::{Maker, Queued, group, put_message, put_submission, target};

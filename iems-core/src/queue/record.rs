@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lane::Lane;
 use crate::deliver::Destination;
-use crate::message::{Body, ChannelId, Domain, Envelope, NextHop, Recipient, Reply, Verdict};
+use crate::message::{Body, ChannelId, Domain, Envelope, Kind, NextHop, Recipient, Reply, Verdict};
 use crate::preprocess::Decision;
 use crate::report::Event;
 use crate::seam::Timestamp;
@@ -54,6 +54,8 @@ pub struct Accepted {
 /// A message as it was accepted. Immutable; kept for the story after delivery.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
+    /// Somebody's mail, or a notice of ours.
+    pub kind: Kind,
     /// The envelope.
     pub envelope: Envelope,
     /// Size in octets as stored.

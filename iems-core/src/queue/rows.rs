@@ -7,7 +7,7 @@ use super::key::{self, GroupId, HopKey, Parked};
 use super::lane::hash;
 use super::record::{Group, Message, State, encode};
 use super::submit::Queued;
-use crate::message::Mailbox;
+use crate::message::{Kind, Mailbox};
 use crate::seam::Timestamp;
 use crate::storage::Batch;
 
@@ -162,6 +162,9 @@ fn found_by(message: &Message, group: &Group) -> Vec<Found> {
                 found.push(one);
             }
         }
+    }
+    if message.kind == Kind::SpamReport {
+        found.push(Found::SpamReports);
     }
     found.extend(message.origin.tenant.as_ref().map(|tenant| Found::Tenant(tenant.to_string())));
     found

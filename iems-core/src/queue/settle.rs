@@ -16,7 +16,7 @@ use super::submit::{Maker, Queued};
 use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome};
 use crate::engine::Shared;
 use crate::message::Reply;
-use crate::report::{self, Event, What};
+use crate::report::{self, Event, Reported, What};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
 use crate::storage::{Batch, CommitError, StoreError};
@@ -152,6 +152,8 @@ async fn is_fenced_off(shared: &Shared, loaded: &Loaded) -> bool {
 #[derive(Default)]
 struct After {
     queued: Vec<Queued>,
+    /// What it tells.
+    told: Reported,
     /// The row that the batch leaves in the place of the group's.
     left: Option<Vec<u8>>,
 }
@@ -162,6 +164,7 @@ fn done(shared: &Shared, loaded: &Loaded, end: &End, after: After) -> Settled {
         End::Lapse(reply) if after.left.is_none() => lapsed(shared, loaded, reply),
         End::Lapse(_) => {}
     }
+    shared.metrics.told(after.told);
     shared.runner.queued(after.queued);
     Settled::Done
 }
@@ -211,9 +214,10 @@ async fn prepare(
     }
     let (id, body) = (loaded.at.id, &loaded.group.body);
     match report::add(shared, settings, &mut batch, id, &loaded.message, body, &next.reports).await {
-        Ok((reported, more)) => {
-            events.extend(reported);
-            queued.extend(more);
+        Ok(issued) => {
+            events.extend(issued.events);
+            queued.extend(issued.queued);
+            after.told = issued.told;
         }
         Err(error) if error.is_temporary() => return Err(error),
         Err(error) => tracing::error!(%id, %error, "the message cannot be read; its sender is not told"),

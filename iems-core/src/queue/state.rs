@@ -5,43 +5,16 @@ use super::backoff::Schedule;
 use super::record::{Group, State};
 use crate::deliver::{Arrival, Destination, Outcome};
 use crate::message::{EnhancedStatus, Reply};
+use crate::report::{Action, Told};
 use crate::seam::{Random, Timestamp};
-
-/// What the sender is told about one recipient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Report {
-    /// RFC 3464 `failed`.
-    Failed,
-    /// RFC 3464 `delayed`.
-    Delayed,
-    /// RFC 3464 `delivered`.
-    Delivered,
-    /// RFC 3464 `relayed`.
-    Relayed,
-    /// RFC 3464 `expanded`.
-    Expanded,
-}
-
-impl Report {
-    /// The word of RFC 3464 section 2.3.3.
-    pub(crate) fn action(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Delayed => "delayed",
-            Self::Delivered => "delivered",
-            Self::Relayed => "relayed",
-            Self::Expanded => "expanded",
-        }
-    }
-}
 
 /// What follows from an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Next {
     /// The group as it waits on, if anybody is left.
     pub(crate) group: Option<Group>,
-    /// Who is to be told what.
-    pub(crate) reports: Vec<(Report, Destination, Reply)>,
+    /// What there is to tell. Failures are all here: who hears of them depends on more than their recipient.
+    pub(crate) reports: Vec<Told>,
     /// Those whose time was over.
     pub(crate) expired: Vec<Destination>,
 }
@@ -76,27 +49,26 @@ pub(crate) fn settle(
 }
 
 fn done(arrival: Arrival, destination: &Destination, reply: &Reply, next: &mut Next) {
-    let report = match arrival {
-        Arrival::Delivered => Report::Delivered,
-        Arrival::RelayedWithoutDsn => Report::Relayed,
-        Arrival::Expanded => Report::Expanded,
+    let action = match arrival {
+        Arrival::Delivered => Action::Delivered,
+        Arrival::RelayedWithoutDsn => Action::Relayed,
+        Arrival::Expanded => Action::Expanded,
         Arrival::Relayed => return,
     };
     if destination.recipient.notify().success {
-        next.reports.push((report, destination.clone(), reply.clone()));
+        next.reports.push(Told::new(action, destination, reply));
     }
 }
 
 fn failed(destination: &Destination, reply: &Reply, next: &mut Next) {
-    if destination.recipient.notify().failure {
-        next.reports.push((Report::Failed, destination.clone(), reply.clone()));
-    }
+    next.reports.push(Told::new(Action::Failed, destination, reply));
 }
 
 fn expired(destination: &Destination, last: &Reply, next: &mut Next) {
     next.expired.push(destination.clone());
     let text = format!("not delivered in time; the last answer was: {last}");
-    let reply = Reply::new(550, EnhancedStatus::new(5, 4, 7), text).because(last.to_string());
+    let mut reply = Reply::new(550, EnhancedStatus::new(5, 4, 7), text).because(last.to_string());
+    reply.remote = last.remote.clone();
     failed(destination, &reply, next);
 }
 
@@ -105,12 +77,13 @@ pub(crate) fn lapse(group: &Group, now: Timestamp, last: &Reply) -> Next {
     let mut next = Next { group: None, reports: Vec::new(), expired: Vec::new() };
     if now >= group.expires {
         group.destinations.iter().for_each(|destination| expired(destination, last, &mut next));
+        next.reports = next.reports.into_iter().map(Told::untried).collect();
         return next;
     }
     let mut left = group.clone();
     if left.warn.take_if(|warn| now >= *warn).is_some() {
         let told = group.destinations.iter().filter(|d| d.recipient.notify().delay);
-        next.reports.extend(told.map(|d| (Report::Delayed, d.clone(), last.clone())));
+        next.reports.extend(told.map(|d| Told::new(Action::Delayed, d, last).until(group.expires).untried()));
     }
     next.group = Some(left);
     next
@@ -128,13 +101,14 @@ fn wait_on(
     now: Timestamp,
     schedule: &Schedule,
     random: &dyn Random,
-    reports: &mut Vec<(Report, Destination, Reply)>,
+    reports: &mut Vec<Told>,
 ) -> Group {
     let mut warn = group.warn;
     if warn.is_some_and(|warn| now >= warn) {
         warn = None;
         let told = waiting.iter().filter(|d| d.recipient.notify().delay);
-        reports.extend(told.map(|d| (Report::Delayed, d.clone(), last_reply.clone().unwrap_or_else(waits))));
+        let reply = last_reply.clone().unwrap_or_else(waits);
+        reports.extend(told.map(|d| Told::new(Action::Delayed, d, &reply).until(group.expires)));
     }
     let attempts = group.attempts + 1;
     let due = schedule.next(attempts, now, group.expires, random);
@@ -193,14 +167,15 @@ mod tests {
         assert_eq!(left.destinations[0].mailbox.to_string(), "c@x.example");
         assert_eq!((left.attempts, left.state), (1, State::Deferred));
         assert_eq!(next.reports.len(), 1);
-        assert_eq!(next.reports[0].0, Report::Failed);
+        assert_eq!(next.reports[0].action, Action::Failed);
     }
 
     #[test]
     fn a_delay_is_told_once() {
         let later = [Outcome::deferred(4, 1, "no")];
         let first = run(&group(&["a@x.example"]), &later, 601);
-        assert_eq!(first.reports[0].0, Report::Delayed);
+        assert_eq!(first.reports[0].action, Action::Delayed);
+        assert_eq!(first.reports[0].until, Some(group(&[]).expires), "the group's own expiry");
         let second = run(&first.group.unwrap(), &later, 700);
         assert!(second.reports.is_empty());
     }
@@ -211,8 +186,8 @@ mod tests {
         waiting.destinations[1].recipient.notify = Some(Notify::NEVER);
         let next = run(&waiting, &[], 3600);
         assert!(next.group.is_none());
-        assert_eq!((next.expired.len(), next.reports.len()), (2, 1));
-        assert_eq!(next.reports[0].2.enhanced, EnhancedStatus::new(5, 4, 7));
+        assert_eq!((next.expired.len(), next.reports.len()), (2, 2));
+        assert_eq!(next.reports[0].reply.enhanced, EnhancedStatus::new(5, 4, 7));
     }
 
     #[test]
@@ -220,11 +195,11 @@ mod tests {
         let waiting = group(&["a@x.example"]);
         let at = |secs: u64| Timestamp::from_millis(secs * 1000);
         let warned = lapse(&waiting, at(600), &waits());
-        assert_eq!(warned.reports[0].0, Report::Delayed);
+        assert_eq!(warned.reports[0].action, Action::Delayed);
         let left = warned.group.unwrap();
         assert_eq!((left.warn, left.state, left.attempts, left.due), (None, State::Waiting, 0, waiting.due));
         let ended = lapse(&left, at(3600), &Reply::defer(4, 1, "the site is down"));
-        assert!(ended.group.is_none() && ended.reports[0].2.text.contains("the site is down"));
+        assert!(ended.group.is_none() && ended.reports[0].reply.text.contains("the site is down"));
     }
 
     #[test]

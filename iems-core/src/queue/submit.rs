@@ -8,7 +8,7 @@ use super::record::{Accepted, Group, Message, Origin, State, encode};
 use super::{Priority, rows};
 use crate::deliver::{Destination, Submission};
 use crate::engine::Shared;
-use crate::message::{Body, ChannelId, Domain, NextHop, QueueId};
+use crate::message::{Body, ChannelId, Domain, Kind, NextHop, QueueId};
 use crate::preprocess::Policy;
 use crate::route::{self, Route, UNROUTED, Way};
 use crate::seam::Timestamp;
@@ -28,7 +28,7 @@ pub(crate) struct Queued {
     pub(crate) size: u32,
 }
 
-/// A fresh group of a message.
+/// A fresh group of a message. Nobody is told that a notice of ours is late; one about spam lives short.
 pub(crate) fn group(
     settings: &Settings,
     now: Timestamp,
@@ -39,6 +39,10 @@ pub(crate) fn group(
 ) -> Group {
     let schedule = &settings.peers.at(&hop.hop).schedule;
     let priority = priority(settings, message, &destinations);
+    let life = match message.kind {
+        Kind::SpamReport => settings.reports.spam_expire.min(schedule.expire),
+        _ => schedule.expire,
+    };
     Group {
         channel: hop.channel,
         hop: hop.hop,
@@ -48,8 +52,8 @@ pub(crate) fn group(
         lane: Lane::new(priority.get(), &message.flow()),
         attempts: 0,
         due: now,
-        expires: now.after(schedule.expire),
-        warn: schedule.warn.map(|warn| now.after(warn)),
+        expires: now.after(life),
+        warn: schedule.warn.filter(|_| message.kind == Kind::Ordinary).map(|warn| now.after(warn)),
         last_reply: None,
     }
 }
@@ -112,6 +116,7 @@ pub(crate) async fn put_submission(
         }
     }
     let message = Message {
+        kind: submission.kind,
         envelope: submission.envelope,
         size: submission.body.size(),
         arrived: now,

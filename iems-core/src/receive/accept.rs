@@ -42,9 +42,12 @@ impl Transaction {
         let parts = self.decide(&copies, &mut refused)?;
         for attempt in 1..=TRIES + 1 {
             let written = self.write_down(&copies, &parts, &refused, attempt <= TRIES).await?;
-            let Written { batch, queued, refused, delivered, .. } = written;
+            let Written { batch, queued, refused, delivered, told, .. } = written;
             match self.shared.storage.store.commit(batch).await {
-                Ok(_) => return Ok(self.accepted(queued, refused, &delivered)),
+                Ok(_) => {
+                    self.shared.metrics.told(told);
+                    return Ok(self.accepted(queued, refused, &delivered));
+                }
                 Err(CommitError::Conflict) if attempt <= TRIES => continue,
                 Err(error) => {
                     self.shared.runner.queued(queued); // if it took effect all the same, it is found

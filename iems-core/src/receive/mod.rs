@@ -6,6 +6,7 @@
 mod accept;
 mod connection;
 mod decide;
+mod expanded;
 mod intake;
 mod judge;
 mod limits;

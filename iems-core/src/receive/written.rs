@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decide::{Copy, Part};
+use super::expanded;
 use super::judge;
 use super::transaction::Transaction;
 use crate::deliver::{Attempt, Destination, Outcome};
-use crate::message::{Body, ChannelId, Mailbox, NextHop, Reply, Verdict};
+use crate::message::{Body, ChannelId, Kind, Mailbox, NextHop, Reply, Verdict};
 use crate::preprocess::{Action, Decision};
 use crate::queue::{self, Accepted, GroupId, HopKey, Maker, Message, Queued};
-use crate::report::{self, Event, What};
+use crate::report::{self, Event, Reported, Told, What};
 use crate::route::Way;
 use crate::storage::Batch;
 
@@ -32,6 +33,8 @@ pub(super) struct Written {
     pub(super) queued: Vec<Queued>,
     pub(super) events: Vec<Event>,
     pub(super) refused: BTreeMap<usize, Reply>,
+    /// What the batch tells the sender.
+    pub(super) told: Reported,
     /// What agents delivered, for the log.
     pub(super) delivered: Vec<(ChannelId, Mailbox, Reply)>,
 }
@@ -48,7 +51,7 @@ impl Transaction {
         let mut written = Written { refused: refused.clone(), ..Written::default() };
         let mut message = self.message(copies, parts);
         let mut waiting = Vec::new();
-        let mut reports = Vec::new();
+        let mut reports = self.expanded(parts);
         for bundle in self.bundles(copies, parts, &mut written.events) {
             match (bundle.agent && at_once, self.shared.agents.contains_key(&bundle.channel)) {
                 (true, true) => {
@@ -70,7 +73,7 @@ impl Transaction {
             let at = GroupId { id: self.id, group: number as u16 };
             written.queued.push(queue::insert(&mut written.batch, &message, at, &group));
         }
-        self.report_success(&message, &copies[0].body, reports, &mut written).await;
+        self.report_success(&message, &copies[0].body, &reports, &mut written).await?;
         message.events = std::mem::take(&mut written.events);
         queue::put_message(&mut written.batch, self.id, &message);
         Ok(written)
@@ -94,12 +97,7 @@ impl Transaction {
             let fits = |b: &&mut Bundle| {
                 b.channel == way.channel && b.hop == way.hop && b.body == body && b.destinations.len() < most
             };
-            let destination = Destination {
-                mailbox: way.mailbox.clone(),
-                detail: way.detail.clone(),
-                recipient: self.recipients[part.recipient].0.clone(),
-                decision: decision.clone(),
-            };
+            let destination = expanded::destination(part, self.recipient_beyond(part.recipient));
             match bundles.iter_mut().find(fits) {
                 Some(bundle) => {
                     bundle.destinations.push(destination);
@@ -135,7 +133,7 @@ impl Transaction {
         bundle: Bundle,
         message: &Message,
         written: &mut Written,
-        reports: &mut Vec<(queue::Report, Destination, Reply)>,
+        reports: &mut Vec<Told>,
     ) -> Option<Bundle> {
         let agent = self.shared.agents.get(&bundle.channel)?.clone();
         let now = self.shared.clock.now();
@@ -189,25 +187,21 @@ impl Transaction {
         None
     }
 
+    /// What the sender wants to hear of success goes into the commit that accepts, or the message is not accepted.
     async fn report_success(
         &self,
         message: &Message,
         body: &Body,
-        reports: Vec<(queue::Report, Destination, Reply)>,
+        reports: &[Told],
         written: &mut Written,
-    ) {
-        if reports.is_empty() {
-            return;
-        }
-        match report::add(&self.shared, &self.settings, &mut written.batch, self.id, message, body, &reports)
-            .await
-        {
-            Ok((events, queued)) => {
-                written.events.extend(events);
-                written.queued.extend(queued);
-            }
-            Err(error) => tracing::warn!(id = %self.id, %error, "a report of success could not be written"),
-        }
+    ) -> Result<(), Reply> {
+        let batch = &mut written.batch;
+        let issued = report::add(&self.shared, &self.settings, batch, self.id, message, body, reports).await;
+        let issued = issued.map_err(|error| self.shared.health.failed(error))?;
+        written.events.extend(issued.events);
+        written.queued.extend(issued.queued);
+        written.told = issued.told;
+        Ok(())
     }
 
     fn message(&self, copies: &[Copy], parts: &[Part]) -> Message {
@@ -227,6 +221,7 @@ impl Transaction {
                 .map_or_else(|| self.settings.policy.decide(&[]), |part| part.decision.clone()),
         });
         Message {
+            kind: Kind::Ordinary,
             envelope: self.envelope.clone(),
             size: copies.first().map_or(0, |copy| copy.body.size()),
             arrived: self.id.arrived(),

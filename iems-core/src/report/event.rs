@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::Outcome;
-use crate::message::{ChannelId, Mailbox, NextHop};
+use crate::message::{ChannelId, Kind, Mailbox, NextHop};
 use crate::preprocess::Decision;
 use crate::seam::Timestamp;
 
@@ -46,17 +46,23 @@ pub enum What {
         /// Who.
         mailbox: Mailbox,
     },
-    /// A report was sent to the sender; its queue id.
+    /// A report was written: to the sender, or to the postmaster where there is none.
     Reported {
-        /// `failed`, `delayed`, `delivered`, ...
+        /// `failed`, `delayed`, `delivered`, ..., those of its recipients.
         action: String,
-        /// The id of the report.
+        /// The queue id of the report.
         report: String,
+        /// Who is told.
+        to: Mailbox,
+        /// What the report is: one about spam lives short.
+        kind: Kind,
     },
-    /// A report was due and not sent, because the message is itself a report.
+    /// There was something to tell, and nobody to tell it to.
     NotReported {
         /// `failed`, `delayed`, ...
         action: String,
+        /// Why.
+        why: Silence,
     },
     /// The policy dropped the message for a recipient.
     Discarded {
@@ -70,4 +76,33 @@ pub enum What {
         /// What was done.
         action: String,
     },
+}
+
+/// Why nobody was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Silence {
+    /// The message has no sender, and the postmaster does not want to know or it was tagged as spam.
+    NoSender,
+    /// The message is a report about spam.
+    SpamReport,
+    /// The message is a notice to the postmaster.
+    Notice,
+    /// The sender asked not to be told, or is a program that did not ask.
+    Unwanted,
+    /// The postmaster was told enough within the hour: it is counted in the next notice.
+    Summed,
+}
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoSender => "the message has no sender",
+            Self::SpamReport => "the message is a report about spam",
+            Self::Notice => "the message is itself a notice to the postmaster",
+            Self::Unwanted => "the sender does not want to know",
+            Self::Summed => "the postmaster was told enough for now; the next notice counts it",
+        })
+    }
 }

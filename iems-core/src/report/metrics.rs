@@ -1,6 +1,9 @@
 //! Counters of one engine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::Reported;
 
 /// Counters since the engine was built.
 #[derive(Debug, Default)]
@@ -10,7 +13,7 @@ pub(crate) struct Counters {
     pub(crate) delivered: AtomicU64,
     pub(crate) deferred: AtomicU64,
     pub(crate) failed: AtomicU64,
-    pub(crate) reports: AtomicU64,
+    reported: Mutex<Reported>,
 }
 
 /// The counters at one moment.
@@ -27,13 +30,18 @@ pub struct Metrics {
     pub deferred: u64,
     /// Recipients that failed for good.
     pub failed: u64,
-    /// Reports sent to senders.
-    pub reports: u64,
+    /// What senders and the postmaster were told.
+    pub reported: Reported,
     /// Queue workers now.
     pub workers: u64,
 }
 
 impl Counters {
+    /// Counts what a batch told, once it has taken effect.
+    pub(crate) fn told(&self, told: Reported) {
+        *self.reported.lock().unwrap_or_else(PoisonError::into_inner) += told;
+    }
+
     pub(crate) fn read(&self, workers: usize) -> Metrics {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Metrics {
@@ -42,7 +50,7 @@ impl Counters {
             delivered: get(&self.delivered),
             deferred: get(&self.deferred),
             failed: get(&self.failed),
-            reports: get(&self.reports),
+            reported: *self.reported.lock().unwrap_or_else(PoisonError::into_inner),
             workers: workers as u64,
         }
     }

@@ -1,17 +1,37 @@
-//! Report: what senders are told (RFC 3461 to 3464), and what operators can know.
+//! Report: what senders are told (RFC 3461 to 3464, RFC 6522, RFC 6533), and what operators can know.
 //!
-//! A report is a new message that enters with a null reverse-path, so a report can never cause a report.
+//! `told` → `who` → `issue` → (`returned`, `compose` → (`people`, `fields`)) → the queue. A report is a new message from
+//! the null sender, of a kind of its own: it never causes a report that could come back to it. Its failure is told to the
+//! postmaster (`double`), and a report about spam ends in silence.
 
-mod dsn;
+mod compose;
+mod double;
+mod encode;
 mod event;
+mod fields;
+mod issue;
+mod language;
 mod metrics;
+mod people;
+mod returned;
+mod settings;
 mod story;
+mod tally;
+mod template;
+mod text;
+mod told;
+mod who;
 
-pub(crate) use dsn::add;
-pub use event::{Event, What};
+pub(crate) use double::{Hour, sum_up};
+pub use event::{Event, Silence, What};
+pub(crate) use issue::add;
 pub(crate) use metrics::Counters;
 pub use metrics::Metrics;
+pub use settings::{DoubleBounces, Reports};
 pub use story::Story;
+pub use tally::Reported;
+pub use text::{Language, TextError, Texts};
+pub(crate) use told::{Action, Told};
 
 use crate::preprocess::Decision;
 
@@ -23,3 +43,6 @@ pub fn verdict_field(decision: &Decision) -> String {
         text.chars().map(|c| if c.is_control() || !c.is_ascii() { '?' } else { c }).take(900).collect();
     format!("X-IEMS-Verdict: {text}\r\n")
 }
+
+#[cfg(test)]
+mod tests;

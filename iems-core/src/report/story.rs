@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Event, What};
 use crate::deliver::Outcome;
-use crate::message::QueueId;
+use crate::message::{Kind, QueueId};
 use crate::preprocess::{Decision, Scope};
 use crate::queue::{Group, Message};
 
@@ -26,7 +26,13 @@ pub struct Story {
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (message, origin) = (&self.message, &self.message.origin);
-        writeln!(f, "message {} of {} octets", self.id, message.size)?;
+        write!(f, "message {} of {} octets", self.id, message.size)?;
+        match message.kind {
+            Kind::Ordinary => writeln!(f)?,
+            Kind::Report => writeln!(f, ", a report to a sender")?,
+            Kind::SpamReport => writeln!(f, ", a report about a message tagged as spam")?,
+            Kind::Notice => writeln!(f, ", a notice to the postmaster")?,
+        }
         write!(f, "{}  accepted from <{}> by {}", message.arrived, message.envelope.sender, origin.channel)?;
         if let Some(peer) = &origin.peer {
             write!(
@@ -115,12 +121,16 @@ fn tell(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
             )
         }
         What::Expired { mailbox } => writeln!(f, "{at}  <{mailbox}> given up: its time was over"),
-        What::Reported { action, report } => {
-            writeln!(f, "{at}  the sender was told ({action}) by message {report}")
-        }
-        What::NotReported { action } => {
-            writeln!(f, "{at}  nobody was told ({action}): the message has no sender")
-        }
+        What::Reported { action, report, to, kind } => match kind {
+            Kind::Notice => {
+                writeln!(f, "{at}  the postmaster <{to}> was told ({action}) by message {report}")
+            }
+            Kind::SpamReport => {
+                writeln!(f, "{at}  the sender was told ({action}) by message {report}, a report about spam")
+            }
+            _ => writeln!(f, "{at}  the sender was told ({action}) by message {report}"),
+        },
+        What::NotReported { action, why } => writeln!(f, "{at}  nobody was told ({action}): {why}"),
         What::Discarded { mailbox, decision: made } => {
             writeln!(
                 f,

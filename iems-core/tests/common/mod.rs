@@ -41,7 +41,7 @@ impl Clock for PausedClock {
     }
 }
 
-/// `here.example` is ours: `a`, `b`, `c`; `team` is `a` and `b`; `out` goes to `x@there.example`.
+/// `here.example` is ours: `a`, `b`, `c`; `team` is `a` and `b`; `also` is `a`; `out` goes to `x@there.example`.
 pub(crate) struct Names;
 
 fn agent(name: &str) -> Target {
@@ -60,6 +60,7 @@ impl Directory for Names {
         }
         Ok(Resolution::Targets(match mailbox.local().as_str() {
             name @ ("a" | "b" | "c" | "postmaster") => vec![agent(name)],
+            "also" => vec![agent("a")],
             "team" => vec![agent("a"), agent("b")],
             "out" => vec![Target::Forward("x@there.example".parse().unwrap())],
             "round" => vec![Target::Forward("about@here.example".parse().unwrap())],

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use iems_core::message::{EnhancedStatus, NextHop, Reply};
+use iems_core::message::{Domain, EnhancedStatus, NextHop, Reply};
 use iems_core::seam::{Endpoint, Stream};
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
@@ -52,7 +52,12 @@ impl Target<'_> {
             (Endpoint::Tcp(address), None) => format!("[{}]:{}", address.ip(), address.port()),
             (Endpoint::Local(path), _) => path.display().to_string(),
         };
-        Peer { name, tls: None }
+        let host = match (&self.endpoint, self.host) {
+            (Endpoint::Tcp(_), Some(host)) => Some(host.trim_end_matches('.').to_owned()),
+            (Endpoint::Tcp(address), None) => Some(Domain::from(address.ip()).to_string()),
+            (Endpoint::Local(_), _) => None,
+        };
+        Peer { name, host, tls: None }
     }
 
     /// The name in the certificate; `None` where there is no TLS.

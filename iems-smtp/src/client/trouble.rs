@@ -1,12 +1,13 @@
 //! Trouble, and success, put into words: what a peer said or failed to say becomes a [`Reply`] that names the
 //! host, for the sender's report and for `explain`.
 //!
-//! The public text names the host and quotes it; the private cause adds the protocol's details.
+//! The public text names the host and quotes it; the private cause adds the protocol's details. What the peer said stands
+//! apart as well, in its own words, for programs that read reports.
 
 use std::fmt;
 use std::time::Duration;
 
-use iems_core::message::{EnhancedStatus, Reply};
+use iems_core::message::{EnhancedStatus, Remote, Reply};
 
 use super::settings::Timeouts;
 use super::wire::WireError;
@@ -71,6 +72,8 @@ impl fmt::Display for Phase {
 pub(super) struct Peer {
     /// `mx.example.org[192.0.2.1]:25`, `[192.0.2.1]:25`, `/run/lmtp`.
     pub(super) name: String,
+    /// Its host name, or its address in brackets (RFC 3464 section 2.3.5); `None` for a socket in the file system.
+    pub(super) host: Option<String>,
     /// What TLS agreed on.
     pub(super) tls: Option<String>,
 }
@@ -87,6 +90,7 @@ impl Peer {
         let status = response.enhanced.unwrap_or_else(|| implied(response.code));
         Reply::new(response.code, status, text)
             .because(format!("{} said {} to {to}, {tls}", self.name, response.code))
+            .in_words_of(Remote::new(self.host.as_deref(), "smtp", transcript(response)))
     }
 
     /// The peer fell silent, went away or babbled: nothing is known, so it is temporary.
@@ -118,6 +122,17 @@ impl Peer {
     }
 }
 
+/// The reply line by line, as it was said (RFC 3461 section 9.2).
+fn transcript(response: &Response) -> Vec<String> {
+    let status = response.enhanced.map(|status| format!("{status} ")).unwrap_or_default();
+    let last = response.lines.len().saturating_sub(1);
+    let line = |(at, text): (usize, &String)| {
+        let dash = if at == last { ' ' } else { '-' };
+        format!("{}{dash}{status}{text}", response.code)
+    };
+    response.lines.iter().enumerate().map(line).collect()
+}
+
 /// The enhanced code that a bare reply code implies beyond doubt (RFC 5248 section 2.2, RFC 7504); `x.0.0` where there is doubt.
 fn implied(code: u16) -> EnhancedStatus {
     let class = (code / 100) as u8;
@@ -131,4 +146,20 @@ fn implied(code: u16) -> EnhancedStatus {
         _ => (0, 0),
     };
     EnhancedStatus::new(class, subject, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_peer_stand_apart_from_ours() {
+        let peer = Peer { name: "mx[192.0.2.1]:25".into(), host: Some("mx".into()), tls: None };
+        let lines = vec!["no mailbox".to_owned(), "of that name".into()];
+        let response = Response { code: 550, enhanced: Some(EnhancedStatus::new(5, 1, 1)), lines };
+        let remote = *peer.said(&response, Phase::Rcpt).remote.unwrap();
+        assert_eq!(remote.host.as_deref(), Some("mx"));
+        assert_eq!(remote.said, ["550-5.1.1 no mailbox", "550 5.1.1 of that name"]);
+        assert_eq!(peer.lost(&WireError::Timeout, Phase::Rcpt).remote, None, "it said nothing");
+    }
 }

@@ -1,4 +1,7 @@
-//! Python's `email` package: a second opinion on the notices we write.
+//! Python's `email` package: a second opinion on the notices we write. And its `smtplib`, which says what it wishes to
+//! be told of.
+
+use std::net::SocketAddrV4;
 
 use crate::process::{command, need, run};
 
@@ -22,4 +25,25 @@ print(json.dumps({
   'defects': [type(d).__name__ for p in m.walk() for d in p.defects],
 }))";
     run(&mut command(&need("python3", "python3"), ["-c", READ]), message).good().json()
+}
+
+/// Sends `message` with parameters of MAIL, such as `RET=HDRS`, and recipients with parameters of RCPT.
+///
+/// # Panics
+/// If it is not taken for every recipient.
+pub fn send(server: SocketAddrV4, sender: &str, mail: &[&str], rcpt: &[(&str, &[&str])], message: &[u8]) {
+    const SEND: &str = "
+import sys, json, smtplib
+host, port, sender, mail, rcpt = json.loads(sys.argv[1])
+with smtplib.SMTP(host, port, local_hostname='client.example.test', timeout=20) as smtp:
+    smtp.ehlo()
+    assert smtp.has_extn('dsn')
+    ok = lambda answer, code: answer[0] == code or sys.exit(f'{answer}')
+    ok(smtp.mail(sender, mail), 250)
+    for address, options in rcpt:
+        ok(smtp.rcpt(address, options), 250)
+    ok(smtp.data(sys.stdin.buffer.read()), 250)
+";
+    let what = serde_json::json!([server.ip().to_string(), server.port(), sender, mail, rcpt]).to_string();
+    run(&mut command(&need("python3", "python3"), ["-c", SEND, &what]), message).good();
 }

@@ -302,10 +302,10 @@ impl Transaction {
 
     /// Nothing more will be heard: whoever has no outcome yet is deferred.
     pub(in crate::client) fn give_up(&mut self, reply: Reply) {
-        let mut reply = reply;
-        if !reply.is_temporary() {
-            reply = Reply::new(451, reply.enhanced, &reply.text).because(reply.cause.unwrap_or_default());
-        }
+        let reply = match reply.is_temporary() {
+            true => reply,
+            false => Reply { code: 451, enhanced: reply.enhanced.with_class(4), ..reply },
+        };
         self.fill(&Outcome::Deferred(reply));
         self.owed.clear();
         self.commands.clear();

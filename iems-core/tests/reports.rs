@@ -1,0 +1,404 @@
+//! What senders and the postmaster are told, and what nobody is: the engine as an embedder sees it.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::*;
+use iems_core::deliver::{Arrival, Outcome};
+use iems_core::message::*;
+use iems_core::preprocess::*;
+use iems_core::queue::Filter;
+use iems_core::receive::{Connection, Receipt};
+use iems_core::report::DoubleBounces;
+use iems_core::storage::{MemoryStorage, Storage};
+use iems_core::{Engine, Settings};
+
+/// An engine whose postmaster is `postmaster@here.example`.
+fn engine(storage: Storage, far: &Arc<Far>, settings: Settings) -> Engine {
+    let domain = "here.example".parse().unwrap();
+    let builder = builder(storage, PausedClock::new(), far, &Boxes::new()).postmaster_domain(domain);
+    let engine = builder.settings(settings).build().unwrap();
+    engine.start();
+    engine
+}
+
+/// Sends with wishes: recipients and what to report about each.
+async fn send_with(
+    engine: &Engine,
+    envelope: Envelope,
+    to: &[(&str, Option<Notify>)],
+    text: &str,
+) -> Result<Receipt, Reply> {
+    let mut session = engine.intake().open(Connection::new(ChannelId::new("sendmail"), None)).await?;
+    let mut transaction = session.begin(envelope, 0).await?;
+    for (to, notify) in to {
+        transaction.recipient(format!("<{to}>").parse().unwrap(), *notify, None).await?;
+    }
+    transaction.write(text.to_owned().into()).await?;
+    transaction.commit().await
+}
+
+fn from(sender: &str) -> Envelope {
+    Envelope::new(format!("<{sender}>").parse().unwrap())
+}
+
+async fn story(engine: &Engine, receipt: &Receipt) -> String {
+    engine.queue().explain(receipt.id).await.unwrap().unwrap().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_fails_is_told_to_the_postmaster_and_a_notice_to_nobody() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("gone@far.example", vec![never()])]);
+    let engine = engine(memory.storage(), &far, settings());
+    send(&engine, "gone@far.example", &["bad@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let notices = mailbox(&memory.storage(), "postmaster").await;
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].contains("Final-Recipient: rfc822; gone@far.example\r\nAction: failed\r\n"));
+    assert!(notices[0].contains("Auto-Submitted: auto-generated\r\n"));
+    let told = engine.metrics().reported;
+    assert_eq!((told.reports, told.failed, told.notices, told.summed), (1, 1, 1, 0));
+
+    let mut elsewhere = settings();
+    elsewhere.reports.double_bounces = DoubleBounces::To("bad@far.example".parse().unwrap());
+    engine.replace(elsewhere);
+    let receipt = send(&engine, "", &["bad@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let story = story(&engine, &receipt).await;
+    assert!(story.contains("the postmaster <bad@far.example> was told (failed) by message "), "{story}");
+    let notice: QueueId = story.split("by message ").nth(1).unwrap()[..26].parse().unwrap();
+    let end = engine.queue().explain(notice).await.unwrap().unwrap().to_string();
+    assert!(end.contains("nobody was told (failed): the message is itself a notice"), "{end}");
+    assert_eq!(engine.metrics().reported.notices, 2, "and no third");
+
+    let mut nobody = settings();
+    nobody.reports.double_bounces = DoubleBounces::Nobody;
+    engine.replace(nobody);
+    let receipt = send(&engine, "", &["bad@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let story = self::story(&engine, &receipt).await;
+    assert!(story.contains("nobody was told (failed): the message has no sender"), "{story}");
+    assert_eq!(engine.metrics().reported.notices, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_double_bounces_is_a_few_notices_and_a_number() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("bad@far.example", vec![never()])]);
+    let mut few = settings();
+    few.reports.double_bounce_rate = 2;
+    let engine = engine(memory.storage(), &far, few);
+    let mut last = None;
+    for _ in 0..50 {
+        last = Some(send(&engine, "", &["bad@far.example"]).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(mailbox(&memory.storage(), "postmaster").await.len(), 2);
+    let story = story(&engine, &last.unwrap()).await;
+    assert!(story.contains("nobody was told (failed): the postmaster was told enough for now"), "{story}");
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let notices = mailbox(&memory.storage(), "postmaster").await;
+    assert_eq!(notices.len(), 3, "one sums up the rest, once");
+    assert!(notices[2].contains("Subject: 48 more messages without a sender could not be delivered\r\n"));
+    send(&engine, "", &["bad@far.example"]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(mailbox(&memory.storage(), "postmaster").await.len(), 4, "a new hour, a new notice");
+    let told = engine.metrics().reported;
+    assert_eq!((told.notices, told.summed), (4, 48));
+}
+
+/// What is summed up survives a restart.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_told_yet_is_not_forgotten_by_a_restart() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("bad@far.example", vec![never()])]);
+    let mut few = settings();
+    few.reports.double_bounce_rate = 1;
+    let first = engine(memory.storage(), &far, few.clone());
+    for _ in 0..5 {
+        send(&first, "", &["bad@far.example"]).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    drop(first);
+    let _second = engine(memory.storage(), &far, few);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let notices = mailbox(&memory.storage(), "postmaster").await;
+    assert_eq!(notices.len(), 2);
+    assert!(notices[1].contains("Subject: 4 more messages"), "{}", notices[1]);
+}
+
+/// Finds spam where the subject says so.
+struct Suspicious;
+
+#[async_trait]
+impl Preprocessor for Suspicious {
+    fn id(&self) -> &str {
+        "test"
+    }
+
+    fn stages(&self) -> &[Stage] {
+        &[Stage::Body]
+    }
+
+    async fn inspect(&self, subject: &Subject<'_>) -> Findings {
+        let Some((body, blobs)) = subject.body else { return Findings::default() };
+        let text = String::from_utf8(body.reader(&**blobs).rest().await.unwrap()).unwrap();
+        let result = if text.contains("Subject: SPAM") { CheckResult::Fail } else { CheckResult::Pass };
+        let (check, evidence) = ("test/spam".into(), "the secret reason".into());
+        Findings { verdicts: vec![Verdict { check, result, score: 1.0, evidence }], ..Findings::default() }
+    }
+}
+
+const SPAM: &str = "From: a@here.example\r\nSubject: SPAM\r\n\r\nBuy.\r\n";
+
+fn tagging(storage: Storage, far: &Arc<Far>) -> Engine {
+    let rule = Rule { check: "test/spam".into(), results: vec![], score: None, action: Action::Tag };
+    let mut settings = settings();
+    settings.policy = Policy::new().rule(Scope::Site, rule);
+    let builder = builder(storage, PausedClock::new(), far, &Boxes::new())
+        .postmaster_domain("here.example".parse().unwrap())
+        .preprocessor(Arc::new(Suspicious), Matrix::everywhere());
+    let engine = builder.settings(settings).build().unwrap();
+    engine.start();
+    engine
+}
+
+fn spam_reports() -> Filter {
+    let mut filter = Filter::default();
+    filter.spam_reports = true;
+    filter
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_about_spam_lives_short_and_ends_in_silence() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@far.example", vec![later()])]);
+    let engine = tagging(memory.storage(), &far);
+    let receipt = send_text(&engine, "forged@far.example", &["bad@far.example"], SPAM).await.unwrap();
+    send(&engine, "forged@far.example", &["bad@far.example"]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let marked = engine.queue().list(&spam_reports(), 10).await.unwrap();
+    assert_eq!(marked.len(), 1);
+    assert_eq!(marked[0].kind, Kind::SpamReport);
+    assert_eq!(engine.queue().list(&Filter::default(), 10).await.unwrap().len(), 2);
+    assert!(story(&engine, &receipt).await.contains("a report about spam"));
+    tokio::time::sleep(Duration::from_secs(5 * 3600)).await;
+    assert!(engine.queue().list(&spam_reports(), 10).await.unwrap().is_empty(), "four hours are over");
+    assert_eq!(engine.queue().list(&Filter::default(), 10).await.unwrap().len(), 1, "the other one waits on");
+    let end = engine.queue().explain(marked[0].id).await.unwrap().unwrap().to_string();
+    assert!(
+        end.contains("given up: its time was over") && end.contains("the message is a report about spam")
+    );
+    assert!(mailbox(&memory.storage(), "postmaster").await.is_empty(), "it is never escalated");
+    assert!(drained(&engine).await);
+    assert_eq!(mailbox(&memory.storage(), "postmaster").await.len(), 1, "the other one is");
+    let told = engine.metrics().reported;
+    assert_eq!((told.reports, told.spam, told.notices), (2, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_order_removes_the_reports_about_spam_and_nothing_else() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@far.example", vec![later()])]);
+    let engine = tagging(memory.storage(), &far);
+    for n in 0..20 {
+        let text = if n % 2 == 0 { SPAM } else { TEXT };
+        send_text(&engine, "forged@far.example", &["bad@far.example"], text).await.unwrap();
+    }
+    send_text(&engine, "x@far.example", &["forged@far.example"], SPAM).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(engine.queue().list(&Filter::default(), 100).await.unwrap().len(), 21);
+    // One whose attempt ends at this moment is left for the next order.
+    let mut removed = 0;
+    for _ in 0..10 {
+        removed += engine.queue().purge(&spam_reports()).await.unwrap();
+    }
+    assert_eq!(removed, 10);
+    assert!(engine.queue().list(&spam_reports(), 100).await.unwrap().is_empty());
+    let left = engine.queue().list(&Filter::default(), 100).await.unwrap();
+    assert_eq!(left.iter().filter(|entry| entry.kind == Kind::Report).count(), 10);
+    assert_eq!(
+        left.iter().filter(|entry| entry.kind == Kind::Ordinary).count(),
+        1,
+        "spam itself is no report"
+    );
+    assert_eq!(engine.metrics().reported.notices, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sender_of_spam_does_not_read_why_it_was_tagged() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("bad@far.example", vec![never()])]);
+    let engine = tagging(memory.storage(), &far);
+    send_text(&engine, "c@here.example", &["bad@far.example"], SPAM).await.unwrap();
+    assert!(drained(&engine).await);
+    let report = mailbox(&memory.storage(), "c").await.remove(0);
+    assert!(report.contains("Subject: SPAM") && !report.contains("X-IEMS"), "{report}");
+    assert!(!report.contains("secret reason"), "{report}");
+}
+
+/// RFC 3461 section 4.1, each wish with each end.
+#[tokio::test(start_paused = true)]
+async fn who_asked_for_what_hears_that_and_nothing_else() {
+    const NONE: Option<Notify> = None;
+    let wish = |success, failure, delay| Some(Notify { success, failure, delay });
+    let without = Outcome::Done(Arrival::RelayedWithoutDsn, Reply::new(250, "2.0.0".parse().unwrap(), "ok"));
+    let slow = || vec![later(); 40];
+    for (notify, answers, actions) in [
+        (NONE, vec![never()], "failed"),
+        (NONE, vec![ok()], ""),
+        (NONE, slow(), "delayed failed"),
+        (Some(Notify::NEVER), vec![never()], ""),
+        (Some(Notify::NEVER), slow(), ""),
+        (wish(true, false, false), vec![ok()], ""), // the next system is the one to tell
+        (wish(true, false, false), vec![without.clone()], "relayed"),
+        (wish(true, false, false), vec![never()], ""),
+        (wish(true, false, false), slow(), ""),
+        (wish(false, true, false), vec![without.clone()], ""),
+        (wish(false, true, false), slow(), "failed"),
+        (wish(false, false, true), slow(), "delayed"),
+        (wish(true, true, true), slow(), "delayed failed"),
+        (wish(true, true, true), vec![without.clone()], "relayed"),
+    ] {
+        let memory = MemoryStorage::new();
+        let far = Far::new(&[("x@far.example", answers.clone())]);
+        let engine = engine(memory.storage(), &far, settings());
+        send_with(&engine, from("c@here.example"), &[("x@far.example", notify)], TEXT).await.unwrap();
+        assert!(drained(&engine).await);
+        let reports = mailbox(&memory.storage(), "c").await;
+        let action = |report: &String| {
+            report.split("\r\nAction: ").nth(1).unwrap().split("\r\n").next().unwrap().to_owned()
+        };
+        let heard: Vec<String> = reports.iter().map(action).collect();
+        assert_eq!(heard.join(" "), actions, "{notify:?} {:?}", answers[0]);
+    }
+}
+
+/// RFC 3461 section 5.2.7.
+#[tokio::test(start_paused = true)]
+async fn an_address_that_leads_to_several_is_told_as_expanded_and_one_that_leads_to_one_is_not() {
+    let memory = MemoryStorage::new();
+    let engine = engine(memory.storage(), &Far::new(&[]), settings());
+    let success = Some(Notify { success: true, ..Notify::NEVER });
+    let to = [("team@here.example", success), ("also@here.example", success), ("b@here.example", None)];
+    send_with(&engine, from("c@here.example"), &to, TEXT).await.unwrap();
+    assert!(drained(&engine).await);
+    let reports = mailbox(&memory.storage(), "c").await;
+    assert_eq!(reports.len(), 1, "one report for all, though two agents' mailboxes took it");
+    assert_eq!(reports[0].matches("\r\nAction: ").count(), 2, "{}", reports[0]);
+    assert!(reports[0].contains("rfc822; team@here.example\r\nAction: expanded\r\nStatus: 2.1.5"));
+    assert!(reports[0].contains("rfc822; also@here.example\r\nAction: delivered\r\nStatus: 2.1.5"));
+    assert!(!reports[0].contains("a@here.example\r\n    ") && !reports[0].contains("b@here.example"));
+    assert_eq!(memory.stats().commits, 2, "the message with its report, and the report's delivery");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_forward_leads_stays_here() {
+    let memory = MemoryStorage::new();
+    let no = Reply::refuse(1, 1, "host mx.there.example said: <x@there.example> unknown");
+    let said = vec!["550 5.1.1 <x@there.example> unknown".to_owned()];
+    let no = no.in_words_of(Remote::new(Some("mx.there.example"), "smtp", said));
+    let far = Far::new(&[("x@there.example", vec![Outcome::Failed(no)])]);
+    let engine = engine(memory.storage(), &far, settings());
+    let receipt = send(&engine, "c@here.example", &["out@here.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let report = mailbox(&memory.storage(), "c").await.remove(0);
+    assert!(
+        report.contains("Final-Recipient: rfc822; out@here.example\r\nAction: failed\r\nStatus: 5.1.1\r\n")
+    );
+    assert!(!report.contains("there.example"), "{report}");
+    assert!(story(&engine, &receipt).await.contains("x@there.example> unknown"), "the administrator knows");
+}
+
+#[tokio::test(start_paused = true)]
+async fn programs_and_lists_hear_of_failure_and_of_delay_only_if_they_ask() {
+    let memory = MemoryStorage::new();
+    let far = Far::new(&[("slow@far.example", vec![later()]), ("bad@far.example", vec![never()])]);
+    let engine = engine(memory.storage(), &far, settings());
+    let text = format!("List-Id: <news.here.example>\r\n{TEXT}");
+    send_text(&engine, "a@here.example", &["slow@far.example"], &text).await.unwrap();
+    let asked = [("slow@far.example", Some(Notify { delay: true, ..Notify::NEVER }))];
+    send_with(&engine, from("b@here.example"), &asked, &text).await.unwrap();
+    send_text(&engine, "c@here.example", &["bad@far.example"], &text).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    let heard = |name: &'static str| {
+        let storage = memory.storage();
+        async move { mailbox(&storage, name).await.len() }
+    };
+    assert_eq!((heard("a").await, heard("b").await, heard("c").await), (0, 1, 1));
+    assert!(drained(&engine).await);
+    assert_eq!(heard("a").await, 1, "the end is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_language_is_the_writers_else_the_domains_else_the_sites() {
+    let far = Far::new(&[("bad@far.example", vec![never()])]);
+    let (german, english) =
+        ("Ihre Nachricht konnte nicht zugestellt werden", "Your message could not be delivered");
+    for (site, domain, header, subject) in [
+        ("en", None, "", english),
+        ("de", None, "", german),
+        ("en", Some("de"), "", german),
+        ("en", Some("de"), "Accept-Language: en-GB, de;q=0.5\r\n", english),
+        ("en", None, "Accept-Language: fr, de-CH;q=0.5\r\n", german),
+        ("xx", None, "Accept-Language: ,;q=\r\n", english),
+    ] {
+        let mut settings = settings();
+        settings.reports.language = site.into();
+        settings.reports.languages =
+            domain.map(|tag| ("here.example".parse().unwrap(), tag.to_owned())).into_iter().collect();
+        let memory = MemoryStorage::new();
+        let engine = engine(memory.storage(), &far, settings);
+        send_text(&engine, "c@here.example", &["bad@far.example"], &format!("{header}{TEXT}")).await.unwrap();
+        assert!(drained(&engine).await);
+        let report = mailbox(&memory.storage(), "c").await.pop().unwrap();
+        assert!(report.contains(&format!("\r\nSubject: {subject}\r\n")), "{site} {domain:?} {header}");
+    }
+}
+
+/// RFC 3461 section 4.3.
+#[tokio::test(start_paused = true)]
+async fn as_much_comes_back_as_was_asked_for_and_fits() {
+    let far = Far::new(&[("bad@far.example", vec![never()])]);
+    let long = format!("{TEXT}{}", "and so on\r\n".repeat(1000));
+    for (ret, limit, text, whole) in [
+        (None, 64 * 1024, TEXT, true),
+        (Some(Ret::Full), 64 * 1024, TEXT, true),
+        (Some(Ret::Headers), 64 * 1024, TEXT, false),
+        (Some(Ret::Full), 1024, long.as_str(), false),
+    ] {
+        let memory = MemoryStorage::new();
+        let mut settings = settings();
+        settings.reports.return_message = limit;
+        let engine = engine(memory.storage(), &far, settings);
+        let mut envelope = from("c@here.example");
+        envelope.ret = ret;
+        send_with(&engine, envelope, &[("bad@far.example", None)], text).await.unwrap();
+        assert!(drained(&engine).await);
+        let report = mailbox(&memory.storage(), "c").await.remove(0);
+        assert_eq!(report.contains("Once upon a time."), whole, "{ret:?} {limit}");
+        let media_type = if whole { "message/rfc822" } else { "text/rfc822-headers" };
+        assert!(report.contains(&format!("Content-Type: {media_type}\r\n")) && report.contains("a story"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn expiry_names_the_last_answer_of_the_peer() {
+    let memory = MemoryStorage::new();
+    let busy = Reply::defer(4, 5, "host mx.far.example said: busy");
+    let said = vec!["451-4.4.5 we are".to_owned(), "451 4.4.5 busy".to_owned()];
+    let busy = busy.in_words_of(Remote::new(Some("mx.far.example"), "smtp", said));
+    let far = Far::new(&[("slow@far.example", vec![Outcome::Deferred(busy)])]);
+    let engine = engine(memory.storage(), &far, settings());
+    send(&engine, "c@here.example", &["slow@far.example"]).await.unwrap();
+    assert!(drained(&engine).await);
+    let reports = mailbox(&memory.storage(), "c").await;
+    let words =
+        "Remote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 451-4.4.5 we are\r\n 451 4.4.5 busy\r\n";
+    assert!(reports.iter().all(|report| report.contains(words)), "{reports:?}");
+    assert!(reports[0].contains("\r\nWill-Retry-Until: ") && reports[1].contains("Status: 5.4.7\r\n"));
+}
