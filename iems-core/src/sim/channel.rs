@@ -205,7 +205,11 @@ impl Link for Wire {
         for (name, answer) in names.iter().zip(&answers) {
             self.note(attempt, name, Step::Heard(*answer));
         }
-        if self.cut { Vec::new() } else { answers.iter().map(outcome).collect() }
+        if self.cut {
+            Vec::new()
+        } else {
+            answers.iter().map(|answer| outcome(*answer, &manner.mood)).collect()
+        }
     }
 
     fn is_reusable(&self) -> bool {
@@ -215,12 +219,17 @@ impl Link for Wire {
     async fn close(self: Box<Self>) {}
 }
 
-fn outcome(answer: &Answer) -> Outcome {
-    match answer {
-        Answer::Done => {
+/// What the engine is told; a temporary answer is about the recipient, the message or the whole place.
+fn outcome(answer: Answer, mood: &Mood) -> Outcome {
+    match (answer, mood) {
+        (Answer::Done, _) => {
             Outcome::Done(Arrival::Relayed, Reply::new(250, EnhancedStatus::new(2, 0, 0), "taken"))
         }
-        Answer::Later => Outcome::deferred(4, 1, "not now"),
-        Answer::Never => Outcome::Failed(Reply::refuse(1, 1, "nobody of that name")),
+        (Answer::Never, _) => Outcome::Failed(Reply::refuse(1, 1, "nobody of that name")),
+        (Answer::Later, Mood::Greylisting(_)) => Outcome::deferred(7, 1, "come again"),
+        (Answer::Later, Mood::Limited(..)) => {
+            Outcome::Deferred(Reply::new(421, EnhancedStatus::new(4, 7, 0), "too much of it"))
+        }
+        (Answer::Later, _) => Outcome::deferred(2, 2, "the mailbox is full"),
     }
 }

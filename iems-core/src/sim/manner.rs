@@ -81,6 +81,11 @@ impl Manner {
         }
     }
 
+    /// Whether nothing of what it does is trouble of the place as a whole, and nothing takes long.
+    pub(super) fn is_harmless(&self) -> bool {
+        matches!(self.mood, Mood::Well | Mood::Closed | Mood::Moody { .. } | Mood::Greylisting(_))
+    }
+
     /// How long a step takes.
     pub(super) fn pause(&self, dice: &Dice) -> Duration {
         match self.mood {

@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Dice, Life, Manner, Mood, Seen, SimChannel};
 use crate::message::QueueId;
@@ -67,6 +70,8 @@ pub(super) struct Places {
 /// One place.
 pub(super) struct Place {
     pub(super) manner: Manner,
+    /// Since when it has been harmless; not if it is not.
+    harmless: Option<Instant>,
     pub(super) dice: Dice,
     first_tries: HashMap<(QueueId, String), Timestamp>,
     window: (Timestamp, u64),
@@ -85,7 +90,7 @@ impl SimPeers {
 
     /// How `place` behaves from now on. What is under way goes on as it began.
     pub fn set_manner(&self, place: &str, manner: Manner) {
-        self.inner.with(place, |place| place.manner = manner);
+        self.inner.with(place, |place| place.change(manner));
     }
 
     /// How `place` behaves.
@@ -96,8 +101,13 @@ impl SimPeers {
     /// All places take everything from now on.
     pub fn heal(&self) {
         for place in self.inner.lock().known.values_mut() {
-            place.manner = Manner::default();
+            place.change(Manner::default());
         }
+    }
+
+    /// For how long a place has done nothing that makes an engine keep away from it.
+    pub(super) fn harmless_for(&self, place: &str) -> Duration {
+        self.inner.with(place, |place| place.harmless.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
     /// What happened since this was last asked.
@@ -115,6 +125,7 @@ impl Inner {
         let mut places = self.lock();
         let place = places.known.entry(name.to_owned()).or_insert_with(|| Place {
             manner: Manner::default(),
+            harmless: Some(Instant::now()),
             dice: self.dice.apart(name),
             first_tries: HashMap::new(),
             window: (Timestamp::default(), 0),
@@ -129,6 +140,14 @@ impl Inner {
 }
 
 impl Place {
+    fn change(&mut self, manner: Manner) {
+        self.harmless = match manner.is_harmless() {
+            true => self.harmless.or(Some(Instant::now())),
+            false => None,
+        };
+        self.manner = manner;
+    }
+
     /// What it answers for one recipient.
     pub(super) fn judge(&mut self, id: QueueId, to: &str, now: Timestamp) -> Answer {
         match self.manner.mood {

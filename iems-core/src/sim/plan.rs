@@ -74,4 +74,10 @@ impl Plan {
             ..Self::minutes()
         }
     }
+
+    /// The longest wait between two attempts: a tenth longer than the schedule says.
+    pub(super) fn longest_wait(&self) -> Duration {
+        let longest = self.schedule.retry.iter().max().copied().unwrap_or_default();
+        longest + longest / 10
+    }
 }

@@ -43,6 +43,8 @@ pub(super) struct Sight<'a> {
     pub(super) calm: Duration,
     /// How long the engine waits for one attempt.
     pub(super) patience: Duration,
+    /// The longest wait between two attempts.
+    pub(super) longest_wait: Duration,
 }
 
 /// What is to be seen of one engine.

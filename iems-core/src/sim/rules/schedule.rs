@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::{Finding, Sight};
-use crate::queue::Entry;
+use crate::queue::{Entry, State};
 use crate::sim::ledger::Ledger;
-use crate::sim::manner::Mood;
 
 /// How long after its time something may begin, while nothing disturbs the engine.
 const LATE: Duration = Duration::from_secs(30);
@@ -57,10 +56,11 @@ pub(super) fn nothing_overdue(_: &Ledger, sight: &Sight<'_>) -> Finding {
     }
 }
 
-/// Whether nothing that is allowed holds the hop of an entry up: a link at work, no free worker, a place that is down.
+/// Whether nothing that is allowed holds the hop of an entry up: a link at work, no free worker, a place that is, or
+/// was not long ago, not to be reached.
 fn may_be_judged(entry: &Entry, sight: &Sight<'_>) -> bool {
     let place = entry.hop.as_str();
-    let quick = !matches!(sight.peers.manner(place).mood, Mood::Down | Mood::Tarpit(_));
+    let reachable = sight.peers.harmless_for(place) > sight.longest_wait + sight.patience * 2;
     let free = |host: &super::HostSight| host.is_idle(place) && host.free;
-    quick && !sight.hosts.is_empty() && sight.hosts.iter().all(free)
+    reachable && entry.state != State::Held && !sight.hosts.is_empty() && sight.hosts.iter().all(free)
 }

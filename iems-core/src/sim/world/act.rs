@@ -146,7 +146,11 @@ impl World {
         self.ledger.leapt += Duration::from_millis(millis.max(0) as u64);
         self.clock.jump(millis);
         self.disturb();
-        self.disturbed += Duration::from_millis(millis.min(0).unsigned_abs()); // until then, what waits waits longer
+        self.disturbed += match millis {
+            ..0 => Duration::from_millis(millis.unsigned_abs()), // until then, what waits waits longer
+            0..600_000 => Duration::ZERO,
+            _ => Duration::from_secs(3600), // such a clock is doubted for an hour
+        };
         trace!(self, "the wall clock is set by {millis} ms");
     }
 }

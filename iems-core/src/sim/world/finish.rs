@@ -16,18 +16,16 @@ use crate::storage::Blobs;
 impl World {
     pub(super) async fn finish(&mut self) -> Result<(), Violation> {
         self.heal().await?;
-        let mut rounds = 0;
+        let bound = self.clock.elapsed() + self.plan.longest_wait() * 3 + Duration::from_secs(3600);
+        let pause = (self.plan.longest_wait() / 50).max(Duration::from_secs(20));
         loop {
-            tokio::time::sleep(Duration::from_secs(20)).await;
+            tokio::time::sleep(pause).await;
             self.look().await?;
             self.revive().await?; // a fault may strike late, in an operation that began before
-            let entries = self.entries().await;
-            if (entries.is_empty() && self.posts.is_empty()) || rounds > 200 {
+            let is_empty = self.entries().await.is_empty() && self.posts.is_empty();
+            if is_empty || self.clock.elapsed() > bound {
                 break;
             }
-            rounds += 1;
-            let next = entries.iter().map(|entry| entry.next_attempt.since(self.clock.now())).min();
-            tokio::time::sleep(next.unwrap_or_default()).await;
         }
         self.close_copies();
         if let Some(host) = &self.host {

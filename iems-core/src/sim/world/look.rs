@@ -38,6 +38,7 @@ impl World {
             hosts: &hosts,
             calm: self.clock.elapsed().saturating_sub(self.disturbed),
             patience: self.plan.patience,
+            longest_wait: self.plan.longest_wait(),
         };
         rules::state(&self.ledger, &sight)?;
         self.close(&entries, &waiting, &stories);
