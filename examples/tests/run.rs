@@ -63,3 +63,12 @@ fn embed_minimal() {
         ],
     );
 }
+
+#[test]
+fn simulate_a_week() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_simulate_a_week")).args(["7", "2"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("seed 7: every rule held"), "{said}");
+    assert!(said.lines().filter(|line| line.starts_with("   ")).count() >= 2, "a line for each day:\n{said}");
+}

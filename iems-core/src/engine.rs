@@ -338,6 +338,7 @@ async fn keep_house(shared: Arc<Shared>) {
     for round in 1_u64.. {
         let next = shared.clock.now().after(COLLECTION);
         tokio::select! {
+            biased;
             () = shared.clock.sleep_until(next) => {}
             () = shared.shutdown.cancelled() => return,
         }

@@ -32,6 +32,9 @@ pub mod health;
 
 pub mod seam;
 
+#[cfg(feature = "sim")]
+pub mod sim;
+
 mod engine;
 mod settings;
 

@@ -53,6 +53,7 @@ impl Chain {
         }
         let deadline = clock.now().after(PATIENCE);
         tokio::select! {
+            biased;
             findings = module.inspect(subject) => findings,
             () = clock.sleep_until(deadline) => {
                 let evidence = format!("no answer within {} s", PATIENCE.as_secs());

@@ -80,6 +80,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         }
         let next = Timestamp::from_millis(alarm.next.load(Ordering::Relaxed)).max(now.after(TICK));
         tokio::select! {
+            biased;
             () = shared.clock.sleep_until(until.min(next)) => {}
             () = alarm.bell.notified() => {}
             () = shared.shutdown.cancelled() => return,

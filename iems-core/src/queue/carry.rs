@@ -39,6 +39,7 @@ impl Open {
         drop(self._counted); // whoever cannot open another one is not to take this one for alive
         let patience = shared.clock.now().after(Duration::from_secs(5));
         tokio::select! {
+            biased;
             () = self.link.close() => {}
             () = shared.clock.sleep_until(patience) => {}
         }
@@ -163,6 +164,7 @@ async fn carry(
     let Some(open) = link.as_mut() else { return Ended::Unread };
     open.messages = open.messages.saturating_add(1);
     let outcomes = tokio::select! {
+        biased;
         outcomes = open.link.transmit(attempt) => Some(outcomes),
         () = shared.clock.sleep_until(deadline) => None,
     };
@@ -185,6 +187,7 @@ async fn open(shared: &Shared, hop: &HopKey, deadline: Timestamp) -> Result<Box<
         return Err(reply.because(format!("no output channel {}", hop.channel)));
     };
     tokio::select! {
+        biased;
         opened = channel.open(&hop.hop) => opened,
         () = shared.clock.sleep_until(deadline) => Err(Reply::defer(4, 1, "no connection in time")),
     }

@@ -30,6 +30,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         let bell = shared.runner.bell.notified();
         tokio::select! {
+            biased;
             () = bell => {}
             () = timer(&shared) => {}
             () = shared.shutdown.cancelled() => {}
@@ -60,6 +61,7 @@ async fn recover(shared: &Shared) {
                 tracing::error!(%error, "the queue cannot be read; trying again");
                 let at = shared.clock.now().after(std::time::Duration::from_secs(1));
                 tokio::select! {
+                    biased;
                     () = shared.clock.sleep_until(at) => {}
                     () = shared.shutdown.cancelled() => return,
                 }
@@ -120,6 +122,7 @@ async fn scout(shared: Arc<Shared>, hop: HopKey) {
     let own = Site::new(hop.hop.as_str());
     let site = match shared.outputs.get(&hop.channel) {
         Some(channel) => tokio::select! {
+            biased;
             site = channel.site(&hop.hop) => site,
             () = shared.clock.sleep_until(patience) => own,
         },

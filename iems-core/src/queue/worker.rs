@@ -81,6 +81,7 @@ async fn linger(shared: &Shared, hop: &HopKey, bell: &tokio::sync::Notify, has_l
     let more = has_link
         && !shared.runner.is_crowded(hop, in_all)
         && tokio::select! {
+            biased;
             () = bell.notified() => true,
             () = shared.runner.make_room.notified() => false,
             () = shared.clock.sleep_until(until) => false,
@@ -118,6 +119,7 @@ async fn may_go_on(shared: &Shared, link: &mut Option<Open>) -> bool {
 pub(super) async fn rest(shared: &Shared) {
     let at = shared.clock.now().after(std::time::Duration::from_secs(1));
     tokio::select! {
+        biased;
         () = shared.clock.sleep_until(at) => {}
         () = shared.shutdown.cancelled() => {}
     }

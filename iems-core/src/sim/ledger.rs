@@ -1,0 +1,256 @@
+//! The ledger: all that the world knows, kept up to date with what is seen. The rules read it, and it decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use super::letter::{End, Fate, Letter, Track, Way};
+use super::peers::{Answer, Contact, Step};
+use super::{Seen, SimDirectory, Tally, Told};
+use crate::message::{Notify, QueueId};
+use crate::queue::Entry;
+use crate::seam::Timestamp;
+
+/// A message that arrived somewhere.
+#[derive(Debug)]
+pub(super) struct Arrived<'a> {
+    pub(super) id: QueueId,
+    pub(super) to: &'a str,
+    pub(super) seen: &'a Seen,
+    pub(super) local: bool,
+}
+
+/// The ledger.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) letters: BTreeMap<u64, Letter>,
+    pub(super) ways: BTreeMap<(u64, String), Way>,
+    /// Letters, and copies that lists made, by the id of their message.
+    pub(super) numbers: HashMap<QueueId, u64>,
+    /// Ways of accepted letters that have not ended.
+    pub(super) open: BTreeSet<(u64, String)>,
+    pub(super) tracks: HashMap<(QueueId, String), Track>,
+    /// Reports that were seen.
+    pub(super) reports: HashSet<QueueId>,
+    /// When each group is given up, as it was first seen.
+    pub(super) expiries: HashMap<(QueueId, u16), Timestamp>,
+    /// Places that once took no mail at all.
+    pub(super) closed: BTreeSet<String>,
+    /// Mailboxes may refuse for good.
+    pub(super) boxes_refuse: bool,
+    /// How far the wall clock was set forwards, in all.
+    pub(super) leapt: Duration,
+    /// How long a message is tried.
+    pub(super) lifetime: Duration,
+    /// The time that really passed.
+    pub(super) elapsed: Duration,
+    pub(super) tally: Tally,
+}
+
+impl Ledger {
+    /// The way of a letter to an address.
+    pub(super) fn way(&self, number: u64, to: &str) -> Option<&Way> {
+        self.ways.get(&(number, to.to_owned()))
+    }
+
+    /// The ways that the sender knows under one recipient.
+    pub(super) fn ways_of(&self, number: u64, recipient: &str) -> impl Iterator<Item = &Way> {
+        let recipient = recipient.to_owned();
+        let all = self.ways.range((number, String::new())..(number + 1, String::new()));
+        all.map(|(_, way)| way).filter(move |way| way.recipient == recipient)
+    }
+
+    /// The way of a message that is known by its id.
+    pub(super) fn known(&self, id: QueueId, to: &str) -> Option<&Way> {
+        self.way(*self.numbers.get(&id)?, to)
+    }
+
+    pub(super) fn track(&self, id: QueueId, to: &str) -> Track {
+        self.tracks.get(&(id, to.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// A letter is on its way to the door.
+    pub(super) fn send(&mut self, number: u64, digest: [u8; 32]) {
+        let letter = Letter { id: None, digest, fate: Fate::Pending, accepted: Duration::ZERO };
+        self.letters.insert(number, letter);
+    }
+
+    /// Where a letter leads if its recipient is accepted.
+    pub(super) fn expect(&mut self, number: u64, sender: Option<&str>, recipient: &str, notify: Notify) {
+        for to in SimDirectory::ends(recipient) {
+            self.add_way(number, sender, recipient, to, notify, false);
+        }
+        if recipient == "list@here.example" {
+            let (owner, notify) = (Some("owner@here.example"), Notify::default());
+            for member in SimDirectory::MEMBERS {
+                self.add_way(number, owner, member, member.to_owned(), notify, true);
+            }
+        }
+    }
+
+    fn add_way(
+        &mut self,
+        number: u64,
+        sender: Option<&str>,
+        recipient: &str,
+        to: String,
+        notify: Notify,
+        copy: bool,
+    ) {
+        let way = Way {
+            number,
+            to: to.clone(),
+            recipient: recipient.to_owned(),
+            sender: sender.map(str::to_owned),
+            notify,
+            copy,
+            copy_id: None,
+            purged: false,
+            rows: 0,
+            done: false,
+            never: false,
+            excused: false,
+            told: [0; 3],
+            end: None,
+        };
+        self.ways.insert((number, to), way);
+    }
+
+    /// The engine owns a letter, for these recipients.
+    pub(super) fn accept(&mut self, number: u64, id: QueueId, at: Duration, recipients: &BTreeSet<String>) {
+        if let Some(letter) = self.letters.get_mut(&number) {
+            (letter.id, letter.fate, letter.accepted) = (Some(id), Fate::Accepted, at);
+        }
+        self.numbers.insert(id, number);
+        let range = (number, String::new())..(number + 1, String::new());
+        let of_letter = self.ways.range(range).filter(|(_, way)| !way.copy);
+        let (new, refused): (Vec<_>, Vec<_>) = of_letter
+            .map(|(key, way)| (key.clone(), recipients.contains(&way.recipient)))
+            .partition(|(_, accepted)| *accepted);
+        for (key, _) in refused {
+            self.ways.remove(&key);
+        }
+        self.tally.accepted += new.len() as u64;
+        self.open.extend(new.into_iter().map(|(key, _)| key));
+    }
+
+    /// The engine does not own a letter.
+    pub(super) fn refuse(&mut self, number: u64) {
+        if let Some(letter) = self.letters.get_mut(&number) {
+            letter.fate = Fate::Refused;
+        }
+        self.tally.refused += 1;
+    }
+
+    /// Takes down what happened between the engine and a far system.
+    pub(super) fn contact(&mut self, contact: &Contact) {
+        let track = self.tracks.entry((contact.id, contact.to.clone())).or_default();
+        match &contact.step {
+            Step::Begun => {}
+            Step::Taken(seen) => {
+                track.taken += 1;
+                self.tally.repeated += u64::from(track.taken > 1);
+                let arrived = Arrived { id: contact.id, to: &contact.to, seen, local: false };
+                self.arrived(&arrived);
+            }
+            Step::Heard(answer) => {
+                track.ended = *answer != Answer::Later;
+                self.tally.deferred += u64::from(*answer == Answer::Later);
+                self.heard(contact, *answer);
+            }
+        }
+    }
+
+    fn heard(&mut self, contact: &Contact, answer: Answer) {
+        if let Some(way) = self.way_of(contact.id, &contact.to) {
+            way.done |= answer == Answer::Done;
+            way.never |= answer == Answer::Never;
+        }
+    }
+
+    fn way_of(&mut self, id: QueueId, to: &str) -> Option<&mut Way> {
+        let number = *self.numbers.get(&id)?;
+        self.ways.get_mut(&(number, to.to_owned()))
+    }
+
+    /// Takes down a message that arrived.
+    pub(super) fn arrived(&mut self, arrived: &Arrived<'_>) {
+        match arrived.seen {
+            Seen::Letter { number, .. } => {
+                let key = (*number, arrived.to.to_owned());
+                if let Some(way) = self.ways.get_mut(&key) {
+                    way.rows += u64::from(arrived.local);
+                    if way.copy {
+                        way.copy_id = Some(arrived.id);
+                        self.numbers.insert(arrived.id, *number);
+                    }
+                }
+                if arrived.local && arrived.to == "list@here.example" {
+                    self.tally.accepted += SimDirectory::MEMBERS.len() as u64;
+                }
+            }
+            Seen::Report { about: Some(number), told } if self.reports.insert(arrived.id) => {
+                self.tally.reports += 1;
+                told.iter().for_each(|told| self.told(*number, told));
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, number: u64, told: &Told) {
+        let range = (number, String::new())..(number + 1, String::new());
+        for (_, way) in self.ways.range_mut(range).filter(|(_, way)| way.recipient == told.recipient) {
+            way.told[kind(&told.action)] += 1;
+        }
+    }
+
+    /// The wait of one recipient ended.
+    pub(super) fn end(&mut self, key: &(u64, String), end: End) {
+        self.open.remove(key);
+        if let Some(way) = self.ways.get_mut(key) {
+            way.end = Some(end);
+        }
+        let count = match end {
+            End::Delivered => &mut self.tally.delivered,
+            End::Bounced | End::Expired => &mut self.tally.bounced,
+            End::Purged => &mut self.tally.purged,
+        };
+        *count += 1;
+    }
+
+    /// The process ended while these waited: an answer about one of them that was heard may have been forgotten.
+    pub(super) fn process_ended(&mut self, waiting: &[Entry]) {
+        self.tally.ends += 1;
+        for entry in waiting {
+            for to in &entry.recipients {
+                if let Some(track) = self.tracks.get_mut(&(entry.id, to.clone())).filter(|track| track.ended)
+                {
+                    track.ended = false;
+                    if let Some(way) = self.way_of(entry.id, to) {
+                        way.excused = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The operator may have removed these.
+    pub(super) fn purged(&mut self, entries: &[Entry]) {
+        let removed: HashSet<(QueueId, &str)> = entries
+            .iter()
+            .flat_map(|entry| entry.recipients.iter().map(|to| (entry.id, to.as_str())))
+            .collect();
+        for way in self.ways.values_mut() {
+            let id = self.letters.get(&way.number).and_then(|letter| letter.id);
+            way.purged |= way.copy || id.is_some_and(|id| removed.contains(&(id, way.to.as_str())));
+        }
+    }
+}
+
+/// The place in [`Way::told`] of an action of RFC 3464.
+pub(super) fn kind(action: &str) -> usize {
+    match action {
+        "failed" => 0,
+        "delayed" => 1,
+        _ => 2,
+    }
+}

@@ -1,0 +1,170 @@
+//! The far side: places that take messages in the manner they are given, and remember everything.
+//! What is known here is what the world outside knows; the rules of a simulation compare it with the queue.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Dice, Life, Manner, Mood, Seen, SimChannel};
+use crate::message::QueueId;
+use crate::seam::{Clock, Timestamp};
+
+/// Something that happened between an engine and a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// When.
+    pub at: Timestamp,
+    /// The place: a next hop.
+    pub place: String,
+    /// The message that the engine carried.
+    pub id: QueueId,
+    /// The recipient there.
+    pub to: String,
+    /// What.
+    pub step: Step,
+}
+
+/// Steps of an attempt for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// The engine begins to carry.
+    Begun,
+    /// The place took the message.
+    Taken(Arc<Seen>),
+    /// The engine heard what became of it.
+    Heard(Answer),
+}
+
+/// What the engine heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was taken.
+    Done,
+    /// Not now; also whenever there was no answer.
+    Later,
+    /// Never.
+    Never,
+}
+
+/// All places of one simulation. Cheap to clone.
+#[derive(Clone)]
+pub struct SimPeers {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) clock: Arc<dyn Clock>,
+    dice: Dice,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+pub(super) struct Places {
+    known: BTreeMap<String, Place>,
+    contacts: Vec<Contact>,
+}
+
+/// One place.
+pub(super) struct Place {
+    pub(super) manner: Manner,
+    /// Since when it has been harmless; not if it is not.
+    harmless: Option<Instant>,
+    pub(super) dice: Dice,
+    first_tries: HashMap<(QueueId, String), Timestamp>,
+    window: (Timestamp, u64),
+}
+
+impl SimPeers {
+    /// Places that all take everything, until told otherwise.
+    pub fn new(clock: Arc<dyn Clock>, dice: Dice) -> Self {
+        Self { inner: Arc::new(Inner { clock, dice, places: Mutex::default() }) }
+    }
+
+    /// A channel for the engine of one `life`, called `far`.
+    pub fn channel(&self, life: Life) -> Arc<SimChannel> {
+        Arc::new(SimChannel::new(self.inner.clone(), life))
+    }
+
+    /// How `place` behaves from now on. What is under way goes on as it began.
+    pub fn set_manner(&self, place: &str, manner: Manner) {
+        self.inner.with(place, |place| place.change(manner));
+    }
+
+    /// How `place` behaves.
+    pub fn manner(&self, place: &str) -> Manner {
+        self.inner.with(place, |place| place.manner.clone())
+    }
+
+    /// All places take everything from now on.
+    pub fn heal(&self) {
+        for place in self.inner.lock().known.values_mut() {
+            place.change(Manner::default());
+        }
+    }
+
+    /// For how long a place has done nothing that makes an engine keep away from it.
+    pub(super) fn harmless_for(&self, place: &str) -> Duration {
+        self.inner.with(place, |place| place.harmless.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    /// What happened since this was last asked.
+    pub fn news(&self) -> Vec<Contact> {
+        std::mem::take(&mut self.inner.lock().contacts)
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn with<T>(&self, name: &str, act: impl FnOnce(&mut Place) -> T) -> T {
+        let mut places = self.lock();
+        let place = places.known.entry(name.to_owned()).or_insert_with(|| Place {
+            manner: Manner::default(),
+            harmless: Some(Instant::now()),
+            dice: self.dice.apart(name),
+            first_tries: HashMap::new(),
+            window: (Timestamp::default(), 0),
+        });
+        act(place)
+    }
+
+    pub(super) fn note(&self, place: &str, id: QueueId, to: &str, step: Step) {
+        let contact = Contact { at: self.clock.now(), place: place.to_owned(), id, to: to.to_owned(), step };
+        self.lock().contacts.push(contact);
+    }
+}
+
+impl Place {
+    fn change(&mut self, manner: Manner) {
+        self.harmless = match manner.is_harmless() {
+            true => self.harmless.or(Some(Instant::now())),
+            false => None,
+        };
+        self.manner = manner;
+    }
+
+    /// What it answers for one recipient.
+    pub(super) fn judge(&mut self, id: QueueId, to: &str, now: Timestamp) -> Answer {
+        match self.manner.mood {
+            Mood::Moody { later, .. } if self.dice.chance(later) => Answer::Later,
+            Mood::Moody { never, .. } if self.dice.chance(never) => Answer::Never,
+            Mood::Greylisting(wait) => {
+                let first = *self.first_tries.entry((id, to.to_owned())).or_insert(now);
+                if now.since(first) < wait { Answer::Later } else { Answer::Done }
+            }
+            Mood::Limited(count, span) => {
+                if now.since(self.window.0) >= span || now < self.window.0 {
+                    self.window = (now, 0);
+                }
+                self.window.1 += 1;
+                if self.window.1 > count { Answer::Later } else { Answer::Done }
+            }
+            _ => Answer::Done,
+        }
+    }
+}

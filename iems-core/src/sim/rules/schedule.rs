@@ -1,0 +1,66 @@
+//! Time: nothing due is forgotten, and nothing waits longer than its expiry.
+
+use std::time::Duration;
+
+use super::{Finding, Sight};
+use crate::queue::{Entry, State};
+use crate::sim::ledger::Ledger;
+
+/// How long after its time something may begin, while nothing disturbs the engine.
+const LATE: Duration = Duration::from_secs(30);
+
+/// Neither a restart nor other settings move the expiry of what was accepted.
+pub(super) fn expiry_is_fixed(ledger: &Ledger, sight: &Sight<'_>) -> Finding {
+    for entry in sight.entries {
+        match ledger.expiries.get(&(entry.id, entry.group)) {
+            Some(first) if *first != entry.expires => {
+                return Err(format!("{} expires at {}, and did at {first}", entry.id, entry.expires));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The next attempt is not after the expiry.
+pub(super) fn within_expiry(_: &Ledger, sight: &Sight<'_>) -> Finding {
+    match sight.entries.iter().find(|entry| entry.next_attempt > entry.expires && entry.attempts > 0) {
+        Some(entry) if entry.expires > sight.now => {
+            Err(format!("{} is due at {} and expires at {}", entry.id, entry.next_attempt, entry.expires))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is over its time is gone, once the attempt that may be under way has ended.
+pub(super) fn nothing_outlives_expiry(_: &Ledger, sight: &Sight<'_>) -> Finding {
+    let patience = sight.patience * 3 + LATE;
+    let outlived = |entry: &&Entry| sight.now > entry.expires.after(patience) && may_be_judged(entry, sight);
+    match sight.entries.iter().find(outlived) {
+        Some(entry) if sight.calm > patience => {
+            Err(format!("{} expired at {} and is there at {}: {entry:?}", entry.id, entry.expires, sight.now))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is due is tried soon: other hops, and other messages, do not hold it up.
+pub(super) fn nothing_overdue(_: &Ledger, sight: &Sight<'_>) -> Finding {
+    let overdue = |entry: &&Entry| sight.now > entry.next_attempt.after(LATE) && may_be_judged(entry, sight);
+    match sight.entries.iter().find(overdue) {
+        Some(entry) if sight.calm > LATE => Err(format!(
+            "{} was due at {} and waits at {}: {entry:?}",
+            entry.id, entry.next_attempt, sight.now
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether nothing that is allowed holds the hop of an entry up: a link at work, no free worker, a place that is, or
+/// was not long ago, not to be reached.
+fn may_be_judged(entry: &Entry, sight: &Sight<'_>) -> bool {
+    let place = entry.hop.as_str();
+    let reachable = sight.peers.harmless_for(place) > sight.longest_wait + sight.patience * 2;
+    let free = |host: &super::HostSight| host.is_idle(place) && host.free;
+    reachable && entry.state != State::Held && !sight.hosts.is_empty() && sight.hosts.iter().all(free)
+}

@@ -1,0 +1,65 @@
+//! Rules about reports: who is told what, how often, and whether it is so.
+
+use super::Finding;
+use crate::sim::ledger::{Arrived, Ledger, kind};
+use crate::sim::{Seen, Told};
+
+/// Asks `holds` about each recipient of a report that was not seen before.
+fn each(ledger: &Ledger, arrived: &Arrived<'_>, holds: impl Fn(u64, &Told) -> Finding) -> Finding {
+    match arrived.seen {
+        Seen::Report { about: Some(number), told } if !ledger.reports.contains(&arrived.id) => {
+            told.iter().try_for_each(|told| holds(*number, told))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reports go to the sender, if there is one, and about what was wished.
+pub(super) fn to_the_sender(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
+    each(ledger, arrived, |number, told| {
+        let wished = ledger.ways_of(number, &told.recipient).any(|way| {
+            let wish = [way.notify.failure, way.notify.delay, way.notify.success][kind(&told.action)];
+            wish && way.sender.as_deref() == Some(arrived.to)
+        });
+        match wished {
+            true => Ok(()),
+            false => Err(format!("{} is told of letter {number}, which nobody wished: {told:?}", arrived.to)),
+        }
+    })
+}
+
+/// Each recipient's failure, delay and success is told at most once for each way that it leads.
+pub(super) fn once(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
+    each(ledger, arrived, |number, told| {
+        let ways = ledger.ways_of(number, &told.recipient).count() as u64;
+        let before = ledger.ways_of(number, &told.recipient).map(|way| way.told[kind(&told.action)]).max();
+        match before.unwrap_or(0) < ways {
+            true => Ok(()),
+            false => Err(format!("{} is told again of letter {number}: {told:?}", arrived.to)),
+        }
+    })
+}
+
+/// Failure is told of what failed: not of what arrived, unless the engine could not know.
+pub(super) fn true_failure(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
+    each(ledger, arrived, |number, told| {
+        let mut ways = ledger.ways_of(number, &told.recipient).peekable();
+        let all_arrived = ways.peek().is_some() && ways.all(|way| way.is_delivered() && !way.excused);
+        match told.action == "failed" && all_arrived {
+            true => Err(format!("failure of letter {number} is told, and it arrived: {told:?}")),
+            false => Ok(()),
+        }
+    })
+}
+
+/// Nothing is given up before its time.
+pub(super) fn not_early(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
+    each(ledger, arrived, |number, told| {
+        let waited = ledger.letters.get(&number).map(|letter| ledger.elapsed.saturating_sub(letter.accepted));
+        let early = waited.is_some_and(|waited| waited + ledger.leapt < ledger.lifetime);
+        match told.status == "5.4.7" && early {
+            true => Err(format!("letter {number} is given up after {waited:?}: {told:?}")),
+            false => Ok(()),
+        }
+    })
+}

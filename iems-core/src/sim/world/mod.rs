@@ -1,0 +1,155 @@
+//! The world: engines on one durable storage, far places, senders at the door, an operator; step by step, with
+//! every rule asked after each.
+
+mod act;
+mod finish;
+mod host;
+mod look;
+mod post;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::Host;
+use post::Post;
+
+use super::ledger::Ledger;
+use super::manner::Manner;
+use super::report::{Day, Report, Trace, Violation};
+use super::{BoxManners, Dice, Plan, SimClock, SimDirectory, SimPeers};
+use crate::message::ChannelId;
+use crate::queue::Queue;
+use crate::route::{RouteTable, Via};
+use crate::seam::Clock;
+use crate::settings::Settings;
+use crate::storage::MemoryStorage;
+
+/// Writes a line into the trace of a world.
+macro_rules! trace {
+    ($world:expr, $($text:tt)*) => {
+        $world.trace.line($world.clock.now(), format_args!($($text)*))
+    };
+}
+pub(super) use trace;
+
+/// A world.
+pub(super) struct World {
+    seed: u64,
+    plan: Plan,
+    dice: Dice,
+    clock: Arc<SimClock>,
+    /// What is durable.
+    memory: Arc<MemoryStorage>,
+    /// The queue in it, without any engine.
+    bare: Queue,
+    peers: SimPeers,
+    boxes: Arc<BoxManners>,
+    directory: Arc<SimDirectory>,
+    host: Option<Host>,
+    settings: Settings,
+    /// The largest bounds that held since the engine was started or became calm.
+    bounds: (usize, usize),
+    posts: Vec<Post>,
+    letters: u64,
+    /// When the engine was last disturbed.
+    disturbed: Duration,
+    manners: BTreeMap<String, Manner>,
+    ledger: Ledger,
+    days: Vec<Day>,
+    trace: Trace,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, plan: Plan) -> Self {
+        let dice = Dice::new(seed);
+        let clock = Arc::new(SimClock::new());
+        let memory = MemoryStorage::with_clock(clock.clone());
+        let settings = settings(&plan);
+        Self {
+            seed,
+            bare: Queue::at_rest(memory.storage(), clock.clone()),
+            peers: SimPeers::new(clock.clone(), dice.apart("peers")),
+            boxes: Arc::default(),
+            directory: SimDirectory::new(dice.apart("directory")),
+            host: None,
+            bounds: (settings.peers.default.concurrency, settings.concurrency),
+            posts: Vec::new(),
+            letters: 0,
+            disturbed: Duration::ZERO,
+            manners: BTreeMap::new(),
+            ledger: Ledger { lifetime: plan.schedule.expire, ..Ledger::default() },
+            days: Vec::new(),
+            trace: Trace::new(),
+            settings,
+            plan,
+            dice,
+            clock,
+            memory,
+        }
+    }
+
+    /// Plays it to its end, or to the first rule that is broken.
+    pub(super) async fn run(mut self) -> Report {
+        let played = self.play().await;
+        if let Err(violation) = &played {
+            trace!(self, "broken: {violation}");
+        }
+        let (trace, fingerprint) = self.trace.end();
+        Report {
+            seed: self.seed,
+            violation: played.err(),
+            tally: self.ledger.tally,
+            days: self.days,
+            elapsed: self.clock.elapsed(),
+            trace,
+            fingerprint,
+        }
+    }
+
+    async fn play(&mut self) -> Result<(), Violation> {
+        self.boot();
+        for _ in 0..self.plan.steps {
+            if self.clock.elapsed() >= self.plan.span {
+                break;
+            }
+            self.act().await;
+            self.pass().await;
+            self.look().await?;
+            self.revive().await?;
+        }
+        self.finish().await
+    }
+
+    /// Lets time pass; less of it if the process dies.
+    async fn pass(&mut self) {
+        let (least, most) = self.plan.pause;
+        let octaves = (most.as_millis().max(1) / least.as_millis().max(1)).max(1).ilog2();
+        let least = least * (1 << self.dice.below(u64::from(octaves) + 1));
+        let span = self.dice.span(least, least * 2);
+        match &self.host {
+            Some(host) => tokio::select! {
+                biased;
+                () = host.life.over() => {}
+                () = tokio::time::sleep(span) => {}
+            },
+            None => tokio::time::sleep(span).await,
+        }
+    }
+
+    /// Something happened that the engine needs time to get over.
+    fn disturb(&mut self) {
+        self.disturbed = self.disturbed.max(self.clock.elapsed());
+    }
+}
+
+fn settings(plan: &Plan) -> Settings {
+    let mut settings = Settings::default();
+    let via = Via::Channel { channel: ChannelId::new("far"), hop: None };
+    if let Ok(all) = "*".parse() {
+        settings.routes = RouteTable::new().with(all, via);
+    }
+    settings.peers.default.schedule = plan.schedule.clone();
+    settings.attempt_time = plan.patience;
+    settings
+}
