@@ -28,7 +28,6 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 
 async fn look(shared: &Shared) {
     let gate = &shared.health;
-    gate.watch();
     if let Err(error) = probe::tidy(&gate.storage, false).await {
         tracing::debug!(%error, "what an earlier probe may have left stays until the next one");
     }
