@@ -75,8 +75,12 @@ impl Gate {
         let probed = self.within(patience, probe::probe(&self.storage, &*self.clock, random)).await;
         let probed = probed.unwrap_or_else(|| {
             let error = StoreError::Io(format!("a probe had no answer within {patience:?}"));
-            Probed { rows: Err(error.clone()), body: Err(error) }
+            Some(Probed { rows: Err(error.clone()), body: Err(error) })
         });
+        let Some(probed) = probed else {
+            let now = self.clock.now();
+            return self.change(|machine| machine.probe_again(now));
+        };
         if let Err(error) = &probed.body {
             tracing::debug!(%error, "a probe failed");
         }
