@@ -229,7 +229,7 @@ mod tests {
             }),
             messages: Some(
                 serde_json::json!({"accepted": 1_234_567_890, "refused": 1_234_567_890, "workers": 1,
-                "delivered": 1_234_567_890, "deferred": 1_234_567_890, "failed": 1_234_567_890}),
+                "delivered": 1_234_567_890, "deferred": 1_234_567_890, "failed": 1_234_567_890, "reported": {"failed": 3}, "nothing": {"x": 0}}),
             ),
             ..StatusAnswer::default()
         };
