@@ -164,6 +164,23 @@ fn a_certificate_is_looked_into() {
 }
 
 #[test]
+fn marks_are_checked() {
+    let head = "hostname = \"mx.example.org\"\n";
+    let lines = problems(&format!("{head}[store]\nlow = \"5%\"\nslow = \"0s\"\n"));
+    assert_eq!(
+        lines[0],
+        "iems.toml:3:7: store.low: expected a size such as \"64KiB\", \"50MiB\" or \"2GiB\", found \"5%\""
+    );
+    assert!(
+        lines[1].starts_with("iems.toml:4:8: store.slow: expected a duration longer than"),
+        "{}",
+        lines[1]
+    );
+    let off = format!("{head}[store]\nlow = \"0\"\n[limits]\nmemory = \"0\"\n");
+    assert_eq!(check(&off, &[]).status.code(), Some(0));
+}
+
+#[test]
 fn what_is_not_toml_is_said_with_its_place() {
     let lines = problems("hostname = \n[queue\n");
     assert!(lines[0].starts_with("iems.toml:1:12: not TOML: "), "{}", lines[0]);

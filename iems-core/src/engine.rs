@@ -235,6 +235,7 @@ impl Engine {
     /// Starts the queue, the input channels and the housekeeping on the current tokio runtime. Call it once.
     pub fn start(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.health.expect_probes();
         tasks.push(tokio::spawn(health::watch(self.shared.clone())));
         tasks.push(tokio::spawn(queue::run(self.shared.clone())));
         tasks.push(tokio::spawn(queue::watch(self.shared.clone())));

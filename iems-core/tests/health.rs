@@ -273,6 +273,22 @@ async fn marks_are_replaced_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_engines_on_one_storage_do_not_stand_in_each_others_way() {
+    let one = world().await;
+    let other = builder(one.moody.storage(), PausedClock::new(), &one.far, &Boxes::new()).build().unwrap();
+    other.start();
+    one.moody.set(Mood::Broken);
+    one.refused("body", "451 4.3.0 storage does not work now; try again later").await;
+    assert_eq!(from_outside(&other).await.unwrap_err().0, "body");
+    pass(60).await;
+    one.moody.set(Mood::Well);
+    pass(15).await;
+    assert_eq!(other.health().condition, Condition::Healthy);
+    other.shutdown(Duration::from_secs(5)).await;
+    one.returns().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_engine_that_is_not_started_latches_nothing() {
     let (memory, far) = (MemoryStorage::new(), Far::new(&[]));
     let engine = builder(memory.storage(), PausedClock::new(), &far, &Boxes::new()).build().unwrap();

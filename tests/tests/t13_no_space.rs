@@ -183,8 +183,8 @@ fn failing_syncs_are_temporary_failures() {
 #[test]
 fn slow_syncs_keep_senders_waiting() {
     let mut site = Iems::with_accounts(&[ANN]);
-    site.config.more = "[store]\nslow = \"200ms\"\n".to_owned();
-    let fault = "inject=fdatasync:delay_enter=500000:when=10..22";
+    site.config.more = "[store]\nslow = \"1s\"\n".to_owned();
+    let fault = "inject=fdatasync:delay_enter=1500000:when=10..16";
     iems_tests::process::need("strace", "strace");
     site.under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", fault]);
     site.start();
@@ -201,7 +201,7 @@ fn slow_syncs_keep_senders_waiting() {
     );
     let (code, told) = status(&site);
     assert_eq!((code, &told["state"], &told["delivering"]), (75, &"slow".into(), &true.into()), "{told:#}");
-    assert!(told["commits"]["longest"].as_u64() >= Some(500), "{told:#}");
+    assert!(told["commits"]["longest"].as_u64() >= Some(1500), "{told:#}");
     wait_for_state(&site, "healthy", 0);
     assert_eq!(try_one(&site, "after", 1000).code, 250);
     wait_all(site.at("pop3"), ANN, "secret", accepted + 1);

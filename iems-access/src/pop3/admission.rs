@@ -31,6 +31,11 @@ impl Admission {
         Self { connections, per_address, open: Mutex::default() }
     }
 
+    /// How many connections are open.
+    pub(super) fn connections(&self) -> usize {
+        self.open().all
+    }
+
     /// Lets a peer in, or says why not.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Ticket, &'static str> {
         let peer = network(peer);

@@ -80,6 +80,12 @@ impl Server {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// Tells how many connections are open; outlives the server.
+    pub fn connections(&self) -> Arc<dyn Fn() -> usize + Send + Sync> {
+        let admission = self.shared.admission.clone();
+        Arc::new(move || admission.connections())
+    }
+
     /// Serves until `shutdown`; then tells idle peers, and waits for replies in progress, for at most `Timeouts::drain`.
     /// Dropping the future closes all connections at once; nothing is removed by that.
     ///

@@ -47,6 +47,9 @@ pub(crate) struct StatusAnswer {
     /// Protocol and address of each listener.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) listeners: Vec<String>,
+    /// How many connections each listener has open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) connections: Vec<ConnectionsAnswer>,
     /// How many domains there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) domains: Option<usize>,
@@ -79,6 +82,17 @@ pub(crate) struct TroubleAnswer {
     pub(crate) since: String,
     /// What it began with.
     pub(crate) reason: String,
+}
+
+/// The connections of one listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ConnectionsAnswer {
+    /// What it speaks.
+    pub(crate) protocol: String,
+    /// Its address and port.
+    pub(crate) address: String,
+    /// How many are open now.
+    pub(crate) open: u64,
 }
 
 /// Room, in octets.

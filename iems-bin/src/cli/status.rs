@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::output::{octets, printable, show, span};
-use crate::admin::status::{CommitsAnswer, StatusAnswer};
+use crate::admin::status::{CommitsAnswer, ConnectionsAnswer, StatusAnswer};
 use crate::admin::status_of;
 use crate::config;
 use crate::exit::Failure;
@@ -66,13 +66,17 @@ fn text(status: &StatusAnswer) -> String {
         sheet.line("queue", &format!("{} workers", queue.workers));
     }
     if let Some(messages) = &status.messages {
-        sheet.line("since start", &counters(messages));
+        counters("since start", messages, &mut sheet);
     }
     if let Some(domains) = status.domains {
         sheet.line("domains", &domains.to_string());
     }
     for (at, listener) in status.listeners.iter().enumerate() {
-        sheet.line(if at == 0 { "listeners" } else { "" }, listener);
+        let told =
+            |counted: &&ConnectionsAnswer| format!("{} {}", counted.protocol, counted.address) == *listener;
+        let open = status.connections.iter().find(told);
+        let open = open.map_or_else(String::new, |counted| format!(": {} open", counted.open));
+        sheet.line(if at == 0 { "listeners" } else { "" }, &format!("{listener}{open}"));
     }
     sheet.text
 }
@@ -144,13 +148,21 @@ fn pace(commits: &CommitsAnswer) -> String {
     said
 }
 
-/// Numbers and their names, as the server gave them.
-fn counters(messages: &Value) -> String {
-    let numbers = messages.as_object().into_iter().flatten().filter(|(name, _)| *name != "workers");
-    numbers
-        .map(|(name, number)| format!("{number} {}", name.replace('_', " ")))
-        .collect::<Vec<_>>()
-        .join(", ")
+/// Numbers and their names, as the server gave them; groups of numbers have lines of their own, unless all are zero.
+fn counters(label: &str, messages: &Value, sheet: &mut Sheet) {
+    let all = || messages.as_object().into_iter().flatten();
+    let numbers = all().filter(|(name, number)| number.is_number() && *name != "workers");
+    let numbers: Vec<String> =
+        numbers.map(|(name, number)| format!("{number} {}", name.replace('_', " "))).collect();
+    if !numbers.is_empty() {
+        sheet.line(label, &numbers.join(", "));
+    }
+    let is_zero = |group: &Value| {
+        group.as_object().is_some_and(|group| group.values().all(|number| number.as_u64() == Some(0)))
+    };
+    for (name, group) in all().filter(|(_, group)| group.is_object() && !is_zero(group)) {
+        counters(&name.replace('_', " "), group, sheet);
+    }
 }
 
 /// Lines with a label, within 80 columns.
@@ -217,7 +229,7 @@ mod tests {
             }),
             messages: Some(
                 serde_json::json!({"accepted": 1_234_567_890, "refused": 1_234_567_890, "workers": 1,
-                "delivered": 1_234_567_890, "deferred": 1_234_567_890, "failed": 1_234_567_890}),
+                "delivered": 1_234_567_890, "deferred": 1_234_567_890, "failed": 1_234_567_890, "reported": {"failed": 3}, "nothing": {"x": 0}}),
             ),
             ..StatusAnswer::default()
         };
@@ -227,6 +239,7 @@ mod tests {
             text.contains("state          low for 2h: no messages from outside are taken, deliveries go on")
         );
         assert!(text.contains("room           12M of 40G, low under 256M; 5120M to be collected"), "{text}");
+        assert!(text.contains("reported       3 failed\n") && !text.contains("nothing"), "{text}");
         assert!(!text.contains('\u{1b}') && !text.contains("1 workers"), "{text}");
     }
 }

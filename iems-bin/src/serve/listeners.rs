@@ -13,7 +13,7 @@ use iems_store::directory::PasswordOptions;
 
 use crate::config::{Certificate, Config, Listener, Protocol};
 use crate::exit::Failure;
-use crate::site::Foundation;
+use crate::site::{Door, Foundation};
 use crate::tls;
 
 /// All doors, bound and not yet open.
@@ -27,6 +27,8 @@ pub(super) struct Doors {
     pub(super) metrics: Vec<std::net::TcpListener>,
     /// The certificates in use, to be read again.
     pub(super) certificates: Vec<(Certificate, TlsConfig)>,
+    /// What is told of each but those that give numbers.
+    pub(super) told: Vec<Door>,
     /// Protocol and address of each.
     pub(super) named: Vec<(String, String)>,
 }
@@ -56,7 +58,9 @@ impl Doors {
                     let bound = socket.local_addr().map_err(cannot)?;
                     let options = pop3_options(config, listener, secret);
                     let server = pop3::Server::new(options, vec![socket], maildrops.clone(), certificate);
-                    doors.mailboxes.push(server.map_err(Failure::config)?);
+                    let server = server.map_err(Failure::config)?;
+                    doors.told.push(Door::new(name, bound, server.connections()));
+                    doors.mailboxes.push(server);
                     bound
                 }
                 _ => {
@@ -69,7 +73,9 @@ impl Doors {
                     let (directory, resolver) = (foundation.directory.clone(), foundation.resolver.clone());
                     let clock = foundation.clock.clone();
                     let server = Server::new(options, vec![socket], directory, resolver, clock, certificate);
-                    doors.inputs.push(Arc::new(server.map_err(Failure::config)?));
+                    let server = server.map_err(Failure::config)?;
+                    doors.told.push(Door::new(name, bound, server.connections()));
+                    doors.inputs.push(Arc::new(server));
                     bound
                 }
             };

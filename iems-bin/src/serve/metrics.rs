@@ -92,6 +92,8 @@ impl Collector for Numbers {
         put("health_changes", "Changes between healthy and kinds of trouble", health.changes)?;
         put("health_probes_good", "Probes of the storage that worked", health.probes.good)?;
         put("health_probes_failed", "Probes of the storage that failed", health.probes.failed)?;
+        let open = self.site.connections() as u64;
+        gauge(&mut encoder, "connections_open", "Connections of mail listeners now", open)?;
         gauge(&mut encoder, "queue_workers", "Queue workers now", engine.workers)?;
         gauges(&mut encoder, &health)
     }

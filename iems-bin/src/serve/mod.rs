@@ -61,8 +61,12 @@ impl Server {
         }
         let config = &loaded.config;
         let doors = Doors::open(config, &foundation)?;
-        let running =
-            Running { since: Instant::now(), file: loaded.file.clone(), listeners: doors.named.clone() };
+        let running = Running {
+            since: Instant::now(),
+            file: loaded.file.clone(),
+            listeners: doors.named.clone(),
+            doors: doors.told.clone(),
+        };
         let engine =
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
         let engine = engine.memory(Arc::new(gauge::OwnMemory::new())).build().map_err(Failure::config)?;

@@ -26,7 +26,7 @@ use crate::admin::request::Request;
 use crate::config::Config;
 use crate::exit::Failure;
 pub(crate) use assemble::{Foundation, lay};
-pub(crate) use status::{Running, stopped};
+pub(crate) use status::{Door, Running, stopped};
 
 /// A site.
 pub(crate) struct Site {

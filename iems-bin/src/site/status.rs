@@ -1,7 +1,9 @@
 //! What a site is doing: for `iems status` and, in numbers, for the metrics listener. Answers whatever
 //! state the storage is in: what has to be read from it may be missing.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iems_core::health::Health;
@@ -12,7 +14,8 @@ use iems_store::engine::EngineStats;
 
 use super::Site;
 use crate::admin::status::{
-    CommitsAnswer, MemoryAnswer, ProbesAnswer, QueueSummary, RoomAnswer, StatusAnswer, TroubleAnswer,
+    CommitsAnswer, ConnectionsAnswer, MemoryAnswer, ProbesAnswer, QueueSummary, RoomAnswer, StatusAnswer,
+    TroubleAnswer,
 };
 use crate::exit::Failure;
 
@@ -28,6 +31,38 @@ pub(crate) struct Running {
     pub(crate) file: Option<PathBuf>,
     /// Protocol and address of each listener.
     pub(crate) listeners: Vec<(String, String)>,
+    /// Those whose connections are counted.
+    pub(crate) doors: Vec<Door>,
+}
+
+/// A listener whose connections are counted.
+#[derive(Clone)]
+pub(crate) struct Door {
+    protocol: &'static str,
+    address: SocketAddr,
+    open: Arc<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl Door {
+    /// A listener; `open` counts its connections.
+    pub(crate) fn new(
+        protocol: &'static str,
+        address: SocketAddr,
+        open: Arc<dyn Fn() -> usize + Send + Sync>,
+    ) -> Self {
+        Self { protocol, address, open }
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        (self.open)()
+    }
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.protocol, self.address)
+    }
 }
 
 impl Site {
@@ -56,6 +91,7 @@ impl Site {
             uptime: Some(running.since.elapsed().as_secs()),
             configuration: running.file.clone(),
             listeners: running.listeners.iter().map(|(name, address)| format!("{name} {address}")).collect(),
+            connections: running.doors.iter().map(connections).collect(),
             room: room.map(|(room, mark)| RoomAnswer {
                 free: room.free,
                 total: room.total,
@@ -86,6 +122,11 @@ impl Site {
         Some(RoomAnswer { free: room.free, total: room.total, dead: room.dead, mark })
     }
 
+    /// How many connections are open, in all.
+    pub(crate) fn connections(&self) -> usize {
+        self.running.iter().flat_map(|running| &running.doors).map(Door::open).sum()
+    }
+
     /// The counters of engine and store, and the health.
     pub(crate) fn counters(&self) -> (Metrics, EngineStats, Health) {
         (self.engine.metrics(), self.store.stats(), self.engine.health())
@@ -100,6 +141,11 @@ pub(crate) fn stopped(problem: Option<Failure>) -> StatusAnswer {
         problem: problem.map(|failure| failure.message),
         ..StatusAnswer::default()
     }
+}
+
+fn connections(door: &Door) -> ConnectionsAnswer {
+    let (protocol, address) = (door.protocol.into(), door.address.to_string());
+    ConnectionsAnswer { protocol, address, open: door.open() as u64 }
 }
 
 fn troubles(health: &Health) -> Vec<TroubleAnswer> {

@@ -238,8 +238,8 @@ impl Gate {
         hangs
     }
 
-    /// Somebody will probe from now on.
-    pub(super) fn watch(&self) {
+    /// Somebody probes from now on, so latches may close.
+    pub(crate) fn expect_probes(&self) {
         self.watching.store(true, Ordering::Relaxed);
     }
 

@@ -214,6 +214,11 @@ impl Machine {
         }
     }
 
+    /// A probe showed nothing.
+    pub(super) fn probe_again(&mut self, now: Timestamp) {
+        self.probing = self.probing.map(|_| Next { set: now, due: now.after(PAUSES.0) });
+    }
+
     /// Opens what a probe has shown to be over.
     fn believe(&mut self, now: Timestamp, probed: &Probed) {
         if probed.body.is_ok() {

@@ -147,6 +147,15 @@ fn trouble_that_returns_soon_is_probed_less_often() {
 }
 
 #[test]
+fn a_probe_that_shows_nothing_comes_again_and_changes_nothing() {
+    let mut machine = Machine::new(at(0));
+    machine.slow(at(0), String::new);
+    machine.probe_again(at(1000));
+    assert_eq!((machine.worst(), machine.probe_due(at(1000))), (Condition::Slow, Some(at(2000))));
+    assert_eq!((machine.probes().good, machine.probes().failed), (0, 0));
+}
+
+#[test]
 fn a_clock_that_was_set_back_keeps_nobody_waiting() {
     let mut machine = Machine::new(at(3_600_000));
     machine.failed(at(3_600_000), &broken(), Held::Body);

@@ -4,6 +4,8 @@
 //! takes; then both are taken away. A crash in between leaves one row and its body, which the next
 //! probe, or the next start, takes away. Through the bare storage: probes are not among the commits that are watched.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::machine::Probed;
@@ -15,31 +17,35 @@ const KEY: &[u8] = b"hp";
 /// Octets of the body.
 const SIZE: usize = 512;
 
-/// Tries storage.
-pub(super) async fn probe(storage: &Storage, clock: &dyn Clock, random: &dyn Random) -> Probed {
+/// Tries storage. `None` if another engine on the same storage probed in between, so that nothing is shown.
+pub(super) async fn probe(storage: &Storage, clock: &dyn Clock, random: &dyn Random) -> Option<Probed> {
     let began = clock.now();
     match tidy(storage, true).await {
         Ok(()) => {
             let took = clock.now().since(began);
-            Probed { rows: Ok(took), body: take_a_body(storage, random).await }
+            let body = known(take_a_body(storage, random).await)?;
+            Some(Probed { rows: Ok(took), body })
         }
-        Err(error) => Probed { rows: Err(error.clone()), body: Err(error) },
+        Err(error) => {
+            let rows = known(Err(error))?;
+            Some(Probed { rows: rows.clone().map(|()| Duration::ZERO), body: rows })
+        }
     }
 }
 
 /// Takes away what an earlier probe left. With `write`, leaves an empty row instead, whether there was one or not.
-pub(super) async fn tidy(storage: &Storage, write: bool) -> Result<(), StoreError> {
+pub(super) async fn tidy(storage: &Storage, write: bool) -> Result<(), CommitError> {
     let row = storage.store.get(KEY).await?;
     if row.is_none() && !write {
         return Ok(());
     }
     let body = row.as_deref().and_then(owned);
-    match done(storage.store.commit(leaving(row.as_ref(), body, write)).await.map(drop)) {
+    match storage.store.commit(leaving(row.as_ref(), body, write)).await {
         // Whatever became of the body, the row must not stand in the way for ever.
-        Err(StoreError::NoBlob(_)) => {
-            done(storage.store.commit(leaving(row.as_ref(), None, write)).await.map(drop))
+        Err(CommitError::Store(StoreError::NoBlob(_))) => {
+            storage.store.commit(leaving(row.as_ref(), None, write)).await.map(drop)
         }
-        done => done,
+        done => done.map(drop),
     }
 }
 
@@ -57,7 +63,7 @@ fn leaving(row: Option<&Bytes>, body: Option<BlobId>, write: bool) -> Batch {
     batch
 }
 
-async fn take_a_body(storage: &Storage, random: &dyn Random) -> Result<(), StoreError> {
+async fn take_a_body(storage: &Storage, random: &dyn Random) -> Result<(), CommitError> {
     // No two alike: a body that is known is not written again.
     let octets: Vec<u8> = (0..SIZE / 8).flat_map(|_| random.next_u64().to_le_bytes()).collect();
     let mut writer = storage.blobs.create().await?;
@@ -67,7 +73,7 @@ async fn take_a_body(storage: &Storage, random: &dyn Random) -> Result<(), Store
     require(&mut batch, Some(&Bytes::new()));
     batch.link(body);
     batch.put(KEY, body.0.to_vec());
-    done(storage.store.commit(batch).await.map(drop))?;
+    storage.store.commit(batch).await?;
     tidy(storage, false).await
 }
 
@@ -82,10 +88,10 @@ fn require(batch: &mut Batch, row: Option<&Bytes>) {
     }
 }
 
-/// A condition that did not hold means that another probe was quicker: nothing is shown by this one.
-fn done(committed: Result<(), CommitError>) -> Result<(), StoreError> {
-    committed.map_err(|error| match error {
-        CommitError::Store(error) => error,
-        CommitError::Conflict => StoreError::Io("another engine probes the same storage".into()),
-    })
+fn known(done: Result<(), CommitError>) -> Option<Result<(), StoreError>> {
+    match done {
+        Ok(()) => Some(Ok(())),
+        Err(CommitError::Store(error)) => Some(Err(error)),
+        Err(CommitError::Conflict) => None,
+    }
 }

@@ -28,7 +28,6 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 
 async fn look(shared: &Shared) {
     let gate = &shared.health;
-    gate.watch();
     if let Err(error) = probe::tidy(&gate.storage, false).await {
         tracing::debug!(%error, "what an earlier probe may have left stays until the next one");
     }
@@ -76,8 +75,12 @@ impl Gate {
         let probed = self.within(patience, probe::probe(&self.storage, &*self.clock, random)).await;
         let probed = probed.unwrap_or_else(|| {
             let error = StoreError::Io(format!("a probe had no answer within {patience:?}"));
-            Probed { rows: Err(error.clone()), body: Err(error) }
+            Some(Probed { rows: Err(error.clone()), body: Err(error) })
         });
+        let Some(probed) = probed else {
+            let now = self.clock.now();
+            return self.change(|machine| machine.probe_again(now));
+        };
         if let Err(error) = &probed.body {
             tracing::debug!(%error, "a probe failed");
         }

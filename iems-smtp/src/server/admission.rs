@@ -39,6 +39,11 @@ impl Admission {
         Self { limits, clock, open: AtomicUsize::new(0), peers: Mutex::new(HashMap::new()) }
     }
 
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Lets a peer in, or says why not. `None` is a local program.
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Ticket, Reply> {
         // The ticket exists from here on, so every way out gives back what was taken.

@@ -90,6 +90,12 @@ impl Server {
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
+
+    /// Tells how many connections are open; outlives the server.
+    pub fn connections(&self) -> Arc<dyn Fn() -> usize + Send + Sync> {
+        let admission = self.shared.admission.clone();
+        Arc::new(move || admission.open())
+    }
 }
 
 fn nonce() -> Nonce {
