@@ -176,10 +176,10 @@ fn spam_reports() -> Filter {
 #[tokio::test(start_paused = true)]
 async fn a_report_about_spam_lives_short_and_ends_in_silence() {
     let memory = MemoryStorage::new();
-    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@far.example", vec![later()])]);
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@forged.example", vec![later()])]);
     let engine = tagging(memory.storage(), &far);
-    let receipt = send_text(&engine, "forged@far.example", &["bad@far.example"], SPAM).await.unwrap();
-    send(&engine, "forged@far.example", &["bad@far.example"]).await.unwrap();
+    let receipt = send_text(&engine, "forged@forged.example", &["bad@far.example"], SPAM).await.unwrap();
+    send(&engine, "forged@forged.example", &["bad@far.example"]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     let marked = engine.queue().list(&spam_reports(), 10).await.unwrap();
     assert_eq!(marked.len(), 1);
@@ -203,13 +203,13 @@ async fn a_report_about_spam_lives_short_and_ends_in_silence() {
 #[tokio::test(start_paused = true)]
 async fn one_order_removes_the_reports_about_spam_and_nothing_else() {
     let memory = MemoryStorage::new();
-    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@far.example", vec![later()])]);
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@forged.example", vec![later()])]);
     let engine = tagging(memory.storage(), &far);
     for n in 0..20 {
         let text = if n % 2 == 0 { SPAM } else { TEXT };
-        send_text(&engine, "forged@far.example", &["bad@far.example"], text).await.unwrap();
+        send_text(&engine, "forged@forged.example", &["bad@far.example"], text).await.unwrap();
     }
-    send_text(&engine, "x@far.example", &["forged@far.example"], SPAM).await.unwrap();
+    send_text(&engine, "x@far.example", &["forged@forged.example"], SPAM).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(engine.queue().list(&Filter::default(), 100).await.unwrap().len(), 21);
     // One whose attempt ends at this moment is left for the next order.
@@ -317,11 +317,11 @@ async fn where_a_forward_leads_stays_here() {
 #[tokio::test(start_paused = true)]
 async fn programs_and_lists_hear_of_failure_and_of_delay_only_if_they_ask() {
     let memory = MemoryStorage::new();
-    let far = Far::new(&[("slow@far.example", vec![later()]), ("bad@far.example", vec![never()])]);
+    let far = Far::new(&[("slow@slow.example", vec![later()]), ("bad@far.example", vec![never()])]);
     let engine = engine(memory.storage(), &far, settings());
     let text = format!("List-Id: <news.here.example>\r\n{TEXT}");
-    send_text(&engine, "a@here.example", &["slow@far.example"], &text).await.unwrap();
-    let asked = [("slow@far.example", Some(Notify { delay: true, ..Notify::NEVER }))];
+    send_text(&engine, "a@here.example", &["slow@slow.example"], &text).await.unwrap();
+    let asked = [("slow@slow.example", Some(Notify { delay: true, ..Notify::NEVER }))];
     send_with(&engine, from("b@here.example"), &asked, &text).await.unwrap();
     send_text(&engine, "c@here.example", &["bad@far.example"], &text).await.unwrap();
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -392,9 +392,9 @@ async fn expiry_names_the_last_answer_of_the_peer() {
     let busy = Reply::defer(4, 5, "host mx.far.example said: busy");
     let said = vec!["451-4.4.5 we are".to_owned(), "451 4.4.5 busy".to_owned()];
     let busy = busy.in_words_of(Remote::new(Some("mx.far.example"), "smtp", said));
-    let far = Far::new(&[("slow@far.example", vec![Outcome::Deferred(busy)])]);
+    let far = Far::new(&[("slow@slow.example", vec![Outcome::Deferred(busy)])]);
     let engine = engine(memory.storage(), &far, settings());
-    send(&engine, "c@here.example", &["slow@far.example"]).await.unwrap();
+    send(&engine, "c@here.example", &["slow@slow.example"]).await.unwrap();
     assert!(drained(&engine).await);
     let reports = mailbox(&memory.storage(), "c").await;
     let words =
