@@ -402,3 +402,44 @@ async fn expiry_names_the_last_answer_of_the_peer() {
     assert!(reports.iter().all(|report| report.contains(words)), "{reports:?}");
     assert!(reports[0].contains("\r\nWill-Retry-Until: ") && reports[1].contains("Status: 5.4.7\r\n"));
 }
+
+/// Each fault at each operation: the postmaster hears of the failure once, or it is counted once.
+#[tokio::test(start_paused = true)]
+async fn no_fault_loses_or_doubles_what_the_postmaster_is_told() {
+    for rate in [10, 0] {
+        for fault in [Fault::Dies, Fault::Passes, Fault::Unknown] {
+            for at in 0..60 {
+                told_once(rate, fault, at).await;
+            }
+        }
+    }
+}
+
+async fn told_once(rate: u32, fault: Fault, at: u64) {
+    let clock = PausedClock::new();
+    let memory = MemoryStorage::with_clock(clock.clone());
+    let faulty = Faulty::new(&memory.storage(), at, fault);
+    let far = Far::new(&[("bad@far.example", vec![later(), never()])]);
+    let mut few = settings();
+    few.reports.double_bounce_rate = rate;
+    let on = |storage: Storage| {
+        let engine = builder(storage, clock.clone(), &far, &Boxes::new())
+            .postmaster_domain("here.example".parse().unwrap())
+            .settings(few.clone())
+            .build()
+            .unwrap();
+        engine.start();
+        engine
+    };
+    let first = on(faulty.storage());
+    let accepted = send(&first, "", &["bad@far.example"]).await.is_ok();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    drop(first);
+    let second = on(memory.storage());
+    assert!(drained(&second).await);
+    tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+    let notices = mailbox(&memory.storage(), "postmaster").await;
+    let tried = far.asked("bad@far.example") > 0;
+    let expected = usize::from(accepted || tried);
+    assert_eq!(notices.len(), expected, "rate {rate}, {fault:?} at {at}: {notices:?}");
+}
