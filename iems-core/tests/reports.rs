@@ -176,10 +176,10 @@ fn spam_reports() -> Filter {
 #[tokio::test(start_paused = true)]
 async fn a_report_about_spam_lives_short_and_ends_in_silence() {
     let memory = MemoryStorage::new();
-    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@far.example", vec![later()])]);
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@forged.example", vec![later()])]);
     let engine = tagging(memory.storage(), &far);
-    let receipt = send_text(&engine, "forged@far.example", &["bad@far.example"], SPAM).await.unwrap();
-    send(&engine, "forged@far.example", &["bad@far.example"]).await.unwrap();
+    let receipt = send_text(&engine, "forged@forged.example", &["bad@far.example"], SPAM).await.unwrap();
+    send(&engine, "forged@forged.example", &["bad@far.example"]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     let marked = engine.queue().list(&spam_reports(), 10).await.unwrap();
     assert_eq!(marked.len(), 1);
@@ -203,13 +203,13 @@ async fn a_report_about_spam_lives_short_and_ends_in_silence() {
 #[tokio::test(start_paused = true)]
 async fn one_order_removes_the_reports_about_spam_and_nothing_else() {
     let memory = MemoryStorage::new();
-    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@far.example", vec![later()])]);
+    let far = Far::new(&[("bad@far.example", vec![never()]), ("forged@forged.example", vec![later()])]);
     let engine = tagging(memory.storage(), &far);
     for n in 0..20 {
         let text = if n % 2 == 0 { SPAM } else { TEXT };
-        send_text(&engine, "forged@far.example", &["bad@far.example"], text).await.unwrap();
+        send_text(&engine, "forged@forged.example", &["bad@far.example"], text).await.unwrap();
     }
-    send_text(&engine, "x@far.example", &["forged@far.example"], SPAM).await.unwrap();
+    send_text(&engine, "x@far.example", &["forged@forged.example"], SPAM).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(engine.queue().list(&Filter::default(), 100).await.unwrap().len(), 21);
     // One whose attempt ends at this moment is left for the next order.
@@ -317,11 +317,11 @@ async fn where_a_forward_leads_stays_here() {
 #[tokio::test(start_paused = true)]
 async fn programs_and_lists_hear_of_failure_and_of_delay_only_if_they_ask() {
     let memory = MemoryStorage::new();
-    let far = Far::new(&[("slow@far.example", vec![later()]), ("bad@far.example", vec![never()])]);
+    let far = Far::new(&[("slow@slow.example", vec![later()]), ("bad@far.example", vec![never()])]);
     let engine = engine(memory.storage(), &far, settings());
     let text = format!("List-Id: <news.here.example>\r\n{TEXT}");
-    send_text(&engine, "a@here.example", &["slow@far.example"], &text).await.unwrap();
-    let asked = [("slow@far.example", Some(Notify { delay: true, ..Notify::NEVER }))];
+    send_text(&engine, "a@here.example", &["slow@slow.example"], &text).await.unwrap();
+    let asked = [("slow@slow.example", Some(Notify { delay: true, ..Notify::NEVER }))];
     send_with(&engine, from("b@here.example"), &asked, &text).await.unwrap();
     send_text(&engine, "c@here.example", &["bad@far.example"], &text).await.unwrap();
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -392,13 +392,54 @@ async fn expiry_names_the_last_answer_of_the_peer() {
     let busy = Reply::defer(4, 5, "host mx.far.example said: busy");
     let said = vec!["451-4.4.5 we are".to_owned(), "451 4.4.5 busy".to_owned()];
     let busy = busy.in_words_of(Remote::new(Some("mx.far.example"), "smtp", said));
-    let far = Far::new(&[("slow@far.example", vec![Outcome::Deferred(busy)])]);
+    let far = Far::new(&[("slow@slow.example", vec![Outcome::Deferred(busy)])]);
     let engine = engine(memory.storage(), &far, settings());
-    send(&engine, "c@here.example", &["slow@far.example"]).await.unwrap();
+    send(&engine, "c@here.example", &["slow@slow.example"]).await.unwrap();
     assert!(drained(&engine).await);
     let reports = mailbox(&memory.storage(), "c").await;
     let words =
         "Remote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 451-4.4.5 we are\r\n 451 4.4.5 busy\r\n";
     assert!(reports.iter().all(|report| report.contains(words)), "{reports:?}");
     assert!(reports[0].contains("\r\nWill-Retry-Until: ") && reports[1].contains("Status: 5.4.7\r\n"));
+}
+
+/// Each fault at each operation: the postmaster hears of the failure once, or it is counted once.
+#[tokio::test(start_paused = true)]
+async fn no_fault_loses_or_doubles_what_the_postmaster_is_told() {
+    for rate in [10, 0] {
+        for fault in [Fault::Dies, Fault::Passes, Fault::Unknown] {
+            for at in 0..60 {
+                told_once(rate, fault, at).await;
+            }
+        }
+    }
+}
+
+async fn told_once(rate: u32, fault: Fault, at: u64) {
+    let clock = PausedClock::new();
+    let memory = MemoryStorage::with_clock(clock.clone());
+    let faulty = Faulty::new(&memory.storage(), at, fault);
+    let far = Far::new(&[("bad@far.example", vec![later(), never()])]);
+    let mut few = settings();
+    few.reports.double_bounce_rate = rate;
+    let on = |storage: Storage| {
+        let engine = builder(storage, clock.clone(), &far, &Boxes::new())
+            .postmaster_domain("here.example".parse().unwrap())
+            .settings(few.clone())
+            .build()
+            .unwrap();
+        engine.start();
+        engine
+    };
+    let first = on(faulty.storage());
+    let accepted = send(&first, "", &["bad@far.example"]).await.is_ok();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    drop(first);
+    let second = on(memory.storage());
+    assert!(drained(&second).await);
+    tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+    let notices = mailbox(&memory.storage(), "postmaster").await;
+    let tried = far.asked("bad@far.example") > 0;
+    let expected = usize::from(accepted || tried);
+    assert_eq!(notices.len(), expected, "rate {rate}, {fault:?} at {at}: {notices:?}");
 }
