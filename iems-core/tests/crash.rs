@@ -211,7 +211,7 @@ async fn defer() {
 async fn warn() {
     play(Row {
         to: &["x@far.example"],
-        far: &[("x@far.example", || [vec![later(); 3], vec![ok()]].concat())],
+        far: &[("x@far.example", || [vec![later(); 4], vec![ok()]].concat())],
         remote: &["x@far.example"],
         reports: &["Action: delayed"],
         ..ROW
