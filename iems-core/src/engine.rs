@@ -288,7 +288,7 @@ impl Engine {
         let Some(channel) = self.shared.outputs.get(channel) else { return own() };
         tokio::select! {
             site = channel.site(hop) => site,
-            () = self.shared.clock.sleep_until(self.shared.clock.now().after(SITE_TIME)) => own(),
+            () = self.shared.clock.sleep(SITE_TIME) => own(),
         }
     }
 
@@ -337,10 +337,9 @@ const COLLECTIONS_A_ROUND: u64 = 15;
 
 async fn keep_house(shared: Arc<Shared>) {
     for round in 1_u64.. {
-        let next = shared.clock.now().after(COLLECTION);
         tokio::select! {
             biased;
-            () = shared.clock.sleep_until(next) => {}
+            () = shared.clock.sleep(COLLECTION) => {}
             () = shared.shutdown.cancelled() => return,
         }
         match shared.storage.blobs.collect().await {

@@ -61,6 +61,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         let (alarm, now) = (&shared.runner.alarm, shared.clock.now());
         if time.look(now) == Jump::Back {
             was_set_back = true;
+            shared.runner.was_set_back();
             alarm.next.store(0, Ordering::Relaxed);
         }
         let mut until = now.after(NAP);
@@ -81,7 +82,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         let next = Timestamp::from_millis(alarm.next.load(Ordering::Relaxed)).max(now.after(TICK));
         tokio::select! {
             biased;
-            () = shared.clock.sleep_until(until.min(next)) => {}
+            () = shared.clock.sleep(until.min(next).since(now)) => {}
             () = alarm.bell.notified() => {}
             () = shared.shutdown.cancelled() => return,
         }

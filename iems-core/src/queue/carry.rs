@@ -18,6 +18,9 @@ use crate::route::{self, UNROUTED};
 use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
+/// For a good-bye.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// An open link, and how much it has carried.
 pub(super) struct Open {
     link: Box<dyn Link>,
@@ -37,11 +40,10 @@ impl Open {
     /// Says good-bye, for a bounded time.
     pub(super) async fn close(self, shared: &Shared) {
         drop(self._counted); // whoever cannot open another one is not to take this one for alive
-        let patience = shared.clock.now().after(Duration::from_secs(5));
         tokio::select! {
             biased;
             () = self.link.close() => {}
-            () = shared.clock.sleep_until(patience) => {}
+            () = shared.clock.sleep(PATIENCE) => {}
         }
     }
 }
@@ -145,13 +147,12 @@ async fn carry(
 ) -> Ended {
     let (settings, now) = (shared.settings(), shared.clock.now());
     let peer = settings.peers.at(&hop.hop);
-    let deadline = now.after(settings.attempt_time);
     let mut was_down = false;
     if link.as_ref().is_none_or(|open| !open.is_reusable(peer, now)) {
         if let Some(old) = link.take() {
             old.close(shared).await;
         }
-        match open(shared, hop, deadline).await {
+        match open(shared, hop, settings.attempt_time).await {
             Ok(opened) => {
                 was_down = shared.runner.link_opened(hop);
                 let counted = Counted { shared: shared.clone(), hop: hop.clone() };
@@ -166,7 +167,7 @@ async fn carry(
     let outcomes = tokio::select! {
         biased;
         outcomes = open.link.transmit(attempt) => Some(outcomes),
-        () = shared.clock.sleep_until(deadline) => None,
+        () = shared.clock.sleep(settings.attempt_time) => None,
     };
     if outcomes.is_none() {
         *link = None; // what is on the wire is unknown: no good-bye
@@ -181,7 +182,7 @@ async fn carry(
     Ended::Settled
 }
 
-async fn open(shared: &Shared, hop: &HopKey, deadline: Timestamp) -> Result<Box<dyn Link>, Reply> {
+async fn open(shared: &Shared, hop: &HopKey, most: Duration) -> Result<Box<dyn Link>, Reply> {
     let Some(channel) = shared.outputs.get(&hop.channel) else {
         let reply = Reply::defer(3, 5, "the channel is not configured now");
         return Err(reply.because(format!("no output channel {}", hop.channel)));
@@ -189,7 +190,7 @@ async fn open(shared: &Shared, hop: &HopKey, deadline: Timestamp) -> Result<Box<
     tokio::select! {
         biased;
         opened = channel.open(&hop.hop) => opened,
-        () = shared.clock.sleep_until(deadline) => Err(Reply::defer(4, 1, "no connection in time")),
+        () = shared.clock.sleep(most) => Err(Reply::defer(4, 1, "no connection in time")),
     }
 }
 

@@ -82,7 +82,7 @@ impl Hop {
             (self.loading, self.more) = (true, false);
             return Some(Plan::Walk(self.cursor.take()));
         }
-        let starving: Vec<Lane> = self.lanes.starving().take(16).collect();
+        let starving: Vec<_> = self.lanes.starving().take(16).collect();
         if starving.is_empty() || (self.more && self.lanes.heads() > 0) {
             return None;
         }
@@ -119,8 +119,8 @@ pub(super) enum Take {
 /// What to read of a hop.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// More of these lanes.
-    Lanes(Vec<Lane>),
+    /// More of these lanes, from there on.
+    Lanes(Vec<(Lane, Option<GroupId>)>),
     /// Lanes that are not in memory, behind this one.
     Walk(Option<Lane>),
 }
@@ -128,8 +128,8 @@ pub(super) enum Plan {
 /// What was read of a hop.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    /// Lanes, their first heads, and whether the store has more of them.
-    pub(super) lanes: Vec<(Lane, VecDeque<Head>, bool)>,
+    /// Lanes, their first heads, and where the store goes on with them, if it does.
+    pub(super) lanes: Vec<(Lane, VecDeque<Head>, Option<GroupId>)>,
     /// The lane behind which a walk stopped; `None` if it came to the end.
     pub(super) cursor: Option<Lane>,
 }
@@ -344,9 +344,9 @@ impl Runner {
         let mut inner = self.lock();
         let Some(hop) = inner.hops.get_mut(key) else { return };
         hop.loading = false;
-        for (lane, mut heads, more) in loaded.lanes {
+        for (lane, mut heads, next) in loaded.lanes {
             heads.retain(|head| !hop.in_flight.contains(&head.at));
-            hop.lanes.refill(lane, heads, more);
+            hop.lanes.refill(lane, heads, next);
         }
         hop.more |= loaded.cursor.is_some() || std::mem::take(&mut hop.forgot);
         hop.cursor = loaded.cursor;
@@ -504,6 +504,20 @@ impl Runner {
         inner.pauses = pauses;
         for key in inner.hops.keys().cloned().collect::<Vec<HopKey>>() {
             inner.rouse(&key);
+        }
+        drop(inner);
+        self.bell.notify_one();
+    }
+
+    /// The clock was set back: what sites wait for may be years ahead, so each is tried now.
+    pub(super) fn was_set_back(&self) {
+        let now = self.now();
+        let mut inner = self.lock();
+        for site in inner.sites.keys().cloned().collect::<Vec<SiteKey>>() {
+            if let Some(book) = inner.sites.get_mut(&site) {
+                book.wake(now);
+            }
+            inner.set_timer(&site, now);
         }
         drop(inner);
         self.bell.notify_one();

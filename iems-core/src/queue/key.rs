@@ -54,6 +54,14 @@ impl GroupId {
     /// The length in a key.
     const LEN: usize = 18;
 
+    /// The first that can come after this one.
+    pub(crate) fn next(self) -> Self {
+        match self.group.checked_add(1) {
+            Some(group) => Self { group, ..self },
+            None => self, // read once more, and known by then
+        }
+    }
+
     fn write(self, key: &mut Vec<u8>) {
         key.extend_from_slice(&self.id.to_bytes());
         key.extend_from_slice(&self.group.to_be_bytes());

@@ -103,15 +103,24 @@ struct Active {
     lane: Lane,
     heads: VecDeque<Head>,
     credit: i64,
-    /// The store holds more of this lane.
+    /// The store holds more of this lane, from `next` on if that is known. What went before is not walked over again: a
+    /// store may still have to pass by rows that are gone.
     more: bool,
+    next: Option<GroupId>,
     /// Over the rate of its source until then.
     blocked: Timestamp,
 }
 
 impl Active {
     fn new(lane: Lane, heads: VecDeque<Head>, more: bool) -> Self {
-        Self { lane, heads, credit: i64::from(lane.quantum()), more, blocked: Timestamp::default() }
+        Self {
+            lane,
+            heads,
+            credit: i64::from(lane.quantum()),
+            more,
+            next: None,
+            blocked: Timestamp::default(),
+        }
     }
 
     fn may_go(&self, now: Timestamp) -> bool {
@@ -138,6 +147,7 @@ impl Lanes {
         match self.active.iter_mut().find(|active| active.lane == lane) {
             Some(active) if active.more || active.heads.len() >= MOST_HEADS => {
                 active.more = true;
+                active.next = active.next.map(|next| next.min(head.at));
                 return true; // it is read when the lane is
             }
             Some(active) => active.heads.push_back(head),
@@ -163,12 +173,13 @@ impl Lanes {
         }
     }
 
-    /// Replaces what is known of a lane by what the store held a moment ago.
-    pub(crate) fn refill(&mut self, lane: Lane, heads: VecDeque<Head>, more: bool) {
+    /// Replaces what is known of a lane by what the store held a moment ago; `next` is where it goes on, if it does.
+    pub(crate) fn refill(&mut self, lane: Lane, heads: VecDeque<Head>, next: Option<GroupId>) {
+        let more = next.is_some();
         let Some(at) = self.active.iter().position(|active| active.lane == lane) else {
             if !heads.is_empty() {
                 self.heads += heads.len();
-                self.active.push_back(Active::new(lane, heads, more));
+                self.active.push_back(Active { next, ..Active::new(lane, heads, more) });
             }
             return;
         };
@@ -176,7 +187,10 @@ impl Lanes {
         // What was pushed meanwhile may not have been in the store when it was read.
         let missed = active.heads.iter().any(|head| !heads.contains(head));
         self.heads = self.heads - active.heads.len() + heads.len();
-        (active.heads, active.more) = (heads, more || missed);
+        // Where a reading that began in the middle comes to the end, one from the beginning has the last word.
+        let again = missed || (!more && active.next.is_some());
+        let next = if again { None } else { next };
+        (active.heads, active.more, active.next) = (heads, more || again, next);
         if active.heads.is_empty() && !active.more {
             self.active.remove(at);
         }
@@ -207,9 +221,10 @@ impl Lanes {
         }
     }
 
-    /// Lanes without a head in memory of which the store holds more.
-    pub(crate) fn starving(&self) -> impl Iterator<Item = Lane> {
-        self.active.iter().filter(|active| active.more && active.heads.is_empty()).map(|active| active.lane)
+    /// Lanes without a head in memory of which the store holds more, and from where on.
+    pub(crate) fn starving(&self) -> impl Iterator<Item = (Lane, Option<GroupId>)> {
+        let starving = self.active.iter().filter(|active| active.more && active.heads.is_empty());
+        starving.map(|active| (active.lane, active.next))
     }
 
     /// Forgets lanes without a head in memory, to make room for others: a walk through the store finds them again.
@@ -313,11 +328,19 @@ mod tests {
     fn a_lane_of_which_the_store_has_more_takes_no_later_one() {
         let lane = Lane::new(0, "a");
         let mut lanes = Lanes::default();
-        lanes.refill(lane, (0..3).map(|n| head(n, 1)).collect(), true);
+        lanes.refill(lane, (0..3).map(|n| head(n, 1)).collect(), Some(head(3, 1).at));
         lanes.push(lane, head(9, 1));
         assert_eq!(order(&mut lanes, 9).len(), 3, "it would come before those in the store");
-        assert_eq!(lanes.starving().next(), Some(lane));
-        lanes.refill(lane, VecDeque::new(), false);
+        assert_eq!(lanes.starving().next(), Some((lane, Some(head(3, 1).at))));
+        lanes.push(lane, head(2, 1));
+        assert_eq!(
+            lanes.starving().next(),
+            Some((lane, Some(head(2, 1).at))),
+            "an earlier one is not passed by"
+        );
+        lanes.refill(lane, VecDeque::new(), None);
+        assert_eq!(lanes.starving().next(), Some((lane, None)), "once more from the beginning");
+        lanes.refill(lane, VecDeque::new(), None);
         assert_eq!((lanes.starving().next(), lanes.lanes(), lanes.heads()), (None, 0, 0));
     }
 
@@ -339,9 +362,9 @@ mod tests {
         let lane = Lane::new(0, "a");
         let mut lanes = Lanes::default();
         lanes.push(lane, head(7, 1));
-        lanes.refill(lane, [head(1, 1)].into(), false);
+        lanes.refill(lane, [head(1, 1)].into(), None);
         assert_eq!(order(&mut lanes, 9).len(), 1);
-        assert_eq!(lanes.starving().next(), Some(lane), "7 has to be read again");
+        assert_eq!(lanes.starving().next(), Some((lane, None)), "7 has to be read again");
     }
 
     #[test]

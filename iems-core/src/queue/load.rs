@@ -32,9 +32,9 @@ pub(super) async fn heads(shared: &Shared, hop: &HopKey, plan: Plan) -> Result<(
     match plan {
         Plan::Lanes(lanes) => {
             let each = (MOST_HEADS / lanes.len().max(1)).max(WALK_HEADS);
-            for lane in lanes {
-                let (heads, more) = read_lane(shared, hop, lane, each + beyond).await?;
-                loaded.lanes.push((lane, heads, more));
+            for (lane, from) in lanes {
+                let (heads, next) = read_lane(shared, hop, (lane, from), each + beyond).await?;
+                loaded.lanes.push((lane, heads, next));
             }
         }
         Plan::Walk(from) => loaded = walk(shared, hop, from, beyond).await?,
@@ -46,12 +46,19 @@ pub(super) async fn heads(shared: &Shared, hop: &HopKey, plan: Plan) -> Result<(
 async fn read_lane(
     shared: &Shared,
     hop: &HopKey,
-    lane: Lane,
+    (lane, from): (Lane, Option<GroupId>),
     limit: usize,
-) -> Result<(VecDeque<Head>, bool), StoreError> {
-    let rows = shared.storage.store.scan(Scan::prefix(&key::lane(hop, lane), limit)).await?;
-    let more = rows.len() == limit;
-    Ok((rows.iter().filter_map(|(row, value)| head(row, value)).map(|(_, head)| head).collect(), more))
+) -> Result<(VecDeque<Head>, Option<GroupId>), StoreError> {
+    let scan = Scan::prefix(&key::lane(hop, lane), limit);
+    let scan = match from {
+        Some(from) => scan.starting_at(&key::ready(hop, lane, from)),
+        None => scan,
+    };
+    let rows = shared.storage.store.scan(scan).await?;
+    let heads: VecDeque<Head> =
+        rows.iter().filter_map(|(row, value)| head(row, value)).map(|(_, head)| head).collect();
+    let next = heads.back().filter(|_| rows.len() == limit).map(|last| last.at.next());
+    Ok((heads, next))
 }
 
 /// Goes through the lanes of a hop from `from` on, until it has gathered enough.
@@ -66,14 +73,14 @@ async fn walk(shared: &Shared, hop: &HopKey, from: Option<Lane>, beyond: usize) 
         for (lane, head) in rows.iter().filter_map(|(row, value)| head(row, value)) {
             match loaded.lanes.last_mut() {
                 Some((last, heads, _)) if *last == lane => heads.push_back(head),
-                _ => loaded.lanes.push((lane, [head].into(), false)),
+                _ => loaded.lanes.push((lane, [head].into(), None)),
             }
         }
         let lanes = loaded.lanes.len();
-        let Some((lane, _, more)) = loaded.lanes.last_mut().filter(|_| rows.len() == limit) else {
+        let Some((lane, heads, next)) = loaded.lanes.last_mut().filter(|_| rows.len() == limit) else {
             return Ok(loaded);
         };
-        *more = true; // perhaps: the page ended inside this lane
+        *next = heads.back().map(|last| last.at.next()); // perhaps: the page ended inside this lane
         let lane = *lane;
         if gathered >= WALK_STOP || lanes >= MOST_LANES {
             loaded.cursor = Some(lane);

@@ -1,6 +1,7 @@
 //! The runner: starts workers for hops that have something due. The one file of the queue that spawns.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::hops::Start;
 use super::key::{self, HopKey};
@@ -38,9 +39,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// The longest single wait for a timer.
+const NAP: Duration = Duration::from_secs(10);
+
 async fn timer(shared: &Shared) {
     match shared.runner.next_timer() {
-        Some(at) => shared.clock.sleep_until(at).await,
+        // Not for longer than a nap, so that a clock that was set back is noticed.
+        Some(at) => shared.clock.sleep(at.since(shared.clock.now()).min(NAP)).await,
         None => std::future::pending().await,
     }
 }
@@ -59,10 +64,9 @@ async fn recover(shared: &Shared) {
             }
             Err(error) => {
                 tracing::error!(%error, "the queue cannot be read; trying again");
-                let at = shared.clock.now().after(std::time::Duration::from_secs(1));
                 tokio::select! {
                     biased;
-                    () = shared.clock.sleep_until(at) => {}
+                    () = shared.clock.sleep(Duration::from_secs(1)) => {}
                     () = shared.shutdown.cancelled() => return,
                 }
             }
@@ -105,6 +109,9 @@ async fn remember(shared: &Shared) -> Result<(), StoreError> {
     }
 }
 
+/// For finding out a site.
+const SITE_TIME: Duration = Duration::from_secs(30);
+
 /// Finds out which site a hop leads to, and whether this engine may work for it.
 async fn scout(shared: Arc<Shared>, hop: HopKey) {
     if let Some(node) = &shared.node {
@@ -118,13 +125,12 @@ async fn scout(shared: Arc<Shared>, hop: HopKey) {
             }
         }
     }
-    let patience = shared.clock.now().after(std::time::Duration::from_secs(30));
     let own = Site::new(hop.hop.as_str());
     let site = match shared.outputs.get(&hop.channel) {
         Some(channel) => tokio::select! {
             biased;
             site = channel.site(&hop.hop) => site,
-            () = shared.clock.sleep_until(patience) => own,
+            () = shared.clock.sleep(SITE_TIME) => own,
         },
         None => own,
     };

@@ -127,13 +127,12 @@ pub(super) async fn end(shared: &Arc<Shared>, mut loaded: Loaded, end: &End) -> 
                 }
             }
         }
-        let at = shared.clock.now().after(pause);
-        pause = (pause * 2).min(Duration::from_secs(10));
         tokio::select! {
             biased;
-            () = shared.clock.sleep_until(at) => {}
+            () = shared.clock.sleep(pause) => {}
             () = shared.killed.cancelled() => return Settled::Gone,
         }
+        pause = (pause * 2).min(Duration::from_secs(10));
     }
 }
 

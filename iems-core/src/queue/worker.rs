@@ -1,6 +1,7 @@
 //! A worker: carries what is ready for one hop over one link, then lingers a little, then goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::carry::{self, Ended, Open};
 use super::hops::{Plan, Take};
@@ -76,15 +77,15 @@ async fn load(shared: &Shared, hop: &HopKey, plan: Plan, leave: &mut Leave) -> b
 
 /// Keeps an open link for a while; whether there is more to do.
 async fn linger(shared: &Shared, hop: &HopKey, bell: &tokio::sync::Notify, has_link: bool) -> bool {
-    let until = shared.clock.now().after(shared.settings().peers.at(&hop.hop).link_idle);
-    let in_all = shared.settings().concurrency;
+    let settings = shared.settings();
+    let (idle, in_all) = (settings.peers.at(&hop.hop).link_idle, settings.concurrency);
     let more = has_link
         && !shared.runner.is_crowded(hop, in_all)
         && tokio::select! {
             biased;
             () = bell.notified() => true,
             () = shared.runner.make_room.notified() => false,
-            () = shared.clock.sleep_until(until) => false,
+            () = shared.clock.sleep(idle) => false,
             () = shared.shutdown.cancelled() => false,
         };
     shared.runner.busy(hop);
@@ -117,10 +118,9 @@ async fn may_go_on(shared: &Shared, link: &mut Option<Open>) -> bool {
 
 /// Waits a second after the store failed.
 pub(super) async fn rest(shared: &Shared) {
-    let at = shared.clock.now().after(std::time::Duration::from_secs(1));
     tokio::select! {
         biased;
-        () = shared.clock.sleep_until(at) => {}
+        () = shared.clock.sleep(Duration::from_secs(1)) => {}
         () = shared.shutdown.cancelled() => {}
     }
 }

@@ -99,8 +99,13 @@ pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
 
-    /// Returns when `now() >= at`; at once if that is so already.
+    /// Returns when `now() >= at`; at once if that is so already. For moments: when something is due.
     async fn sleep_until(&self, at: Timestamp);
+
+    /// Returns after `span`, however the clock is set meanwhile. For spans: a pause, the patience for an answer.
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
 }
 
 /// The clock of the operating system.

@@ -93,7 +93,8 @@ fn report(text: &str) -> Seen {
     let mut told = Vec::new();
     for part in text.split("Final-Recipient: ").skip(1) {
         let recipient = part.split("\r\n").next().unwrap_or_default();
-        let recipient = recipient.split_once(';').map_or(recipient, |(_, address)| address.trim_start()).to_owned();
+        let recipient =
+            recipient.split_once(';').map_or(recipient, |(_, address)| address.trim_start()).to_owned();
         let field = |name| after(part, name).unwrap_or_default();
         told.push(Told { recipient, action: field("\r\nAction: "), status: field("\r\nStatus: ") });
     }
