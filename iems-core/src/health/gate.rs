@@ -159,6 +159,7 @@ impl Gate {
                 return;
             }
             tokio::select! {
+                biased;
                 () = opened => {}
                 () = shutdown.cancelled() => return,
             }

@@ -21,8 +21,9 @@ const PROBE: Duration = Duration::from_secs(30);
 /// Watches until shutdown. A probe under way is given up then; what it leaves, the next start takes away.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     tokio::select! {
-        () = look(&shared) => {}
+        biased;
         () = shared.shutdown.cancelled() => {}
+        () = look(&shared) => {}
     }
 }
 
@@ -39,8 +40,9 @@ async fn look(shared: &Shared) {
         }
         let next = gate.next_look(measured);
         tokio::select! {
-            () = sleep(&*gate.clock, next) => {}
+            biased;
             () = gate.bell.notified() => {}
+            () = sleep(&*gate.clock, next) => {}
         }
     }
 }
@@ -91,6 +93,7 @@ impl Gate {
 
     async fn within<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
+            biased;
             done = work => Some(done),
             () = self.clock.sleep(patience) => None,
         }
