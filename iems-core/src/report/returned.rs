@@ -96,7 +96,7 @@ fn cut(header: &[u8], limit: u64) -> Vec<u8> {
 }
 
 /// Reads the few fields that matter.
-fn facts(header: &[u8]) -> Facts {
+pub(super) fn facts(header: &[u8]) -> Facts {
     let mut facts = Facts::default();
     let text = String::from_utf8_lossy(header).replace("\r\n ", " ").replace("\r\n\t", " ");
     for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {

@@ -78,13 +78,17 @@ impl Told {
         self.destination.recipient.original.as_ref()
     }
 
-    /// Whether the sender wants to hear of this. `automatic`: the message is from a program or a list, which nobody
-    /// tells of delays unless asked (RFC 3461 section 4.1 leaves delays to us where `NOTIFY` is missing).
+    /// Whether the sender wants to hear of this. `automatic`: the message is from a program or a list. They, and the
+    /// likely forged sender of spam, hear of delays only if they asked (RFC 3461 section 4.1 leaves delays to us where
+    /// `NOTIFY` is missing).
     pub(crate) fn is_wanted(&self, automatic: bool) -> bool {
         let recipient = &self.destination.recipient;
         match self.action {
             Action::Failed => recipient.notify().failure,
-            Action::Delayed => recipient.notify().delay && (recipient.notify.is_some() || !automatic),
+            Action::Delayed => {
+                let asked = recipient.notify.is_some();
+                recipient.notify().delay && (asked || !(automatic || self.is_spam()))
+            }
             Action::Delivered | Action::Relayed | Action::Expanded => recipient.notify().success,
         }
     }

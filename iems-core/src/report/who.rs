@@ -135,6 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn of_spam_only_the_end_is_told_unless_the_sender_asked_for_more() {
+        let mut late = tagged("c@x.example");
+        late.action = Action::Delayed;
+        let (letters, silence) = planned(Kind::Ordinary, "ann@x.example", &[late.clone()], true);
+        assert_eq!((letters, silence), (vec![], vec![Silence::Unwanted]));
+        late.action = Action::Failed;
+        assert_eq!(planned(Kind::Ordinary, "ann@x.example", &[late], true).0[0].0, Kind::SpamReport);
+    }
+
+    #[test]
     fn what_has_no_sender_goes_to_the_postmaster_whatever_notify_says() {
         for kind in [Kind::Ordinary, Kind::Report] {
             let told = [never("b@x.example"), tagged("c@x.example")];

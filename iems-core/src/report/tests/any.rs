@@ -5,6 +5,7 @@ use mail_parser::{MessageParser, MimeHeaders, PartType};
 use proptest::prelude::*;
 
 use super::*;
+use crate::report::Language;
 
 /// Text that tries to be more than a value.
 fn hostile() -> impl Strategy<Value = String> {
@@ -76,10 +77,14 @@ fn case() -> impl Strategy<Value = Case> {
     let octets =
         prop_oneof![hostile().prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..300)];
     let language = prop_oneof![Just("en"), Just("de")];
-    (kind, message, proptest::collection::vec(some_told(), 1..5), language, types, octets).prop_map(
-        |(kind, message, told, language, media_type, octets)| {
+    let header = (hostile(), hostile(), hostile()).prop_map(|(id, language, rest)| {
+        facts(format!("Message-ID: <a{id}@b>\r\nAccept-Language: {language}\r\n{rest}").as_bytes())
+    });
+    let told = proptest::collection::vec(some_told(), 1..5);
+    (kind, message, told, language, types, octets, header).prop_map(
+        |(kind, message, told, language, media_type, octets, facts)| {
             let returned = Returned { media_type, octets };
-            Case { kind, message, told, language, returned, to: None }
+            Case { kind, message, told, language, returned, facts, to: None }
         },
     )
 }
@@ -166,5 +171,15 @@ proptest! {
         prop_assert!(known, "{}", status);
         prop_assert_eq!(status.matches("\r\n\r\n").count(), case.told.len(), "{}", status);
         prop_assert_eq!(status.matches("Final-Recipient: ").count() >= case.told.len(), true);
+    }
+    /// Texts are written by people.
+    #[test]
+    fn no_text_is_too_odd_to_be_refused(place in 0..2000_usize, odd in hostile()) {
+        let english = include_str!("../texts/en.txt");
+        let place = (0..=place.min(english.len())).rev().find(|at| english.is_char_boundary(*at)).unwrap_or(0);
+        let text = format!("{}{odd}{}", &english[..place], &english[place..]);
+        if let Err(error) = Language::parse(&text) {
+            prop_assert!((1..=text.lines().count() + 1).contains(&error.line), "{} in {:?}", error, text);
+        }
     }
 }

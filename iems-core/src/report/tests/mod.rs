@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::compose::Draft;
-use super::returned::{Facts, Returned};
+use super::returned::{Facts, Returned, facts};
 use super::{Action, Reports, Told};
 use crate::deliver::Destination;
 use crate::message::*;
@@ -73,6 +73,7 @@ struct Case {
     told: Vec<Told>,
     language: &'static str,
     returned: Returned,
+    facts: Facts,
     to: Option<&'static str>,
 }
 
@@ -80,14 +81,14 @@ impl Case {
     fn new(told: Vec<Told>) -> Self {
         let returned = Returned { media_type: "text/rfc822-headers", octets: HEADER.to_vec() };
         let message = message("ann@example.org");
-        Self { kind: Kind::Report, message, told, language: "en", returned, to: None }
+        let facts = facts(HEADER);
+        Self { kind: Kind::Report, message, told, language: "en", returned, facts, to: None }
     }
 
     fn compose(&self) -> super::compose::Composed {
         let reports = Reports::default();
         let sender = self.message.envelope.sender.mailbox().cloned();
         let to = self.to.map(|to| to.parse().unwrap()).or(sender).unwrap();
-        let facts = Facts { message_id: Some("<1@example.org>".into()), ..Facts::default() };
         let draft = Draft {
             kind: self.kind,
             host: "mx.here.example",
@@ -99,7 +100,7 @@ impl Case {
             now: at(90),
             language: reports.texts.get(self.language).unwrap(),
             returned: &self.returned,
-            facts: &facts,
+            facts: &self.facts,
         };
         draft.compose(&SeededRandom::new(1))
     }
@@ -148,6 +149,14 @@ fn a_delay_says_until_when_it_is_tried() {
     let reply = Reply::defer(4, 1, "no connection in time");
     let later = told(Action::Delayed, "bob@example.net", reply).until(at(7200));
     Case::new(vec![later]).is("delayed");
+}
+
+#[test]
+fn what_no_attempt_brought_has_no_time_of_an_attempt() {
+    let reply = Reply::defer(4, 7, "the message is still waiting");
+    let waits = told(Action::Delayed, "bob@example.net", reply).until(at(7200)).untried();
+    let text = String::from_utf8(Case::new(vec![waits]).compose().octets).unwrap();
+    assert!(!text.contains("Last-Attempt-Date") && text.contains("Will-Retry-Until"), "{text}");
 }
 
 #[test]
