@@ -11,6 +11,7 @@ use bytes::Bytes;
 use iems_core::message::{ChannelId, Envelope, QueueId};
 use iems_core::queue::{Filter, State};
 use iems_core::receive::Connection;
+use iems_core::report::What;
 use iems_core::route::{RouteTable, Via};
 use iems_core::seam::{Clock, Timestamp};
 use iems_core::sim::*;
@@ -250,11 +251,17 @@ impl Pair {
         }
     }
 
-    /// A group whose time is over is given up; if it was due at that very moment, it may have been tried just before.
+    /// A group whose time is over is given up. If it was due at that very moment, it may have been tried just before: its story
+    /// says which.
     async fn end(&mut self, key: &(QueueId, String)) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let group = self.model.groups[key].clone();
-        if group.due.0 == group.expires {
+        let story = self.engine().queue().explain(key.0).await.unwrap().unwrap();
+        let gave_up = story.events.iter().any(|event| match &event.what {
+            What::Expired { mailbox } => group.recipients.contains(&mailbox.to_string()),
+            _ => false,
+        });
+        if group.due.0 == group.expires && !gave_up {
             self.model.attempt(key, self.clock.now());
         }
         if let Some(gone) = self.model.groups.remove(key) {

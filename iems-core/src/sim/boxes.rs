@@ -35,7 +35,7 @@ const NUMBER: &[u8] = b"sim/number";
 pub struct BoxManners {
     /// So many deliveries are put off.
     pub later: AtomicU64,
-    /// So many deliveries to other mailboxes than those of senders (`s…`, `owner`) fail for good.
+    /// So many deliveries into the mailboxes of recipients (`p…`, `t…`, `m…`) fail for good.
     pub never: AtomicU64,
     /// So many deliveries stand on a condition that another one may break.
     pub strict: AtomicU64,
@@ -85,11 +85,12 @@ impl SimBoxes {
         delivery: &mut Delivery,
     ) -> Outcome {
         let name = to.mailbox.to_string();
-        let is_sender = to.mailbox.local().as_str().starts_with(['s', 'o']);
+        let is_recipient = to.mailbox.local().as_str() != "postmaster"
+            && to.mailbox.local().as_str().starts_with(['p', 't', 'm']);
         if self.dice.chance(self.manners.later.load(Ordering::SeqCst)) {
             return Outcome::deferred(2, 0, "not now");
         }
-        if !is_sender && self.dice.chance(self.manners.never.load(Ordering::SeqCst)) {
+        if is_recipient && self.dice.chance(self.manners.never.load(Ordering::SeqCst)) {
             return Outcome::Failed(Reply::refuse(2, 1, "the mailbox is closed"));
         }
         if self.dice.chance(self.manners.strict.load(Ordering::SeqCst))

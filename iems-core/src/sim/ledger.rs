@@ -59,6 +59,12 @@ impl Ledger {
         all.map(|(_, way)| way).filter(move |way| way.recipient == recipient)
     }
 
+    /// The sender of a letter, if it has one.
+    pub(super) fn sender_of(&self, number: u64) -> Option<&str> {
+        let mut ways = self.ways.range((number, String::new())..(number + 1, String::new()));
+        ways.find_map(|(_, way)| way.sender.as_deref().filter(|_| !way.copy))
+    }
+
     /// The way of a message that is known by its id.
     pub(super) fn known(&self, id: QueueId, to: &str) -> Option<&Way> {
         self.way(*self.numbers.get(&id)?, to)
@@ -190,6 +196,11 @@ impl Ledger {
             }
             Seen::Report { about: Some(number), told } if self.reports.insert(arrived.id) => {
                 self.tally.reports += 1;
+                told.iter().for_each(|told| self.told(*number, told));
+            }
+            Seen::Notice { about, told } if self.reports.insert(arrived.id) => {
+                self.tally.reports += 1;
+                let Some(number) = about else { return };
                 told.iter().for_each(|told| self.told(*number, told));
             }
             _ => {}

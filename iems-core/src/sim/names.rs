@@ -2,7 +2,7 @@
 //!
 //! | address | leads to |
 //! |---|---|
-//! | `p0` … | a mailbox |
+//! | `p0` …, `s0` …, `owner`, `postmaster` | a mailbox |
 //! | `team` | the mailboxes `t1` and `t2` |
 //! | `out` | `forwarded@far0.example` |
 //! | `list` | the agent, which sends copies to `m1` here and `m2@far1.example`, from `owner` |
@@ -43,6 +43,9 @@ impl SimDirectory {
             other => vec![other.into()],
         }
     }
+
+    /// Who is told of what nobody else can be told of.
+    pub const POSTMASTER: &str = "postmaster@here.example";
 
     /// The members of the list.
     pub const MEMBERS: [&str; 2] = ["m1@here.example", "m2@far1.example"];

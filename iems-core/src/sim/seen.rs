@@ -23,7 +23,14 @@ pub enum Seen {
         /// What it tells of each recipient.
         told: Vec<Told>,
     },
-    /// Neither: something was changed on the way.
+    /// A notice to the postmaster: about a letter without a sender, about a report, or about many.
+    Notice {
+        /// The letter it is about.
+        about: Option<u64>,
+        /// What it tells of each recipient.
+        told: Vec<Told>,
+    },
+    /// None of these: something was changed on the way.
     Stranger,
 }
 
@@ -78,28 +85,33 @@ impl Seen {
             }
             at += line.len();
         }
-        match head.contains("multipart/report") {
-            true => report(&String::from_utf8_lossy(octets)),
-            false => Self::Stranger,
+        let (about, told) = report(&String::from_utf8_lossy(octets));
+        match () {
+            () if head.contains("\r\nAuto-Submitted: auto-generated\r\n") => Self::Notice { about, told },
+            () if head.contains("multipart/report") => Self::Report { about, told },
+            () => Self::Stranger,
         }
     }
 }
 
-fn report(text: &str) -> Seen {
+/// The letter that a report is about, and what it tells.
+fn report(text: &str) -> (Option<u64>, Vec<Told>) {
     let after = |part: &str, name: &str| {
         let (_, rest) = part.split_once(name)?;
         rest.split("\r\n").next().map(|value| value.trim().to_owned())
     };
+    // What is returned may be a report itself.
+    let returned = ["message/rfc822", "text/rfc822-headers"].map(|kind| format!("\r\nContent-Type: {kind}"));
+    let own = returned.iter().filter_map(|kind| text.find(kind)).min().unwrap_or(text.len());
     let mut told = Vec::new();
-    for part in text.split("Final-Recipient: ").skip(1) {
+    for part in text[..own].split("Final-Recipient: ").skip(1) {
         let recipient = part.split("\r\n").next().unwrap_or_default();
-        let recipient =
-            recipient.split_once(';').map_or(recipient, |(_, address)| address.trim_start()).to_owned();
+        let recipient = recipient.split_once(';').map_or(recipient, |(_, address)| address.trim()).to_owned();
         let field = |name| after(part, name).unwrap_or_default();
         told.push(Told { recipient, action: field("\r\nAction: "), status: field("\r\nStatus: ") });
     }
     let about = after(text, &format!("\r\n{MARK}")).and_then(|number| number.parse().ok());
-    Seen::Report { about, told }
+    (about, told)
 }
 
 #[cfg(test)]
@@ -119,7 +131,7 @@ mod tests {
     #[test]
     fn a_report_names_its_letter_and_its_recipients() {
         let text = "Content-Type: multipart/report\r\n\r\nReporting-MTA: dns; x\r\n\r\nFinal-Recipient: \
-                    rfc822;a@b.example\r\nAction: failed\r\nStatus: 5.4.7\r\n\r\nX: y\r\n\r\nX-Sim: 9\r\n";
+                    rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.4.7\r\n\r\nX: y\r\n\r\nX-Sim: 9\r\n";
         let Seen::Report { about, told } = Seen::read(text.as_bytes()) else { panic!("no report") };
         assert_eq!((about, told.len()), (Some(9), 1));
         assert_eq!((told[0].recipient.as_str(), told[0].status.as_str()), ("a@b.example", "5.4.7"));

@@ -49,15 +49,13 @@ fn ended_rightly(ledger: &Ledger, way: &Way, story: &Story, end: End, at: Timest
     if end == End::Bounced && !refusable {
         return Err(format!("{} for {} bounced, and nobody refused it:\n{story}", story.id, way.to));
     }
-    let told = |reported: bool| {
-        let right = |what: &What| match reported {
-            true => matches!(what, What::Reported { .. }),
-            false => matches!(what, What::NotReported { .. }),
-        };
-        story.events.iter().any(|event| event.at == at && right(&event.what))
+    let told = |what: &What| match way.sender {
+        Some(_) => matches!(what, What::Reported { .. }),
+        None => matches!(what, What::Reported { .. } | What::NotReported { .. }),
     };
     let failed = matches!(end, End::Bounced | End::Expired);
-    if failed && way.notify.failure && !told(way.sender.is_some()) {
+    let is_told = story.events.iter().any(|event| event.at >= at && told(&event.what));
+    if failed && way.notify.failure && !is_told {
         return Err(format!("{} for {} failed, and nobody was told:\n{story}", story.id, way.to));
     }
     Ok(())

@@ -4,22 +4,33 @@ use super::Finding;
 use crate::sim::ledger::{Arrived, Ledger, kind};
 use crate::sim::{Seen, Told};
 
-/// Asks `holds` about each recipient of a report that was not seen before.
+/// Asks `holds` about each recipient of a report that was not seen before. Of a notice about a report, which names the
+/// sender of a letter as its recipient, nothing is asked.
 fn each(ledger: &Ledger, arrived: &Arrived<'_>, holds: impl Fn(u64, &Told) -> Finding) -> Finding {
-    match arrived.seen {
-        Seen::Report { about: Some(number), told } if !ledger.reports.contains(&arrived.id) => {
-            told.iter().try_for_each(|told| holds(*number, told))
+    let (number, all) = match arrived.seen {
+        Seen::Report { about: Some(number), told } | Seen::Notice { about: Some(number), told } => {
+            (*number, told)
         }
-        _ => Ok(()),
+        _ => return Ok(()),
+    };
+    let sender = ledger.sender_of(number);
+    let about_letter = |told: &&Told| sender != Some(told.recipient.as_str());
+    match ledger.reports.contains(&arrived.id) {
+        true => Ok(()),
+        false => all.iter().filter(about_letter).try_for_each(|told| holds(number, told)),
     }
 }
 
-/// Reports go to the sender, if there is one, and about what was wished.
+/// Reports go to the sender, about what was wished; notices to the postmaster, about what has no sender.
 pub(super) fn to_the_sender(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
+    let is_notice = matches!(arrived.seen, Seen::Notice { .. });
     each(ledger, arrived, |number, told| {
         let wished = ledger.ways_of(number, &told.recipient).any(|way| {
             let wish = [way.notify.failure, way.notify.delay, way.notify.success][kind(&told.action)];
-            wish && way.sender.as_deref() == Some(arrived.to)
+            match &way.sender {
+                Some(sender) => wish && !is_notice && sender == arrived.to,
+                None => is_notice && told.action == "failed",
+            }
         });
         match wished {
             true => Ok(()),

@@ -28,7 +28,12 @@ impl World {
         let channel = self.peers.channel(life.clone());
         let dice = self.dice.apart(&format!("{name} boxes"));
         let boxes = SimBoxes::new(storage.storage(), life.clone(), dice, self.boxes.clone());
-        let engine = Engine::builder("mx.here.example", storage.storage(), self.directory.clone())
+        let builder = Engine::builder("mx.here.example", storage.storage(), self.directory.clone());
+        let builder = match "here.example".parse() {
+            Ok(domain) => builder.postmaster_domain(domain),
+            Err(_) => builder,
+        };
+        let engine = builder
             .clock(self.clock.clone())
             .random(Arc::new(self.dice.apart(&name)))
             .output(channel.clone())
