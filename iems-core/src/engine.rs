@@ -297,7 +297,7 @@ impl Engine {
     pub fn replace(&self, settings: Settings) {
         self.shared.health.set_marks(settings.marks.clone());
         *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
-        self.shared.runner.ring_bell();
+        self.shared.runner.follow(&self.shared.settings().peers);
     }
 
     /// The settings as they are now.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::*;
 use iems_core::message::{Notify, Reply};
-use iems_core::queue::Filter;
+use iems_core::queue::{Filter, Rate, Sources};
 use iems_core::receive::Connection;
 use iems_core::storage::MemoryStorage;
 
@@ -192,6 +192,30 @@ async fn a_link_carries_as_many_messages_as_its_peer_may_have_and_grows_no_older
         5,
         "the third message comes when the first link is too old"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_rules_hold_at_once_for_what_waits_for_a_rate() {
+    let hour: Rate = "1/1h".parse().unwrap();
+    for of_sender in [false, true] {
+        let (memory, boxes, far) = (MemoryStorage::new(), Boxes::new(), Far::new(&[]));
+        let mut slow = settings();
+        match of_sender {
+            true => slow.sources = Sources::new().with_sender_rate(&"*".parse().unwrap(), Some(hour)),
+            false => slow.peers.default.rate = Some(hour),
+        }
+        let engine =
+            builder(memory.storage(), PausedClock::new(), &far, &boxes).settings(slow).build().unwrap();
+        engine.start();
+        for _ in 0..3 {
+            send(&engine, "c@here.example", &["x@far.example"]).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(far.copies("x@far.example"), 1, "one an hour");
+        engine.replace(settings());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(far.copies("x@far.example"), 3, "of the sender: {of_sender}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! What the administrator says about one destination holds on the wire: TLS, source address, name, size, reuse of
 //! connections, schedule. Domains with the same mail exchangers are one site.
 
+use std::time::Instant;
+
 use iems_tests::address;
 use iems_tests::iems::Iems;
 use iems_tests::peers::knot::Knot;
@@ -150,4 +152,23 @@ fn domains_with_the_same_exchangers_are_one_site() {
     let text = site.admin(&["route", "x@b.example"]).good().out;
     assert!(text.contains("to the site mx1.host.example,mx2.host.example"), "{text}");
     assert_eq!(way(ANN)["site"], Value::Null);
+}
+
+#[test]
+fn a_rate_holds_for_all_domains_of_a_site_together() {
+    let far = Sink::start(address::fresh(), 25, Script::default());
+    let host = format!("mx1 A {}", far.at.ip());
+    let mx = "@ MX 10 mx1.host.example.";
+    let knot = Knot::start(&[("host.example", &host), ("a.example", mx), ("b.example", mx)]);
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.dns = vec![knot.at.to_string()];
+    site.config.more = "[[peer]]\ndomain = \"*\"\nrate = \"1/1s\"\n".to_owned();
+    site.start();
+    let start = Instant::now();
+    for n in 0..2 {
+        send(&site, &format!("x{n}@a.example"));
+        send(&site, &format!("x{n}@b.example"));
+    }
+    far.wait(4, secs(20));
+    assert!(start.elapsed() >= secs(3), "four messages in {:?} to one site", start.elapsed());
 }

@@ -55,7 +55,7 @@ pub(super) struct Hop {
     foreign: bool,
     in_turn: bool,
     /// All its lanes are over the rates of their sources until then.
-    blocked: Option<Timestamp>,
+    pub(super) blocked: Option<Timestamp>,
 }
 
 impl Hop {

@@ -235,6 +235,13 @@ impl Lanes {
         self.active.len() < before
     }
 
+    /// No lane waits for a rate any more: each asks again.
+    pub(crate) fn unblock(&mut self) {
+        for active in &mut self.active {
+            active.blocked = Timestamp::default();
+        }
+    }
+
     /// When the first blocked lane may go.
     pub(crate) fn unblocked_at(&self) -> Option<Timestamp> {
         self.active.iter().filter(|active| !active.heads.is_empty()).map(|active| active.blocked).min()

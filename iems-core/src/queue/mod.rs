@@ -38,6 +38,7 @@ mod peer;
 mod rate;
 mod record;
 mod rows;
+mod rules;
 mod runner;
 mod settle;
 mod site;

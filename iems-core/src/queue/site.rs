@@ -127,6 +127,12 @@ impl SiteBook {
         };
     }
 
+    /// The rules of all hops are told anew by [`Self::follow`].
+    pub(crate) fn forget_rules(&mut self) {
+        self.window.bound(usize::MAX);
+        self.rate = None;
+    }
+
     /// Nothing refers to it, and nothing is worth remembering.
     pub(crate) fn is_empty(&self) -> bool {
         self.hops == 0 && self.workers == 0 && self.down.is_none() && !self.lined_up
