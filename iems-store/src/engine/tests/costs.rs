@@ -56,7 +56,8 @@ async fn a_body_and_its_batch_are_one_write_and_one_sync() {
 
 #[tokio::test]
 async fn a_body_that_was_just_written_is_read_from_memory_until_its_owner_leaves() {
-    let s = setting(EmbeddedOptions { background: false, recent_bytes: 25_000, ..EmbeddedOptions::default() });
+    let s =
+        setting(EmbeddedOptions { background: false, recent_bytes: 25_000, ..EmbeddedOptions::default() });
     let bodies = [write(&s.storage, 1, 10_000).await, write(&s.storage, 2, 10_000).await];
     for body in bodies {
         commit(&s.storage, |b| b.link(body)).await;
