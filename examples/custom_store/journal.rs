@@ -76,7 +76,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn commit(&self, batch: &Batch) -> Result<Committed, CommitError> {
+    fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         let mut state = self.state();
         let Resolved { rows, owners, committed } = resolve(batch, &*state)?;
         let keys: Vec<Bytes> = rows.iter().map(|(key, _)| key.clone()).collect();
@@ -170,7 +170,7 @@ impl Store for Journal {
     /// Runs on a thread of its own: a sync blocks. Dropping the future does not stop it.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         let shared = self.shared.clone();
-        let done = tokio::task::spawn_blocking(move || shared.commit(&batch)).await;
+        let done = tokio::task::spawn_blocking(move || shared.commit(batch)).await;
         done.unwrap_or_else(|e| Err(StoreError::Io(e.to_string()).into()))
     }
 

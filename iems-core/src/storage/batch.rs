@@ -58,8 +58,8 @@ impl Template {
     ///
     /// For engines. A slot that `firsts` lacks is filled as zero: batches made through
     /// [`Batch::allocate`] cannot hold one.
-    pub fn fill(&self, firsts: &[u64]) -> Bytes {
-        let mut bytes = self.bytes.clone();
+    pub fn fill(self, firsts: &[u64]) -> Bytes {
+        let mut bytes = self.bytes;
         for place in &self.places {
             let number =
                 firsts.get(usize::from(place.slot)).map_or(0, |first| first.wrapping_add(place.plus));
@@ -83,7 +83,9 @@ impl<const N: usize> From<&[u8; N]> for Template {
 }
 
 impl From<Vec<u8>> for Template {
-    fn from(bytes: Vec<u8>) -> Self {
+    fn from(mut bytes: Vec<u8>) -> Self {
+        // An engine may keep them for long.
+        bytes.shrink_to_fit();
         Self { bytes, places: SmallVec::new() }
     }
 }
@@ -199,6 +201,11 @@ impl Batch {
     /// The steps, in order. For engines.
     pub fn writes(&self) -> &[Write] {
         &self.writes
+    }
+
+    /// The steps, in order. For engines.
+    pub fn into_writes(self) -> impl Iterator<Item = Write> {
+        self.writes.into_iter()
     }
 
     /// Whether there is nothing to check and nothing to do.

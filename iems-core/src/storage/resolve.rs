@@ -56,8 +56,8 @@ pub struct Owners {
 /// # Errors
 /// [`CommitError::Conflict`] if a condition does not hold; [`StoreError::TooLarge`],
 /// [`StoreError::NoBlob`], [`StoreError::Corrupt`] (a counter that is none), and what `view` returns.
-pub fn resolve(batch: &Batch, view: &impl View) -> Result<Resolved, CommitError> {
-    check_sizes(batch)?;
+pub fn resolve(batch: Batch, view: &impl View) -> Result<Resolved, CommitError> {
+    check_sizes(&batch)?;
     for require in batch.requires() {
         let holds = match require {
             Require::Absent(key) => view.get(key)?.is_none(),
@@ -69,7 +69,7 @@ pub fn resolve(batch: &Batch, view: &impl View) -> Result<Resolved, CommitError>
         }
     }
     let mut work = Work { view, rows: BTreeMap::new(), owners: BTreeMap::new(), firsts: Vec::new() };
-    for write in batch.writes() {
+    for write in batch.into_writes() {
         work.step(write)?;
     }
     Ok(Resolved {
@@ -128,33 +128,33 @@ struct Work<'a, V> {
 }
 
 impl<V: View> Work<'_, V> {
-    fn step(&mut self, write: &Write) -> Result<(), StoreError> {
+    fn step(&mut self, write: Write) -> Result<(), StoreError> {
         match write {
             Write::Put(key, value) => {
                 self.rows.insert(key.fill(&self.firsts), Some(value.fill(&self.firsts)));
             }
             Write::Delete(key) => {
-                self.rows.insert(key.clone(), None);
+                self.rows.insert(key, None);
             }
             Write::Add(key, delta) => {
-                let sum = self.counter(key)?.saturating_add(*delta);
+                let sum = self.counter(&key)?.saturating_add(delta);
                 self.set_counter(key, sum);
             }
-            Write::Allocate(key, count) => self.allocate(key, *count)?,
+            Write::Allocate(key, count) => self.allocate(key, count)?,
             Write::Link(blob) => {
-                let owners = self.owners(*blob)?;
+                let owners = self.owners(blob)?;
                 owners.after = owners.after.saturating_add(1);
             }
             Write::Unlink(blob) => {
-                let owners = self.owners(*blob)?;
-                owners.after = owners.after.checked_sub(1).ok_or(StoreError::NoBlob(*blob))?;
+                let owners = self.owners(blob)?;
+                owners.after = owners.after.checked_sub(1).ok_or(StoreError::NoBlob(blob))?;
             }
         }
         Ok(())
     }
 
-    fn allocate(&mut self, key: &Bytes, count: u32) -> Result<(), StoreError> {
-        let last = self.counter(key)?;
+    fn allocate(&mut self, key: Bytes, count: u32) -> Result<(), StoreError> {
+        let last = self.counter(&key)?;
         let first = u64::try_from(last)
             .map_err(|_| StoreError::Corrupt("numbers are taken from a negative counter".into()))?
             .saturating_add(1);
@@ -173,9 +173,9 @@ impl<V: View> Work<'_, V> {
         }
     }
 
-    fn set_counter(&mut self, key: &Bytes, value: i64) {
+    fn set_counter(&mut self, key: Bytes, value: i64) {
         let value = (value != 0).then(|| Bytes::copy_from_slice(&value.to_le_bytes()));
-        self.rows.insert(key.clone(), value);
+        self.rows.insert(key, value);
     }
 
     /// The change of one blob's owners so far. Whether it is held counts before the batch, so that

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -107,8 +108,8 @@ impl Wire {
         if self.ended {
             return Poll::Ready(Ok(false));
         }
-        let mut space = [0; READ];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         self.input.extend_from_slice(buffer.filled());
         self.ended = buffer.filled().is_empty();

@@ -5,9 +5,10 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -29,6 +30,8 @@ pub(super) struct Wire {
 
 /// Least room for a read, in octets.
 const LEAST: usize = 512;
+/// What is read by way of the stack, in octets.
+const LITTLE: usize = 2048;
 /// Octets read away at most from a peer that is cut off.
 const AWAY: usize = 1 << 20;
 
@@ -47,16 +50,32 @@ impl Wire {
         Ok((Self::new(Socket::Tls(Box::new(stream))), facts))
     }
 
-    /// Reads once, up to about `size` octets; 0 at the end. While there is nothing to read the buffer is given up.
+    /// Reads once, up to about `size` octets; 0 at the end. While there is nothing to read there is no buffer.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<usize>> {
-        if self.input.capacity() - self.input.len() < LEAST.min(size) {
-            self.input.reserve(size);
-        }
-        let read = pin!(self.socket.read_buf(&mut self.input)).poll(cx);
+        let read = match self.socket.poll_readable(cx) {
+            Poll::Ready(Ok(())) if size <= LITTLE => self.read_little(cx),
+            Poll::Ready(Ok(())) => {
+                if self.input.capacity() - self.input.len() < LEAST {
+                    self.input.reserve(size);
+                }
+                pin!(self.socket.read_buf(&mut self.input)).poll(cx)
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
         if read.is_pending() && self.input.is_empty() {
             self.input = BytesMut::new();
         }
         read
+    }
+
+    /// Reads a few octets by way of the stack, so that a command line costs no buffer much larger than itself.
+    fn read_little(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [MaybeUninit::uninit(); LITTLE];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut space))?;
+        self.input.extend_from_slice(space.filled());
+        Poll::Ready(Ok(space.filled().len()))
     }
 
     pub(super) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -84,6 +103,16 @@ impl Wire {
 }
 
 impl Socket {
+    /// Whether there may be something to read. Under TLS only a read can tell.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Writes what fits at once, and does not care about the rest.
     pub(super) fn try_write(&self, octets: &[u8]) {
         let _ = match self {

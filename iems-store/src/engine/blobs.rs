@@ -22,6 +22,8 @@ use super::{Embedded, Shared};
 
 /// The length of a piece: what a writer holds in memory, and what a reader reads at once.
 const PIECE: usize = 64 << 10;
+/// How much longer than twice its content a buffer may be.
+const SLACK: usize = 2048;
 /// How often a body is looked up again because collection moved it in between.
 const LOOKS: usize = 8;
 
@@ -32,12 +34,16 @@ impl Blobs for Embedded {
             shared: self.shared.clone(),
             hash: blake3::Hasher::new(),
             body: Body::default(),
-            buffer: BytesMut::new(),
+            buffer: self.shared.recent().buffer(),
             broken: false,
         }))
     }
 
     async fn read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError> {
+        if let Some(body) = self.shared.recent().get(id) {
+            let range = range.start.min(body.len() as u64)..range.end.min(body.len() as u64);
+            return Ok(cut(body, 0, &range));
+        }
         let body = self.shared.locate(id)?;
         let range = range.start.min(body.size)..range.end.min(body.size);
         let mut parts: SmallVec<[Bytes; 1]> = SmallVec::new();
@@ -152,6 +158,17 @@ struct Writer {
 }
 
 impl Writer {
+    /// What is not in the log yet. A buffer that is much too large for it goes back, so that memory is what is counted.
+    fn take_tail(&mut self) -> Bytes {
+        let buffer = std::mem::take(&mut self.buffer);
+        if buffer.capacity() <= 2 * buffer.len() + SLACK {
+            return buffer.freeze();
+        }
+        let tail = Bytes::copy_from_slice(&buffer);
+        self.shared.recent().give_back(buffer);
+        tail
+    }
+
     async fn spill(&mut self) -> Result<(), StoreError> {
         let piece = self.buffer.split().freeze();
         self.broken = true;
@@ -194,7 +211,7 @@ impl BlobWriter for Writer {
         if full && !self.buffer.is_empty() {
             self.spill().await?;
         }
-        self.body.tail = std::mem::take(&mut self.buffer).freeze();
+        self.body.tail = self.take_tail();
         add(&shared.counters.blobs, 1);
         add(&shared.counters.blob_bytes, self.body.size);
         // The same content may have owners: then nothing of it is written again. The state comes before

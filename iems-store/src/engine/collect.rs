@@ -27,6 +27,7 @@ impl Shared {
     pub(super) fn collect(&self) -> Result<Collected, StoreError> {
         let mut collected =
             Collected { blobs: self.garbage.swap(0, Ordering::Relaxed), ..Collected::default() };
+        self.recent().clear();
         let expired = self.pending().expire(self.options.clock.now());
         for id in expired {
             collected.blobs += u64::from(self.state().blob(id)?.is_none());

@@ -12,6 +12,7 @@ use iems_core::storage::{Batch, BlobId, CommitError, Committed, Held, Resolved, 
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::crowd::Crowd;
 use super::index::Snapshot;
 use super::log::Log;
 use super::pending::Pending;
@@ -88,11 +89,18 @@ impl Committer {
     /// Works until the engine is closed and nothing waits.
     pub(super) fn run(mut self) {
         let mut work = VecDeque::new();
+        let mut crowd = Crowd::default();
         while !work.is_empty() || self.shared.queue.take(&mut work) {
-            self.shared.queue.take_more(&mut work);
+            let (enough, patience) = match work.front() {
+                Some(Work::Commit { .. }) => crowd.patience(),
+                _ => (0, Duration::ZERO),
+            };
+            self.shared.queue.take_more(&mut work, enough, patience);
             let room = self.shared.wait_for_room();
             let group = self.gather(&mut work, room);
+            let (commits, begun) = (group.commits.len(), Instant::now());
             self.finish(group);
+            crowd.wrote(commits, begun.elapsed());
         }
         if let Err(error) = self.log.close() {
             tracing::warn!(%error, "the log was not ended in good order; nothing acknowledged is lost");
@@ -110,7 +118,7 @@ impl Committer {
             match work.pop_front() {
                 Some(Work::Commit { batch, reply }) => {
                     let result = room.clone().map_err(CommitError::from);
-                    let result = result.and_then(|()| group.commit(&self.shared.pending(), &state, &batch));
+                    let result = result.and_then(|()| group.commit(&self.shared.pending(), &state, batch));
                     group.commits.push((reply, result));
                 }
                 Some(Work::Spill { reply, .. }) if group.tight => drop(reply.send(Err(no_room()))),
@@ -225,19 +233,27 @@ impl Committer {
             add(&shared.counters.groups, 1);
             group.account(shared);
             let keys: Vec<Bytes> = group.delta.rows.keys().cloned().collect();
+            let gone: Vec<BlobId> =
+                group.delta.blobs.iter().filter(|(_, c)| c.after.is_none()).map(|(id, _)| *id).collect();
             let rows: Vec<(BlobId, Option<BlobRow>)> = group
                 .first
                 .keys()
                 .map(|id| (*id, group.delta.blobs.get(id).and_then(|change| change.after.clone())))
                 .collect();
             shared.publish(group.delta, position, group.base.as_ref());
+            let mut written = Vec::with_capacity(rows.len());
             let mut pending = shared.pending();
             for (id, row) in rows {
                 let pin = row.as_ref().and_then(|r| shared.segments.get(r.extents.last()?.segment));
                 let used = group.first.get(&id).map_or(0, |first| first.used);
-                pending.linked(id, used, row.as_ref(), pin.as_ref());
+                let body = pending.linked(id, used, row.as_ref(), pin.as_ref());
+                written.extend(body.filter(|_| row.is_some()).map(|body| (id, body)));
             }
             drop(pending);
+            let mut recent = shared.recent();
+            written.into_iter().for_each(|(id, body)| recent.keep(id, body));
+            gone.into_iter().for_each(|id| recent.forget(id));
+            drop(recent);
             keys.iter().for_each(|key| shared.watchers.wrote(key));
         }
         for (reply, result) in group.commits {
@@ -267,7 +283,7 @@ fn no_room() -> StoreError {
 const NOWHERE: Extent = Extent { segment: 0, at: 0, len: 0 };
 
 impl Group {
-    fn commit(&mut self, pending: &Pending, state: &State, batch: &Batch) -> Result<Committed, CommitError> {
+    fn commit(&mut self, pending: &Pending, state: &State, batch: Batch) -> Result<Committed, CommitError> {
         let Resolved { rows, owners, committed } =
             resolve(batch, &GroupView { group: self, pending, state })?;
         // All that may fail comes before the first change.

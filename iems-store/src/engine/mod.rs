@@ -15,6 +15,7 @@ mod blobs;
 mod checkpoint;
 mod collect;
 mod committer;
+mod crowd;
 mod disk;
 mod index;
 mod log;
@@ -23,6 +24,7 @@ mod open;
 mod options;
 mod pending;
 mod queue;
+mod recent;
 mod record;
 mod replay;
 mod room;
@@ -52,6 +54,7 @@ use index::Snapshot;
 use log::Spares;
 use pending::Pending;
 use queue::{Queue, Work};
+use recent::Recent;
 use row::Delta;
 use segment::{Position, Segments};
 use state::State;
@@ -79,6 +82,7 @@ struct Shared {
     segments: Arc<Segments>,
     spares: Arc<Spares>,
     pending: Mutex<Pending>,
+    recent: Mutex<Recent>,
     checkpoints: Checkpoints,
     watchers: Watchers,
     counters: Arc<Counters>,
@@ -127,6 +131,7 @@ impl Embedded {
             }
         }
         let last = self.shared.checkpoint();
+        self.shared.recent().clear();
         self.shared.checkpoints.close_index(&self.shared);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         last
@@ -185,6 +190,10 @@ impl Shared {
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets everybody see a group that is durable up to `position`.

@@ -17,6 +17,7 @@ use super::memtable::Memtable;
 use super::options::{EmbeddedOptions, OpenError};
 use super::pending::Pending;
 use super::queue::Queue;
+use super::recent::Recent;
 use super::replay::Chain;
 use super::segment::{self, Position, Segment, Segments};
 use super::state::State;
@@ -140,6 +141,7 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
     let next = numbers.last().copied().unwrap_or(0).max(end.segment) + 1;
     let spares = Arc::new(Spares::new(options.spare_segments));
     let log = Log::new(disk.clone(), segments.clone(), spares.clone(), counters.clone(), &options, end, next);
+    let recent = Mutex::new(Recent::new(options.recent_bytes));
     let shared = Arc::new(Shared {
         options,
         disk,
@@ -148,6 +150,7 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         segments,
         spares,
         pending: Mutex::new(Pending::default()),
+        recent,
         checkpoints: Checkpoints::new(index),
         watchers: Watchers::default(),
         counters,

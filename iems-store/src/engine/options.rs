@@ -32,6 +32,9 @@ pub struct EmbeddedOptions {
     pub background: bool,
     /// Bytes of finished, unlinked bodies kept in memory, together. 8 MiB; what is over goes to the log.
     pub pending_bytes: usize,
+    /// Bytes of small bodies kept in memory after they were written, for whoever sends them on at once. 4 MiB: some hundred
+    /// messages on their way; collection lets go of them.
+    pub recent_bytes: usize,
     /// The part of a segment that must be dead before its living bodies are moved away, in percent.
     /// 50: moving then costs at most as much as it gives back.
     pub compact_percent: u8,
@@ -50,6 +53,7 @@ impl Default for EmbeddedOptions {
             index_cache_bytes: 16 << 20,
             background: true,
             pending_bytes: 8 << 20,
+            recent_bytes: 4 << 20,
             compact_percent: 50,
             clock: Arc::new(SystemClock),
         }

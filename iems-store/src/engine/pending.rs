@@ -86,19 +86,22 @@ impl Pending {
         }
     }
 
-    /// Uses up `used` reservations; what is still held is now where `row` says.
+    /// Uses up `used` reservations; what is still held is now where `row` says. Gives a small body back that nobody
+    /// reserves any more.
     pub(super) fn linked(
         &mut self,
         id: BlobId,
         used: usize,
         row: Option<&BlobRow>,
         pin: Option<&Arc<Segment>>,
-    ) {
-        let Some(body) = self.bodies.get_mut(&id) else { return };
+    ) -> Option<Bytes> {
+        let body = self.bodies.get_mut(&id)?;
         body.reserved.truncate(body.reserved.len().saturating_sub(used));
         if body.reserved.is_empty() {
-            self.forget(id);
-        } else if let (Some(row), Some(pin)) = (row, pin)
+            let body = self.forget(id)?;
+            return (body.extents.is_empty() && !body.tail.is_empty()).then_some(body.tail);
+        }
+        if let (Some(row), Some(pin)) = (row, pin)
             && !body.tail.is_empty()
         {
             self.bytes -= body.tail.len();
@@ -106,6 +109,7 @@ impl Pending {
             body.extents = row.extents.clone();
             body.pins.push(pin.clone());
         }
+        None
     }
 
     /// Ends reservations that are too old; returns the bodies that nobody reserves any more.
@@ -115,7 +119,9 @@ impl Pending {
         }
         let dead = self.bodies.iter().filter(|(_, body)| body.reserved.is_empty()).map(|(id, _)| *id);
         let dead: Vec<BlobId> = dead.collect();
-        dead.iter().for_each(|id| self.forget(*id));
+        for id in &dead {
+            self.forget(*id);
+        }
         dead
     }
 
@@ -133,10 +139,10 @@ impl Pending {
         reaches(&self.lost, extent)
     }
 
-    fn forget(&mut self, id: BlobId) {
-        if let Some(body) = self.bodies.remove(&id) {
-            self.bytes -= body.tail.len();
-        }
+    fn forget(&mut self, id: BlobId) -> Option<Body> {
+        let body = self.bodies.remove(&id)?;
+        self.bytes -= body.tail.len();
+        Some(body)
     }
 }
 

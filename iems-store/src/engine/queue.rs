@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iems_core::storage::{Batch, BlobId, CommitError, Committed, StoreError};
@@ -39,8 +40,8 @@ pub(super) struct Queue {
 struct Inner {
     waiting: VecDeque<Work>,
     closed: bool,
-    /// The committer waits for work.
-    idle: bool,
+    /// The committer waits until so much is there; 0 while it works.
+    wanted: usize,
 }
 
 impl Queue {
@@ -51,7 +52,10 @@ impl Queue {
             return false;
         }
         inner.waiting.push_back(work);
-        let wake = std::mem::take(&mut inner.idle);
+        let wake = inner.wanted > 0 && inner.waiting.len() >= inner.wanted;
+        if wake {
+            inner.wanted = 0;
+        }
         drop(inner);
         if wake {
             self.wake.notify_one();
@@ -66,17 +70,28 @@ impl Queue {
             if inner.closed {
                 return false;
             }
-            inner.idle = true;
+            inner.wanted = 1;
             inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
-            inner.idle = false;
+            inner.wanted = 0;
         }
         std::mem::swap(&mut inner.waiting, into);
         true
     }
 
-    /// Adds what came since, without waiting.
-    pub(super) fn take_more(&self, into: &mut VecDeque<Work>) {
-        into.append(&mut self.lock().waiting);
+    /// Adds what came since, and what comes within `patience`, until there are `enough` in all.
+    pub(super) fn take_more(&self, into: &mut VecDeque<Work>, enough: usize, patience: Duration) {
+        let mut inner = self.lock();
+        let until = Instant::now() + patience;
+        while into.len() + inner.waiting.len() < enough && !inner.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            inner.wanted = enough - into.len();
+            inner = self.wake.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+            inner.wanted = 0;
+        }
+        into.append(&mut inner.waiting);
     }
 
     /// Lets nothing more in. What waits is still done.
@@ -87,5 +102,40 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit() -> Work {
+        Work::Commit { batch: Batch::new(), reply: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn a_group_waits_until_enough_have_come() {
+        let queue = Arc::new(Queue::default());
+        queue.push(commit());
+        let mut taken = VecDeque::new();
+        assert!(queue.take(&mut taken));
+        let pushing = queue.clone();
+        let pusher = std::thread::spawn(move || (0..3).for_each(|_| assert!(pushing.push(commit()))));
+        queue.take_more(&mut taken, 4, Duration::from_secs(60));
+        assert_eq!(taken.len(), 4);
+        pusher.join().unwrap();
+    }
+
+    #[test]
+    fn a_group_waits_no_longer_than_it_may_and_not_at_all_once_the_queue_is_closed() {
+        let queue = Queue::default();
+        let mut taken = VecDeque::from([commit()]);
+        let begun = Instant::now();
+        queue.take_more(&mut taken, 2, Duration::from_millis(20));
+        assert!(taken.len() == 1 && begun.elapsed() >= Duration::from_millis(20));
+        queue.push(commit());
+        queue.close();
+        queue.take_more(&mut taken, 9, Duration::from_secs(60));
+        assert_eq!(taken.len(), 2);
     }
 }

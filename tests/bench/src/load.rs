@@ -4,7 +4,7 @@
 //! its header, so that a store which keeps equal bodies once gains nothing by it.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -58,6 +58,8 @@ struct Session {
     waits: Waits,
     arrived: Vec<u8>,
     out: Vec<u8>,
+    /// Whether the rest of a message follows `out`: that of the body from here on.
+    body: Option<usize>,
     sent: usize,
     end: Instant,
 }
@@ -89,6 +91,7 @@ pub(crate) fn load(plan: Plan) -> io::Result<Load> {
             waits,
             arrived: Vec::new(),
             out: Vec::new(),
+            body: None,
             sent: 0,
             end: now,
         }));
@@ -130,18 +133,24 @@ impl Loader {
     /// Reads and writes as long as something moves; true when the session is over.
     fn turn(&mut self, session: &mut Session) -> io::Result<bool> {
         let mut chunk = [0; 4096];
+        session.push(&self.body)?;
         loop {
-            session.push()?;
-            match session.stream.read(&mut chunk) {
+            let read = match session.stream.read(&mut chunk) {
                 Ok(0) => return Ok(self.failed("closed")),
-                Ok(n) => session.arrived.extend_from_slice(&chunk[..n]),
+                Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(e),
-            }
+            };
+            session.arrived.extend_from_slice(&chunk[..read]);
             while let Some(code) = session.reply() {
                 if self.step(session, code) {
                     return Ok(true);
                 }
+            }
+            session.push(&self.body)?;
+            // Less than there was room for: what comes now is another event.
+            if read < chunk.len() {
+                return Ok(false);
             }
         }
     }
@@ -184,8 +193,7 @@ impl Loader {
              Message-ID: <{n:09}.{pid:07}@loader.bench.test>\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n\r\n"
         );
         session.out.extend_from_slice(head.as_bytes());
-        session.out.extend_from_slice(&self.body[head.len().min(self.body.len())..]);
-        session.out.extend_from_slice(b"\r\n.\r\n");
+        session.body = Some(head.len().min(self.body.len()));
         session.end = Instant::now();
         Waits::End
     }
@@ -220,16 +228,29 @@ impl Session {
     }
 
     /// Writes what the socket takes.
-    fn push(&mut self) -> io::Result<()> {
-        while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
+    fn push(&mut self, body: &[u8]) -> io::Result<()> {
+        loop {
+            let parts: [&[u8]; 3] = match self.body {
+                Some(from) => [&self.out, &body[from..], b"\r\n.\r\n"],
+                None => [&self.out, &[], &[]],
+            };
+            let mut skip = self.sent;
+            let parts = parts.map(|part| {
+                let now = skip.min(part.len());
+                skip -= now;
+                IoSlice::new(&part[now..])
+            });
+            if parts.iter().all(|part| part.is_empty()) {
+                break;
+            }
+            match self.stream.write_vectored(&parts) {
                 Ok(n) => self.sent += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) => return Err(e),
             }
         }
         self.out.clear();
-        self.sent = 0;
+        (self.body, self.sent) = (None, 0);
         Ok(())
     }
 

@@ -54,6 +54,31 @@ async fn a_body_and_its_batch_are_one_write_and_one_sync() {
     assert!(written < 10_600, "{written} bytes were written for a body of 10,000");
 }
 
+#[tokio::test]
+async fn a_body_that_was_just_written_is_read_from_memory_until_its_owner_leaves() {
+    let s =
+        setting(EmbeddedOptions { background: false, recent_bytes: 25_000, ..EmbeddedOptions::default() });
+    let bodies = [write(&s.storage, 1, 10_000).await, write(&s.storage, 2, 10_000).await];
+    for body in bodies {
+        commit(&s.storage, |b| b.link(body)).await;
+    }
+    let kept = || bodies.map(|body| s.engine.shared.recent().get(body).is_some());
+    assert_eq!(kept(), [true, true]);
+    assert_eq!(s.storage.blobs.read(bodies[0], 9_990..20_000).await.unwrap(), vec![1; 10]);
+    let third = write(&s.storage, 3, 10_000).await;
+    commit(&s.storage, |b| b.link(third)).await;
+    assert_eq!(kept(), [false, true], "the oldest makes room");
+    assert_eq!(s.storage.blobs.read(bodies[0], 0..5).await.unwrap(), vec![1; 5], "and is read from the log");
+    commit(&s.storage, |b| b.unlink(bodies[1])).await;
+    assert_eq!(kept(), [false, false]);
+    assert!(matches!(s.storage.blobs.read(bodies[1], 0..1).await, Err(StoreError::NoBlob(_))));
+    let large = write(&s.storage, 4, 100_000).await;
+    commit(&s.storage, |b| b.link(large)).await;
+    assert!(s.engine.shared.recent().get(large).is_none(), "only what is in memory whole");
+    s.engine.shared.collect().unwrap();
+    assert!(s.engine.shared.recent().get(third).is_none(), "collection lets go of all");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_commits_share_their_sync() {
     let folder = tempfile::tempdir().unwrap();

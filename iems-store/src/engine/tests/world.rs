@@ -70,6 +70,7 @@ pub(super) fn small() -> EmbeddedOptions {
         segment_bytes: 128 << 10,
         spare_segments: 2,
         pending_bytes: 30_000,
+        recent_bytes: 3_000,
         background: false,
         ..EmbeddedOptions::default()
     }

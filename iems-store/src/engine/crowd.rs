@@ -1,0 +1,72 @@
+//! How long the committer waits for company before it writes a group.
+//!
+//! A sync costs the same for one commit as for many, in processor time and in blocks that are written again, and much
+//! more than a commit does. So where several callers are under way, the next ones are waited for, as long as the device
+//! takes for a group: at most twice the time, for half the syncs or fewer. A caller who is alone never waits. Pure: time
+//! is an argument.
+
+use std::time::Duration;
+
+/// How long a group is waited for at most. Where a group takes longer than this, enough come by themselves meanwhile.
+const LONGEST: Duration = Duration::from_millis(1);
+/// A group is large enough when it is so many times the last one: then more callers came than were expected.
+const ENOUGH: usize = 4;
+
+/// What the last groups say about the next one.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    /// Commits of the last group.
+    last: usize,
+    /// What writing a group takes, on average over the last ones.
+    takes: Duration,
+}
+
+impl Crowd {
+    /// With how many commits the next group is large enough, and how long to wait for them.
+    pub(super) fn patience(&self) -> (usize, Duration) {
+        match self.last {
+            0 | 1 => (0, Duration::ZERO),
+            last => (ENOUGH * last, self.takes.min(LONGEST)),
+        }
+    }
+
+    /// A group of so many commits was written, in this time.
+    pub(super) fn wrote(&mut self, commits: usize, took: Duration) {
+        if commits > 0 {
+            self.last = commits;
+            self.takes = (self.takes * 7 + took) / 8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn whoever_is_alone_never_waits() {
+        let mut crowd = Crowd::default();
+        assert_eq!(crowd.patience().1, Duration::ZERO);
+        for _ in 0..10 {
+            crowd.wrote(1, MILLI / 4);
+            assert_eq!(crowd.patience(), (0, Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn in_a_crowd_the_wait_is_what_the_device_takes() {
+        let mut crowd = Crowd::default();
+        (0..100).for_each(|_| crowd.wrote(3, MILLI / 4));
+        let (enough, patience) = crowd.patience();
+        assert_eq!(enough, 12);
+        assert!(patience > MILLI / 5 && patience <= MILLI / 4, "{patience:?}");
+        (0..100).for_each(|_| crowd.wrote(3, 10 * MILLI));
+        assert_eq!(crowd.patience().1, LONGEST, "a slow disk lets enough come by itself");
+        crowd.wrote(0, MILLI);
+        assert_eq!(crowd.patience().0, 12, "pieces of large bodies say nothing");
+        crowd.wrote(1, MILLI);
+        assert_eq!(crowd.patience().0, 0);
+    }
+}
