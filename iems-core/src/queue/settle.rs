@@ -204,7 +204,7 @@ async fn prepare(
         End::Redirected(_) => (&nothing, Next::default()),
     };
     let mut batch = delivery.effects.batch.clone();
-    if let Some(node) = &shared.node {
+    if let (Some(node), End::Attempt(..) | End::Lapse(_)) = (&shared.node, end) {
         node.fence(&mut batch, &loaded.group.hop_key());
     }
     after.left = next.group.as_ref().map(encode);
@@ -285,6 +285,7 @@ fn redirected(loaded: &Loaded, to: &Mailbox) -> Submission {
         envelope: loaded.message.envelope.clone(),
         recipients: vec![recipient],
         body: loaded.group.body.clone(),
+        kind: loaded.message.kind,
     }
 }
 

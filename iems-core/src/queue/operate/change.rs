@@ -158,9 +158,12 @@ impl Queue {
         Err(CommitError::Conflict.into())
     }
 
-    /// One commit for one group; `false` if an attempt is under way that must not be met.
+    /// One commit for one group; `false` if an attempt is under way that must not be met, or may be in another process.
     async fn attempt(&self, order: &Order, loaded: &Loaded) -> Result<bool, CommitError> {
         let hop = loaded.group.hop_key();
+        if order.is_exclusive() && self.elsewhere(&hop).await?.is_some() {
+            return Ok(false);
+        }
         let _claim = match &self.engine {
             Some(engine) if order.is_exclusive() => match Claim::lay(engine, &hop, loaded.at) {
                 Some(claim) => Some(claim),

@@ -72,7 +72,8 @@ pub struct Done {
     pub changed: u64,
     /// Groups that it does not concern as they are: to hold what is held, to release what is not.
     pub unchanged: u64,
-    /// Groups that were left alone because an attempt was under way.
+    /// Groups that were left alone because an attempt was under way, or because another engine on the store works for their
+    /// hop and may be at it.
     pub under_way: u64,
     /// The first of the groups that are changed, as they were.
     pub first: Vec<Entry>,

@@ -37,6 +37,16 @@ pub enum Waits {
         /// What the operator wrote.
         reason: String,
     },
+    /// Another engine on the same store works for its hop; ask there.
+    Elsewhere {
+        /// Its name.
+        node: String,
+    },
+    /// Storage is in trouble, so no attempt is begun.
+    Storage {
+        /// What the trouble is.
+        trouble: String,
+    },
     /// No channel or agent of that name is configured.
     NoChannel {
         /// The name.
@@ -146,6 +156,8 @@ impl fmt::Display for Waits {
                 write!(f, "{what} paused since {since}")?;
                 if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
             }
+            Self::Elsewhere { node } => write!(f, "engine {node} on the same store works for its hop: ask there"),
+            Self::Storage { trouble } => write!(f, "no attempt is begun: storage is in trouble ({trouble})"),
             Self::NoChannel { channel } => write!(f, "no channel or agent {channel} is configured"),
             Self::SiteDown { site, since, next, probes, reply } => write!(
                 f,

@@ -12,6 +12,7 @@ use crate::queue::{Group, Message, Peer, State};
 use crate::route::UNROUTED;
 use crate::seam::Timestamp;
 use crate::settings::Settings;
+use crate::storage::StoreError;
 
 /// What stands between a hop and its next attempt, as memory knows it.
 pub(super) struct Standing {
@@ -86,6 +87,7 @@ impl Queue {
             None => waits.extend(Pauses::read(&*self.storage.store).await?.of(&hop).map(paused)),
             Some(engine) => {
                 let settings = engine.settings();
+                waits.extend(self.elsewhere(&hop).await?.map(|node| Waits::Elsewhere { node }));
                 waits.extend(of_hop(engine, &settings, &hop));
                 waits.extend(of_source(engine, &settings, message, blocked));
                 if waits.is_empty() {
@@ -94,6 +96,14 @@ impl Queue {
             }
         }
         Ok(waits)
+    }
+
+    /// The engine on the same store, but not this one, that works for a hop.
+    pub(super) async fn elsewhere(&self, hop: &HopKey) -> Result<Option<String>, StoreError> {
+        match self.engine.as_ref().and_then(|engine| Some((engine, engine.node.as_ref()?))) {
+            Some((engine, node)) => node.elsewhere(engine, hop).await,
+            None => Ok(None),
+        }
     }
 
     fn origin(&self, hop: &HopKey) -> String {
@@ -108,6 +118,11 @@ pub(super) fn of_hop(engine: &Shared, settings: &Settings, hop: &HopKey) -> Vec<
     let mut waits = Vec::new();
     if let Some((pause, all)) = &standing.pause {
         waits.push(Waits::Paused { all: *all, since: pause.since, reason: pause.reason.clone() });
+    }
+    if !engine.health.delivers() {
+        let health = engine.health.read();
+        let trouble = health.troubles.first().map_or_else(String::new, |worst| worst.reason.clone());
+        waits.push(Waits::Storage { trouble });
     }
     let known = engine.outputs.contains_key(&hop.channel)
         || engine.agents.contains_key(&hop.channel)
