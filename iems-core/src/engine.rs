@@ -273,7 +273,7 @@ impl Engine {
 
     /// The operator's view of the queue.
     pub fn queue(&self) -> Queue {
-        Queue::running(self.shared.storage.clone(), self.shared.clock.clone(), self.shared.runner.clone())
+        Queue::of_engine(self.shared.clone())
     }
 
     /// Where mail for `mailbox` would go, and why; the reply that a sender would get, if nowhere.

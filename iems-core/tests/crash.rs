@@ -11,7 +11,8 @@ use std::time::Duration;
 use common::*;
 use iems_core::Settings;
 use iems_core::deliver::Outcome;
-use iems_core::queue::{Filter, Queue};
+use iems_core::message::{ChannelId, NextHop};
+use iems_core::queue::{Extent, Filter, Order, Queue};
 use iems_core::storage::{Blobs, MemoryStorage, Storage};
 
 /// What is sent, what the far side does, and what must come of it.
@@ -39,6 +40,23 @@ type Answers = fn() -> Vec<Outcome>;
 enum Admin {
     Retry,
     Purge,
+    Hold,
+    Release,
+    Redirect,
+    Reroute,
+    Bounce,
+}
+
+/// What an operator orders, one after the other.
+fn orders(admin: Admin) -> Vec<Order> {
+    match admin {
+        Admin::Retry => vec![Order::Retry],
+        Admin::Purge => vec![Order::Purge],
+        Admin::Hold | Admin::Release => vec![Order::Hold, Order::Release],
+        Admin::Redirect => vec![Order::Redirect("a@here.example".parse().unwrap())],
+        Admin::Reroute => vec![Order::Via(ChannelId::new("smtp"), NextHop::new("other.example"))],
+        Admin::Bounce => vec![Order::Bounce(Some("no longer wanted".into()))],
+    }
 }
 
 const ROW: Row =
@@ -82,12 +100,17 @@ async fn once(row: &Row, fault: Fault, at: u64) -> bool {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let mut administered = false;
     if let Some(admin) = row.admin {
-        let queue = engine.queue();
-        let done = match admin {
-            Admin::Retry => queue.retry(&Filter::default()).await,
-            Admin::Purge => queue.purge(&Filter::default()).await,
-        };
-        administered = done.is_ok();
+        administered = true;
+        for order in orders(admin) {
+            let done = engine.queue().carry_out(&order, &Filter::default(), &Extent::default()).await;
+            administered &= done.is_ok();
+            if admin == Admin::Hold && order == Order::Hold {
+                let before = far.asked("x@far.example");
+                tokio::time::sleep(Duration::from_secs(1800)).await;
+                let tried = far.asked("x@far.example") - before;
+                assert!(tried == 0 || !administered, "held, and yet tried: {fault:?} at operation {at}");
+            }
+        }
     }
     if fault == Fault::Dies {
         run_until(&bare, || faulty.operations() > at).await;
@@ -263,6 +286,70 @@ async fn purge() {
         far: &[("x@far.example", || vec![later()])],
         nothing: &["x@far.example"],
         admin: Some(Admin::Purge),
+        ..ROW
+    })
+    .await;
+}
+
+/// What is held is not tried, though its time comes.
+#[tokio::test(start_paused = true)]
+async fn hold() {
+    play(Row {
+        to: &["x@far.example"],
+        far: &[("x@far.example", || vec![later(), ok()])],
+        remote: &["x@far.example"],
+        admin: Some(Admin::Hold),
+        ..ROW
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn release() {
+    play(Row {
+        to: &["x@far.example"],
+        far: &[("x@far.example", || vec![later(), ok()])],
+        remote: &["x@far.example"],
+        admin: Some(Admin::Release),
+        ..ROW
+    })
+    .await;
+}
+
+/// The message goes elsewhere instead: once, and not to whom it was for.
+#[tokio::test(start_paused = true)]
+async fn redirect() {
+    play(Row {
+        to: &["x@far.example"],
+        far: &[("x@far.example", || vec![later()])],
+        local: &["a"],
+        nothing: &["x@far.example"],
+        admin: Some(Admin::Redirect),
+        ..ROW
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reroute() {
+    play(Row {
+        to: &["x@far.example"],
+        far: &[("x@far.example", || vec![later(), ok()])],
+        remote: &["x@far.example"],
+        admin: Some(Admin::Reroute),
+        ..ROW
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounce() {
+    play(Row {
+        to: &["x@far.example"],
+        far: &[("x@far.example", || vec![later()])],
+        nothing: &["x@far.example"],
+        reports: &["no longer wanted"],
+        admin: Some(Admin::Bounce),
         ..ROW
     })
     .await;

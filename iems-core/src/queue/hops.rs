@@ -6,6 +6,7 @@
 //! lanes.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,9 +42,9 @@ pub(super) struct Hop {
     /// Lanes were given up on the way, so that the walk has to begin anew when it comes to its end.
     forgot: bool,
     loading: bool,
-    in_flight: HashSet<GroupId>,
-    workers: usize,
-    links: usize,
+    pub(super) in_flight: HashSet<GroupId>,
+    pub(super) workers: usize,
+    pub(super) links: usize,
     idle: usize,
     notify: Arc<Notify>,
     pub(super) site: Option<SiteKey>,
@@ -152,7 +153,7 @@ pub(super) struct Inner {
     scouts: VecDeque<HopKey>,
     scouting: usize,
     timers: BTreeSet<(Timestamp, Wake)>,
-    workers: usize,
+    pub(super) workers: usize,
     /// Hops did not find room.
     overflow: bool,
     pub(super) pauses: Pauses,
@@ -170,6 +171,7 @@ pub(crate) struct Runner {
     pub(super) alarm: super::alarm::Alarm,
     clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
+    running: AtomicBool,
 }
 
 impl Runner {
@@ -181,7 +183,17 @@ impl Runner {
             alarm: Default::default(),
             clock,
             random,
+            running: AtomicBool::new(false),
         }
+    }
+
+    /// Somebody starts what is ready, until `shutdown`.
+    pub(super) fn runs(&self, running: bool) {
+        self.running.store(running, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -379,6 +391,24 @@ impl Runner {
         if let Some(book) = site.and_then(|site| inner.sites.get_mut(&site)) {
             book.undo_step();
         }
+    }
+
+    /// Keeps attempts away from a group until [`Runner::disclaim`]; `false` if one is under way.
+    pub(super) fn claim(&self, key: &HopKey, at: GroupId) -> bool {
+        self.lock().hop(key).is_none_or(|hop| hop.in_flight.insert(at))
+    }
+
+    /// Attempts may begin with the group again, if it is still there.
+    pub(super) fn disclaim(&self, key: &HopKey, at: GroupId) {
+        let mut inner = self.lock();
+        if let Some(hop) = inner.hops.get_mut(key) {
+            hop.in_flight.remove(&at);
+            (hop.more, hop.cursor) = (true, None); // its head may have been passed over meanwhile
+            inner.rouse(key);
+            inner.drop_idle(key);
+        }
+        drop(inner);
+        self.bell.notify_one();
     }
 
     /// Whether a group is being attempted.

@@ -9,7 +9,7 @@
 //! | `qx` deadline id group | nothing: when a warning is due or time is over, for all groups |
 //! | `qw` state hop id group | nothing: deferred or held, by hop |
 //! | `qi` kind hash id group | nothing: what an operator looks for |
-//! | `qn` hop | counter: groups of the hop |
+//! | `qn` hop state | counter: groups of the hop in this state |
 //! | `qh` id time group number | [`crate::report::Event`]: what happened since |
 //! | `qp` hop | [`super::pause::Pause`]: an operator's stop |
 //! | `qs` channel site | [`super::site::Down`]: a site that cannot be reached |
@@ -23,6 +23,7 @@
 use bytes::Bytes;
 
 use super::lane::Lane;
+use super::record::State;
 use super::rows::Found;
 use crate::message::{ChannelId, NextHop, QueueId};
 use crate::seam::Timestamp;
@@ -141,6 +142,22 @@ pub(crate) fn of_hop(table: &[u8], hop: &HopKey) -> Vec<u8> {
     key
 }
 
+/// Everything of one channel under a prefix of the hop tables.
+pub(crate) fn channel(table: &[u8], channel: &ChannelId) -> Vec<u8> {
+    [table, channel.as_str().as_bytes(), &[0]].concat()
+}
+
+/// The counter of a hop's groups in a state.
+pub(crate) fn depth(hop: &HopKey, state: State) -> Vec<u8> {
+    let mut key = of_hop(DEPTHS, hop);
+    key.push(match state {
+        State::Waiting => b'w',
+        State::Deferred => b'd',
+        State::Held => b'h',
+    });
+    key
+}
+
 pub(crate) fn lane(hop: &HopKey, lane: Lane) -> Vec<u8> {
     let mut key = of_hop(READY, hop);
     key.extend_from_slice(&lane.to_bytes());
@@ -236,6 +253,18 @@ pub(crate) fn parse_down(key: &[u8]) -> Option<(ChannelId, String)> {
     Some((ChannelId::new(&text(&rest[..end])?), text(&rest[end + 1..])?))
 }
 
+/// The parts of a `qn` key.
+pub(crate) fn parse_depth(key: &[u8]) -> Option<(HopKey, State)> {
+    let (hop, rest) = HopKey::parse(key.strip_prefix(DEPTHS)?)?;
+    let state = match rest {
+        b"w" => State::Waiting,
+        b"d" => State::Deferred,
+        b"h" => State::Held,
+        _ => return None,
+    };
+    Some((hop, state))
+}
+
 /// The hop of a key that is nothing but a table and a hop.
 pub(crate) fn parse_hop(table: &[u8], key: &[u8]) -> Option<HopKey> {
     HopKey::parse(key.strip_prefix(table)?).map(|(hop, _)| hop)
@@ -286,5 +315,7 @@ mod tests {
         assert_eq!(parse_group(&deadline(when, at)), Some(at));
         assert_eq!(parse_hop(PAUSES, &of_hop(PAUSES, &hop("x.example"))), Some(hop("x.example")));
         assert_eq!(parse_hop(PAUSES, b"qpsmtp"), None);
+        let depth = depth(&hop("x.example"), State::Held);
+        assert_eq!(parse_depth(&depth), Some((hop("x.example"), State::Held)));
     }
 }

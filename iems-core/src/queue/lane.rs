@@ -252,14 +252,11 @@ impl Lanes {
         self.active.iter().find(|active| active.lane == lane).map(|active| active.blocked)
     }
 
-    pub(crate) fn contains(&self, lane: Lane) -> bool {
-        self.active.iter().any(|active| active.lane == lane)
-    }
-
     pub(crate) fn heads(&self) -> usize {
         self.heads
     }
 
+    #[cfg(test)]
     pub(crate) fn lanes(&self) -> usize {
         self.active.len()
     }

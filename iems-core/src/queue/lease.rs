@@ -146,6 +146,13 @@ impl Node {
         self.refused(hop, "");
     }
 
+    /// The name of another node that works for the hop.
+    pub(super) async fn elsewhere(&self, shared: &Shared, hop: &HopKey) -> Result<Option<String>, StoreError> {
+        let row = shared.storage.store.get(&key::of_hop(key::LEASES, hop)).await?;
+        let owner = row.and_then(|row| owner(&row)).filter(|owner| *owner != self.id && self.is_alive(owner));
+        Ok(owner.map(|owner| owner.rsplit_once('/').map_or(owner.clone(), |(name, _)| name.to_owned())))
+    }
+
     /// One heartbeat, and a look at those of the others.
     async fn beat(&self, shared: &Shared) -> Result<(), CommitError> {
         let begun = Instant::now();

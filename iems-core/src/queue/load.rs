@@ -10,14 +10,18 @@ use super::key::{self, GroupId, HopKey};
 use super::lane::{Head, Lane, MOST_HEADS, MOST_LANES};
 use super::record::{Group, Message, State, decode};
 use crate::engine::Shared;
+use crate::seam::Timestamp;
 use crate::storage::{Batch, CommitError, Scan, StoreError};
 
 /// A group ready for an attempt, and its row as it was read.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) at: GroupId,
     pub(super) row: Bytes,
     pub(super) group: Group,
     pub(super) message: Message,
+    /// When it was read: where it is for an attempt, that began then.
+    pub(super) read: Timestamp,
 }
 
 /// Rows that a walk reads before it goes on behind the lane it has come to.
@@ -122,7 +126,7 @@ pub(super) async fn any(shared: &Shared, at: GroupId) -> Result<Option<Loaded>, 
         return Err(StoreError::Corrupt(format!("the record of message {} is missing", at.id)));
     };
     let message = decode(&message, "queue message")?;
-    Ok(Some(Loaded { at, row, group, message }))
+    Ok(Some(Loaded { at, row, group, message, read: shared.clock.now() }))
 }
 
 /// Puts a group that cannot be read off for an hour, so that it neither blocks the others nor is lost.

@@ -14,15 +14,19 @@
 //! | `warn` | deferred | the warning time is over | deferred | next due, event, report of delay |
 //! | `fail` | waiting, deferred | the rest failed | gone | unlink, event, report of failure |
 //! | `expire` | waiting, deferred | deferred after its time | gone | unlink, event, report of failure |
-//! | `retry` | waiting, deferred | an administrator asks | waiting | due now, event |
-//! | `purge` | waiting, deferred | an administrator asks | gone | unlink, event |
+//! | `retry` | waiting, deferred | an operator asks | waiting | due now, event |
+//! | `hold` | waiting, deferred | an operator asks | held | event |
+//! | `release` | held | an operator asks | waiting | due now, event |
+//! | `redirect` | any | an operator asks | gone | unlink, a new message with its link, event |
+//! | `reroute` | any | an operator asks | waiting | another hop, due now, event |
+//! | `bounce` | any | an operator asks | gone | unlink, event, report of failure |
+//! | `purge` | any | an operator asks | gone | unlink, event |
 //! | `forget` | gone | the story is old | – | message record and events removed |
 //!
 //! In flight is no state on disk: a crash leaves the group where it was, and it is due again. For a remote
 //! hop that means at least once; an agent's effects are in the commit that ends the group, so locally
 //! it means exactly once.
 
-mod admin;
 mod alarm;
 mod backoff;
 mod carry;
@@ -32,6 +36,7 @@ mod key;
 mod lane;
 mod lease;
 mod load;
+mod operate;
 mod pace;
 mod pause;
 mod peer;
@@ -49,13 +54,16 @@ mod wake;
 mod window;
 mod worker;
 
-pub use admin::{Entry, Filter, Queue, QueueError};
 pub(crate) use alarm::watch;
 pub use backoff::Schedule;
 pub(crate) use forget::forget_old;
 pub(crate) use hops::Runner;
 pub(crate) use key::{GroupId, HopKey};
 pub(crate) use lease::{Node, keep};
+pub use operate::{
+    Depth, Done, Entry, Extent, Filter, HopName, HopNameError, HopOrder, HopStatus, Mark, MarkError, Order, Overview,
+    PausedHop, Queue, QueueError, RateOf, Waits,
+};
 pub use pause::Pause;
 pub use peer::{Peer, PeerPattern, PeerPatternError, Peers, most_specific};
 pub use rate::{Rate, RateError};

@@ -61,6 +61,11 @@ impl Paces {
         }
     }
 
+    /// When the next message of `name` may go, if that is not now. Counts nothing.
+    pub(crate) fn peek(&self, name: &str, rate: &Rate, now: Timestamp) -> Option<Timestamp> {
+        self.known.get(name)?.clone().step(rate, now).err()
+    }
+
     /// The message of `name` did not go after all.
     pub(crate) fn undo(&mut self, name: &str, rate: &Rate) {
         if let Some(pace) = self.known.get_mut(name) {

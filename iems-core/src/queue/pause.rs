@@ -36,6 +36,11 @@ impl Pauses {
         self.all.is_some() || (!self.hops.is_empty() && self.hops.contains_key(hop))
     }
 
+    /// The stop of all hops.
+    pub(crate) fn all(&self) -> Option<&Pause> {
+        self.all.as_ref()
+    }
+
     pub(crate) fn of(&self, hop: &HopKey) -> Option<&Pause> {
         self.hops.get(hop).or(self.all.as_ref())
     }

@@ -31,7 +31,7 @@ pub(crate) fn insert(batch: &mut Batch, message: &Message, at: GroupId, group: &
     for (row, value) in rows(message, at, group) {
         batch.put(row, value);
     }
-    batch.add(&key::of_hop(key::DEPTHS, &group.hop_key()), 1);
+    batch.add(&key::depth(&group.hop_key(), group.state), 1);
     batch.link(group.body.blob);
     queued(message, at, group)
 }
@@ -57,16 +57,17 @@ pub(crate) fn replace(
             batch.put(row, value);
         }
     }
+    let depth = |group: &Group| key::depth(&group.hop_key(), group.state);
     let Some(left) = left else {
         batch.delete(&key::group(at));
-        batch.add(&key::of_hop(key::DEPTHS, &old.hop_key()), -1);
+        batch.add(&depth(old), -1);
         batch.unlink(old.body.blob);
         return None;
     };
     batch.put(key::group(at), encode(left));
-    if left.hop_key() != old.hop_key() {
-        batch.add(&key::of_hop(key::DEPTHS, &old.hop_key()), -1);
-        batch.add(&key::of_hop(key::DEPTHS, &left.hop_key()), 1);
+    if depth(left) != depth(old) {
+        batch.add(&depth(old), -1);
+        batch.add(&depth(left), 1);
     }
     Some(queued(message, at, left))
 }
@@ -153,7 +154,7 @@ impl Found {
 }
 
 /// Everything by which a group is found. A recipient is found by the address at the next hop and by the one the sender gave.
-fn found_by(message: &Message, group: &Group) -> Vec<Found> {
+pub(super) fn found_by(message: &Message, group: &Group) -> Vec<Found> {
     let mut found = vec![Found::Sender(message.envelope.sender.to_string().to_lowercase())];
     let name = |mailbox: &Mailbox| Found::Recipient(mailbox.to_string().to_lowercase());
     for destination in &group.destinations {

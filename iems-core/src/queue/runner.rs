@@ -16,6 +16,7 @@ use crate::storage::{Scan, StoreError};
 
 /// Runs the queue until shutdown. Workers it started may outlive it; see [`super::Runner::workers`].
 pub(crate) async fn run(shared: Arc<Shared>) {
+    shared.runner.runs(true);
     recover(&shared).await;
     while !shared.shutdown.is_cancelled() {
         for start in shared.runner.start(shared.settings().concurrency) {

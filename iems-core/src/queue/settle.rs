@@ -13,9 +13,9 @@ use super::rows;
 use super::site::{Down, SiteKey};
 use super::state::{self, Next};
 use super::submit::{Maker, Queued};
-use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome};
+use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome, Submission};
 use crate::engine::Shared;
-use crate::message::Reply;
+use crate::message::{Mailbox, OriginalRecipient, Recipient, Reply};
 use crate::report::{self, Event, Reported, What};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
@@ -71,6 +71,10 @@ pub(super) enum End {
     Attempt(Delivery, Option<Taught>),
     /// Its warning or its end is due; the answer to tell of.
     Lapse(Reply),
+    /// An operator gives it up; what its recipients' reports say.
+    Bounced(Reply),
+    /// An operator sends the message to this address instead.
+    Redirected(Mailbox),
 }
 
 /// What an attempt taught about a site, recorded with it.
@@ -85,7 +89,7 @@ pub(super) async fn end(shared: &Arc<Shared>, mut loaded: Loaded, end: &End) -> 
     let nothing = Delivery::default();
     let delivery = match end {
         End::Attempt(delivery, _) => delivery,
-        End::Lapse(_) => &nothing,
+        End::Lapse(_) | End::Bounced(_) | End::Redirected(_) => &nothing,
     };
     let effects = !delivery.effects.batch.is_empty();
     let mut pause = Duration::from_millis(100);
@@ -148,6 +152,15 @@ async fn is_fenced_off(shared: &Shared, loaded: &Loaded) -> bool {
     lost
 }
 
+/// The same for an operator, who hears of trouble instead of waiting for its end.
+pub(super) async fn once(shared: &Arc<Shared>, loaded: &Loaded, end: &End) -> Result<(), CommitError> {
+    let (settings, mut after) = (shared.settings(), After::default());
+    let batch = prepare(shared, &settings, loaded, end, &mut after).await?;
+    shared.storage.store.commit(batch).await?;
+    done(shared, loaded, end, after);
+    Ok(())
+}
+
 /// What follows once a batch has taken effect; kept while that is not known.
 #[derive(Default)]
 struct After {
@@ -162,7 +175,8 @@ fn done(shared: &Shared, loaded: &Loaded, end: &End, after: After) -> Settled {
     match end {
         End::Attempt(delivery, _) => count(shared, loaded, &delivery.outcomes),
         End::Lapse(reply) if after.left.is_none() => lapsed(shared, loaded, reply),
-        End::Lapse(_) => {}
+        End::Bounced(reply) => bounced(shared, loaded, reply),
+        End::Lapse(_) | End::Redirected(_) => {}
     }
     shared.metrics.told(after.told);
     shared.runner.queued(after.queued);
@@ -185,9 +199,11 @@ async fn prepare(
             (delivery, state::settle(&loaded.group, &delivery.outcomes, now, schedule, &*shared.random))
         }
         End::Lapse(reply) => (&nothing, state::lapse(&loaded.group, now, reply)),
+        End::Bounced(reply) => (&nothing, state::bounce(&loaded.group, reply)),
+        End::Redirected(_) => (&nothing, Next::default()),
     };
     let mut batch = delivery.effects.batch.clone();
-    if let Some(node) = &shared.node {
+    if let (Some(node), End::Attempt(..) | End::Lapse(_)) = (&shared.node, end) {
         node.fence(&mut batch, &loaded.group.hop_key());
     }
     after.left = next.group.as_ref().map(encode);
@@ -205,6 +221,23 @@ async fn prepare(
                 None => batch.delete(&row),
             }
         }
+    }
+    match end {
+        End::Bounced(reply) => {
+            let what = What::Bounced { mailboxes: mailboxes(&loaded.group), reply: reply.clone() };
+            events.push(Event { at: now, what });
+        }
+        End::Redirected(to) => {
+            let tenant = loaded.message.origin.tenant.as_ref();
+            let maker = Maker { channel: "redirect", tenant };
+            let (message, more) =
+                super::put_submission(shared, settings, &mut batch, redirected(loaded, to), maker).await;
+            queued.extend(more);
+            let (to, message) = (to.clone(), message.to_string());
+            let what = What::Redirected { mailboxes: mailboxes(&loaded.group), to, message };
+            events.push(Event { at: now, what });
+        }
+        End::Attempt(..) | End::Lapse(_) => {}
     }
     events.extend(told(loaded, delivery, &next, now));
     let tenant = loaded.group.destinations.first().map(|destination| destination.mailbox.domain());
@@ -231,6 +264,28 @@ async fn prepare(
 /// Replaces the rows of a group by those of what is left of it.
 pub(super) fn replace(batch: &mut Batch, loaded: &Loaded, left: Option<&Group>) -> Option<Queued> {
     rows::replace(batch, &loaded.message, loaded.at, (&loaded.row, &loaded.group), left)
+}
+
+fn mailboxes(group: &Group) -> Vec<Mailbox> {
+    group.destinations.iter().map(|destination| destination.mailbox.clone()).collect()
+}
+
+/// The message for another address: what the sender wanted to hear of, and about whom, stays (RFC 3461 section 5.2.7).
+fn redirected(loaded: &Loaded, to: &Mailbox) -> Submission {
+    let mut recipient = Recipient::new(to.clone());
+    if let Some(first) = loaded.group.destinations.first() {
+        let given = &first.recipient;
+        let kind = if given.mailbox.is_ascii() { "rfc822" } else { "utf-8" };
+        let own = || OriginalRecipient { kind: kind.into(), address: given.mailbox.to_string() };
+        recipient.original = Some(given.original.clone().unwrap_or_else(own));
+        recipient.notify = given.notify;
+    }
+    Submission {
+        envelope: loaded.message.envelope.clone(),
+        recipients: vec![recipient],
+        body: loaded.group.body.clone(),
+        kind: loaded.message.kind,
+    }
 }
 
 fn told(loaded: &Loaded, delivery: &Delivery, next: &Next, now: Timestamp) -> Vec<Event> {
@@ -262,6 +317,15 @@ pub(crate) fn attempt_event(
     });
     let (channel, hop) = (group.channel.clone(), group.hop.clone());
     Event { at, what: What::Attempt { channel, hop, number, outcomes: outcomes.collect(), next } }
+}
+
+/// Logs those that an operator gave up.
+fn bounced(shared: &Shared, loaded: &Loaded, reply: &Reply) {
+    for destination in &loaded.group.destinations {
+        let (id, to, hop) = (loaded.at.id, &destination.mailbox, &loaded.group.hop);
+        shared.metrics.failed.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, %reply, "given up by an operator");
+    }
 }
 
 /// Logs those whose time was over while they waited.

@@ -160,6 +160,12 @@ impl SiteBook {
         (self.workers >= most).then_some(Bar::Links(most))
     }
 
+    /// All that keeps a further worker or message away, for explanations.
+    pub(crate) fn bars(&self, now: Timestamp, free: usize) -> Vec<Bar> {
+        let rate = self.held_by_rate(now).map(|(rate, until)| Bar::Rate(rate, until));
+        self.bar(now, free).into_iter().chain(rate).collect()
+    }
+
     /// Whether a worker has to go: there are more than the site may have now.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         let most = match &self.down {

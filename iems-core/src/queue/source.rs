@@ -144,6 +144,10 @@ pub struct Sources {
     sender_priorities: Table<Priority>,
     tenant_priorities: Table<Priority>,
     recipient_priorities: Table<Priority>,
+    /// Where each rate was decided: tables of places in the list.
+    sender_origins: Table<usize>,
+    tenant_origins: Table<usize>,
+    origins: Vec<String>,
 }
 
 impl Sources {
@@ -154,14 +158,41 @@ impl Sources {
 
     /// Adds a rate for senders; `None` lifts the bound.
     pub fn with_sender_rate(mut self, pattern: &AddressPattern, rate: Option<Rate>) -> Self {
+        self.sender_origins.0.insert(pattern.to_string(), self.origins.len());
+        self.origins.push(format!("sender {pattern}"));
         self.sender_rates.0.insert(pattern.to_string(), rate);
         self
     }
 
     /// Adds a rate for tenants; `None` lifts the bound.
     pub fn with_tenant_rate(mut self, pattern: &Pattern, rate: Option<Rate>) -> Self {
+        self.tenant_origins.0.insert(pattern.to_string(), self.origins.len());
+        self.origins.push(format!("tenant {pattern}"));
         self.tenant_rates.0.insert(pattern.to_string(), rate);
         self
+    }
+
+    /// Says where the rate added last was decided, for explanations: a line of a configuration. Otherwise it is named by
+    /// its pattern.
+    pub fn decided_at(mut self, origin: &str) -> Self {
+        if let Some(last) = self.origins.last_mut() {
+            *last = origin.to_owned();
+        }
+        self
+    }
+
+    /// Where the rate of a sender (empty for the null sender) was decided; `default` if no entry speaks about it.
+    pub fn sender_origin(&self, sender: &str) -> &str {
+        self.origin(self.sender_origins.address(sender))
+    }
+
+    /// Where the rate of a tenant was decided; `default` if no entry speaks about it.
+    pub fn tenant_origin(&self, tenant: &Domain) -> &str {
+        self.origin(self.tenant_origins.domain(tenant))
+    }
+
+    fn origin(&self, at: Option<usize>) -> &str {
+        at.and_then(|at| self.origins.get(at)).map_or("default", String::as_str)
     }
 
     /// Adds a priority for what these senders send.
@@ -236,6 +267,10 @@ mod tests {
         let tenant = |text: &str| sources.rate("", Some(&domain(text))).tenant;
         assert_eq!((tenant("example.net"), tenant("a.example.net")), (a_minute(30), a_minute(2)));
         assert_eq!(sources.rate("ann@example.org", None).tenant, None);
+        assert_eq!(sources.sender_origin("ann@a.example.org"), "sender *.example.org");
+        let sources = sources.with_tenant_rate(&"*".parse().unwrap(), None).decided_at("iems.toml:7");
+        assert_eq!(sources.tenant_origin(&domain("a.example.net")), "iems.toml:7");
+        assert_eq!(sources.tenant_origin(&domain("example.net")), "tenant example.net");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::report::{Action, Told};
 use crate::seam::{Random, Timestamp};
 
 /// What follows from an attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Next {
     /// The group as it waits on, if anybody is left.
     pub(crate) group: Option<Group>,
@@ -86,6 +86,13 @@ pub(crate) fn lapse(group: &Group, now: Timestamp, last: &Reply) -> Next {
         next.reports.extend(told.map(|d| Told::new(Action::Delayed, d, last).until(group.expires).untried()));
     }
     next.group = Some(left);
+    next
+}
+
+/// What follows when an operator gives a group up: its recipients fail with this reply.
+pub(crate) fn bounce(group: &Group, reply: &Reply) -> Next {
+    let mut next = Next::default();
+    group.destinations.iter().for_each(|destination| failed(destination, reply, &mut next));
     next
 }
 

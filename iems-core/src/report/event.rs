@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::Outcome;
-use crate::message::{ChannelId, Kind, Mailbox, NextHop};
+use crate::message::{ChannelId, Kind, Mailbox, NextHop, Reply};
 use crate::preprocess::Decision;
 use crate::seam::Timestamp;
 
@@ -71,10 +71,33 @@ pub enum What {
         /// By which rule.
         decision: Decision,
     },
-    /// An administrator did something: `retry`, `purge`.
+    /// An operator did something: `hold`, `release`, `retry`, `purge`.
     Administered {
         /// What was done.
         action: String,
+    },
+    /// An operator gave recipients up.
+    Bounced {
+        /// Whom.
+        mailboxes: Vec<Mailbox>,
+        /// What their reports say.
+        reply: Reply,
+    },
+    /// An operator sent the message to another address instead.
+    Redirected {
+        /// For whom it had been.
+        mailboxes: Vec<Mailbox>,
+        /// Where it goes now.
+        to: Mailbox,
+        /// The queue id of the new message.
+        message: String,
+    },
+    /// An operator changed the way.
+    Rerouted {
+        /// The channel and next hop it waited for.
+        from: (ChannelId, NextHop),
+        /// Those it waits for now.
+        to: (ChannelId, NextHop),
     },
 }
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{Event, What};
 use crate::deliver::Outcome;
-use crate::message::{Kind, QueueId};
+use crate::message::{Kind, Mailbox, QueueId};
 use crate::preprocess::{Decision, Scope};
-use crate::queue::{Group, Message};
+use crate::queue::{Group, Message, Waits};
 
 /// Everything that is known about one message. `Display` tells it in lines for people.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +19,8 @@ pub struct Story {
     pub message: Message,
     /// Groups that still wait.
     pub waiting: Vec<Group>,
+    /// For each of them, all that holds it, what holds it first in front.
+    pub waits: Vec<Vec<Waits>>,
     /// What happened since, in order.
     pub events: Vec<Event>,
 }
@@ -62,7 +64,7 @@ impl fmt::Display for Story {
             decision(f, "        ", &accepted.decision)?;
         }
         self.events.iter().try_for_each(|event| tell(f, event))?;
-        for group in &self.waiting {
+        for (number, group) in self.waiting.iter().enumerate() {
             let names: Vec<String> = group.destinations.iter().map(|d| d.mailbox.to_string()).collect();
             let (names, attempts) = (names.join(", "), group.attempts);
             write!(f, "waiting: {names} through {}, next hop {}, ", group.channel, group.hop)?;
@@ -70,6 +72,9 @@ impl fmt::Display for Story {
             match &group.last_reply {
                 Some(reply) => writeln!(f, "; last answer: {reply}")?,
                 None => writeln!(f)?,
+            }
+            for why in self.waits.get(number).into_iter().flatten() {
+                writeln!(f, "    {why}")?;
             }
         }
         if self.waiting.is_empty() {
@@ -138,6 +143,19 @@ fn tell(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
                 made.scope, made.rule, made.reason
             )
         }
-        What::Administered { action } => writeln!(f, "{at}  {action} by an administrator"),
+        What::Administered { action } => writeln!(f, "{at}  {action} by an operator"),
+        What::Bounced { mailboxes, reply } => {
+            writeln!(f, "{at}  given up by an operator for {}: {reply}", names(mailboxes))
+        }
+        What::Redirected { mailboxes, to, message } => {
+            writeln!(f, "{at}  sent by an operator to <{to}> as message {message}, not to {}", names(mailboxes))
+        }
+        What::Rerouted { from, to } => {
+            writeln!(f, "{at}  sent by an operator through {}, next hop {}, not {} {}", to.0, to.1, from.0, from.1)
+        }
     }
+}
+
+fn names(mailboxes: &[Mailbox]) -> String {
+    mailboxes.iter().map(|mailbox| format!("<{mailbox}>")).collect::<Vec<_>>().join(", ")
 }
