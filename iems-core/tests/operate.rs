@@ -212,7 +212,8 @@ async fn what_a_bare_store_cannot_do_it_says() {
     let refused = bare.carry_out(&Order::Bounce(None), &every, &Extent::default()).await.unwrap_err();
     assert!(refused.to_string().contains("engine"), "{refused}");
     assert_eq!(bare.carry_out(&Order::Hold, &every, &Extent::default()).await.unwrap().changed, 4);
-    let nowhere = Order::Via(iems_core::message::ChannelId::new("uucp"), iems_core::message::NextHop::new("x"));
+    let nowhere =
+        Order::Via(iems_core::message::ChannelId::new("uucp"), iems_core::message::NextHop::new("x"));
     let refused = house.queue().carry_out(&nowhere, &every, &Extent::default()).await.unwrap_err();
     assert!(refused.to_string().contains("uucp") && refused.to_string().contains("smtp"), "{refused}");
 }
@@ -233,7 +234,10 @@ async fn a_paused_hop_waits_across_a_restart_and_goes_on() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((house.far.copies("x@far.example"), house.far.copies("x@other.example")), (0, 1));
     let waits = why(&house, &Filter::default()).await;
-    assert!(matches!(&waits[0], Waits::Paused { all: false, reason, .. } if reason == "they asked us to"), "{waits:?}");
+    assert!(
+        matches!(&waits[0], Waits::Paused { all: false, reason, .. } if reason == "they asked us to"),
+        "{waits:?}"
+    );
     house.engine.shutdown(Duration::from_secs(1)).await;
     let far = Far::new(&[]);
     let again = builder(house.memory.storage(), PausedClock::new(), &far, &Boxes::new()).build().unwrap();
@@ -304,7 +308,8 @@ async fn links_that_are_taken_and_turns_are_named() {
     }
     house.engine.start();
     tokio::time::sleep(Duration::from_millis(10)).await;
-    let last = house.queue().list(&by(|f| f.recipient = Some("u4@far.example".into())), 1).await.unwrap().remove(0);
+    let last =
+        house.queue().list(&by(|f| f.recipient = Some("u4@far.example".into())), 1).await.unwrap().remove(0);
     let waits = house.queue().explain(last.id).await.unwrap().unwrap().waits.remove(0);
     let Waits::Links { taken: 1, allowed: 1, most: 1, origin, .. } = &waits[0] else { panic!("{waits:?}") };
     assert_eq!(origin, "iems.toml:3 queue.per_hop");

@@ -96,6 +96,11 @@ impl Node {
         Ok(lost)
     }
 
+    /// Whether the others can still see this node alive.
+    fn is_fresh(&self) -> bool {
+        self.lock().beat.is_some_and(|beat| beat.elapsed() < FRESH)
+    }
+
     fn is_alive(&self, node: &str) -> bool {
         node == self.id || self.lock().others.get(node).is_some_and(|(_, seen)| seen.elapsed() < DEAD)
     }
@@ -103,7 +108,7 @@ impl Node {
     /// Asks for the lease of a hop.
     pub(super) async fn ask(&self, shared: &Shared, hop: &HopKey) -> Result<Asked, StoreError> {
         let row_key = key::of_hop(key::LEASES, hop);
-        if !self.lock().beat.is_some_and(|beat| beat.elapsed() < FRESH) {
+        if !self.is_fresh() {
             return Ok(self.refused(hop, ""));
         }
         let row = shared.storage.store.get(&row_key).await?;
@@ -147,7 +152,11 @@ impl Node {
     }
 
     /// The name of another node that works for the hop.
-    pub(super) async fn elsewhere(&self, shared: &Shared, hop: &HopKey) -> Result<Option<String>, StoreError> {
+    pub(super) async fn elsewhere(
+        &self,
+        shared: &Shared,
+        hop: &HopKey,
+    ) -> Result<Option<String>, StoreError> {
         let row = shared.storage.store.get(&key::of_hop(key::LEASES, hop)).await?;
         let owner = row.and_then(|row| owner(&row)).filter(|owner| *owner != self.id && self.is_alive(owner));
         Ok(owner.map(|owner| owner.rsplit_once('/').map_or(owner.clone(), |(name, _)| name.to_owned())))
@@ -208,7 +217,7 @@ fn owner(row: &[u8]) -> Option<String> {
 
 /// Keeps this node known to the others, and its eyes on them, until shutdown.
 pub(crate) async fn keep(shared: Arc<Shared>, node: Arc<Node>) {
-    let mut changed = shared.storage.store.watch(key::READY);
+    let changed = shared.storage.store.watch(key::READY);
     let mut beats = 0_u64;
     let mut next = Instant::now();
     while !shared.shutdown.is_cancelled() {

@@ -61,8 +61,8 @@ pub(crate) use hops::Runner;
 pub(crate) use key::{GroupId, HopKey};
 pub(crate) use lease::{Node, keep};
 pub use operate::{
-    Depth, Done, Entry, Extent, Filter, HopName, HopNameError, HopOrder, HopStatus, Mark, MarkError, Order, Overview,
-    PausedHop, Queue, QueueError, RateOf, Waits,
+    Depth, Done, Entry, Extent, Filter, HopName, HopNameError, HopOrder, HopStatus, Mark, MarkError, Order,
+    Overview, PausedHop, Queue, QueueError, RateOf, Waits,
 };
 pub use pause::Pause;
 pub use peer::{Peer, PeerPattern, PeerPatternError, Peers, most_specific};

@@ -148,10 +148,18 @@ fn tell(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
             writeln!(f, "{at}  given up by an operator for {}: {reply}", names(mailboxes))
         }
         What::Redirected { mailboxes, to, message } => {
-            writeln!(f, "{at}  sent by an operator to <{to}> as message {message}, not to {}", names(mailboxes))
+            writeln!(
+                f,
+                "{at}  sent by an operator to <{to}> as message {message}, not to {}",
+                names(mailboxes)
+            )
         }
         What::Rerouted { from, to } => {
-            writeln!(f, "{at}  sent by an operator through {}, next hop {}, not {} {}", to.0, to.1, from.0, from.1)
+            writeln!(
+                f,
+                "{at}  sent by an operator through {}, next hop {}, not {} {}",
+                to.0, to.1, from.0, from.1
+            )
         }
     }
 }

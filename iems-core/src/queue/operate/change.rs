@@ -39,7 +39,12 @@ impl Queue {
     ///
     /// # Errors
     /// The first one; groups before it are changed. [`QueueError::NoEngine`] for what a bare store cannot do.
-    pub async fn carry_out(&self, order: &Order, filter: &Filter, extent: &Extent) -> Result<Done, QueueError> {
+    pub async fn carry_out(
+        &self,
+        order: &Order,
+        filter: &Filter,
+        extent: &Extent,
+    ) -> Result<Done, QueueError> {
         self.check(order)?;
         let (mut done, mut looked_at) = (Done::default(), 0);
         let mut walk = Walk::new(self, filter, extent.after.as_ref()).await?;

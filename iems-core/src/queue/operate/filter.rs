@@ -47,7 +47,10 @@ impl Filter {
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             Timestamp::from_millis(now.as_millis().saturating_sub(age).saturating_add(1))
         };
-        (self.younger_than.map(|age| QueueId::first_at(ago(age))), self.older_than.map(|age| QueueId::first_at(ago(age))))
+        (
+            self.younger_than.map(|age| QueueId::first_at(ago(age))),
+            self.older_than.map(|age| QueueId::first_at(ago(age))),
+        )
     }
 
     /// Whether the group is meant, as far as it alone tells.
@@ -58,7 +61,10 @@ impl Filter {
             && before.is_none_or(|before| at.id < before)
             && self.state.is_none_or(|state| state == group.state)
             && self.hop.as_ref().is_none_or(|name| is_hop(name, group))
-            && self.recipient.as_ref().is_none_or(|name| any(group, |mailbox| same(&mailbox.to_string(), name)))
+            && self
+                .recipient
+                .as_ref()
+                .is_none_or(|name| any(group, |mailbox| same(&mailbox.to_string(), name)))
             && self.domain.as_ref().is_none_or(|domain| any(group, |mailbox| mailbox.domain() == domain))
             && self.reply.as_ref().is_none_or(|part| has_reply(group, part))
     }
@@ -86,5 +92,8 @@ fn is_hop(name: &str, group: &Group) -> bool {
 fn has_reply(group: &Group, part: &str) -> bool {
     let part = part.to_lowercase();
     let has = |text: &str| text.to_lowercase().contains(&part);
-    group.last_reply.as_ref().is_some_and(|reply| has(&reply.to_string()) || reply.cause.as_deref().is_some_and(has))
+    group
+        .last_reply
+        .as_ref()
+        .is_some_and(|reply| has(&reply.to_string()) || reply.cause.as_deref().is_some_and(has))
 }

@@ -56,7 +56,8 @@ impl FromStr for Mark {
         if digits.len() % 2 != 0 || digits.len() > 2048 {
             return Err(error());
         }
-        let octet = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let octet =
+            |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
         let place = digits.chunks(2).map(octet).collect::<Option<Vec<u8>>>().ok_or_else(error)?;
         Ok(Self { part: part.parse().map_err(|_| error())?, place })
     }

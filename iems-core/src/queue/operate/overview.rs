@@ -144,7 +144,8 @@ impl Queue {
         let Some(engine) = engine else {
             let pauses = self.paused().await?;
             let name = key.to_string();
-            let own = pauses.into_iter().rev().find(|paused| paused.hop.as_ref().is_none_or(|hop| *hop == name));
+            let own =
+                pauses.into_iter().rev().find(|paused| paused.hop.as_ref().is_none_or(|hop| *hop == name));
             let paused = own.map(|own| {
                 let (since, reason) = (own.pause.since, own.pause.reason);
                 Waits::Paused { all: own.hop.is_none(), since, reason }

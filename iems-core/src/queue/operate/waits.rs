@@ -156,7 +156,9 @@ impl fmt::Display for Waits {
                 write!(f, "{what} paused since {since}")?;
                 if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
             }
-            Self::Elsewhere { node } => write!(f, "engine {node} on the same store works for its hop: ask there"),
+            Self::Elsewhere { node } => {
+                write!(f, "engine {node} on the same store works for its hop: ask there")
+            }
             Self::Storage { trouble } => write!(f, "no attempt is begun: storage is in trouble ({trouble})"),
             Self::NoChannel { channel } => write!(f, "no channel or agent {channel} is configured"),
             Self::SiteDown { site, since, next, probes, reply } => write!(
@@ -165,13 +167,19 @@ impl fmt::Display for Waits {
             ),
             Self::SiteRests { site, until } => write!(f, "site {site} rests until {until} after trouble"),
             Self::Links { site, taken, allowed, most, origin } => {
-                write!(f, "all links of site {site} are taken: {taken} of {allowed} now, at most {most} ({origin})")
+                write!(
+                    f,
+                    "all links of site {site} are taken: {taken} of {allowed} now, at most {most} ({origin})"
+                )
             }
             Self::Rate { of, name, rate, until, origin } => {
                 write!(f, "over the rate {rate} of {of} {name} until {until} ({origin})")
             }
             Self::Attempts { under_way, most } => {
-                write!(f, "{under_way} of {most} attempts at a time are under way; what is left is kept for other sites")
+                write!(
+                    f,
+                    "{under_way} of {most} attempts at a time are under way; what is left is kept for other sites"
+                )
             }
             Self::Turn { before: Some(before) } => write!(f, "behind {before} others of its hop at most"),
             Self::Turn { before: None } => f.write_str("behind others of its hop"),

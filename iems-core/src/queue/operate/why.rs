@@ -185,7 +185,13 @@ fn of_source(
     if let (Some(tenant), Some(rate)) = (tenant, rates.tenant)
         && let Some(until) = inner.tenants.peek(tenant.as_str(), &rate, now)
     {
-        waits.push(Waits::rate(RateOf::Tenant, tenant.as_str(), &rate, until, settings.sources.tenant_origin(tenant)));
+        waits.push(Waits::rate(
+            RateOf::Tenant,
+            tenant.as_str(),
+            &rate,
+            until,
+            settings.sources.tenant_origin(tenant),
+        ));
     }
     waits
 }
