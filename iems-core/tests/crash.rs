@@ -77,7 +77,7 @@ async fn play(row: Row) {
 /// A schedule with few attempts: every one is played with a fault at each of its operations.
 fn quick() -> Settings {
     let mut settings = settings();
-    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let minutes = |n: u64| Duration::from_secs(6 * n); // ten times quicker than in life
     settings.peers.default.schedule.retry = vec![minutes(1), minutes(100), minutes(300)];
     settings.peers.default.schedule.warn = Some(minutes(150));
     settings.peers.default.schedule.expire = minutes(1200);
@@ -106,7 +106,7 @@ async fn once(row: &Row, fault: Fault, at: u64) -> bool {
             administered &= done.is_ok();
             if admin == Admin::Hold && order == Order::Hold {
                 let before = far.asked("x@far.example");
-                tokio::time::sleep(Duration::from_secs(1800)).await;
+                tokio::time::sleep(Duration::from_secs(120)).await;
                 let tried = far.asked("x@far.example") - before;
                 assert!(tried == 0 || !administered, "held, and yet tried: {fault:?} at operation {at}");
             }
@@ -137,7 +137,7 @@ async fn run_until(queue: &Queue, enough: impl Fn() -> bool) -> bool {
         if enough() || queue.list(&Filter::default(), 1).await.unwrap().is_empty() {
             return true;
         }
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
     false
 }

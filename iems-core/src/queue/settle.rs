@@ -156,8 +156,13 @@ async fn is_fenced_off(shared: &Shared, loaded: &Loaded) -> bool {
 pub(super) async fn once(shared: &Arc<Shared>, loaded: &Loaded, end: &End) -> Result<(), CommitError> {
     let (settings, mut after) = (shared.settings(), After::default());
     let batch = prepare(shared, &settings, loaded, end, &mut after).await?;
-    shared.storage.store.commit(batch).await?;
-    done(shared, loaded, end, after);
+    match shared.storage.store.commit(batch).await {
+        Ok(_) => done(shared, loaded, end, after),
+        Err(error) => {
+            shared.runner.queued(after.queued); // it is not known whether it took effect
+            return Err(error);
+        }
+    };
     Ok(())
 }
 

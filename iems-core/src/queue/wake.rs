@@ -41,7 +41,7 @@ async fn due_now(shared: &Shared, loaded: Loaded, now: Timestamp) -> Result<(), 
     let left = Group { due: now, ..loaded.group.clone() };
     let mut batch = Batch::new();
     let queued = settle::replace(&mut batch, &loaded, Some(&left));
-    shared.storage.store.commit(batch).await?;
-    shared.runner.queued(queued.into_iter().collect());
-    Ok(())
+    let committed = shared.storage.store.commit(batch).await;
+    shared.runner.queued(queued.into_iter().collect()); // also if it is not known whether it took effect
+    committed.map(|_| ())
 }

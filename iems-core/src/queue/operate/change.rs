@@ -195,11 +195,11 @@ impl Queue {
         let queued = settle::replace(&mut batch, loaded, left(order, &loaded.group, now).as_ref());
         let event = Event { at: now, what: told(order, &loaded.group) };
         batch.put(key::history(loaded.at, now, u8::MAX), encode(&event));
-        self.storage.store.commit(batch).await?;
+        let committed = self.storage.store.commit(batch).await;
         if let (Some(engine), Some(queued)) = (&self.engine, queued) {
-            engine.runner.queued(vec![queued]);
+            engine.runner.queued(vec![queued]); // also if it is not known whether it took effect
         }
-        Ok(())
+        committed.map(|_| ())
     }
 }
 
