@@ -14,7 +14,7 @@ use crate::message::{ChannelId, Domain, LocalPart, Mailbox, NextHop, QueueId, Re
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
 use crate::queue::{self, Node, Queue, Runner};
 use crate::receive::Intake;
-use crate::report::{self, Counters, Metrics};
+use crate::report::{self, Counters, Metrics, Traffic};
 use crate::route::{self, Route};
 use crate::seam::{Clock, Directory, MemoryGauge, Random, SeededRandom, SystemClock};
 use crate::settings::Settings;
@@ -308,6 +308,12 @@ impl Engine {
     /// Whether storage works, and what is refused if not. Cheap; never waits for storage.
     pub fn health(&self) -> Health {
         self.shared.health.read()
+    }
+
+    /// The traffic of each channel: that of its busiest next hops, at most 50 in all channels together, and that of the others
+    /// together, without a hop. What agents deliver is counted together.
+    pub fn traffic(&self) -> Vec<(ChannelId, Option<NextHop>, Traffic)> {
+        self.shared.metrics.traffic.read()
     }
 
     /// The counters now.

@@ -33,6 +33,8 @@ pub struct Settings {
     pub reports: Reports,
     /// Links in all. Default 200: bounded memory and file descriptors.
     pub concurrency: usize,
+    /// Where that was decided, for explanations: `default`, or a line of a configuration.
+    pub concurrency_origin: String,
     /// How long an attempt may take in all before its outcome counts as unknown. Default 1 hour, above the sum of the
     /// protocol's own time limits.
     pub attempt_time: Duration,
@@ -54,6 +56,7 @@ impl Default for Settings {
             sources: Sources::new(),
             reports: Reports::default(),
             concurrency: 200,
+            concurrency_origin: "default".into(),
             attempt_time: Duration::from_secs(3600),
             history: Duration::from_secs(7 * 24 * 3600),
             marks: Marks::default(),

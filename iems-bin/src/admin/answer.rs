@@ -47,53 +47,6 @@ pub(crate) struct AliasAnswer {
     pub(crate) to: Vec<Mailbox>,
 }
 
-/// What waits at one next hop for one message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct QueueAnswer {
-    /// The queue id.
-    pub(crate) id: String,
-    /// `ordinary`, or what we wrote ourselves: `report`, `spam-report`, `notice`.
-    pub(crate) kind: String,
-    /// The envelope sender; empty for the null sender.
-    pub(crate) sender: String,
-    /// Recipients that still wait.
-    pub(crate) recipients: Vec<Waiting>,
-    /// `waiting` if no attempt was made, `deferred` if one failed for now, `active` while one runs.
-    pub(crate) state: String,
-    /// Octets.
-    pub(crate) size: u64,
-    /// When it arrived (RFC 3339).
-    pub(crate) arrived: String,
-    /// Seconds since then.
-    pub(crate) age: u64,
-    /// Attempts so far: the most of any recipient.
-    pub(crate) attempts: u32,
-    /// When the next attempt is due: the earliest of all recipients.
-    pub(crate) next_attempt: String,
-    /// When delivery is given up.
-    pub(crate) expires: String,
-    /// What the last attempt was told.
-    pub(crate) last_reply: Option<String>,
-}
-
-/// A recipient that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Waiting {
-    /// The address.
-    pub(crate) address: String,
-    /// The channel or agent.
-    pub(crate) channel: String,
-    /// The next hop.
-    pub(crate) hop: String,
-}
-
-/// How many entries an order met: recipients of one message that share a next hop are one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Count {
-    /// Entries of the queue.
-    pub(crate) entries: u64,
-}
-
 /// The story of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExplainAnswer {

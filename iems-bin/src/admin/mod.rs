@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod client;
 pub(crate) mod office;
+pub(crate) mod queue;
 pub(crate) mod request;
 mod server;
 mod socket;
@@ -45,6 +46,32 @@ pub(crate) fn ask_of<T: DeserializeOwned>(config: &Config, request: Request) -> 
         office.close().await;
         answer
     })?;
+    read(answer)
+}
+
+/// Asks as long as an answer leads to a further request; the same server, or the same opened store, answers all.
+pub(crate) fn converse<T: DeserializeOwned>(
+    config: &Config,
+    first: Request,
+    mut next: impl FnMut(Result<T, Failure>) -> Result<Option<Request>, Failure>,
+) -> Result<(), Failure> {
+    run(async {
+        let office = find(config).await?;
+        let mut request = Some(first);
+        let mut end = Ok(());
+        while let Some(asked) = request.take() {
+            let answer = office.answer(asked).await.and_then(read);
+            match next(answer) {
+                Ok(further) => request = further,
+                Err(failure) => end = Err(failure),
+            }
+        }
+        office.close().await;
+        end
+    })
+}
+
+fn read<T: DeserializeOwned>(answer: serde_json::Value) -> Result<T, Failure> {
     serde_json::from_value(answer)
         .map_err(|e| Failure::data(format!("the server's answer cannot be read: {e}")))
 }

@@ -4,6 +4,8 @@ use iems_core::message::{Domain, Mailbox, QueueId, ReversePath};
 use iems_core::preprocess::Rule;
 use serde::{Deserialize, Serialize};
 
+use super::queue::{Extent, Filter, HopName, Order};
+
 /// One command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -44,10 +46,14 @@ pub(crate) enum Request {
     QueueList { filter: Filter },
     /// One message.
     QueueShow { id: QueueId },
-    /// Tries now.
-    QueueRetry { filter: Filter },
-    /// Removes, without a report to the senders.
-    QueuePurge { filter: Filter },
+    /// Does something with what waits.
+    QueueOrder { filter: Filter, order: Order, extent: Extent },
+    /// Stops a hop, or all.
+    QueuePause { hop: Option<HopName>, reason: String },
+    /// Lets a hop, or all, go on.
+    QueueResume { hop: Option<HopName> },
+    /// The queue at a glance, with its first hops.
+    QueueHops { by_name: bool, limit: usize },
     /// Where mail for an address would go.
     Route { address: Mailbox },
     /// The story of a message.
@@ -136,26 +142,4 @@ impl std::str::FromStr for Owner {
             false => text.parse().map(Self::Domain),
         }
     }
-}
-
-/// Which messages. What is absent matches all.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Filter {
-    /// These messages.
-    pub(crate) ids: Vec<QueueId>,
-    /// From this sender; `<>` is the null sender.
-    pub(crate) sender: Option<String>,
-    /// For this recipient.
-    pub(crate) recipient: Option<Mailbox>,
-    /// For recipients of this domain.
-    pub(crate) domain: Option<Domain>,
-    /// In this state.
-    pub(crate) state: Option<String>,
-    /// That arrived at least so many seconds ago.
-    pub(crate) older: Option<u64>,
-    /// Only reports about messages that were tagged as spam.
-    #[serde(default)]
-    pub(crate) spam_reports: bool,
-    /// At most so many.
-    pub(crate) limit: Option<usize>,
 }

@@ -22,4 +22,5 @@ pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
 pub(crate) use peer::level;
 pub(crate) use resolved::{Certificate, Config, Listener};
+pub(crate) use via::way;
 pub(crate) use written::{About, LogFormat, Protocol};

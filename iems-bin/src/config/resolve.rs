@@ -99,6 +99,9 @@ fn settings(file: &File, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     settings.limits.message_size = file.limits.message.0;
     settings.limits.recipients = file.limits.recipients.value as usize;
     settings.concurrency = file.queue.attempts.value as usize;
+    if let Some(span) = &file.queue.attempts.span {
+        settings.concurrency_origin = notes.place(Some(span), "queue.attempts");
+    }
     settings.history = file.queue.history.value;
     settings.sources = sources(&file.source, notes);
     let (peers, wires) = peers(&file.peer, default_peer(&file.queue, notes), notes);
@@ -251,6 +254,10 @@ fn default_peer(written: &written::Queue, notes: &mut Notes<'_>) -> Peer {
     peer.schedule.retry = retry(&written.retry, "queue.retry", notes);
     peer.schedule.expire = written.expire.value;
     peer.schedule.warn = Some(written.warn.value).filter(|warn| !warn.is_zero());
+    let spans = [&written.per_hop.span, &written.retry.span, &written.expire.span, &written.warn.span];
+    if let Some(span) = spans.into_iter().flatten().min_by_key(|span| span.start) {
+        peer.origin = notes.place(Some(span), "[queue]");
+    }
     peer
 }
 

@@ -75,11 +75,18 @@ fn complain(source: &At<WrittenSource>, what: &str, notes: &mut Notes<'_>) {
     notes.add(source.span.as_ref(), "source", format!("[[source]] {what}"));
 }
 
-fn add(mut sources: Sources, of: &Of, source: &WrittenSource, notes: &mut Notes<'_>) -> Sources {
+fn add(mut sources: Sources, of: &Of, source: &At<WrittenSource>, notes: &mut Notes<'_>) -> Sources {
     if let Some(rate) = &source.rate {
+        let place = |key: &str, pattern: &dyn std::fmt::Display| {
+            notes.place(source.span.as_ref(), &format!("[[source]] {key} {pattern}"))
+        };
         sources = match of {
-            Of::Sender(pattern) => sources.with_sender_rate(pattern, rate.0),
-            Of::Tenant(pattern) => sources.with_tenant_rate(pattern, rate.0),
+            Of::Sender(pattern) => {
+                sources.with_sender_rate(pattern, rate.0).decided_at(&place("sender", pattern))
+            }
+            Of::Tenant(pattern) => {
+                sources.with_tenant_rate(pattern, rate.0).decided_at(&place("tenant", pattern))
+            }
             Of::Recipient(_) => {
                 let message =
                     "source.rate: recipients have no rate; the rate of a destination stands in its [[peer]]";

@@ -13,6 +13,11 @@ use super::read::{FromToml, mismatch};
 /// What a refusal says if the route does not.
 const REFUSAL: &str = "mail for this domain is not taken here";
 
+/// The way that a text means.
+pub(crate) fn way(text: &str) -> Option<Via> {
+    parse(text).ok()
+}
+
 fn parse(text: &str) -> Result<Via, &'static str> {
     if text == "local" {
         return Ok(Via::Local);

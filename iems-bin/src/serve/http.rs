@@ -65,7 +65,7 @@ async fn talk(mut stream: TcpStream, numbers: &Numbers) -> io::Result<()> {
         return respond(&mut stream, "405 Method Not Allowed", "only GET and HEAD\n", with_body).await;
     }
     match target.split('?').next().unwrap_or_default() {
-        "/metrics" => match numbers.text() {
+        "/metrics" => match numbers.text().await {
             Ok(text) => respond(&mut stream, "200 OK", &text, with_body).await,
             Err(_) => respond(&mut stream, "500 Internal Server Error", "no numbers\n", with_body).await,
         },

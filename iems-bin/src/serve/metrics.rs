@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::queue_metrics::QueueNumbers;
 use crate::site::Site;
 
 /// Reads the numbers of a site.
@@ -24,10 +25,14 @@ impl Numbers {
         Self { site }
     }
 
-    /// All of them, now.
-    pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
+    /// All of them, now; without those of the queue while the store cannot be read.
+    pub(super) async fn text(&self) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("iems");
         registry.register_collector(Box::new(self.clone()));
+        match QueueNumbers::read(&self.site).await {
+            Ok(queue) => registry.register_collector(Box::new(queue)),
+            Err(error) => tracing::warn!(%error, "the numbers of the queue cannot be read"),
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)

@@ -7,6 +7,7 @@ mod limits;
 mod listeners;
 mod metrics;
 mod notify;
+mod queue_metrics;
 mod reload;
 mod signals;
 

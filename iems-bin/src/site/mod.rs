@@ -3,6 +3,7 @@
 
 mod assemble;
 mod explain;
+mod hops;
 mod people;
 mod queue;
 mod route;
@@ -85,8 +86,10 @@ impl Office for Site {
             R::PolicyList { owner } => value(self.rules(owner).await?),
             R::QueueList { filter } => value(self.queue_list(filter).await?),
             R::QueueShow { id } => value(self.queue_show(id).await?),
-            R::QueueRetry { filter } => value(self.queue_retry(filter).await?),
-            R::QueuePurge { filter } => value(self.queue_purge(filter).await?),
+            R::QueueOrder { filter, order, extent } => value(self.queue_order(filter, order, extent).await?),
+            R::QueuePause { hop, reason } => value(self.queue_pause(hop, &reason).await?),
+            R::QueueResume { hop } => value(self.queue_resume(hop).await?),
+            R::QueueHops { by_name, limit } => value(self.queue_hops(by_name, limit).await?),
             R::Route { address } => value(self.route(&address).await),
             R::Explain { id } => value(self.explain(id).await?),
             R::Status => value(self.status().await),

@@ -343,24 +343,30 @@ fn lapsed(shared: &Shared, loaded: &Loaded, reply: &Reply) {
 }
 
 fn count(shared: &Shared, loaded: &Loaded, outcomes: &[Outcome]) {
+    let (now, group) = (shared.clock.now(), &loaded.group);
+    let (age, took) = (now.since(loaded.message.arrived), now.since(loaded.read));
+    let hop = Some(&group.hop).filter(|_| shared.outputs.contains_key(&group.channel));
+    let outcome = (outcomes, group.destinations.len());
+    shared.metrics.traffic.count(&group.channel, hop, outcome, (age, took));
+    let (attempt, age) = (group.attempts + 1, age.as_secs());
     for (at, destination) in loaded.group.destinations.iter().enumerate() {
         let (id, to, hop) = (loaded.at.id, &destination.mailbox, &loaded.group.hop);
         match outcomes.get(at) {
             Some(Outcome::Done(_, reply)) => {
                 shared.metrics.delivered.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(%id, %to, channel = %loaded.group.channel, %hop, %reply, "delivered");
+                tracing::info!(%id, %to, channel = %loaded.group.channel, %hop, attempt, age, %reply, "delivered");
             }
             Some(Outcome::Failed(reply)) => {
                 shared.metrics.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, %reply, cause = reply.cause, "failed");
+                tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, attempt, age, %reply, cause = reply.cause, "failed");
             }
             Some(Outcome::Deferred(reply)) => {
                 shared.metrics.deferred.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(%id, %to, channel = %loaded.group.channel, %hop, %reply, cause = reply.cause, "deferred");
+                tracing::info!(%id, %to, channel = %loaded.group.channel, %hop, attempt, age, %reply, cause = reply.cause, "deferred");
             }
             None => {
                 shared.metrics.deferred.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, "no answer");
+                tracing::warn!(%id, %to, channel = %loaded.group.channel, %hop, attempt, age, "no answer");
             }
         }
     }

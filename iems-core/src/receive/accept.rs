@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::transaction::{Receipt, Transaction};
 use super::written::Written;
+use crate::deliver::{Arrival, Outcome};
 use crate::message::{Body, ChannelId, EnhancedStatus, Mailbox, Reply};
 use crate::preprocess::{self, Edit};
 use crate::queue::Queued;
@@ -72,8 +73,11 @@ impl Transaction {
         let (id, sender, size) = (self.id, &self.envelope.sender, self.spool.size);
         let (recipients_in, at_once) = (self.recipients.len(), delivered.len());
         tracing::info!(%id, %sender, size, recipients = recipients_in, delivered = at_once, channel = %self.connection.channel, "accepted");
+        let age = self.shared.clock.now().since(id.arrived());
         for (channel, to, reply) in delivered {
-            tracing::info!(%id, %to, %channel, %reply, "delivered");
+            let outcome = Outcome::Done(Arrival::Delivered, reply.clone());
+            self.shared.metrics.traffic.count(channel, None, (&[outcome], 1), (age, age));
+            tracing::info!(%id, %to, %channel, attempt = 1, age = age.as_secs(), %reply, "delivered");
         }
         Receipt { id, recipients }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Reported;
+use super::{Reported, TrafficBook};
 
 /// Counters since the engine was built.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub(crate) struct Counters {
     pub(crate) deferred: AtomicU64,
     pub(crate) failed: AtomicU64,
     reported: Mutex<Reported>,
+    pub(crate) traffic: TrafficBook,
 }
 
 /// The counters at one moment.

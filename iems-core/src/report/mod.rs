@@ -20,6 +20,7 @@ mod tally;
 mod template;
 mod text;
 mod told;
+mod traffic;
 mod who;
 
 pub(crate) use double::{Hour, sum_up};
@@ -29,6 +30,8 @@ pub(crate) use metrics::Counters;
 pub use metrics::Metrics;
 pub use settings::{DoubleBounces, Reports};
 pub use story::Story;
+pub(crate) use traffic::TrafficBook;
+pub use traffic::{Histogram, Traffic};
 pub use tally::Reported;
 pub use text::{Language, TextError, Texts};
 pub(crate) use told::{Action, Told};

@@ -10,13 +10,14 @@ use futures_util::future::join_all;
 use super::find::Walk;
 use super::{Done, Extent, Filter, Order, Queue, QueueError};
 use crate::engine::Shared;
-use crate::message::{EnhancedStatus, Reply};
+use crate::message::{ChannelId, EnhancedStatus, Reply};
 use crate::queue::key::{self, GroupId, HopKey};
 use crate::queue::load::Loaded;
 use crate::queue::record::encode;
 use crate::queue::settle::{self, End};
 use crate::queue::{Group, State};
 use crate::report::{Event, What};
+use crate::route::UNROUTED;
 use crate::seam::Timestamp;
 use crate::storage::{Batch, CommitError};
 
@@ -54,7 +55,7 @@ impl Queue {
                 Some((loaded, mark)) => {
                     looked_at += 1;
                     if done.first.len() < extent.show && self.fate(order, &loaded) == Fate::Changed {
-                        done.first.push(self.entry(loaded.clone(), mark.clone()));
+                        done.first.push(self.entry(loaded.clone(), mark.clone()).await?);
                     }
                     together.push(loaded);
                     place = Some(mark);
@@ -86,10 +87,9 @@ impl Queue {
     fn check(&self, order: &Order) -> Result<(), QueueError> {
         match (order, &self.engine) {
             (Order::Bounce(_) | Order::Redirect(_), None) => Err(QueueError::NoEngine),
-            (Order::Via(channel, _), Some(engine)) if !engine.outputs.contains_key(channel) => {
-                let mut known: Vec<&str> = engine.outputs.keys().map(|name| name.as_str()).collect();
-                known.sort_unstable();
-                Err(QueueError::NoChannel { name: channel.to_string(), known: known.join(", ") })
+            (Order::Via(channel, _), Some(engine)) => {
+                let outputs: Vec<_> = engine.outputs.keys().collect();
+                known(channel, &outputs)
             }
             _ => Ok(()),
         }
@@ -201,6 +201,24 @@ impl Queue {
         }
         committed.map(|_| ())
     }
+}
+
+impl Shared {
+    /// Whether a channel or agent has this name.
+    pub(super) fn channel_named(&self, name: &ChannelId) -> Result<(), QueueError> {
+        let unrouted = ChannelId::new(UNROUTED);
+        let all: Vec<_> = self.outputs.keys().chain(self.agents.keys()).chain([&unrouted]).collect();
+        known(name, &all)
+    }
+}
+
+fn known(name: &ChannelId, all: &[&ChannelId]) -> Result<(), QueueError> {
+    if all.contains(&name) {
+        return Ok(());
+    }
+    let mut all: Vec<&str> = all.iter().map(|name| name.as_str()).collect();
+    all.sort_unstable();
+    Err(QueueError::NoChannel { name: name.to_string(), known: all.join(", ") })
 }
 
 /// The group as a simple order leaves it.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Mark, Queue};
+use super::{Mark, Queue, QueueError, Waits};
 use crate::message::{ChannelId, Domain, Kind, NextHop, QueueId, Reply};
 use crate::queue::State;
 use crate::queue::load::Loaded;
@@ -44,15 +44,17 @@ pub struct Entry {
     pub last_reply: Option<String>,
     /// Size in octets.
     pub size: u64,
+    /// All that holds it, what holds it first in front. Never empty.
+    pub waits: Vec<Waits>,
     /// Where a listing goes on behind this entry.
     pub mark: Mark,
 }
 
 impl Queue {
-    pub(super) fn entry(&self, loaded: Loaded, mark: Mark) -> Entry {
+    pub(super) async fn entry(&self, loaded: Loaded, mark: Mark) -> Result<Entry, QueueError> {
         let Loaded { at, group, message, .. } = loaded;
-        let hop = group.hop_key();
-        Entry {
+        let (hop, waits) = (group.hop_key(), self.waits(at, &group, &message).await?);
+        Ok(Entry {
             id: at.id,
             group: at.group,
             kind: message.kind,
@@ -69,7 +71,8 @@ impl Queue {
             expires: group.expires,
             last_reply: group.last_reply.as_ref().map(Reply::to_string),
             size: message.size,
+            waits,
             mark,
-        }
+        })
     }
 }

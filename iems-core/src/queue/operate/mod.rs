@@ -95,7 +95,7 @@ impl Queue {
         while entries.len() < limit
             && let Some((loaded, mark)) = walk.next().await?
         {
-            entries.push(self.entry(loaded, mark));
+            entries.push(self.entry(loaded, mark).await?);
         }
         Ok(entries)
     }
@@ -121,7 +121,7 @@ impl Queue {
                     break;
                 }
             }
-            entries.push(self.entry(loaded, mark.behind_message()));
+            entries.push(self.entry(loaded, mark.behind_message()).await?);
         }
         Ok(entries)
     }

@@ -45,7 +45,7 @@ pub struct Overview {
     pub most_workers: usize,
     /// The stop of all hops, if there is one.
     pub paused: Option<super::PausedHop>,
-    /// The first of the hops, in the order that was asked for.
+    /// The first of the hops, in the order that was asked for: those that something waits for, and those that are paused.
     pub first: Vec<HopStatus>,
 }
 
@@ -118,6 +118,11 @@ impl Queue {
             }
         })
         .await?;
+        for paused in self.paused_hops().await? {
+            if !chosen.iter().any(|(hop, _)| *hop == paused) {
+                chosen.push((paused, Depth::default()));
+            }
+        }
         chosen.sort_by(before);
         chosen.truncate(limit);
         let mut first = Vec::with_capacity(chosen.len());

@@ -66,8 +66,11 @@ impl Queue {
     /// and expiry go on. A second pause replaces the reason.
     ///
     /// # Errors
-    /// If the store fails; it may have taken effect then.
+    /// If the store fails; it may have taken effect then. [`QueueError::NoChannel`] if an engine knows of no such channel or agent.
     pub async fn pause(&self, hop: Option<&HopName>, reason: &str) -> Result<(), QueueError> {
+        if let (Some(hop), Some(engine)) = (hop, &self.engine) {
+            engine.channel_named(&hop.channel)?;
+        }
         let pause = Pause { since: self.clock.now(), reason: reason.into() };
         self.set(hop, Some(&pause)).await?;
         let name = hop.map_or_else(|| "all".into(), HopName::to_string);
@@ -98,6 +101,11 @@ impl Queue {
             pauses.iter().map(|(key, pause)| PausedHop { hop: hop(key), pause: pause.clone() }).collect();
         all.sort_by(|a, b| a.hop.cmp(&b.hop));
         Ok(all)
+    }
+
+    pub(super) async fn paused_hops(&self) -> Result<Vec<HopKey>, QueueError> {
+        let pauses = Pauses::read(&*self.storage.store).await?;
+        Ok(pauses.iter().filter_map(|(hop, _)| hop.cloned()).collect())
     }
 
     async fn set(&self, hop: Option<&HopName>, pause: Option<&Pause>) -> Result<(), QueueError> {

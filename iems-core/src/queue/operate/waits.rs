@@ -104,6 +104,8 @@ pub enum Waits {
         under_way: usize,
         /// The most at a time.
         most: usize,
+        /// Where that was decided.
+        origin: String,
     },
     /// Others have their turn before it.
     Turn {
@@ -127,8 +129,41 @@ pub enum RateOf {
 }
 
 impl Waits {
+    /// A few words, for a column of a listing; times as spans from `now` on.
+    pub fn brief(&self, now: Timestamp) -> String {
+        let wait = |until: &Timestamp| span(until.since(now).as_secs());
+        match self {
+            Self::NotRunning => "no server".into(),
+            Self::UnderWay => "under way".into(),
+            Self::Held => "held".into(),
+            Self::NotDue { until, .. } => format!("due in {}", wait(until)),
+            Self::Paused { all: true, .. } => "all paused".into(),
+            Self::Paused { .. } => "hop paused".into(),
+            Self::Elsewhere { node } => format!("at {node}"),
+            Self::Storage { .. } => "storage".into(),
+            Self::NoChannel { channel } => format!("no channel {channel}"),
+            Self::SiteDown { next, .. } => format!("site down, probe in {}", wait(next)),
+            Self::SiteRests { until, .. } => format!("site rests {}", wait(until)),
+            Self::Links { taken, allowed, .. } => format!("links {taken}/{allowed}"),
+            Self::Rate { of, rate, until, .. } => format!("{of} rate {rate}, {}", wait(until)),
+            Self::Attempts { under_way, most, .. } => format!("attempts {under_way}/{most}"),
+            Self::Turn { before: Some(before) } => format!("behind {before}"),
+            Self::Turn { before: None } => "its turn".into(),
+            Self::Ready => "ready".into(),
+        }
+    }
+
     pub(super) fn rate(of: RateOf, name: &str, rate: &Rate, until: Timestamp, origin: &str) -> Self {
         Self::Rate { of, name: name.into(), rate: rate.to_string(), until, origin: origin.into() }
+    }
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
     }
 }
 
@@ -175,11 +210,9 @@ impl fmt::Display for Waits {
             Self::Rate { of, name, rate, until, origin } => {
                 write!(f, "over the rate {rate} of {of} {name} until {until} ({origin})")
             }
-            Self::Attempts { under_way, most } => {
-                write!(
-                    f,
-                    "{under_way} of {most} attempts at a time are under way; what is left is kept for other sites"
-                )
+            Self::Attempts { under_way, most, origin } => {
+                write!(f, "{under_way} of {most} attempts at a time are under way ({origin})")?;
+                if under_way < most { f.write_str("; the rest is kept for other sites") } else { Ok(()) }
             }
             Self::Turn { before: Some(before) } => write!(f, "behind {before} others of its hop at most"),
             Self::Turn { before: None } => f.write_str("behind others of its hop"),

@@ -134,9 +134,14 @@ pub(super) fn of_hop(engine: &Shared, settings: &Settings, hop: &HopKey) -> Vec<
     let name = standing.site.as_ref().map_or_else(String::new, |site| site.site.to_string());
     waits.extend(standing.bars.iter().map(|bar| barred(bar, &name, &standing, settings, peer)));
     if standing.bars.is_empty() && standing.workers == 0 && standing.in_all >= settings.concurrency {
-        waits.push(Waits::Attempts { under_way: standing.in_all, most: settings.concurrency });
+        waits.push(attempts(&standing, settings));
     }
     waits
+}
+
+fn attempts(standing: &Standing, settings: &Settings) -> Waits {
+    let (under_way, most) = (standing.in_all, settings.concurrency);
+    Waits::Attempts { under_way, most, origin: settings.concurrency_origin.clone() }
 }
 
 fn barred(bar: &Bar, site: &str, standing: &Standing, settings: &Settings, peer: &Peer) -> Waits {
@@ -150,9 +155,7 @@ fn barred(bar: &Bar, site: &str, standing: &Standing, settings: &Settings, peer:
             reply: down.reply.to_string(),
         },
         Bar::Rest(until) => Waits::SiteRests { site, until: *until },
-        Bar::Links(most) if *most < standing.links.1 => {
-            Waits::Attempts { under_way: standing.in_all, most: settings.concurrency }
-        }
+        Bar::Links(most) if *most < standing.links.1 => attempts(standing, settings),
         Bar::Links(most) => Waits::Links {
             site,
             taken: standing.links.0.max(*most),

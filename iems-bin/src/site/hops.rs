@@ -1,0 +1,71 @@
+//! The hops of the queue: the view of all of them, stopping and letting go.
+
+use iems_core::queue::{self, Depth, HopOrder, HopStatus};
+use iems_core::seam::Timestamp;
+
+use super::Site;
+use super::queue::waits;
+use crate::admin::queue::{DepthAnswer, HopAnswer, HopName, OverviewAnswer, PauseAnswer};
+use crate::exit::Failure;
+
+impl Site {
+    pub(super) async fn queue_pause(&self, hop: Option<HopName>, reason: &str) -> Result<(), Failure> {
+        Ok(self.engine.queue().pause(named(hop)?.as_ref(), reason).await?)
+    }
+
+    pub(super) async fn queue_resume(&self, hop: Option<HopName>) -> Result<(), Failure> {
+        let name = hop.clone().unwrap_or_else(|| "the queue".into());
+        match self.engine.queue().resume(named(hop)?.as_ref()).await? {
+            true => Ok(()),
+            false => Err(Failure::data(format!("{name} was not paused; `iems queue hops` shows what is"))),
+        }
+    }
+
+    pub(super) async fn queue_hops(&self, by_name: bool, limit: usize) -> Result<OverviewAnswer, Failure> {
+        let order = if by_name { HopOrder::Name } else { HopOrder::Depth };
+        let (overview, metrics) = (self.engine.queue().overview(order, limit).await?, self.engine.metrics());
+        let now = overview.at;
+        Ok(OverviewAnswer {
+            at: now.to_string(),
+            running: overview.running,
+            depth: depth(&overview.depth),
+            hops: overview.hops,
+            oldest: overview.oldest.map(|oldest| now.since(oldest).as_secs()),
+            workers: overview.workers,
+            most_workers: overview.most_workers,
+            paused: overview.paused.map(|paused| PauseAnswer {
+                since: paused.pause.since.to_string(),
+                reason: paused.pause.reason,
+            }),
+            delivered: metrics.delivered,
+            put_off: metrics.deferred,
+            failed: metrics.failed,
+            first: overview.first.iter().map(|hop| answer(hop, now)).collect(),
+        })
+    }
+}
+
+fn named(hop: Option<HopName>) -> Result<Option<queue::HopName>, Failure> {
+    hop.map(|hop| hop.parse()).transpose().map_err(Failure::usage)
+}
+
+fn depth(depth: &Depth) -> DepthAnswer {
+    let Depth { waiting, deferred, held, .. } = *depth;
+    DepthAnswer { waiting, deferred, held, depth: depth.all() }
+}
+
+fn answer(hop: &HopStatus, now: Timestamp) -> HopAnswer {
+    HopAnswer {
+        name: hop.name().to_string(),
+        channel: hop.channel.to_string(),
+        hop: hop.hop.to_string(),
+        site: hop.site.clone(),
+        depth: depth(&hop.depth),
+        oldest: hop.oldest.map(|oldest| now.since(oldest).as_secs()),
+        state: hop.state().into(),
+        waits: waits(&hop.waits, now),
+        workers: hop.workers,
+        links: hop.links,
+        links_allowed: hop.links_allowed,
+    }
+}
