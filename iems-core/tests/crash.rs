@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::*;
 use iems_core::Settings;
 use iems_core::deliver::Outcome;
-use iems_core::message::{ChannelId, NextHop};
+use iems_core::message::{ChannelId, NextHop, Reply};
 use iems_core::queue::{Extent, Filter, Order, Queue};
 use iems_core::storage::{Blobs, MemoryStorage, Storage};
 
@@ -29,6 +29,8 @@ struct Row {
     nothing: &'static [&'static str],
     /// Reports in the sender's mailbox (`c`), by a word in each.
     reports: &'static [&'static str],
+    /// For how many seconds the far side takes no links at first.
+    down: u64,
     /// What an administrator does after a while.
     admin: Option<Admin>,
 }
@@ -59,8 +61,17 @@ fn orders(admin: Admin) -> Vec<Order> {
     }
 }
 
-const ROW: Row =
-    Row { to: &[], far: &[], put_off: 0, local: &[], remote: &[], nothing: &[], reports: &[], admin: None };
+const ROW: Row = Row {
+    to: &[],
+    far: &[],
+    put_off: 0,
+    local: &[],
+    remote: &[],
+    nothing: &[],
+    reports: &[],
+    down: 0,
+    admin: None,
+};
 
 /// Plays the row with a fault at every operation, in every way, until one run meets no fault.
 async fn play(row: Row) {
@@ -95,6 +106,14 @@ async fn once(row: &Row, fault: Fault, at: u64) -> bool {
     let mut engine =
         builder(faulty.storage(), clock.clone(), &far, &boxes).settings(quick()).build().unwrap();
     engine.start();
+    if row.down > 0 {
+        *far.down.lock().unwrap() = Some(Reply::defer(4, 1, "no route to host"));
+        let (far, down) = (far.clone(), Duration::from_secs(row.down));
+        tokio::spawn(async move {
+            tokio::time::sleep(down).await;
+            *far.down.lock().unwrap() = None;
+        });
+    }
     let receipt = send(&engine, "c@here.example", row.to).await;
     let bare = Queue::at_rest(memory.storage(), clock.clone());
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -265,6 +284,28 @@ async fn expire() {
         ..ROW
     })
     .await;
+}
+
+/// The time of what is deferred comes, and it becomes ready.
+#[tokio::test(start_paused = true)]
+async fn ripen() {
+    fn full_once() -> Vec<Outcome> {
+        vec![Outcome::deferred(2, 2, "the mailbox is full"), ok()]
+    }
+    play(Row {
+        to: &["x@far.example", "y@other.example"],
+        far: &[("x@far.example", full_once), ("y@other.example", full_once)],
+        remote: &["x@far.example", "y@other.example"],
+        ..ROW
+    })
+    .await;
+}
+
+/// A site that was down can be reached again.
+#[tokio::test(start_paused = true)]
+async fn wake() {
+    let to = &["x@far.example", "y@far.example"];
+    play(Row { to, remote: to, down: 60, ..ROW }).await;
 }
 
 #[tokio::test(start_paused = true)]

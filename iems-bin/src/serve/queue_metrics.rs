@@ -91,7 +91,8 @@ impl QueueNumbers {
             gauge(&mut metric, &[("channel", OTHER), ("hop", OTHER), ("state", state)], entries)?;
         }
         let help = "Age of the oldest message that waits for the hop";
-        let mut metric = encoder.encode_descriptor("queue_hop_oldest_seconds", help, None, MetricType::Gauge)?;
+        let mut metric =
+            encoder.encode_descriptor("queue_hop_oldest_seconds", help, None, MetricType::Gauge)?;
         for hop in &overview.first {
             let name = [("channel", hop.channel.as_str()), ("hop", hop.hop.as_str())];
             gauge(&mut metric, &name, self.age(hop.oldest))?;
@@ -99,7 +100,8 @@ impl QueueNumbers {
         let help = "How the hop is: 1 for the state that it is in";
         let mut metric = encoder.encode_descriptor("queue_hop_state", help, None, MetricType::Gauge)?;
         for hop in &overview.first {
-            let labels = [("channel", hop.channel.as_str()), ("hop", hop.hop.as_str()), ("state", hop.state())];
+            let labels =
+                [("channel", hop.channel.as_str()), ("hop", hop.hop.as_str()), ("state", hop.state())];
             gauge(&mut metric, &labels, 1)?;
         }
         Ok(())
@@ -132,7 +134,8 @@ impl QueueNumbers {
 
     fn traffic(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let hops = || {
-            let name = |hop: &Option<NextHop>| hop.as_ref().map_or_else(|| OTHER.to_owned(), NextHop::to_string);
+            let name =
+                |hop: &Option<NextHop>| hop.as_ref().map_or_else(|| OTHER.to_owned(), NextHop::to_string);
             self.traffic.iter().map(move |(channel, hop, traffic)| (channel.as_str(), name(hop), traffic))
         };
         let help = "Attempts, for the busiest hops and for the others of each channel";
@@ -144,8 +147,11 @@ impl QueueNumbers {
         let help = "Recipients of attempts by outcome";
         let mut metric = encoder.encode_descriptor("outcomes", help, None, MetricType::Counter)?;
         for (channel, hop, traffic) in hops() {
-            let outcomes =
-                [("delivered", traffic.delivered), ("deferred", traffic.deferred), ("failed", traffic.failed)];
+            let outcomes = [
+                ("delivered", traffic.delivered),
+                ("deferred", traffic.deferred),
+                ("failed", traffic.failed),
+            ];
             for (outcome, recipients) in outcomes {
                 let labels = [("channel", channel), ("hop", hop.as_str()), ("outcome", outcome)];
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&recipients, None)?;

@@ -6,14 +6,16 @@
 //!
 //! | row | from | when | to | in the same commit |
 //! |---|---|---|---|---|
-//! | `accept` | – | the body is complete | waiting | message record, link to the body, due entry |
+//! | `accept` | – | the body is complete | waiting | message record, link to the body, index rows |
 //! | `accept_delivered` | – | an agent delivers at once | gone | message record with its events, mailbox rows |
 //! | `deliver` | waiting, deferred | every recipient done | gone | effects, unlink, event |
-//! | `deliver_some` | waiting, deferred | some done or failed, others not | deferred | effects, next due, event, report |
-//! | `defer` | waiting, deferred | nobody done | deferred | next due, event |
-//! | `warn` | deferred | the warning time is over | deferred | next due, event, report of delay |
+//! | `deliver_some` | waiting, deferred | some are done or failed, others not | deferred | effects, next due, event, report |
+//! | `defer` | waiting, deferred | nobody is done | deferred | next due, event; that the site is down, if it is |
+//! | `ripen` | deferred | its time has come | deferred, and ready | its row in the order of time becomes one among the ready |
+//! | `wake` | deferred | its site can be reached again | deferred, due now | due now |
+//! | `warn` | any | the warning time is over | the same | event, report of delay |
 //! | `fail` | waiting, deferred | the rest failed | gone | unlink, event, report of failure |
-//! | `expire` | waiting, deferred | deferred after its time | gone | unlink, event, report of failure |
+//! | `expire` | any | its time is over | gone | unlink, event, report of failure |
 //! | `retry` | waiting, deferred | an operator asks | waiting | due now, event |
 //! | `hold` | waiting, deferred | an operator asks | held | event |
 //! | `release` | held | an operator asks | waiting | due now, event |

@@ -30,11 +30,11 @@ pub(crate) use metrics::Counters;
 pub use metrics::Metrics;
 pub use settings::{DoubleBounces, Reports};
 pub use story::Story;
-pub(crate) use traffic::TrafficBook;
-pub use traffic::{Histogram, Traffic};
 pub use tally::Reported;
 pub use text::{Language, TextError, Texts};
 pub(crate) use told::{Action, Told};
+pub(crate) use traffic::TrafficBook;
+pub use traffic::{Histogram, Traffic};
 
 use crate::preprocess::Decision;
 

@@ -161,7 +161,9 @@ impl Book {
         let attempts = self.watched.entry(hop.clone()).or_default();
         *attempts += 1;
         let (attempts, least) = (*attempts, self.own.iter().min_by_key(|(_, traffic)| traffic.attempts));
-        let Some(least) = least.filter(|(_, traffic)| traffic.attempts < attempts).map(|(hop, _)| hop.clone()) else {
+        let Some(least) =
+            least.filter(|(_, traffic)| traffic.attempts < attempts).map(|(hop, _)| hop.clone())
+        else {
             return false;
         };
         self.watched.remove(hop);
@@ -192,7 +194,11 @@ mod tests {
         let (_, hop, traffic) = book.read().remove(0);
         assert_eq!(hop.unwrap().as_str(), "a.example");
         assert_eq!((traffic.attempts, traffic.delivered, traffic.deferred, traffic.failed), (1, 1, 2, 0));
-        assert_eq!((traffic.attempt.counts[1], traffic.delivery.counts[3]), (1, 1), "a step has its own bound");
+        assert_eq!(
+            (traffic.attempt.counts[1], traffic.delivery.counts[3]),
+            (1, 1),
+            "a step has its own bound"
+        );
         assert_eq!((traffic.delivery.count(), traffic.delivery.sum), (1, 2.0));
     }
 
@@ -209,7 +215,8 @@ mod tests {
         assert_eq!(all.len(), HOPS + 1);
         let sum: u64 = all.iter().map(|(.., traffic)| traffic.attempts).sum();
         assert_eq!(sum, 20_100, "nothing is lost by moving");
-        let own = all.iter().find(|(_, hop, _)| hop.as_ref().is_some_and(|hop| hop.as_str() == "busy.example"));
+        let own =
+            all.iter().find(|(_, hop, _)| hop.as_ref().is_some_and(|hop| hop.as_str() == "busy.example"));
         assert!(own.is_some_and(|(.., traffic)| traffic.attempts > 80));
         assert!(book.lock().watched.len() <= WATCHED);
     }
