@@ -59,7 +59,11 @@ impl View {
         }
         hops
     }
+}
 
+/// What keys do.
+#[cfg(any(feature = "tui", test))]
+impl View {
     /// The chosen hop.
     pub(super) fn hop(&self) -> Option<&HopAnswer> {
         let chosen = self.chosen.as_ref()?;
