@@ -241,6 +241,7 @@ impl Engine {
         tasks.push(tokio::spawn(queue::watch(self.shared.clone())));
         if let Some(node) = &self.shared.node {
             tasks.push(tokio::spawn(queue::keep(self.shared.clone(), node.clone())));
+            tasks.push(tokio::spawn(queue::follow(self.shared.clone())));
         }
         tasks.push(tokio::spawn(keep_house(self.shared.clone())));
         for channel in &self.inputs {

@@ -317,3 +317,38 @@ async fn links_that_are_taken_and_turns_are_named() {
     assert_eq!(house.queue().explain(first.id).await.unwrap().unwrap().waits[0], [Waits::UnderWay]);
     assert!(drained(&house.engine).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn engines_on_one_store_heed_each_others_pauses_and_leave_each_others_attempts_alone() {
+    let memory = MemoryStorage::new();
+    let (far, clock) = (Far::new(&[("x@far.example", vec![later()])]), PausedClock::new());
+    let engine = |name: &str| {
+        let builder = builder(memory.storage(), clock.clone(), &far, &Boxes::new());
+        builder.shared(name).build().unwrap()
+    };
+    let (one, two) = (engine("one"), engine("two"));
+    one.start();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    send(&one, "a@here.example", &["x@far.example"]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    two.start();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let bounced =
+        two.queue().carry_out(&Order::Bounce(None), &Filter::default(), &Extent::default()).await.unwrap();
+    assert_eq!((bounced.changed, bounced.under_way), (0, 1), "the hop is the other's");
+    let first = two.queue().list(&Filter::default(), 1).await.unwrap().remove(0);
+    assert!(
+        first.waits.iter().any(|why| matches!(why, Waits::Elsewhere { node } if node == "one")),
+        "{first:?}"
+    );
+    two.queue().pause(None, "").await.unwrap();
+    let asked = far.asked("x@far.example");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(far.asked("x@far.example"), asked, "what one pauses the other does not try");
+    one.queue().resume(None).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(far.asked("x@far.example") > asked);
+    let bounced =
+        one.queue().carry_out(&Order::Bounce(None), &Filter::default(), &Extent::default()).await.unwrap();
+    assert_eq!(bounced.changed, 1);
+}

@@ -76,6 +76,16 @@ fn read<T: DeserializeOwned>(answer: serde_json::Value) -> Result<T, Failure> {
         .map_err(|e| Failure::data(format!("the server's answer cannot be read: {e}")))
 }
 
+/// Asks the server that runs, and nobody else: the data folder is left alone.
+pub(crate) fn ask_server<T: DeserializeOwned>(config: &Config, request: Request) -> Result<T, Failure> {
+    run(async {
+        match Remote::find(&config.socket).await? {
+            Some(remote) => remote.answer(request).await.and_then(read),
+            None => Err(Failure::unavailable("no server runs; `iems queue top --once` shows what waits")),
+        }
+    })
+}
+
 /// Orders something that has no answer.
 pub(crate) fn order(file: Option<&Path>, request: Request) -> Result<(), Failure> {
     ask::<serde_json::Value>(file, request).map(|_| ())

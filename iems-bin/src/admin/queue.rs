@@ -224,4 +224,8 @@ pub(crate) struct HopAnswer {
     pub(crate) links: usize,
     /// How many there may be now.
     pub(crate) links_allowed: usize,
+    /// Attempts and deliveries, since the server started or the hop became one of the busiest; 0 for others, and for agents.
+    pub(crate) attempts: u64,
+    /// See there.
+    pub(crate) delivered: u64,
 }

@@ -1,6 +1,8 @@
 //! The hops of the queue: the view of all of them, stopping and letting go.
 
+use iems_core::message::{ChannelId, NextHop};
 use iems_core::queue::{self, Depth, HopOrder, HopStatus};
+use iems_core::report::Traffic;
 use iems_core::seam::Timestamp;
 
 use super::Site;
@@ -24,7 +26,7 @@ impl Site {
     pub(super) async fn queue_hops(&self, by_name: bool, limit: usize) -> Result<OverviewAnswer, Failure> {
         let order = if by_name { HopOrder::Name } else { HopOrder::Depth };
         let (overview, metrics) = (self.engine.queue().overview(order, limit).await?, self.engine.metrics());
-        let now = overview.at;
+        let (now, traffic) = (overview.at, self.engine.traffic());
         Ok(OverviewAnswer {
             at: now.to_string(),
             running: overview.running,
@@ -40,7 +42,7 @@ impl Site {
             delivered: metrics.delivered,
             put_off: metrics.deferred,
             failed: metrics.failed,
-            first: overview.first.iter().map(|hop| answer(hop, now)).collect(),
+            first: overview.first.iter().map(|hop| answer(hop, now, &traffic)).collect(),
         })
     }
 }
@@ -54,7 +56,9 @@ fn depth(depth: &Depth) -> DepthAnswer {
     DepthAnswer { waiting, deferred, held, depth: depth.all() }
 }
 
-fn answer(hop: &HopStatus, now: Timestamp) -> HopAnswer {
+fn answer(hop: &HopStatus, now: Timestamp, traffic: &[(ChannelId, Option<NextHop>, Traffic)]) -> HopAnswer {
+    let own =
+        traffic.iter().find(|(channel, to, _)| *channel == hop.channel && to.as_ref() == Some(&hop.hop));
     HopAnswer {
         name: hop.name().to_string(),
         channel: hop.channel.to_string(),
@@ -67,5 +71,7 @@ fn answer(hop: &HopStatus, now: Timestamp) -> HopAnswer {
         workers: hop.workers,
         links: hop.links,
         links_allowed: hop.links_allowed,
+        attempts: own.map_or(0, |(.., traffic)| traffic.attempts),
+        delivered: own.map_or(0, |(.., traffic)| traffic.delivered),
     }
 }

@@ -67,6 +67,7 @@ pub use operate::{
     Overview, PausedHop, Queue, QueueError, RateOf, Waits,
 };
 pub use pause::Pause;
+pub(crate) use pause::follow;
 pub use peer::{Peer, PeerPattern, PeerPatternError, Peers, most_specific};
 pub use rate::{Rate, RateError};
 pub use record::{Accepted, Group, Message, Origin, State};

@@ -1,11 +1,13 @@
 //! Pauses: an operator's stop of one hop, or of all. Kept in the store, so a restart does not lift them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, HopKey};
 use super::record::{decode, encode};
+use crate::engine::Shared;
 use crate::message::{ChannelId, NextHop};
 use crate::seam::Timestamp;
 use crate::storage::{Batch, CommitError, Scan, Store, StoreError};
@@ -80,4 +82,19 @@ pub(crate) async fn set(
         None => batch.delete(&row),
     }
     store.commit(batch).await.map(|_| ())
+}
+
+/// Follows what operators stop at other engines on the same store, until shutdown.
+pub(crate) async fn follow(shared: Arc<Shared>) {
+    let changed = shared.storage.store.watch(key::PAUSES);
+    loop {
+        tokio::select! {
+            () = changed.changed() => {}
+            () = shared.shutdown.cancelled() => return,
+        }
+        match Pauses::read(&*shared.storage.store).await {
+            Ok(pauses) => shared.runner.set_pauses(pauses),
+            Err(error) => tracing::warn!(%error, "what is paused cannot be read"),
+        }
+    }
 }

@@ -38,6 +38,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = shared.shutdown.cancelled() => {}
         }
     }
+    shared.runner.runs(false);
 }
 
 /// The longest single wait for a timer.

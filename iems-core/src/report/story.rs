@@ -8,7 +8,7 @@ use super::{Event, What};
 use crate::deliver::Outcome;
 use crate::message::{Kind, Mailbox, QueueId};
 use crate::preprocess::{Decision, Scope};
-use crate::queue::{Group, Message, Waits};
+use crate::queue::{Group, Message, State, Waits};
 
 /// Everything that is known about one message. `Display` tells it in lines for people.
 #[derive(Debug, Clone, Serialize)]
@@ -67,7 +67,12 @@ impl fmt::Display for Story {
         for (number, group) in self.waiting.iter().enumerate() {
             let names: Vec<String> = group.destinations.iter().map(|d| d.mailbox.to_string()).collect();
             let (names, attempts) = (names.join(", "), group.attempts);
-            write!(f, "waiting: {names} through {}, next hop {}, ", group.channel, group.hop)?;
+            let state = match group.state {
+                State::Waiting => "waiting",
+                State::Deferred => "deferred",
+                State::Held => "held",
+            };
+            write!(f, "{state}: {names} through {}, next hop {}, ", group.channel, group.hop)?;
             write!(f, "{attempts} attempts, next at {}, given up at {}", group.due, group.expires)?;
             match &group.last_reply {
                 Some(reply) => writeln!(f, "; last answer: {reply}")?,

@@ -3,6 +3,7 @@
 mod hops;
 mod list;
 mod order;
+mod top;
 mod which;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ Looking:
   iems queue list --state deferred --reply 'greylist' --limit 50
   iems queue show 01JD3V9Q4C8R2T6W0X5Y7Z1ABC          one message; `iems explain` has its whole story
   iems queue hops                                     the destinations, the longest queue first
+  iems queue top                                      the same, live
 
 Acting (each takes queue ids, filters or --all; --dry-run shows what would be done):
   iems queue retry --hop smtp:example.net             try now, and ask the site if it was down
@@ -37,6 +39,7 @@ pub(super) enum Args {
     List(list::ListArgs),
     Show(list::ShowArgs),
     Hops(hops::HopsArgs),
+    Top(top::TopArgs),
     /// Keep from being tried until released; expiry goes on
     Hold(order::Simple),
     /// Try what is held now
@@ -58,6 +61,7 @@ impl Args {
             Self::List(args) => args.run(file),
             Self::Show(args) => args.run(file),
             Self::Hops(args) => args.run(file),
+            Self::Top(args) => args.run(file),
             Self::Hold(args) => args.run(file, Order::Hold),
             Self::Release(args) => args.run(file, Order::Release),
             Self::Retry(args) => args.run(file, Order::Retry),
