@@ -76,9 +76,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+    fn commit(&self, mut batch: Batch) -> Result<Committed, CommitError> {
         let mut state = self.state();
-        let Resolved { rows, owners, committed } = resolve(batch, &*state)?;
+        let Resolved { rows, owners, committed } = resolve(&mut batch, &*state)?;
         let keys: Vec<Bytes> = rows.iter().map(|(key, _)| key.clone()).collect();
         let record = (rows, owners.iter().map(|change| (change.blob, change.after)).collect());
         state.append(&record)?;

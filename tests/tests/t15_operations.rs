@@ -73,6 +73,23 @@ fn a_reload_takes_routes_over_and_refuses_mistakes() {
 }
 
 #[test]
+fn a_reload_takes_limits_over_for_connections_from_then_on() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.start();
+    let offer = |smtp: &mut Smtp| smtp.must("EHLO client.example.test", 250).text();
+    let mut early = Smtp::connect(site.at("smtp"));
+    assert!(offer(&mut early).contains("SIZE 52428800"));
+    site.config.more += "[limits]\nmessage = \"1MiB\"\n";
+    site.write();
+    site.daemon().signal(Signal::HUP);
+    wait_for("the new size", secs(10), || {
+        offer(&mut Smtp::connect(site.at("smtp"))).contains("SIZE 1048576").then_some(())
+    });
+    assert!(offer(&mut early).contains("SIZE 52428800"), "an open connection keeps what it was told");
+    site.stop();
+}
+
+#[test]
 fn a_renewed_certificate_is_taken_over() {
     let mut site = Iems::with_accounts(&[ANN]);
     site.start();

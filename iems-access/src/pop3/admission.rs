@@ -8,13 +8,12 @@ use super::Limits;
 
 /// The counts of one server.
 pub(super) struct Admission {
-    connections: usize,
-    per_address: usize,
     open: Mutex<Open>,
 }
 
-#[derive(Default)]
 struct Open {
+    /// The bounds: in all, and for one address.
+    most: (usize, usize),
     all: usize,
     peers: HashMap<IpAddr, usize>,
 }
@@ -27,8 +26,12 @@ pub(super) struct Ticket {
 
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
-        let (connections, per_address) = (limits.connections, limits.per_address);
-        Self { connections, per_address, open: Mutex::default() }
+        Self { open: Mutex::new(Open { most: most(limits), all: 0, peers: HashMap::new() }) }
+    }
+
+    /// Other bounds from now on.
+    pub(super) fn adjust(&self, limits: &Limits) {
+        self.open().most = most(limits);
     }
 
     /// How many connections are open.
@@ -40,11 +43,12 @@ impl Admission {
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Ticket, &'static str> {
         let peer = network(peer);
         let mut open = self.open();
-        if open.all >= self.connections {
+        let (in_all, per_address) = open.most;
+        if open.all >= in_all {
             return Err("Too many connections; try again later");
         }
         let from_peer = open.peers.entry(peer).or_default();
-        if *from_peer >= self.per_address && !peer.is_loopback() {
+        if *from_peer >= per_address && !peer.is_loopback() {
             return Err("Too many connections from your address; close some first");
         }
         *from_peer += 1;
@@ -68,6 +72,10 @@ impl Drop for Ticket {
             }
         }
     }
+}
+
+fn most(limits: &Limits) -> (usize, usize) {
+    (limits.connections, limits.per_address)
 }
 
 /// What counts as one address: an IPv4 address, or an IPv6 /64, which one customer has.
@@ -95,5 +103,8 @@ mod tests {
         let homes = (admit("127.0.0.1").unwrap(), admit("::ffff:127.0.0.1").unwrap());
         drop((home, homes));
         assert!(admission.open().peers.is_empty(), "nothing is kept");
+        admission.adjust(&Limits { connections: 1, ..limits });
+        let _last = admit("192.0.2.1").unwrap();
+        assert!(admit("192.0.2.2").is_err(), "other bounds");
     }
 }

@@ -23,11 +23,13 @@ const REST: Duration = Duration::from_millis(100);
 
 /// A server on one or more listeners.
 pub struct Server {
-    shared: Arc<Shared>,
+    /// As it is for connections from now on.
+    shared: Arc<ArcSwap<Shared>>,
     listeners: Vec<Listener>,
 }
 
-/// What all connections share.
+/// What all connections share that began with the same options.
+#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) options: Arc<ServerOptions>,
     pub(super) maildrops: Arc<Maildrops>,
@@ -67,12 +69,12 @@ impl Server {
         options.auth.secret.get_or_insert(secret);
         let admission = Arc::new(Admission::new(&options.limits));
         let shared = Shared { options: Arc::new(options), maildrops, tls, nonce: nonce(), admission };
-        Ok(Self { shared: Arc::new(shared), listeners })
+        Ok(Self { shared: Arc::new(ArcSwap::from_pointee(shared)), listeners })
     }
 
     #[cfg(test)]
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.load_full()
     }
 
     /// The addresses it listens on, in the order of the listeners.
@@ -80,9 +82,19 @@ impl Server {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// Changes bounds and times for connections from now on; those that are open keep theirs. The bounds on connections hold
+    /// at once, and close none.
+    pub fn adjust(&self, change: impl FnOnce(&mut ServerOptions)) {
+        let now = self.shared.load();
+        let mut options = (*now.options).clone();
+        change(&mut options);
+        now.admission.adjust(&options.limits);
+        self.shared.store(Arc::new(Shared { options: Arc::new(options), ..(**now).clone() }));
+    }
+
     /// Tells how many connections are open; outlives the server.
     pub fn connections(&self) -> Arc<dyn Fn() -> usize + Send + Sync> {
-        let admission = self.shared.admission.clone();
+        let admission = self.shared.load().admission.clone();
         Arc::new(move || admission.connections())
     }
 
@@ -117,7 +129,7 @@ fn nonce() -> Nonce {
     })
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: bool, shutdown: CancellationToken) {
+async fn accept(shared: Arc<ArcSwap<Shared>>, listener: TcpListener, tls: bool, shutdown: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -125,7 +137,9 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: bool, shutdown:
             () = shutdown.cancelled() => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => report(ended),
             accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => start(&mut connections, &shared, socket, peer, tls, &shutdown),
+                Ok((socket, peer)) => {
+                    start(&mut connections, &shared.load_full(), socket, peer, tls, &shutdown);
+                },
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(REST).await;
@@ -139,7 +153,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: bool, shutdown:
             report(ended);
         }
     };
-    let _ = tokio::time::timeout(shared.options.timeouts.drain, rest).await;
+    let _ = tokio::time::timeout(shared.load().options.timeouts.drain, rest).await;
     connections.shutdown().await;
 }
 

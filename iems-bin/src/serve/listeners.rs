@@ -16,13 +16,31 @@ use crate::exit::Failure;
 use crate::site::{Door, Foundation};
 use crate::tls;
 
+/// A server whose bounds can change.
+pub(super) enum Bounded {
+    Smtp(Arc<Server>),
+    Pop3(Arc<pop3::Server>),
+}
+
+impl Bounded {
+    /// Takes the bounds of `config` over, for connections from now on.
+    pub(super) fn adjust(&self, config: &Config) {
+        match self {
+            Self::Smtp(server) => server.adjust(|options| smtp_bounds(config, options)),
+            Self::Pop3(server) => server.adjust(|options| pop3_bounds(config, options)),
+        }
+    }
+}
+
 /// All doors, bound and not yet open.
 #[derive(Default)]
 pub(super) struct Doors {
     /// Those through which messages come in.
     pub(super) inputs: Vec<Arc<dyn Channel>>,
     /// Those at which mailboxes are read.
-    pub(super) mailboxes: Vec<pop3::Server>,
+    pub(super) mailboxes: Vec<Arc<pop3::Server>>,
+    /// The servers of both kinds, to be told of other bounds.
+    pub(super) bounded: Vec<Bounded>,
     /// Those that give numbers.
     pub(super) metrics: Vec<std::net::TcpListener>,
     /// The certificates in use, to be read again.
@@ -60,6 +78,8 @@ impl Doors {
                     let server = pop3::Server::new(options, vec![socket], maildrops.clone(), certificate);
                     let server = server.map_err(Failure::config)?;
                     doors.told.push(Door::new(name, bound, server.connections()));
+                    let server = Arc::new(server);
+                    doors.bounded.push(Bounded::Pop3(server.clone()));
                     doors.mailboxes.push(server);
                     bound
                 }
@@ -75,7 +95,9 @@ impl Doors {
                     let server = Server::new(options, vec![socket], directory, resolver, clock, certificate);
                     let server = server.map_err(Failure::config)?;
                     doors.told.push(Door::new(name, bound, server.connections()));
-                    doors.inputs.push(Arc::new(server));
+                    let server = Arc::new(server);
+                    doors.bounded.push(Bounded::Smtp(server.clone()));
+                    doors.inputs.push(server);
                     bound
                 }
             };
@@ -104,10 +126,16 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
         _ => (Mode::Relay, "smtp"),
     };
     let mut options = ServerOptions::new(mode, ChannelId::new(channel), config.hostname.as_str());
-    options.max_size = config.settings.limits.message_size;
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;
+    smtp_bounds(config, &mut options);
+    options
+}
+
+/// `[limits]` and `grace` for SMTP and LMTP.
+fn smtp_bounds(config: &Config, options: &mut ServerOptions) {
+    options.max_size = config.settings.limits.message_size;
     options.limits.connections = config.limits.connections;
     options.limits.per_address = config.limits.connections_per_address;
     options.limits.recipients = config.settings.limits.recipients;
@@ -115,7 +143,6 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
     options.limits.soft_errors = config.limits.errors / 2;
     options.timeouts.command = config.limits.idle;
     options.timeouts.drain = config.grace;
-    options
 }
 
 fn pop3_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> pop3::ServerOptions {
@@ -123,12 +150,17 @@ fn pop3_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> pop3:
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;
+    pop3_bounds(config, &mut options);
+    options
+}
+
+/// The same for POP3.
+fn pop3_bounds(config: &Config, options: &mut pop3::ServerOptions) {
     options.limits.connections = config.limits.connections;
     options.limits.per_address = config.limits.connections_per_address;
     options.limits.errors = config.limits.errors;
-    options.timeouts.idle = options.timeouts.idle.max(config.limits.idle);
+    options.timeouts.idle = pop3::Timeouts::default().idle.max(config.limits.idle);
     options.timeouts.drain = config.grace;
-    options
 }
 
 /// The secret from which verifiers for unknown logins are made: kept, so that they stay the same.

@@ -97,7 +97,7 @@ impl Server {
             loaded.file.as_deref().map_or_else(|| "built in".into(), |file| file.display().to_string());
         tracing::info!(hostname = %config.hostname, data = %config.data.display(), configuration = file, "ready");
         notify::tell("READY=1");
-        Ok(Self { site, reload: Reload::new(doors.certificates), signals, shutdown, tasks })
+        Ok(Self { site, reload: Reload::new(doors.certificates, doors.bounded), signals, shutdown, tasks })
     }
 
     async fn until_told_to_stop(mut self, mut loaded: Loaded) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use iems_smtp::server::TlsConfig;
 
-use super::notify;
+use super::listeners::Bounded;
+use super::{limits, notify};
 use crate::config::{self, Certificate, Config, Loaded};
 use crate::site::Site;
 use crate::tls;
@@ -13,12 +14,13 @@ use crate::tls;
 /// What can be replaced.
 pub(super) struct Reload {
     certificates: Vec<(Certificate, TlsConfig)>,
+    bounded: Vec<Bounded>,
 }
 
 impl Reload {
-    /// The certificates in use.
-    pub(super) fn new(certificates: Vec<(Certificate, TlsConfig)>) -> Self {
-        Self { certificates }
+    /// The certificates in use, and the servers that have bounds.
+    pub(super) fn new(certificates: Vec<(Certificate, TlsConfig)>, bounded: Vec<Bounded>) -> Self {
+        Self { certificates, bounded }
     }
 
     /// Reads the file of `loaded` again. If anything is wrong with it, everything stays as it is.
@@ -40,14 +42,15 @@ impl Reload {
             tracing::warn!("reload: a change of {what} takes effect after a restart");
         }
         // What needs a restart stays as it runs, so that the next reload names it again.
-        let limits = loaded.config.settings.limits.clone();
         loaded.config.settings = new.config.settings;
-        loaded.config.settings.limits = limits;
+        loaded.config.limits = new.config.limits;
         loaded.config.grace = new.config.grace;
         loaded.config.wires = new.config.wires;
+        limits::raise_open_files(&loaded.config);
+        self.bounded.iter().for_each(|server| server.adjust(&loaded.config));
         site.replace(loaded.config.settings.clone(), loaded.config.wires.clone());
         tracing::info!(
-            "reload: routes, relaying, queue, peers, reports, rules, marks and certificates are those of the file"
+            "reload: routes, relaying, queue, peers, reports, rules, limits, marks and certificates are those of the file"
         );
     }
 
@@ -63,7 +66,6 @@ impl Reload {
 
 /// The keys whose change the running server does not take over.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let message = |config: &Config| config.settings.limits.clone();
     let changed = [
         ("hostname", old.hostname != new.hostname),
         (
@@ -75,7 +77,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[[listener]] or [tls] file names", old.listeners != new.listeners),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),
-        ("[limits]", old.limits != new.limits || message(old) != message(new)),
         (
             "[[dnsbl]], [dnsbl_options] or [[matrix]]",
             old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options,

@@ -121,10 +121,15 @@ pub struct Group {
     pub last_reply: Option<Reply>,
 }
 
+/// What most records take, in octets: growing to it step by step costs more than the record.
+const USUAL: usize = 320;
+
 /// Writes a record down.
 pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     // Serialization into a growing vector cannot fail for our types (no maps of unknown length, no foreign impls).
-    postcard::to_extend(record, vec![VERSION]).unwrap_or_default()
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.push(VERSION);
+    postcard::to_extend(record, bytes).unwrap_or_default()
 }
 
 /// Reads a record.

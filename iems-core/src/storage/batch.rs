@@ -84,8 +84,10 @@ impl<const N: usize> From<&[u8; N]> for Template {
 
 impl From<Vec<u8>> for Template {
     fn from(mut bytes: Vec<u8>) -> Self {
-        // An engine may keep them for long.
-        bytes.shrink_to_fit();
+        // An engine may keep them for long; a little room costs less than to move them.
+        if bytes.capacity() > 2 * bytes.len() + 64 {
+            bytes.shrink_to_fit();
+        }
         Self { bytes, places: SmallVec::new() }
     }
 }
@@ -203,9 +205,9 @@ impl Batch {
         &self.writes
     }
 
-    /// The steps, in order. For engines.
-    pub fn into_writes(self) -> impl Iterator<Item = Write> {
-        self.writes.into_iter()
+    /// Takes the steps out, in order. For engines.
+    pub fn drain(&mut self) -> impl Iterator<Item = Write> {
+        self.writes.drain(..)
     }
 
     /// Whether there is nothing to check and nothing to do.

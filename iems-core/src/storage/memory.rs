@@ -205,9 +205,9 @@ impl Store for MemoryStorage {
         })
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+    async fn commit(&self, mut batch: Batch) -> Result<Committed, CommitError> {
         let mut state = self.shared.operation()?;
-        let resolved = match resolve(batch, &*state) {
+        let resolved = match resolve(&mut batch, &*state) {
             Ok(resolved) => resolved,
             Err(e) => {
                 state.stats.conflicts += u64::from(matches!(e, CommitError::Conflict));

@@ -51,13 +51,13 @@ pub struct Owners {
     pub after: u64,
 }
 
-/// Works `batch` out against `view`.
+/// Works `batch` out against `view`, and takes its steps out if the conditions hold.
 ///
 /// # Errors
 /// [`CommitError::Conflict`] if a condition does not hold; [`StoreError::TooLarge`],
 /// [`StoreError::NoBlob`], [`StoreError::Corrupt`] (a counter that is none), and what `view` returns.
-pub fn resolve(batch: Batch, view: &impl View) -> Result<Resolved, CommitError> {
-    check_sizes(&batch)?;
+pub fn resolve(batch: &mut Batch, view: &impl View) -> Result<Resolved, CommitError> {
+    check_sizes(batch)?;
     for require in batch.requires() {
         let holds = match require {
             Require::Absent(key) => view.get(key)?.is_none(),
@@ -69,7 +69,7 @@ pub fn resolve(batch: Batch, view: &impl View) -> Result<Resolved, CommitError> 
         }
     }
     let mut work = Work { view, rows: BTreeMap::new(), owners: BTreeMap::new(), firsts: Vec::new() };
-    for write in batch.into_writes() {
+    for write in batch.drain() {
         work.step(write)?;
     }
     Ok(Resolved {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use iems_core::message::{EnhancedStatus, Reply};
 use iems_core::seam::{Clock, Timestamp};
 
@@ -15,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The counts of one server.
 pub(super) struct Admission {
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     clock: Arc<dyn Clock>,
     open: AtomicUsize,
     peers: Mutex<HashMap<IpAddr, Peer>>,
@@ -36,7 +37,13 @@ pub(super) struct Ticket {
 
 impl Admission {
     pub(super) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        let limits = ArcSwap::from_pointee(limits);
         Self { limits, clock, open: AtomicUsize::new(0), peers: Mutex::new(HashMap::new()) }
+    }
+
+    /// Other bounds from now on.
+    pub(super) fn adjust(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// How many connections are open.
@@ -48,27 +55,28 @@ impl Admission {
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Ticket, Reply> {
         // The ticket exists from here on, so every way out gives back what was taken.
         let mut ticket = Ticket { admission: self.clone(), counted: None };
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limits.connections {
+        let limits = self.limits.load();
+        if self.open.fetch_add(1, Ordering::Relaxed) >= limits.connections {
             return Err(busy("too many connections; try again later"));
         }
-        if let Some(address) = peer.map(network).filter(|a| self.limits.count_loopback || !a.is_loopback()) {
-            self.count(address)?;
+        if let Some(address) = peer.map(network).filter(|a| limits.count_loopback || !a.is_loopback()) {
+            self.count(address, &limits)?;
             ticket.counted = Some(address);
         }
         Ok(ticket)
     }
 
-    fn count(&self, address: IpAddr) -> Result<(), Reply> {
+    fn count(&self, address: IpAddr, limits: &Limits) -> Result<(), Reply> {
         let now = self.clock.now();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = peers.entry(address).or_insert(Peer { open: 0, minute: now, in_minute: 0 });
         if now.since(peer.minute) >= MINUTE || peer.minute > now {
             (peer.minute, peer.in_minute) = (now, 0);
         }
-        if peer.open >= self.limits.per_address {
+        if peer.open >= limits.per_address {
             return Err(busy("too many connections from your address; close some first"));
         }
-        if self.limits.per_address_minute > 0 && peer.in_minute >= self.limits.per_address_minute {
+        if limits.per_address_minute > 0 && peer.in_minute >= limits.per_address_minute {
             return Err(busy("your address connects too often; wait a minute"));
         }
         peer.open += 1;
@@ -78,7 +86,8 @@ impl Admission {
 
     fn release(&self, address: IpAddr) {
         let now = self.clock.now();
-        let rate = self.limits.per_address_minute > 0;
+        let limits = self.limits.load();
+        let rate = limits.per_address_minute > 0;
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(peer) = peers.get_mut(&address) {
             peer.open = peer.open.saturating_sub(1);
@@ -87,7 +96,7 @@ impl Admission {
             }
         }
         // Addresses that only wait for their minute to end are swept out when they become many.
-        if peers.len() > self.limits.connections.max(1024) * 2 {
+        if peers.len() > limits.connections.max(1024) * 2 {
             peers.retain(|_, peer| peer.open > 0 || now.since(peer.minute) < MINUTE);
         }
     }

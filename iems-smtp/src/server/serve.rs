@@ -31,13 +31,16 @@ const REST: Duration = Duration::from_millis(100);
 
 /// A server on one or more listeners: one input channel.
 pub struct Server {
-    shared: Arc<Shared>,
+    channel: ChannelId,
+    /// As it is for connections from now on.
+    shared: Arc<ArcSwap<Shared>>,
     addresses: Vec<SocketAddr>,
     /// Taken by `serve`, so that nobody listens any more when it ends.
     listeners: Mutex<Vec<Listener>>,
 }
 
-/// What all connections share.
+/// What all connections share that began with the same options.
+#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) options: Arc<ServerOptions>,
     pub(super) directory: Arc<dyn Directory>,
@@ -81,9 +84,11 @@ impl Server {
         options.auth.secret.get_or_insert(secret);
         let admission = Arc::new(Admission::new(options.limits.clone(), clock));
         let options = Arc::new(options);
-        let shared = Arc::new(Shared { options, directory, resolver, tls, nonce: nonce(), admission });
+        let channel = options.channel.clone();
+        let shared = Shared { options, directory, resolver, tls, nonce: nonce(), admission };
+        let shared = Arc::new(ArcSwap::from_pointee(shared));
         let addresses = listeners.iter().filter_map(Listener::local_addr).collect();
-        Ok(Self { shared, addresses, listeners: Mutex::new(listeners) })
+        Ok(Self { channel, shared, addresses, listeners: Mutex::new(listeners) })
     }
 
     /// The addresses it listens on, in the order of the listeners, without Unix sockets.
@@ -91,9 +96,20 @@ impl Server {
         &self.addresses
     }
 
+    /// Changes bounds and times for connections from now on; those that are open keep theirs. The bounds on connections hold
+    /// at once, and close none. The kind of server and its channel stay, whatever `change` does to them.
+    pub fn adjust(&self, change: impl FnOnce(&mut ServerOptions)) {
+        let now = self.shared.load();
+        let mut options = (*now.options).clone();
+        change(&mut options);
+        (options.mode, options.channel) = (now.options.mode, self.channel.clone());
+        now.admission.adjust(options.limits.clone());
+        self.shared.store(Arc::new(Shared { options: Arc::new(options), ..(**now).clone() }));
+    }
+
     /// Tells how many connections are open; outlives the server.
     pub fn connections(&self) -> Arc<dyn Fn() -> usize + Send + Sync> {
-        let admission = self.shared.admission.clone();
+        let admission = self.shared.load().admission.clone();
         Arc::new(move || admission.open())
     }
 }
@@ -108,7 +124,7 @@ fn nonce() -> Nonce {
 #[async_trait]
 impl Channel for Server {
     fn id(&self) -> &ChannelId {
-        &self.shared.options.channel
+        &self.channel
     }
 
     async fn serve(&self, intake: Intake, shutdown: CancellationToken) -> io::Result<()> {
@@ -131,7 +147,7 @@ impl Channel for Server {
 
 /// Accepts until `shutdown`, then waits for what is in progress, for at most `Timeouts::drain`.
 async fn accept(
-    shared: Arc<Shared>,
+    shared: Arc<ArcSwap<Shared>>,
     listener: Accepting,
     security: Security,
     intake: Intake,
@@ -146,7 +162,7 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((socket, address)) => {
                     let peer = Peer { address, security };
-                    start(&mut connections, &shared, &intake, &shutdown, socket, peer);
+                    start(&mut connections, &shared.load_full(), &intake, &shutdown, socket, peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -161,7 +177,7 @@ async fn accept(
             report(ended);
         }
     };
-    let _ = tokio::time::timeout(shared.options.timeouts.drain, rest).await;
+    let _ = tokio::time::timeout(shared.load().options.timeouts.drain, rest).await;
     connections.shutdown().await;
 }
 

@@ -30,6 +30,28 @@ async fn one_connection_too_many_is_turned_away() {
 }
 
 #[tokio::test]
+async fn other_bounds_count_for_whoever_comes_next() {
+    let house = House::new(options(Mode::Relay));
+    let mut early = greeted(&house).await;
+    house.server.adjust(|options| {
+        options.limits.connections = 2;
+        options.max_size = 1000;
+        options.mode = Mode::Lmtp;
+    });
+    let mut late = greeted(&house).await;
+    for (peer, wanted) in [(&mut early, "250"), (&mut late, "552 5.3.4")] {
+        peer.send("EHLO x\r\n").await;
+        assert!(peer.reply().await.starts_with("250"));
+        peer.send("MAIL FROM:<a@b.example> SIZE=2000\r\n").await;
+        let reply = peer.reply().await;
+        assert!(reply.starts_with(wanted), "{wanted}: {reply}");
+    }
+    assert!(house.connect().await.reply().await.starts_with("421 4.3.2"), "the first two count");
+    house.server.adjust(|options| options.limits.connections = 3);
+    greeted(&house).await;
+}
+
+#[tokio::test]
 async fn one_address_has_its_own_bound() {
     let mut bounded = options(Mode::Relay);
     bounded.limits.per_address = 1;

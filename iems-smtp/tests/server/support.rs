@@ -113,6 +113,7 @@ impl Preprocessor for Fragile {
 /// An engine with one server.
 pub(crate) struct House {
     pub(crate) engine: Engine,
+    pub(crate) server: Arc<Server>,
     pub(crate) address: SocketAddr,
     kept: Arc<Mutex<Vec<(String, String)>>>,
     roots: rustls::RootCertStore,
@@ -141,19 +142,19 @@ impl House {
         let address = listener.local_addr().unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
         let directory: Arc<dyn Directory> = Arc::new(Everybody);
         let (resolver, clock) = (Arc::new(NoResolver), Arc::new(SystemClock));
-        let server =
-            Server::new(options, vec![listener], directory.clone(), resolver, clock, Some(tls)).unwrap();
+        let server = Server::new(options, vec![listener], directory.clone(), resolver, clock, Some(tls));
+        let server = Arc::new(server.unwrap());
         let storage = MemoryStorage::new().storage();
         let kept = Arc::new(Mutex::default());
         let shelf = Shelf { id: ChannelId::new("shelf"), storage: storage.clone(), kept: Arc::clone(&kept) };
         let engine = Engine::builder("mx.test.example", storage, directory)
-            .input(Arc::new(server))
+            .input(server.clone())
             .agent(Arc::new(shelf))
             .preprocessor(Arc::new(Fragile), Matrix::everywhere())
             .build()
             .unwrap();
         engine.start();
-        Self { engine, address, kept, roots }
+        Self { engine, server, address, kept, roots }
     }
 
     pub(crate) async fn connect(&self) -> Peer<TcpStream> {

@@ -16,7 +16,7 @@ use super::crowd::Crowd;
 use super::index::Snapshot;
 use super::log::Log;
 use super::pending::Pending;
-use super::queue::{Spilled, Work};
+use super::queue::{Answer, Spilled, Work};
 use super::record::{self, Kind};
 use super::row::{BlobChange, BlobRow, Delta, Extent};
 use super::segment::Segment;
@@ -43,8 +43,6 @@ struct Trouble {
     until: Instant,
     pause: Duration,
 }
-
-type Answer = Result<Committed, CommitError>;
 
 /// Work that is written together.
 #[derive(Default)]
@@ -116,10 +114,11 @@ impl Committer {
                 break;
             }
             match work.pop_front() {
-                Some(Work::Commit { batch, reply }) => {
+                Some(Work::Commit { mut batch, reply }) => {
                     let result = room.clone().map_err(CommitError::from);
-                    let result = result.and_then(|()| group.commit(&self.shared.pending(), &state, batch));
-                    group.commits.push((reply, result));
+                    let result =
+                        result.and_then(|()| group.commit(&self.shared.pending(), &state, &mut batch));
+                    group.commits.push((reply, (result, batch)));
                 }
                 Some(Work::Spill { reply, .. }) if group.tight => drop(reply.send(Err(no_room()))),
                 Some(Work::Spill { bytes, reply }) => group.chunk(bytes, Target::Spill(reply)),
@@ -142,8 +141,9 @@ impl Committer {
             Ok(()) => self.publish(group),
             Err(e) => {
                 add(&self.shared.counters.failures, group.commits.len() as u64);
-                for (reply, result) in group.commits {
-                    let _ = reply.send(Err(result.err().unwrap_or_else(|| e.clone().into())));
+                for (reply, (result, batch)) in group.commits {
+                    let failed = result.err().unwrap_or_else(|| e.clone().into());
+                    let _ = reply.send((Err(failed), batch));
                 }
                 group.moves.into_iter().for_each(|reply| drop(reply.send(Err(e.clone()))));
                 for chunk in group.chunks {
@@ -232,7 +232,7 @@ impl Committer {
         if !group.delta.is_empty() {
             add(&shared.counters.groups, 1);
             group.account(shared);
-            let keys: Vec<Bytes> = group.delta.rows.keys().cloned().collect();
+            let keys = Keys::of(&group.delta);
             let gone: Vec<BlobId> =
                 group.delta.blobs.iter().filter(|(_, c)| c.after.is_none()).map(|(id, _)| *id).collect();
             let rows: Vec<(BlobId, Option<BlobRow>)> = group
@@ -256,13 +256,13 @@ impl Committer {
             drop(recent);
             keys.iter().for_each(|key| shared.watchers.wrote(key));
         }
-        for (reply, result) in group.commits {
-            match &result {
+        for (reply, answer) in group.commits {
+            match &answer.0 {
                 Ok(_) => add(&shared.counters.commits, 1),
                 Err(CommitError::Conflict) => add(&shared.counters.conflicts, 1),
                 Err(_) => add(&shared.counters.failures, 1),
             }
-            let _ = reply.send(result);
+            let _ = reply.send(answer);
         }
         group.moves.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
     }
@@ -283,7 +283,12 @@ fn no_room() -> StoreError {
 const NOWHERE: Extent = Extent { segment: 0, at: 0, len: 0 };
 
 impl Group {
-    fn commit(&mut self, pending: &Pending, state: &State, batch: Batch) -> Result<Committed, CommitError> {
+    fn commit(
+        &mut self,
+        pending: &Pending,
+        state: &State,
+        batch: &mut Batch,
+    ) -> Result<Committed, CommitError> {
         let Resolved { rows, owners, committed } =
             resolve(batch, &GroupView { group: self, pending, state })?;
         // All that may fail comes before the first change.
@@ -384,6 +389,28 @@ impl Group {
                 shared.garbage.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
         }
+    }
+}
+
+/// The keys that a group writes, one behind the other: a handle for each would cost more than its octets.
+struct Keys {
+    octets: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    fn of(delta: &Delta) -> Self {
+        let mut keys = Self { octets: Vec::new(), ends: Vec::with_capacity(delta.rows.len()) };
+        for key in delta.rows.keys() {
+            keys.octets.extend_from_slice(key);
+            keys.ends.push(keys.octets.len());
+        }
+        keys
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| &self.octets[std::mem::replace(&mut from, *end)..*end])
     }
 }
 

@@ -175,7 +175,7 @@ impl Store for Embedded {
         if !self.shared.queue.push(Work::Commit { batch, reply }) {
             return Err(StoreError::Closed.into());
         }
-        answer.await.unwrap_or(Err(StoreError::Closed.into()))
+        answer.await.map_or(Err(StoreError::Closed.into()), |(result, _)| result)
     }
 
     fn watch(&self, prefix: &[u8]) -> Watch {

@@ -13,10 +13,14 @@ use tokio::sync::oneshot;
 use super::row::Extent;
 use super::segment::Segment;
 
+/// What became of a batch, and what is left of it: who made it throws it away, because the allocator of a thread is locked
+/// when another one frees its memory.
+pub(super) type Answer = (Result<Committed, CommitError>, Batch);
+
 /// Something for the committer to do.
 pub(super) enum Work {
     /// A batch of a caller.
-    Commit { batch: Batch, reply: oneshot::Sender<Result<Committed, CommitError>> },
+    Commit { batch: Batch, reply: oneshot::Sender<Answer> },
     /// A piece of a body that is still being written.
     Spill { bytes: Bytes, reply: oneshot::Sender<Result<Spilled, StoreError>> },
     /// New places for pieces of a body that has owners. Nothing happens if they are elsewhere by now.
