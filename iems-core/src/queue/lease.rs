@@ -283,7 +283,14 @@ pub(crate) async fn keep(shared: Arc<Shared>, node: Arc<Node>) {
             () = shared.shutdown.cancelled() => {}
         }
     }
+    // What is under way is this node's until it has ended.
     while shared.runner.workers() > 0 && !shared.killed.is_cancelled() {
+        if Instant::now() >= next {
+            next = Instant::now() + BEAT;
+            if let Err(error) = node.beat(&shared).await {
+                tracing::warn!(%error, "a heartbeat failed");
+            }
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     node.release(&shared).await;
