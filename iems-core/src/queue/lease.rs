@@ -213,7 +213,7 @@ impl Node {
 
     /// After a silence: once every other node has seen this one again, the leases that it still holds stand.
     async fn recollect(&self, shared: &Shared) -> Result<(), StoreError> {
-        if !self.lock().back.is_some_and(|back| back.elapsed() >= FRESH) {
+        if self.lock().back.is_none_or(|back| back.elapsed() < FRESH) {
             return Ok(());
         }
         for hop in self.held() {

@@ -115,6 +115,14 @@ impl SimPeers {
         }
     }
 
+    /// The places that share a site with this one, itself among them.
+    pub(super) fn neighbours(&self, place: &str) -> Vec<String> {
+        let sites = &self.inner.lock().sites;
+        let site = sites.get(place);
+        let others = sites.iter().filter(|(other, at)| Some(*at) == site && *other != place);
+        others.map(|(other, _)| other.clone()).chain([place.to_owned()]).collect()
+    }
+
     /// For how long a place has done nothing that makes an engine keep away from it.
     pub(super) fn harmless_for(&self, place: &str) -> Duration {
         self.inner.with(place, |place| place.harmless.map_or(Duration::ZERO, |since| since.elapsed()))

@@ -116,7 +116,9 @@ impl World {
 
     async fn play(&mut self) -> Result<(), Violation> {
         if self.plan.places > 3 {
-            ["far2.example", "far3.example"].map(|place| self.peers.set_site(place, "pair.example"));
+            for place in ["far2.example", "far3.example"] {
+                self.peers.set_site(place, "pair.example");
+            }
         }
         (0..self.hosts.len()).for_each(|at| self.boot(at));
         for _ in 0..self.plan.steps {
