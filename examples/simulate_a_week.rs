@@ -1,24 +1,25 @@
 //! A week of an engine in some seconds: far systems that fail, storage that stalls, crashes, an operator; the same week for
 //! the same seed.
 //!
-//! Run it with `cargo run --bin simulate_a_week -- [SEED] [DAYS] [--minutes] [--trace]`. It prints the numbers of each day,
-//! and whether every rule held. `--minutes` plays one of the short worlds of the tests instead, `--trace` shows the last
-//! lines of what happened. The exit code is 1 if a rule was broken.
+//! Run it with `cargo run --bin simulate_a_week -- [SEED] [DAYS] [--minutes | --nodes] [--trace]`. It prints the numbers of each day,
+//! and whether every rule held. `--minutes` plays one of the short worlds of the tests instead, `--nodes` one with two
+//! engines on one store; `--trace` shows the last lines of what happened. The exit code is 1 if a rule was broken.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use iems_core::sim::{Plan, Report, simulate};
 
-const USAGE: &str = "usage: simulate_a_week [SEED] [DAYS] [--minutes] [--trace]";
+const USAGE: &str = "usage: simulate_a_week [SEED] [DAYS] [--minutes | --nodes] [--trace]";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (flags, numbers): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let (mut minutes, mut trace) = (false, false);
+    let (mut short, mut trace) = (None, false);
     for flag in &flags {
         match flag.as_str() {
-            "--minutes" => minutes = true,
+            "--minutes" => short = Some(Plan::minutes()),
+            "--nodes" => short = Some(Plan::nodes()),
             "--trace" => trace = true,
             other => return Err(format!("{other} is not known; {USAGE}").into()),
         }
@@ -27,7 +28,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         numbers.iter().map(|number| number.parse::<u32>().map_err(|e| format!("{number}: {e}; {USAGE}")));
     let seed = numbers.next().transpose()?.unwrap_or(1);
     let days = numbers.next().transpose()?.unwrap_or(7);
-    let plan = if minutes { Plan::minutes() } else { Plan::days(days) };
+    let plan = short.unwrap_or_else(|| Plan::days(days));
     let report = simulate(seed.into(), &plan)?;
     show(&report, trace);
     Ok(ExitCode::from(u8::from(report.violation.is_some())))

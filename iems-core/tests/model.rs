@@ -157,7 +157,7 @@ impl Pair {
         let engine = Engine::builder("mx.here.example", below, SimDirectory::new(Dice::new(4)))
             .clock(self.clock.clone())
             .random(Arc::new(Dice::new(self.letters + 5)))
-            .output(self.peers.channel(life.clone()))
+            .output(self.peers.channel(1, life.clone()))
             .agent(Arc::new(agent))
             .settings(settings)
             .build()

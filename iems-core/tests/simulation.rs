@@ -1,7 +1,7 @@
 //! Whole worlds around an engine, each from a seed; every rule of `iems_core::sim` is asked after every step.
 //!
-//! A failure names its seed, which `cargo run --bin simulate_a_week -- SEED --minutes` plays again (a seed of the long worlds
-//! without `--minutes`). Below them stand what the worlds found, each as a small story of its own.
+//! A failure names its seed, which `cargo run --bin simulate_a_week -- SEED --minutes` plays again (a seed of the others
+//! with `--nodes`, or without either). Below them stand what the worlds found, each as a small story of its own.
 #![cfg(feature = "sim")]
 
 use std::sync::Arc;
@@ -43,6 +43,11 @@ fn every_rule_holds_in_the_second_half_of_the_short_worlds() {
 }
 
 #[test]
+fn every_rule_holds_where_two_engines_share_a_store() {
+    play(0..SHORT / 4, &Plan::nodes());
+}
+
+#[test]
 fn every_rule_holds_for_a_week() {
     play(0..1, &Plan::days(7));
 }
@@ -77,7 +82,7 @@ impl Lab {
         let engine = Engine::builder("mx.here.example", storage.storage(), directory)
             .clock(clock.clone())
             .random(Arc::new(dice.apart("engine")))
-            .output(peers.channel(life))
+            .output(peers.channel(1, life))
             .settings(settings)
             .build()
             .unwrap();

@@ -45,12 +45,25 @@ pub(crate) struct Node {
 struct Seen {
     /// When the last heartbeat that succeeded was begun.
     beat: Option<Instant>,
+    /// When the others were last looked at: what this node did not see while it stood still says nothing about them.
+    looked: Option<Instant>,
+    /// Since when heartbeats succeed again, after so long without one that others may have taken this node for dead.
+    back: Option<Instant>,
     /// Heartbeats of the others, and when they were last seen to grow.
     others: HashMap<String, (Bytes, Instant)>,
     /// The leases this node holds: hop, and the row as it stands.
     held: HashMap<HopKey, Bytes>,
     /// Hops with work that others hold.
     foreign: HashMap<HopKey, String>,
+}
+
+impl Seen {
+    /// Whether another node gave a sign of life within its time, as far as this one looked.
+    fn sees_alive(&self, node: &str) -> bool {
+        let silent =
+            |at: &Instant| self.looked.map_or(Duration::ZERO, |looked| looked.saturating_duration_since(*at));
+        self.others.get(node).is_some_and(|(_, at)| silent(at) < DEAD)
+    }
 }
 
 /// What came of asking for a lease.
@@ -73,7 +86,8 @@ impl Node {
     /// Whether an attempt for the hop may begin now.
     pub(super) fn may_begin(&self, hop: &HopKey) -> bool {
         let seen = self.lock();
-        seen.beat.is_some_and(|beat| beat.elapsed() < FRESH) && seen.held.contains_key(hop)
+        let known = seen.back.is_none() && seen.beat.is_some_and(|beat| beat.elapsed() < FRESH);
+        known && seen.held.contains_key(hop)
     }
 
     /// Has the batch fail unless this node holds the lease of the hop.
@@ -102,7 +116,18 @@ impl Node {
     }
 
     fn is_alive(&self, node: &str) -> bool {
-        node == self.id || self.lock().others.get(node).is_some_and(|(_, seen)| seen.elapsed() < DEAD)
+        node == self.id || self.lock().sees_alive(node)
+    }
+
+    /// Takes notice of a node that was not seen before: it may have started since the others were last looked at.
+    async fn meet(&self, shared: &Shared, node: &str) -> Result<(), StoreError> {
+        if node == self.id || self.lock().others.contains_key(node) {
+            return Ok(());
+        }
+        if let Some(count) = shared.storage.store.get(&[key::NODES, node.as_bytes()].concat()).await? {
+            self.lock().others.insert(node.to_owned(), (count, Instant::now()));
+        }
+        Ok(())
     }
 
     /// Asks for the lease of a hop.
@@ -117,6 +142,7 @@ impl Node {
             Some(row) if self.lock().held.get(hop) == Some(row) => return Ok(Asked::Granted),
             Some(row) => {
                 let owner = owner(row).unwrap_or_default();
+                self.meet(shared, &owner).await?;
                 if owner != self.id && self.is_alive(&owner) {
                     return Ok(self.refused(hop, &owner));
                 }
@@ -171,7 +197,10 @@ impl Node {
         let rows = shared.storage.store.scan(Scan::prefix(key::NODES, 1000)).await?;
         let now = Instant::now();
         let mut seen = self.lock();
-        seen.beat = Some(begun);
+        if seen.beat.is_some_and(|last| last.elapsed() >= FRESH) {
+            seen.back = Some(now);
+        }
+        (seen.beat, seen.looked) = (Some(begun), Some(now));
         for (row, count) in rows {
             let Ok(node) = std::str::from_utf8(&row[key::NODES.len()..]) else { continue };
             match seen.others.get_mut(node) {
@@ -182,11 +211,25 @@ impl Node {
         Ok(())
     }
 
+    /// After a silence: once every other node has seen this one again, the leases that it still holds stand.
+    async fn recollect(&self, shared: &Shared) -> Result<(), StoreError> {
+        if self.lock().back.is_none_or(|back| back.elapsed() < FRESH) {
+            return Ok(());
+        }
+        for hop in self.held() {
+            if self.has_lost(shared, &hop).await? {
+                self.give_up(&hop);
+            }
+        }
+        self.lock().back = None;
+        self.held().iter().for_each(|hop| shared.runner.look_at(hop));
+        Ok(())
+    }
+
     /// Foreign hops that may be asked for again: their owner is dead, or unknown.
     fn orphans(&self) -> Vec<HopKey> {
         let seen = self.lock();
-        let alive = |owner: &String| seen.others.get(owner).is_some_and(|(_, at)| at.elapsed() < DEAD);
-        seen.foreign.iter().filter(|(_, owner)| !alive(owner)).map(|(hop, _)| hop.clone()).collect()
+        seen.foreign.iter().filter(|(_, owner)| !seen.sees_alive(owner)).map(|(hop, _)| hop.clone()).collect()
     }
 
     fn held(&self) -> Vec<HopKey> {
@@ -230,6 +273,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, node: Arc<Node>) {
             }
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep_until(next) => {}
             () = changed.changed() => {
                 // Others may have queued something for the hops of this node.
@@ -239,13 +283,23 @@ pub(crate) async fn keep(shared: Arc<Shared>, node: Arc<Node>) {
             () = shared.shutdown.cancelled() => {}
         }
     }
+    // What is under way is this node's until it has ended.
     while shared.runner.workers() > 0 && !shared.killed.is_cancelled() {
+        if Instant::now() >= next {
+            next = Instant::now() + BEAT;
+            if let Err(error) = node.beat(&shared).await {
+                tracing::warn!(%error, "a heartbeat failed");
+            }
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     node.release(&shared).await;
 }
 
 async fn look(shared: &Arc<Shared>, node: &Node, beats: u64) {
+    if let Err(error) = node.recollect(shared).await {
+        tracing::warn!(%error, "the leases of this node could not be looked up");
+    }
     for hop in node.orphans() {
         node.lock().foreign.remove(&hop);
         shared.runner.look_at(&hop);

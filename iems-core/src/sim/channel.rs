@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::peers::{Answer, Inner, Step};
 use super::{Life, Manner, Mood, Seen};
-use crate::deliver::{Arrival, Attempt, Capabilities, Channel, Link, Outcome};
+use crate::deliver::{Arrival, Attempt, Capabilities, Channel, Link, Outcome, Site};
 use crate::message::{ChannelId, EnhancedStatus, NextHop, Reply};
 
 /// The most recipients of one attempt.
@@ -18,6 +18,7 @@ const RECIPIENTS: usize = 5;
 pub struct SimChannel {
     id: ChannelId,
     far: Arc<Inner>,
+    host: u64,
     life: Life,
     links: Arc<Mutex<BTreeMap<String, Links>>>,
 }
@@ -36,11 +37,11 @@ pub struct Links {
 }
 
 impl SimChannel {
-    pub(super) fn new(far: Arc<Inner>, life: Life) -> Self {
-        Self { id: ChannelId::new("far"), far, life, links: Arc::default() }
+    pub(super) fn new(far: Arc<Inner>, host: u64, life: Life) -> Self {
+        Self { id: ChannelId::new("far"), far, host, life, links: Arc::default() }
     }
 
-    /// The links of this engine, by place.
+    /// The links of this engine, by site; what is at work, by place.
     pub fn links(&self) -> BTreeMap<String, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -112,9 +113,13 @@ impl Channel for SimChannel {
         Capabilities::default().with_recipients(RECIPIENTS)
     }
 
+    async fn site(&self, hop: &NextHop) -> Site {
+        Site::new(&self.far.site(hop.as_str()))
+    }
+
     async fn open(&self, hop: &NextHop) -> Result<Box<dyn Link>, Reply> {
         let place = hop.as_str();
-        let count = Count::new(&self.links, place, false);
+        let count = Count::new(&self.links, &self.far.site(place), false);
         let _busy = Count::new(&self.links, place, true);
         let manner = self.far.with(place, |place| place.manner.clone());
         if !pass(&self.life, &self.far, place, &manner).await {
@@ -124,6 +129,7 @@ impl Channel for SimChannel {
             Some(reply) => Err(reply),
             None => Ok(Box::new(Wire {
                 far: self.far.clone(),
+                host: self.host,
                 life: self.life.clone(),
                 place: place.to_owned(),
                 links: self.links.clone(),
@@ -136,6 +142,7 @@ impl Channel for SimChannel {
 
 struct Wire {
     far: Arc<Inner>,
+    host: u64,
     life: Life,
     place: String,
     links: Arc<Mutex<BTreeMap<String, Links>>>,
@@ -145,7 +152,7 @@ struct Wire {
 
 impl Wire {
     fn note(&self, attempt: &Attempt, to: &str, step: Step) {
-        self.far.note(&self.place, attempt.id, to, step);
+        self.far.note(self.host, &self.place, attempt.id, to, step);
     }
 
     fn chance(&self, permille: u64) -> bool {

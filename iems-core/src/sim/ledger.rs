@@ -35,6 +35,10 @@ pub(super) struct Ledger {
     pub(super) expiries: HashMap<(QueueId, u16), Timestamp>,
     /// Places that once took no mail at all.
     pub(super) closed: BTreeSet<String>,
+    /// Engines whose storage failed or stalled not long ago: another one may have taken them for dead.
+    pub(super) shaky: BTreeSet<u64>,
+    /// How long an engine waits for an attempt.
+    pub(super) patience: Duration,
     /// Mailboxes may refuse for good.
     pub(super) boxes_refuse: bool,
     /// How far the wall clock was set forwards, in all.
@@ -151,7 +155,7 @@ impl Ledger {
     pub(super) fn contact(&mut self, contact: &Contact) {
         let track = self.tracks.entry((contact.id, contact.to.clone())).or_default();
         match &contact.step {
-            Step::Begun => {}
+            Step::Begun => track.begun = Some((contact.host, contact.moment)),
             Step::Taken(seen) => {
                 track.taken += 1;
                 self.tally.repeated += u64::from(track.taken > 1);
@@ -159,7 +163,8 @@ impl Ledger {
                 self.arrived(&arrived);
             }
             Step::Heard(answer) => {
-                track.ended = *answer != Answer::Later;
+                track.ended = (*answer != Answer::Later).then_some(contact.host);
+                track.begun = None;
                 self.tally.deferred += u64::from(*answer == Answer::Later);
                 self.heard(contact, *answer);
             }
@@ -228,20 +233,28 @@ impl Ledger {
         *count += 1;
     }
 
-    /// The process ended while these waited: an answer about one of them that was heard may have been forgotten.
-    pub(super) fn process_ended(&mut self, waiting: &[Entry]) {
+    /// A process ended while these waited: an answer about one of them that it heard may have been forgotten.
+    pub(super) fn process_ended(&mut self, host: u64, waiting: &[Entry]) {
         self.tally.ends += 1;
+        for track in self.tracks.values_mut() {
+            track.begun = track.begun.filter(|(by, _)| *by != host);
+        }
         for entry in waiting {
             for to in &entry.recipients {
-                if let Some(track) = self.tracks.get_mut(&(entry.id, to.clone())).filter(|track| track.ended)
-                {
-                    track.ended = false;
+                let track = self.tracks.get_mut(&(entry.id, to.clone()));
+                if let Some(track) = track.filter(|track| track.ended == Some(host)) {
+                    track.ended = None;
                     if let Some(way) = self.way_of(entry.id, to) {
                         way.excused = true;
                     }
                 }
             }
         }
+    }
+
+    /// The operator may have removed anything.
+    pub(super) fn perhaps_purged(&mut self) {
+        self.ways.values_mut().filter(|way| way.end.is_none()).for_each(|way| way.purged = true);
     }
 
     /// The operator may have removed these.

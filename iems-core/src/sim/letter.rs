@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::message::{Notify, QueueId};
 
 /// What became of a letter at the door.
@@ -84,8 +86,10 @@ impl Way {
 /// What happened between the engine and a far system about one message and one recipient.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Track {
-    /// The engine heard how it ended: it must not begin again.
-    pub(super) ended: bool,
+    /// This engine heard how it ended: nobody must begin again.
+    pub(super) ended: Option<u64>,
+    /// This engine began then, and has not heard how it ended.
+    pub(super) begun: Option<(u64, Instant)>,
     /// Times the far system took it.
     pub(super) taken: u64,
 }

@@ -14,8 +14,12 @@ use crate::seam::{Clock, Timestamp};
 /// Something that happened between an engine and a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// When.
+    /// When, by the wall clock.
     pub at: Timestamp,
+    /// When, by the time that passes.
+    pub moment: Instant,
+    /// The engine, by the number that its channel was made with.
+    pub host: u64,
     /// The place: a next hop.
     pub place: String,
     /// The message that the engine carried.
@@ -64,6 +68,7 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct Places {
     known: BTreeMap<String, Place>,
+    sites: BTreeMap<String, String>,
     contacts: Vec<Contact>,
 }
 
@@ -83,9 +88,14 @@ impl SimPeers {
         Self { inner: Arc::new(Inner { clock, dice, places: Mutex::default() }) }
     }
 
-    /// A channel for the engine of one `life`, called `far`.
-    pub fn channel(&self, life: Life) -> Arc<SimChannel> {
-        Arc::new(SimChannel::new(self.inner.clone(), life))
+    /// A channel for the engine of one `life`, called `far`. `host` is a number by which contacts name the engine.
+    pub fn channel(&self, host: u64, life: Life) -> Arc<SimChannel> {
+        Arc::new(SimChannel::new(self.inner.clone(), host, life))
+    }
+
+    /// The physical place that a next hop leads to, by a name. Without this it is a place of its own.
+    pub fn set_site(&self, place: &str, site: &str) {
+        self.inner.lock().sites.insert(place.to_owned(), site.to_owned());
     }
 
     /// How `place` behaves from now on. What is under way goes on as it began.
@@ -103,6 +113,14 @@ impl SimPeers {
         for place in self.inner.lock().known.values_mut() {
             place.change(Manner::default());
         }
+    }
+
+    /// The places that share a site with this one, itself among them.
+    pub(super) fn neighbours(&self, place: &str) -> Vec<String> {
+        let sites = &self.inner.lock().sites;
+        let site = sites.get(place);
+        let others = sites.iter().filter(|(other, at)| Some(*at) == site && *other != place);
+        others.map(|(other, _)| other.clone()).chain([place.to_owned()]).collect()
     }
 
     /// For how long a place has done nothing that makes an engine keep away from it.
@@ -133,8 +151,13 @@ impl Inner {
         act(place)
     }
 
-    pub(super) fn note(&self, place: &str, id: QueueId, to: &str, step: Step) {
-        let contact = Contact { at: self.clock.now(), place: place.to_owned(), id, to: to.to_owned(), step };
+    pub(super) fn site(&self, place: &str) -> String {
+        self.lock().sites.get(place).cloned().unwrap_or_else(|| place.to_owned())
+    }
+
+    pub(super) fn note(&self, host: u64, place: &str, id: QueueId, to: &str, step: Step) {
+        let (at, moment, to) = (self.clock.now(), Instant::now(), to.to_owned());
+        let contact = Contact { at, moment, host, place: place.to_owned(), id, to, step };
         self.lock().contacts.push(contact);
     }
 }

@@ -18,6 +18,8 @@ pub struct Plan {
     pub letters: u64,
     /// Far places.
     pub places: u64,
+    /// Engines that divide the work on one store; one alone takes it all.
+    pub engines: usize,
     /// The schedule of the queue.
     pub schedule: Schedule,
     /// How long the engine waits for one attempt.
@@ -49,6 +51,7 @@ impl Plan {
             pause: (Duration::from_millis(2), seconds(120)),
             letters: 3,
             places: 4,
+            engines: 1,
             schedule,
             patience: seconds(120),
             weather: true,
@@ -57,6 +60,11 @@ impl Plan {
             operator: true,
             jumps: seconds(300),
         }
+    }
+
+    /// Some minutes with two engines on one store.
+    pub fn nodes() -> Self {
+        Self { engines: 2, ..Self::minutes() }
     }
 
     /// So many days, with the schedule that engines have by default.

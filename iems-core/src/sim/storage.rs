@@ -116,7 +116,7 @@ impl SimStorage {
         book.plan.iter().any(|(when, _)| when.end > book.done)
     }
 
-    /// When a fault struck last; of one that takes time, when it was over.
+    /// When a fault struck last; of one that takes time, when it was over, or began if it is not.
     pub fn last_fault(&self) -> Option<Instant> {
         self.book().last_fault
     }
@@ -137,10 +137,11 @@ impl SimStorage {
             (fault, if commit { book.latency } else { Duration::ZERO })
         };
         self.pass(self.inner.dice.span(Duration::ZERO, latency)).await?;
+        if fault.is_some() {
+            self.book().last_fault = Some(Instant::now());
+        }
         if let Some(Fault::Slow(span)) = fault {
             self.pass(span).await?;
-        }
-        if fault.is_some() {
             self.book().last_fault = Some(Instant::now());
         }
         match fault {

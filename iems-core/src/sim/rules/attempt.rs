@@ -6,11 +6,23 @@ use crate::sim::letter::End;
 use crate::sim::peers::{Contact, Step};
 
 /// What a far system answered, and the engine heard, is not tried again; unless the process ended before it
-/// could write that down.
+/// could write that down, or was taken for dead.
 pub(super) fn not_after_an_answer(ledger: &Ledger, contact: &Contact) -> Finding {
-    match contact.step {
-        Step::Begun if ledger.track(contact.id, &contact.to).ended => {
+    match (&contact.step, ledger.track(contact.id, &contact.to).ended) {
+        (Step::Begun, Some(by)) if by == contact.host || !ledger.shaky.contains(&by) => {
             Err(format!("{} for {} is tried again, and its answer was heard", contact.id, contact.to))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nobody begins while somebody is at it; unless that engine was taken for dead.
+pub(super) fn not_beside_another(ledger: &Ledger, contact: &Contact) -> Finding {
+    let Some((by, since)) = ledger.track(contact.id, &contact.to).begun else { return Ok(()) };
+    let over = contact.moment.duration_since(since) >= ledger.patience;
+    match contact.step {
+        Step::Begun if !over && (by == contact.host || !ledger.shaky.contains(&by)) => {
+            Err(format!("{} for {} is tried by {}, and {by} is at it", contact.id, contact.to, contact.host))
         }
         _ => Ok(()),
     }

@@ -81,8 +81,9 @@ fn first_broken(findings: impl Iterator<Item = (&'static str, Finding)>) -> Resu
 /// Asks the rules about a contact that is not taken down yet.
 pub(super) fn contact(ledger: &Ledger, contact: &Contact) -> Result<(), Violation> {
     type Rule = (&'static str, fn(&Ledger, &Contact) -> Finding);
-    const RULES: [Rule; 2] = [
+    const RULES: [Rule; 3] = [
         ("I4 no second attempt after an answer", attempt::not_after_an_answer),
+        ("I4 no attempt beside another", attempt::not_beside_another),
         ("I4 no attempt after the end", attempt::not_after_the_end),
     ];
     first_broken(RULES.iter().map(|(rule, holds)| (*rule, holds(ledger, contact))))

@@ -59,8 +59,9 @@ pub(super) fn nothing_overdue(_: &Ledger, sight: &Sight<'_>) -> Finding {
 /// Whether nothing that is allowed holds the hop of an entry up: a link at work, no free worker, a place that is, or
 /// was not long ago, not to be reached.
 fn may_be_judged(entry: &Entry, sight: &Sight<'_>) -> bool {
-    let place = entry.hop.as_str();
-    let reachable = sight.peers.harmless_for(place) > sight.longest_wait + sight.patience * 2;
-    let free = |host: &super::HostSight| host.is_idle(place) && host.free;
+    let places = sight.peers.neighbours(entry.hop.as_str());
+    let wait = sight.longest_wait + sight.patience * 2;
+    let reachable = places.iter().all(|place| sight.peers.harmless_for(place) > wait);
+    let free = |host: &super::HostSight| host.free && places.iter().all(|place| host.is_idle(place));
     reachable && entry.state != State::Held && !sight.hosts.is_empty() && sight.hosts.iter().all(free)
 }

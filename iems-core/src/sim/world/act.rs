@@ -9,10 +9,11 @@ use crate::queue::Filter;
 use crate::seam::Clock;
 use crate::sim::Fault;
 use crate::sim::manner::{Manner, Mood};
+use crate::sim::report::Violation;
 
 impl World {
     /// One step.
-    pub(super) async fn act(&mut self) {
+    pub(super) async fn act(&mut self) -> Result<(), Violation> {
         for _ in 0..self.dice.below(self.plan.letters + 1) {
             self.post();
         }
@@ -20,14 +21,15 @@ impl World {
             0..5 if self.plan.weather => self.weather(),
             5 if self.plan.weather => self.people(),
             6..9 if self.plan.faults => self.fault(),
-            9 if self.plan.crashes => self.crash().await,
-            10 if self.plan.crashes => self.stop(Duration::from_secs(self.dice.below(30))).await,
+            9 if self.plan.crashes => self.crash().await?,
+            10 if self.plan.crashes => self.stop(Duration::from_secs(self.dice.below(30))).await?,
             11 if self.plan.operator => self.retry().await,
             12 if self.plan.operator && self.dice.chance(400) => self.purge().await,
             13 if self.plan.operator => self.change_settings(),
             14 if !self.plan.jumps.is_zero() => self.jump(),
             _ => {}
         }
+        Ok(())
     }
 
     /// A place changes its manner.
@@ -65,7 +67,7 @@ impl World {
     }
 
     fn fault(&mut self) {
-        let Some(host) = &self.host else { return };
+        let Some(host) = self.some_host() else { return };
         let after = self.dice.below(30);
         let (count, fault) = match self.dice.below(if self.plan.crashes { 8 } else { 6 }) {
             0 => (1 + self.dice.below(40), Fault::NoSpace),
@@ -77,9 +79,10 @@ impl World {
             6 => (1, Fault::Death),
             _ => (3, Fault::LateDeath),
         };
+        let number = host.number;
         host.storage.plan(after, count, fault);
         self.disturb();
-        trace!(self, "storage: {fault:?} {count} times after {after} operations");
+        trace!(self, "storage of engine {number}: {fault:?} {count} times after {after} operations");
     }
 
     /// All of the queue, or what concerns one place or one sender.
@@ -98,7 +101,7 @@ impl World {
 
     async fn retry(&mut self) {
         let filter = self.some_filter();
-        let Some(host) = &self.host else { return };
+        let Some(host) = self.some_host() else { return };
         let queue = host.engine.queue();
         let done = queue.retry(&filter).await;
         self.disturb();
@@ -110,13 +113,17 @@ impl World {
 
     async fn purge(&mut self) {
         let filter = self.some_filter();
-        let Some(host) = &self.host else { return };
+        let Some(host) = self.some_host() else { return };
         let queue = host.engine.queue();
-        let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
+        let (meant, began) =
+            (self.bare.list(&filter, usize::MAX).await.unwrap_or_default(), self.clock.elapsed());
         self.ledger.purged(&meant);
         let done = queue.purge(&filter).await;
         let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
         self.ledger.purged(&meant);
+        if self.clock.elapsed() > began {
+            self.ledger.perhaps_purged(); // what came in between may have been meant too
+        }
         match done {
             Ok(count) => trace!(self, "the operator removes {count} groups"),
             Err(error) => trace!(self, "the operator cannot remove: {error}"),
@@ -134,9 +141,7 @@ impl World {
         self.disturb();
         let (per_hop, in_all) = (self.settings.peers.default.concurrency, self.settings.concurrency);
         trace!(self, "settings: {per_hop} links to a hop, {in_all} in all");
-        if let Some(host) = &self.host {
-            host.engine.replace(self.settings.clone());
-        }
+        self.hosts.iter().flatten().for_each(|host| host.engine.replace(self.settings.clone()));
     }
 
     /// Somebody sets the wall clock.

@@ -21,6 +21,7 @@ impl World {
         loop {
             tokio::time::sleep(pause).await;
             self.look().await?;
+            self.up.fill(Duration::ZERO);
             self.revive().await?; // a fault may strike late, in an operation that began before
             let is_empty = self.entries().await.is_empty() && self.posts.is_empty();
             if is_empty || self.clock.elapsed() > bound {
@@ -28,7 +29,7 @@ impl World {
             }
         }
         self.close_copies();
-        if let Some(host) = &self.host {
+        for host in self.hosts.iter().flatten() {
             host.engine.shutdown(Duration::from_secs(60)).await;
         }
         let bodies = self.bodies().await?;
@@ -44,15 +45,12 @@ impl World {
             manner.store(0, Ordering::SeqCst);
         }
         self.directory.set_failing(0);
-        if let Some(host) = &self.host {
-            host.storage.heal();
-        }
+        self.hosts.iter().flatten().for_each(|host| host.storage.heal());
+        self.up.fill(Duration::ZERO);
         self.revive().await?;
         self.settings.concurrency = 200;
         self.bounds.1 = 200;
-        if let Some(host) = &self.host {
-            host.engine.replace(self.settings.clone());
-        }
+        self.hosts.iter().flatten().for_each(|host| host.engine.replace(self.settings.clone()));
         self.disturb();
         self.disturbed += Duration::from_secs(60); // what is slow now is slow to its end
         Ok(())

@@ -11,6 +11,8 @@ use crate::sim::{Life, SimBoxes, SimChannel, SimStorage};
 
 /// A process.
 pub(super) struct Host {
+    /// By which contacts name it; never the same again.
+    pub(super) number: u64,
     pub(super) engine: Engine,
     pub(super) life: Life,
     pub(super) storage: SimStorage,
@@ -18,21 +20,24 @@ pub(super) struct Host {
 }
 
 impl World {
-    /// Starts the process.
-    pub(super) fn boot(&mut self) {
+    /// Starts the process in this place.
+    pub(super) fn boot(&mut self, at: usize) {
         let life = Life::new();
-        let name = format!("host {}", self.ledger.tally.ends);
-        let storage =
-            SimStorage::new(self.memory.storage(), life.clone(), self.dice.apart(&format!("{name} disk")));
+        self.boots += 1;
+        let (number, name) = (self.boots, format!("host {}", self.boots));
+        let disk = self.dice.apart(&format!("{name} disk"));
+        let storage = SimStorage::new(self.memory.storage(), life.clone(), disk);
         storage.set_latency(Duration::from_millis(self.dice.below(6)));
-        let channel = self.peers.channel(life.clone());
+        let channel = self.peers.channel(number, life.clone());
         let dice = self.dice.apart(&format!("{name} boxes"));
         let boxes = SimBoxes::new(storage.storage(), life.clone(), dice, self.boxes.clone());
-        let builder = Engine::builder("mx.here.example", storage.storage(), self.directory.clone());
-        let builder = match "here.example".parse() {
-            Ok(domain) => builder.postmaster_domain(domain),
-            Err(_) => builder,
-        };
+        let mut builder = Engine::builder("mx.here.example", storage.storage(), self.directory.clone());
+        if let Ok(domain) = "here.example".parse() {
+            builder = builder.postmaster_domain(domain);
+        }
+        if self.hosts.len() > 1 {
+            builder = builder.shared(&format!("node{at}"));
+        }
         let engine = builder
             .clock(self.clock.clone())
             .random(Arc::new(self.dice.apart(&name)))
@@ -41,59 +46,72 @@ impl World {
             .settings(self.settings.clone())
             .build();
         self.disturb();
-        self.bounds = (self.settings.peers.default.concurrency, self.settings.concurrency);
+        let (per_hop, in_all) = (self.settings.peers.default.concurrency, self.settings.concurrency);
+        match self.hosts.iter().any(Option::is_some) {
+            true => self.bounds = (self.bounds.0.max(per_hop), self.bounds.1.max(in_all)),
+            false => self.bounds = (per_hop, in_all),
+        }
         match engine {
             Ok(engine) => {
                 engine.start();
-                self.host = Some(Host { engine, life, storage, channel });
-                trace!(self, "the engine starts");
+                self.hosts[at] = Some(Host { number, engine, life, storage, channel });
+                trace!(self, "engine {number} starts");
             }
-            Err(error) => trace!(self, "the engine does not start: {error}"),
+            Err(error) => trace!(self, "engine {number} does not start: {error}"),
         }
     }
 
-    /// If the process died: buries it, and starts another one after a while.
+    /// Buries every process that died, and starts those whose time has come.
     pub(super) async fn revive(&mut self) -> Result<(), Violation> {
-        match &self.host {
-            Some(host) if !host.life.is_over() => return Ok(()),
-            Some(_) => self.bury().await,
-            None => {}
+        for at in 0..self.hosts.len() {
+            if self.hosts[at].as_ref().is_some_and(|host| host.life.is_over()) {
+                self.bury(at).await?;
+            }
+            if self.hosts[at].is_none() && self.clock.elapsed() >= self.up[at] {
+                self.boot(at);
+            }
         }
-        let down = *self.dice.pick(&[0, 1, 5, 60, 600]);
-        tokio::time::sleep(Duration::from_secs(down)).await;
-        self.look().await?;
-        self.boot();
         Ok(())
     }
 
-    /// Ends the process at once.
-    pub(super) async fn crash(&mut self) {
-        if let Some(host) = &self.host {
+    /// Ends a process at once.
+    pub(super) async fn crash(&mut self) -> Result<(), Violation> {
+        let at = self.dice.below(self.hosts.len() as u64) as usize;
+        if let Some(host) = &self.hosts[at] {
             host.life.end();
-            self.bury().await;
+            self.bury(at).await?;
         }
+        Ok(())
     }
 
-    /// Ends the process in good order.
-    pub(super) async fn stop(&mut self, grace: Duration) {
-        if let Some(host) = &self.host {
-            trace!(self, "the engine is stopped, with {} seconds of grace", grace.as_secs());
+    /// Ends a process in good order.
+    pub(super) async fn stop(&mut self, grace: Duration) -> Result<(), Violation> {
+        let at = self.dice.below(self.hosts.len() as u64) as usize;
+        if let Some(host) = &self.hosts[at] {
+            trace!(self, "engine {} is stopped, with {} seconds of grace", host.number, grace.as_secs());
             host.engine.shutdown(grace).await;
             host.life.end();
-            self.bury().await;
+            self.bury(at).await?;
         }
+        Ok(())
     }
 
     /// What is left after the end of a process: what is durable, and senders without an answer.
-    async fn bury(&mut self) {
-        let Some(host) = self.host.take() else { return };
-        trace!(self, "the process ends");
-        self.posts.iter_mut().for_each(|post| post.cut());
+    async fn bury(&mut self, at: usize) -> Result<(), Violation> {
+        self.feel_faults();
+        let Some(host) = self.hosts[at].take() else { return Ok(()) };
+        let number = host.number;
+        trace!(self, "engine {number} ends");
+        self.posts.iter_mut().filter(|post| post.host == number).for_each(|post| post.cut());
         drop(host);
-        self.take_down_news();
+        self.look().await?;
         let waiting = self.entries().await;
-        self.ledger.process_ended(&waiting);
-        self.memory.restart();
+        self.ledger.process_ended(number, &waiting);
+        if self.hosts.iter().all(Option::is_none) {
+            self.memory.restart();
+        }
+        self.up[at] = self.clock.elapsed() + Duration::from_secs(*self.dice.pick(&[0, 1, 5, 60, 600]));
         self.disturb();
+        Ok(())
     }
 }

@@ -14,11 +14,15 @@ use crate::sim::report::{Day, Violation};
 use crate::sim::rules::{self, HostSight, Sight};
 use crate::sim::{SimBoxes, Step};
 
+/// For so long after a fault of its storage an engine may have been taken for dead.
+const SHAKY: Duration = Duration::from_secs(180);
+
 impl World {
     /// Looks at everything.
     pub(super) async fn look(&mut self) -> Result<(), Violation> {
         self.ledger.elapsed = self.clock.elapsed();
         self.answers().await?;
+        self.feel_faults();
         self.contacts()?;
         self.rows().await?;
         let entries = self.entries().await;
@@ -27,8 +31,7 @@ impl World {
             .flat_map(|entry| entry.recipients.iter().map(|to| (entry.id, to.as_str())))
             .collect();
         let stories = self.stories(&waiting).await;
-        let hosts: Vec<HostSight> = self.host.iter().map(|host| self.sight_of(host)).collect();
-        self.feel_faults();
+        let hosts: Vec<HostSight> = self.hosts.iter().flatten().map(|host| self.sight_of(host)).collect();
         let sight = Sight {
             now: self.clock.now(),
             entries: &entries,
@@ -57,7 +60,8 @@ impl World {
                 Step::Taken(_) => "takes".to_owned(),
                 Step::Heard(answer) => format!("heard {answer:?}"),
             };
-            self.trace.line(contact.at, format_args!("{} {} {word}", contact.to, contact.id));
+            let (to, id, host) = (&contact.to, contact.id, contact.host);
+            self.trace.line(contact.at, format_args!("{to} {id} {word} (engine {host})"));
             self.ledger.contact(&contact);
         }
         Ok(())
@@ -114,14 +118,18 @@ impl World {
         }
     }
 
-    /// A fault disturbs the engine when it strikes, and may strike at any time while it is planned.
-    fn feel_faults(&mut self) {
-        let Some(host) = &self.host else { return };
-        let (faulty, last) = (host.storage.is_faulty(), host.storage.last_fault());
-        if let Some(last) = last {
-            self.disturbed = self.disturbed.max(self.clock.elapsed_at(last));
+    /// A fault disturbs an engine when it strikes, and may strike at any time while it is planned.
+    pub(super) fn feel_faults(&mut self) {
+        for host in self.hosts.iter().flatten() {
+            let last = host.storage.last_fault();
+            match host.storage.is_faulty() || last.is_some_and(|last| last.elapsed() < SHAKY) {
+                true => self.ledger.shaky.insert(host.number),
+                false => self.ledger.shaky.remove(&host.number),
+            };
+            self.disturbed =
+                self.disturbed.max(last.map_or(Duration::ZERO, |last| self.clock.elapsed_at(last)));
         }
-        if faulty {
+        if self.hosts.iter().flatten().any(|host| host.storage.is_faulty()) {
             self.disturb();
         }
     }
@@ -159,13 +167,6 @@ impl World {
         match self.days.last_mut() {
             Some(last) if last.day == day => *last = numbers,
             _ => self.days.push(numbers),
-        }
-    }
-
-    /// Takes down contacts without asking the rules: the process that made them is gone.
-    pub(super) fn take_down_news(&mut self) {
-        for contact in self.peers.news() {
-            self.ledger.contact(&contact);
         }
     }
 }

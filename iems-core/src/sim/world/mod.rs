@@ -46,10 +46,15 @@ pub(super) struct World {
     peers: SimPeers,
     boxes: Arc<BoxManners>,
     directory: Arc<SimDirectory>,
-    host: Option<Host>,
+    /// The engines, where they run.
+    hosts: Vec<Option<Host>>,
+    /// When each may start again.
+    up: Vec<Duration>,
     settings: Settings,
     /// The largest bounds that held since the engine was started or became calm.
     bounds: (usize, usize),
+    /// Engines that were started so far.
+    boots: u64,
     posts: Vec<Post>,
     letters: u64,
     /// When the engine was last disturbed.
@@ -72,13 +77,15 @@ impl World {
             peers: SimPeers::new(clock.clone(), dice.apart("peers")),
             boxes: Arc::default(),
             directory: SimDirectory::new(dice.apart("directory")),
-            host: None,
+            hosts: (0..plan.engines).map(|_| None).collect(),
+            up: vec![Duration::ZERO; plan.engines],
             bounds: (settings.peers.default.concurrency, settings.concurrency),
+            boots: 0,
             posts: Vec::new(),
             letters: 0,
             disturbed: Duration::ZERO,
             manners: BTreeMap::new(),
-            ledger: Ledger { lifetime: plan.schedule.expire, ..Ledger::default() },
+            ledger: Ledger { lifetime: plan.schedule.expire, patience: plan.patience, ..Ledger::default() },
             days: Vec::new(),
             trace: Trace::new(),
             settings,
@@ -108,12 +115,17 @@ impl World {
     }
 
     async fn play(&mut self) -> Result<(), Violation> {
-        self.boot();
+        if self.plan.places > 3 {
+            for place in ["far2.example", "far3.example"] {
+                self.peers.set_site(place, "pair.example");
+            }
+        }
+        (0..self.hosts.len()).for_each(|at| self.boot(at));
         for _ in 0..self.plan.steps {
             if self.clock.elapsed() >= self.plan.span {
                 break;
             }
-            self.act().await;
+            self.act().await?;
             self.pass().await;
             self.look().await?;
             self.revive().await?;
@@ -121,19 +133,29 @@ impl World {
         self.finish().await
     }
 
-    /// Lets time pass; less of it if the process dies.
+    /// Lets time pass; less of it if a process dies.
     async fn pass(&mut self) {
         let (least, most) = self.plan.pause;
         let octaves = (most.as_millis().max(1) / least.as_millis().max(1)).max(1).ilog2();
         let least = least * (1 << self.dice.below(u64::from(octaves) + 1));
         let span = self.dice.span(least, least * 2);
-        match &self.host {
-            Some(host) => tokio::select! {
-                biased;
-                () = host.life.over() => {}
-                () = tokio::time::sleep(span) => {}
-            },
-            None => tokio::time::sleep(span).await,
+        let deaths: Vec<_> = self.hosts.iter().flatten().map(|host| Box::pin(host.life.over())).collect();
+        if deaths.is_empty() {
+            return tokio::time::sleep(span).await;
+        }
+        tokio::select! {
+            biased;
+            _ = futures_util::future::select_all(deaths) => {}
+            () = tokio::time::sleep(span) => {}
+        }
+    }
+
+    /// An engine that runs, by chance.
+    fn some_host(&self) -> Option<&Host> {
+        let running: Vec<&Host> = self.hosts.iter().flatten().filter(|host| !host.life.is_over()).collect();
+        match running.is_empty() {
+            true => None,
+            false => Some(*self.dice.pick(&running)),
         }
     }
 

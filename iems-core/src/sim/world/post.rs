@@ -17,6 +17,8 @@ use crate::sim::{digest, letter, rules};
 /// A letter under way to the door.
 pub(super) struct Post {
     number: u64,
+    /// The engine whose door it is.
+    pub(super) host: u64,
     task: JoinHandle<Result<(), Reply>>,
     progress: Arc<Mutex<Progress>>,
     /// Commits of unknown outcome when it set out.
@@ -49,8 +51,8 @@ impl Post {
 impl World {
     /// Sends a letter by chance.
     pub(super) fn post(&mut self) {
-        let Some(host) = &self.host else { return };
-        let number = self.letters + 1;
+        let Some(host) = self.some_host() else { return };
+        let (number, at) = (self.letters + 1, host.number);
         let sender = self.sender();
         let size = match self.dice.below(40) {
             0 => 70_000 + self.dice.below(100_000),
@@ -69,7 +71,7 @@ impl World {
         trace!(self, "letter {number} from <{sender}> to {}", names.join(" "));
         let progress = Arc::<Mutex<Progress>>::default();
         let task = tokio::spawn(deliver(intake, Draft { sender, recipients, text }, progress.clone()));
-        self.posts.push(Post { number, task, progress, unknown, cut: false });
+        self.posts.push(Post { number, host: at, task, progress, unknown, cut: false });
     }
 
     fn sender(&self) -> String {
@@ -124,11 +126,9 @@ impl World {
             Some(id) => self.bare.explain(id).await.ok().flatten(),
             None => None,
         };
+        let host = self.hosts.iter().flatten().find(|host| host.number == post.host);
         let doubt = answer.is_none()
-            || self
-                .host
-                .as_ref()
-                .is_none_or(|host| host.life.is_over() || host.storage.unknown() > post.unknown);
+            || host.is_none_or(|host| host.life.is_over() || host.storage.unknown() > post.unknown);
         match (&answer, &story) {
             (Some(Ok(())), None) => {
                 let what = format!("letter {number} was accepted as {id:?}, and is not there");
