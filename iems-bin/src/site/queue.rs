@@ -145,8 +145,15 @@ fn answer(entry: &Entry, now: Timestamp) -> QueueAnswer {
         channel: entry.channel.to_string(),
         hop: entry.hop.to_string(),
     };
+    // What is behind a site that is down is put off as much as what found it out.
+    let down = entry.waits.iter().find_map(|why| match why {
+        queue::Waits::SiteDown { next, reply, .. } if !entry.in_flight => Some((*next, reply.clone())),
+        _ => None,
+    });
+    let next_attempt = down.as_ref().map_or(entry.next_attempt, |(next, _)| entry.next_attempt.max(*next));
     let state = match (entry.in_flight, entry.state) {
         (true, _) => "active",
+        (false, State::Waiting) if down.is_some() => "deferred",
         (false, State::Waiting) => "waiting",
         (false, State::Deferred) => "deferred",
         (false, State::Held) => "held",
@@ -163,9 +170,9 @@ fn answer(entry: &Entry, now: Timestamp) -> QueueAnswer {
         arrived: entry.arrived.to_string(),
         age: now.since(entry.arrived).as_secs(),
         attempts: entry.attempts,
-        next_attempt: entry.next_attempt.to_string(),
+        next_attempt: next_attempt.to_string(),
         expires: entry.expires.to_string(),
-        last_reply: entry.last_reply.clone(),
+        last_reply: entry.last_reply.clone().or_else(|| down.map(|(_, reply)| reply)),
         after: entry.mark.to_string(),
     }
 }
