@@ -29,7 +29,6 @@ use signals::{Signal, Signals};
 
 /// Runs the server to its end.
 pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
-    memory::give_back_large_pieces();
     log::start(&loaded.config)?;
     limits::raise_open_files(&loaded.config);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -39,6 +38,7 @@ pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
     let runtime = builder.thread_name("iems").enable_all().build();
     let runtime = runtime.map_err(|e| Failure::system(format!("cannot start: {e}")))?;
     runtime.block_on(async {
+        tokio::spawn(memory::give_back());
         let server = Server::start(&mut loaded).await?;
         server.until_told_to_stop(loaded).await
     })
@@ -56,11 +56,13 @@ struct Server {
 impl Server {
     /// Everything that can fail comes before the first peer is let in.
     async fn start(loaded: &mut Loaded) -> Result<Self, Failure> {
+        let signals = Signals::new()?; // whoever is told to stop while it starts ends in good order, too
         let foundation = lay(&loaded.config).await?;
         if loaded.file.is_none() {
             encrypt(&mut loaded.config)?;
         }
         let config = &loaded.config;
+        let desk = Desk::open(&config.socket).await?;
         let doors = Doors::open(config, &foundation)?;
         let running = Running {
             since: Instant::now(),
@@ -72,8 +74,6 @@ impl Server {
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
         let engine = engine.memory(Arc::new(gauge::OwnMemory::new())).build().map_err(Failure::config)?;
         let site = Arc::new(Site::new(foundation, engine, Some(running)));
-        let desk = Desk::open(&config.socket).await?;
-        let signals = Signals::new()?;
         match loaded.file {
             None => first::welcome(&site, config).await?,
             Some(_) => first::hint(&site, config).await?,
