@@ -105,6 +105,7 @@ fn beside(long: &Long, peer: Option<&LongPeer>) -> String {
     row("the first 20 of the list, ms", last.list, peer.list, 0);
     row("one message shown, ms", last.show, peer.show, 0);
     row("removing 1,000 messages of one sender, ms", last.purge, peer.purge, 0);
+    row("an orderly stop in the middle of delivery, ms", long.stopped.stop, 0.0, 0);
     row("from the start until it listens, ms", long.stopped.listens, peer.listens, 0);
     row("from the start to the first delivery, ms", long.stopped.first, peer.first, 0);
     row("the same after kill -9, ms", long.killed.first, 0.0, 0);
