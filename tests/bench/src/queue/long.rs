@@ -96,7 +96,10 @@ fn backlog(site: &Iems, sender: &str, senders: usize) -> Plan {
 fn at_level(site: &mut Iems, sink: &mut Sink, queued: usize) -> Level {
     load(&Plan { most: PURGED, ..backlog(site, "purged", 1) });
     let id = one_id(site);
-    let (cpu_ms, rate) = beside(site, sink);
+    // The index may take up rows of the filling meanwhile: the middle of three is without that.
+    let mut costs = [beside(site, sink), beside(site, sink), beside(site, sink)];
+    costs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (cpu_ms, rate) = costs[1];
     let sender = format!("sender{}@loader.bench.test", SENDERS / 2);
     let memory = watch::resident(&[site.daemon().id()]);
     let admin = |args: &[&str]| median(|| timed(|| site.admin(args).good()).0);

@@ -26,7 +26,7 @@ pub(super) struct LongPeer {
     /// Seconds, until everything was accepted, and until it was deferred.
     pub(super) fill: f64,
     pub(super) settled: f64,
-    /// Octets: RSS of its processes, PSS, and disk.
+    /// Octets: memory (PSS) of its processes when all was deferred, and disk.
     pub(super) memory: u64,
     pub(super) disk: u64,
     /// The first 20 of the list, one message, the removal of 1,000 messages of one sender.
@@ -36,6 +36,8 @@ pub(super) struct LongPeer {
     /// From the start to the banner, and to the delivery of a message that was handed in as soon as that was possible.
     pub(super) listens: f64,
     pub(super) first: f64,
+    /// Octets (PSS) a few seconds later.
+    pub(super) memory_again: u64,
 }
 
 /// Measures it.
@@ -61,8 +63,11 @@ pub(super) fn measure(messages: usize) -> LongPeer {
     let (show, _) = timed(|| run(&mut postfix.tool("postcat", &["-q", &id]), b"").good());
     let (purge, ()) = timed(|| purge(&postfix));
     let (listens, first) = again(&postfix, &mut sink);
+    std::thread::sleep(Duration::from_secs(5));
+    let memory_again = watch::memory(&[postfix.id()]);
     let queued = messages;
-    let found = LongPeer { queued, fill, settled, memory, disk, list, show, purge, listens, first };
+    let found =
+        LongPeer { queued, fill, settled, memory, disk, list, show, purge, listens, first, memory_again };
     println!("postfix: {found:.2?}");
     found
 }

@@ -35,17 +35,19 @@ pub(super) fn measure(extent: &Extent) -> Tarpit {
     let mut site = site(&sink);
     site.start();
     round(&site, &mut sink);
-    let empty = middle((0..ROUNDS).map(|_| round(&site, &mut sink)).collect());
+    let empty = middle((0..ROUNDS).map(|_| round(&site, &mut sink).0).collect());
     load(&Plan { most: extent.tar, ..Plan::new(site.at("smtp").into(), SESSIONS, SIZE, TAR) });
     let tar = hop(TAR, sink.at.port());
     let (mut paused, mut at_work) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         site.admin(&["queue", "pause", &tar]).good();
-        std::thread::sleep(SLOW);
-        paused.push(round(&site, &mut sink));
+        std::thread::sleep(SLOW + SLOW);
+        paused.push(round(&site, &mut sink).0);
         site.admin(&["queue", "resume", &tar]).good();
         std::thread::sleep(SLOW);
-        at_work.push(round(&site, &mut sink));
+        let (times, slow) = round(&site, &mut sink);
+        assert!(slow > 0, "the slow destination got nothing");
+        at_work.push(times);
         println!("tarpit: paused {:.2?}, at work {:.2?} ms", paused.last(), at_work.last());
     }
     let tarpit = Tarpit { waiting: extent.tar, empty, paused: middle(paused), at_work: middle(at_work) };
@@ -54,7 +56,8 @@ pub(super) fn measure(extent: &Extent) -> Tarpit {
     tarpit
 }
 
-fn round(site: &Iems, sink: &mut Sink) -> [f64; 2] {
+/// The times, and what the slow destination took meanwhile.
+fn round(site: &Iems, sink: &mut Sink) -> ([f64; 2], usize) {
     let from = sink.count();
     sink.times();
     load(&Plan {
@@ -65,9 +68,10 @@ fn round(site: &Iems, sink: &mut Sink) -> [f64; 2] {
     });
     super::arrived(sink, from + PROBES, Duration::from_secs(1));
     std::thread::sleep(Duration::from_millis(200));
-    let seen = sink.times().fast;
+    let times = sink.times();
+    let (seen, slow) = (times.fast, times.slow.count);
     assert_eq!(seen.count, PROBES, "not everything arrived");
-    [seen.half_us as f64 / 1000.0, seen.p99_us as f64 / 1000.0]
+    ([seen.half_us as f64 / 1000.0, seen.p99_us as f64 / 1000.0], slow)
 }
 
 fn middle(rounds: Vec<[f64; 2]>) -> [f64; 2] {

@@ -100,16 +100,26 @@ fn beside(long: &Long, peer: Option<&LongPeer>) -> String {
     let rate = |count: usize, secs: f64| if secs > 0.0 { count as f64 / secs } else { 0.0 };
     row("filling it, messages a second", rate(last.queued, long.fill), rate(peer.queued, peer.fill), 0);
     row("until all had been tried or put behind a site that is down, s", long.fill, peer.settled, 0);
-    row("memory, MiB", mib(long.most_memory.max(last.memory)), mib(peer.memory), 0);
+    row(
+        "memory when it is full, MiB (RSS, and PSS of all processes)",
+        mib(long.most_memory.max(last.memory)),
+        mib(peer.memory),
+        0,
+    );
     row("on disk, KiB a message", kib_each(last.disk, last.queued), kib_each(peer.disk, peer.queued), 2);
     row("the first 20 of the list, ms", last.list, peer.list, 0);
     row("one message shown, ms", last.show, peer.show, 0);
     row("removing 1,000 messages of one sender, ms", last.purge, peer.purge, 0);
     row("an orderly stop in the middle of delivery, ms", long.stopped.stop, 0.0, 0);
     row("from the start until it listens, ms", long.stopped.listens, peer.listens, 0);
-    row("from the start to the first delivery, ms", long.stopped.first, peer.first, 0);
+    row(
+        "from the start to the first delivery, ms (Postfix: of a message handed in at once)",
+        long.stopped.first,
+        peer.first,
+        0,
+    );
     row("the same after kill -9, ms", long.killed.first, 0.0, 0);
-    row("memory after the restart, MiB", mib(long.stopped.memory), 0.0, 0);
+    row("memory after the restart, MiB", mib(long.stopped.memory), mib(peer.memory_again), 0);
     text
 }
 
