@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::key::{GroupId, HopKey};
-use super::lane::{Head, Lane, Lanes};
+use super::lane::{Head, Lane, Lanes, room};
 use super::pace::Paces;
 use super::pause::Pauses;
 use super::site::{Bar, Down, SiteBook, SiteKey};
@@ -584,9 +584,10 @@ impl Inner {
     /// A group is ready. Says whether the runner has to look.
     fn push(&mut self, queued: Queued) -> bool {
         let Queued { hop: key, lane, at, size, .. } = queued;
+        let room = room(self.hops.len());
         let Some(hop) = self.hop(&key) else { return false };
         if !hop.in_flight.contains(&at) {
-            hop.more |= !hop.lanes.push(lane, Head { at, size });
+            hop.more |= !hop.lanes.push(lane, Head { at, size }, room);
             hop.blocked = None;
         }
         self.rouse(&key)

@@ -139,19 +139,30 @@ pub(crate) struct Lanes {
 pub(crate) const MOST_LANES: usize = 256;
 /// The most heads of one lane in memory.
 pub(crate) const MOST_HEADS: usize = 256;
+/// Room for what arrives, of all hops together, as long as a hop's share is not below [`LEAST_ROOM`].
+const MOST_IN_ALL: usize = 128 * 1024;
+/// Room that every hop has: a worker begins with it while it reads what the store has.
+const LEAST_ROOM: usize = 8;
+
+/// How many heads, and how many lanes, arrivals may bring into the memory of one of so many hops. What is over is read when
+/// it is wanted: mail for many hops that all stand still must not fill memory.
+pub(crate) fn room(hops: usize) -> usize {
+    (MOST_IN_ALL / hops.max(1)).max(LEAST_ROOM)
+}
 
 impl Lanes {
-    /// Adds a head at the end of its lane; `false` if there is no room, or the store holds earlier ones of the lane.
-    pub(crate) fn push(&mut self, lane: Lane, head: Head) -> bool {
-        let lanes = self.active.len();
+    /// Adds a head at the end of its lane, unless the hop has as many as it has room for; a lane that is new may still
+    /// enter, so that nobody who comes late waits for a walk. `false` if a walk through the store has to find it.
+    pub(crate) fn push(&mut self, lane: Lane, head: Head, room: usize) -> bool {
+        let (lanes, full) = (self.active.len(), self.heads >= room);
         match self.active.iter_mut().find(|active| active.lane == lane) {
-            Some(active) if active.more || active.heads.len() >= MOST_HEADS => {
+            Some(active) if full || active.more || active.heads.len() >= MOST_HEADS => {
                 active.more = true;
                 active.next = active.next.map(|next| next.min(head.at));
                 return true; // it is read when the lane is
             }
             Some(active) => active.heads.push_back(head),
-            None if lanes >= MOST_LANES => return false,
+            None if lanes >= MOST_LANES.min(room) => return false,
             None => self.active.push_back(Active::new(lane, [head].into(), false)),
         }
         self.heads += 1;
@@ -278,6 +289,8 @@ mod tests {
     use super::*;
     use crate::message::QueueId;
 
+    const ALL: usize = usize::MAX;
+
     fn head(n: u8, size: u32) -> Head {
         Head { at: GroupId { id: QueueId::from_bytes([n; 16]), group: 0 }, size }
     }
@@ -299,8 +312,8 @@ mod tests {
     fn a_single_message_waits_for_one_turn_of_the_others() {
         let (busy, single) = (Lane::new(0, "busy"), Lane::new(0, "single"));
         let mut lanes = Lanes::default();
-        (0..200).for_each(|n| assert!(lanes.push(busy, head(n, 1))));
-        assert!(lanes.push(single, head(250, 1)));
+        (0..200).for_each(|n| assert!(lanes.push(busy, head(n, 1), ALL)));
+        assert!(lanes.push(single, head(250, 1), ALL));
         let at = order(&mut lanes, 200).iter().position(|lane| *lane == single).unwrap();
         assert!(at <= 16, "after {at} others");
     }
@@ -311,7 +324,7 @@ mod tests {
         let mut lanes = Lanes::default();
         for n in 0..=255 {
             for (lane, size) in [(urgent, 1), (plain, 1), (bulk, 1)] {
-                lanes.push(lane, head(n, size));
+                lanes.push(lane, head(n, size), ALL);
             }
         }
         let first = order(&mut lanes, 252);
@@ -320,8 +333,8 @@ mod tests {
         let (large, small) = (Lane::new(0, "large"), Lane::new(0, "small"));
         let mut lanes = Lanes::default();
         for n in 0..=255 {
-            lanes.push(large, head(n, 15 * 64));
-            lanes.push(small, head(n, 1));
+            lanes.push(large, head(n, 15 * 64), ALL);
+            lanes.push(small, head(n, 1), ALL);
         }
         let first = order(&mut lanes, 170);
         let larges = first.iter().filter(|lane| **lane == large).count();
@@ -333,10 +346,10 @@ mod tests {
         let lane = Lane::new(0, "a");
         let mut lanes = Lanes::default();
         lanes.refill(lane, (0..3).map(|n| head(n, 1)).collect(), Some(head(3, 1).at));
-        lanes.push(lane, head(9, 1));
+        lanes.push(lane, head(9, 1), ALL);
         assert_eq!(order(&mut lanes, 9).len(), 3, "it would come before those in the store");
         assert_eq!(lanes.starving().next(), Some((lane, Some(head(3, 1).at))));
-        lanes.push(lane, head(2, 1));
+        lanes.push(lane, head(2, 1), ALL);
         assert_eq!(
             lanes.starving().next(),
             Some((lane, Some(head(2, 1).at))),
@@ -352,20 +365,43 @@ mod tests {
     fn memory_is_bounded() {
         let mut lanes = Lanes::default();
         for n in 0..10_000_u32 {
-            lanes.push(Lane::new(0, &n.to_string()), head(1, 1));
+            lanes.push(Lane::new(0, &n.to_string()), head(1, 1), ALL);
             lanes.push(
                 Lane::new(0, "one"),
                 Head { at: GroupId { id: QueueId::from_bytes([2; 16]), group: n as u16 }, size: 1 },
+                ALL,
             );
         }
         assert!(lanes.lanes() <= MOST_LANES && lanes.heads() <= MOST_LANES + MOST_HEADS);
     }
 
     #[test]
+    fn a_hop_without_room_leaves_to_the_store_what_arrives() {
+        let (old, new) = (Lane::new(0, "old"), Lane::new(0, "new"));
+        let mut lanes = Lanes::default();
+        (0..5).for_each(|n| assert!(lanes.push(old, head(n, 1), 3)));
+        assert!(lanes.push(new, head(9, 1), 3) && lanes.push(new, head(10, 1), 3));
+        assert_eq!(lanes.heads(), 4, "who is new has a turn at once");
+        assert_eq!(order(&mut lanes, 9), [old, old, old, new]);
+        assert_eq!(lanes.starving().count(), 2, "the others are read when it is their turn");
+        let taken = |lanes: &mut Lanes, n: u8| lanes.push(Lane::new(0, &n.to_string()), head(n, 1), 3);
+        assert!(taken(&mut lanes, 20) && !taken(&mut lanes, 21), "a walk has to find the last one");
+    }
+
+    #[test]
+    fn all_hops_together_stay_within_memory() {
+        assert!(room(1) > MOST_HEADS && room(100) > MOST_HEADS, "few hops do not feel it");
+        for hops in [0, 1, 3, 1000, 16_000, 16_384] {
+            assert!(hops * room(hops) <= MOST_IN_ALL, "{hops} hops");
+        }
+        assert_eq!(room(100_000), LEAST_ROOM);
+    }
+
+    #[test]
     fn what_is_pushed_while_the_store_is_read_is_not_lost() {
         let lane = Lane::new(0, "a");
         let mut lanes = Lanes::default();
-        lanes.push(lane, head(7, 1));
+        lanes.push(lane, head(7, 1), ALL);
         lanes.refill(lane, [head(1, 1)].into(), None);
         assert_eq!(order(&mut lanes, 9).len(), 1);
         assert_eq!(lanes.starving().next(), Some((lane, None)), "7 has to be read again");
@@ -376,12 +412,12 @@ mod tests {
         let (slow, other) = (Lane::new(0, "slow"), Lane::new(0, "other"));
         let at = |secs: u64| Timestamp::from_millis(secs * 1000);
         let mut lanes = Lanes::default();
-        lanes.push(slow, head(1, 1));
-        lanes.push(slow, head(2, 1));
+        lanes.push(slow, head(1, 1), ALL);
+        lanes.push(slow, head(2, 1), ALL);
         let (lane, first) = lanes.pop(at(0)).unwrap();
         lanes.put_back(lane, first, at(10));
         assert_eq!((lanes.pop(at(9)), lanes.unblocked_at()), (None, Some(at(10))));
-        lanes.push(other, head(3, 1));
+        lanes.push(other, head(3, 1), ALL);
         assert_eq!(lanes.pop(at(9)), Some((other, head(3, 1))));
         assert_eq!(lanes.pop(at(10)), Some((slow, head(1, 1))));
     }

@@ -13,7 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use serde::{Deserialize, Serialize};
 
 /// What to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// The server.
     pub(crate) server: SocketAddr,
@@ -23,10 +23,50 @@ pub(crate) struct Plan {
     pub(crate) size: usize,
     /// How long.
     pub(crate) time: Duration,
-    /// Stop after so many accepted messages.
+    /// Send no more than so many messages.
     pub(crate) most: usize,
     /// Recipients: `user1` to `user9` at this domain.
     pub(crate) domain: String,
+    /// More than one: the recipients are spread over so many domains below it, `d0` and on.
+    pub(crate) domains: usize,
+    /// The senders' name before the `@`.
+    pub(crate) sender: String,
+    /// More than one: so many senders, their number behind the name.
+    pub(crate) senders: usize,
+    /// A rest before each message.
+    pub(crate) gap: Duration,
+}
+
+impl Plan {
+    /// Everything as fast as may be, from one sender to one domain.
+    pub(crate) fn new(server: SocketAddr, sessions: usize, size: usize, domain: &str) -> Self {
+        let (domain, sender) = (domain.to_owned(), "sender".to_owned());
+        let (time, most, gap) = (Duration::from_secs(3600), usize::MAX, Duration::ZERO);
+        Self { server, sessions, size, time, most, domain, domains: 1, sender, senders: 1, gap }
+    }
+
+    /// The sender of the message with this number.
+    fn from(&self, number: usize) -> String {
+        match self.senders {
+            0 | 1 => format!("{}@loader.bench.test", self.sender),
+            senders => format!("{}{}@loader.bench.test", self.sender, number % senders),
+        }
+    }
+
+    /// Its recipient. The domain does not follow from the sender: every sender has mail for many domains.
+    fn to(&self, number: usize) -> String {
+        let user = 1 + number % 9;
+        match self.domains {
+            0 | 1 => format!("user{user}@{}", self.domain),
+            _ => format!("user{user}@d{}.{}", self.place(number), self.domain),
+        }
+    }
+
+    /// The number of its domain.
+    pub(crate) fn place(&self, number: usize) -> usize {
+        let mixed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        (mixed % self.domains.max(1) as u64) as usize
+    }
 }
 
 /// What came of it.
@@ -62,6 +102,8 @@ struct Session {
     body: Option<usize>,
     sent: usize,
     end: Instant,
+    /// The number of the message it is at.
+    number: usize,
 }
 
 struct Loader {
@@ -94,6 +136,7 @@ pub(crate) fn load(plan: Plan) -> io::Result<Load> {
             body: None,
             sent: 0,
             end: now,
+            number: 0,
         }));
     }
     let start = Instant::now();
@@ -165,31 +208,43 @@ impl Loader {
         if code != wanted {
             return self.failed(&format!("{code} to {:?}", session.waits));
         }
-        let user = 1 + self.next % 9;
         session.waits = match session.waits {
             Waits::Greeting => session.say("EHLO loader.bench.test\r\n", Waits::Hello),
-            Waits::Hello => session.say("MAIL FROM:<sender@loader.bench.test>\r\n", Waits::Mail),
+            Waits::Hello => match self.begin(session) {
+                Some(waits) => waits,
+                None => return true,
+            },
             Waits::Mail => {
-                session.say(&format!("RCPT TO:<user{user}@{}>\r\n", self.plan.domain), Waits::Rcpt)
+                session.say(&format!("RCPT TO:<{}>\r\n", self.plan.to(session.number)), Waits::Rcpt)
             }
             Waits::Rcpt => session.say("DATA\r\n", Waits::Data),
             Waits::Data => self.message(session),
             Waits::End => {
                 self.accepted(session.end);
-                if Instant::now() >= self.stop || self.load.accepted >= self.plan.most {
-                    return true;
+                match self.begin(session) {
+                    Some(waits) => waits,
+                    None => return true,
                 }
-                session.say("MAIL FROM:<sender@loader.bench.test>\r\n", Waits::Mail)
             }
         };
         false
     }
 
-    fn message(&mut self, session: &mut Session) -> Waits {
+    /// Begins the next message, if there is to be one.
+    fn begin(&mut self, session: &mut Session) -> Option<Waits> {
+        if Instant::now() >= self.stop || self.next >= self.plan.most {
+            return None;
+        }
+        std::thread::sleep(self.plan.gap);
+        session.number = self.next;
         self.next += 1;
-        let (n, pid) = (self.next, std::process::id());
+        Some(session.say(&format!("MAIL FROM:<{}>\r\n", self.plan.from(session.number)), Waits::Mail))
+    }
+
+    fn message(&mut self, session: &mut Session) -> Waits {
+        let (n, pid, now) = (session.number, std::process::id(), unix_micros());
         let head = format!(
-            "From: <sender@loader.bench.test>\r\nTo: <u@bench.test>\r\nSubject: message {n:09} of {pid:07}\r\n\
+            "{SENT}{now:016}\r\nFrom: <sender@loader.bench.test>\r\nTo: <u@bench.test>\r\nSubject: message {n:09} of {pid:07}\r\n\
              Message-ID: <{n:09}.{pid:07}@loader.bench.test>\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n\r\n"
         );
         session.out.extend_from_slice(head.as_bytes());
@@ -268,6 +323,15 @@ impl Session {
             from = end + 1;
         }
     }
+}
+
+/// The field that says when a message left the loader: microseconds of the epoch, 16 digits.
+pub(crate) const SENT: &str = "X-Sent: ";
+
+/// Microseconds of the epoch.
+pub(crate) fn unix_micros() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Lines of text that do not compress, as many octets as a message shall have.

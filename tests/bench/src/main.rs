@@ -4,13 +4,16 @@
 //!     cargo build --release -p iems-bin && cargo run --release -p iems-bench
 //!
 //! Not part of the tests: it wants a quiet machine, root (for Postfix) and about half an hour. Words behind the
-//! command make it shorter: `cargo run --release -p iems-bench -- run SECONDS REPETITIONS`.
+//! command make it shorter: `cargo run --release -p iems-bench -- run SECONDS REPETITIONS`. The queue is measured by
+//! `cargo run --release -p iems-bench -- queue`, with a million messages by `queue --full`.
 
 mod load;
 mod measure;
+mod queue;
 mod report;
 mod servers;
 mod sink;
+mod times;
 mod watch;
 
 use std::path::Path;
@@ -25,26 +28,35 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let number = |word: Option<&&str>, default: f64| word.map_or(default, |w| w.parse().expect("a number"));
     match words[..] {
-        ["sink", at] => sink::sink(at.parse().expect("an address")).expect("the sink runs"),
-        ["load", server, sessions, size, secs, domain] => {
-            let plan = load::Plan {
-                server: server.parse().expect("an address"),
-                sessions: sessions.parse().expect("a number"),
-                size: size.parse().expect("a number"),
-                time: Duration::from_secs_f64(secs.parse().expect("seconds")),
-                most: usize::MAX,
-                domain: domain.to_owned(),
-            };
-            let load = load::load(plan).expect("the loader runs");
+        ["sink", at] => sink::sink(at.parse().expect("an address"), None).expect("the sink runs"),
+        ["sink", at, slow] => {
+            let slow = Duration::from_millis(slow.parse().expect("milliseconds"));
+            sink::sink(at.parse().expect("an address"), Some(slow)).expect("the sink runs");
+        }
+        ["load", plan] => {
+            let load = load::load(serde_json::from_str(plan).expect("a plan")).expect("the loader runs");
             println!("{}", serde_json::to_string(&load).expect("JSON"));
         }
+        ["queue", ref words @ ..] => the_queue(words),
         ["one", kind, sessions, size, secs] => one(kind, sessions, size, secs),
         [] | ["run", ..] => {
             let time = Duration::from_secs_f64(number(words.get(1), 5.0));
             all(time, number(words.get(2), 3.0) as usize);
         }
-        _ => eprintln!("iems-bench [run SECONDS REPETITIONS | one KIND SESSIONS OCTETS SECONDS]"),
+        _ => eprintln!(
+            "iems-bench [run SECONDS REPETITIONS | queue [--full | MESSAGES] [CASE...] | one KIND SESSIONS OCTETS SECONDS]"
+        ),
     }
+}
+
+/// The queue at full strength: 100,000 messages unless told otherwise; only some cases, if they are named.
+fn the_queue(words: &[&str]) {
+    let messages = match words.first() {
+        Some(&"--full") => Some(1_000_000),
+        first => first.and_then(|word| word.parse().ok()),
+    };
+    let cases = &words[usize::from(messages.is_some())..];
+    queue::run(&queue::Extent::of(messages.unwrap_or(100_000)), cases);
 }
 
 /// One case, for profiling.
@@ -95,7 +107,8 @@ fn all(time: Duration, repetitions: usize) {
     let page = report::page(&results, &syncs, &idle, &how);
     println!("{page}");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks.md");
-    std::fs::write(&file, page).expect("docs/benchmarks.md");
+    let old = std::fs::read_to_string(&file).unwrap_or_default();
+    std::fs::write(&file, page + &queue::kept(&old)).expect("docs/benchmarks.md");
 }
 
 fn say(repetition: usize, case: Case, f: &Figures) {

@@ -1,7 +1,7 @@
 //! One measurement: a fresh server, the loader and the sink beside it, the costs counted from outside.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use iems_tests::address;
 use serde::Serialize;
 
-use crate::load::Load;
+use crate::load::{Load, Plan};
 use crate::servers::{DOMAIN, Kind, Server};
+use crate::times::Times;
 use crate::watch::{self, Peak};
 
 /// What to measure.
@@ -60,9 +61,19 @@ pub(crate) struct Sink {
 impl Sink {
     /// Starts it.
     pub(crate) fn start() -> Self {
-        let at = SocketAddr::new(address::fresh().into(), 2526);
+        Self::run(SocketAddr::new(address::fresh().into(), 2526), None)
+    }
+
+    /// Starts a watchful one, on all loopback addresses; slow ones take so long to answer a message.
+    pub(crate) fn watchful(slow: Duration) -> Self {
+        let port = 20_000 + u16::try_from(std::process::id() % 5000).unwrap_or(0) * 2;
+        Self::run(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), Some(slow))
+    }
+
+    fn run(at: SocketAddr, slow: Option<Duration>) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("our own path"));
         command.args(["sink", &at.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(slow.map(|slow| slow.as_millis().to_string()));
         let mut child = command.spawn().expect("the sink starts");
         let ask = child.stdin.take().expect("a pipe");
         let answer = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -73,10 +84,19 @@ impl Sink {
 
     /// How many messages it has taken.
     pub(crate) fn count(&mut self) -> usize {
-        self.ask.write_all(b"?\n").expect("the sink listens");
+        self.asked("?").trim().parse().expect("a number")
+    }
+
+    /// What a watchful one saw since it was asked last.
+    pub(crate) fn times(&mut self) -> Times {
+        serde_json::from_str(&self.asked("times")).expect("times")
+    }
+
+    fn asked(&mut self, what: &str) -> String {
+        writeln!(self.ask, "{what}").expect("the sink listens");
         let mut line = String::new();
         self.answer.read_line(&mut line).expect("the sink answers");
-        line.trim().parse().expect("a number")
+        line
     }
 }
 
@@ -126,12 +146,16 @@ fn device() -> (u32, u32) {
     (rustix::fs::major(device), rustix::fs::minor(device))
 }
 
-/// Runs the loader as a process of its own.
+/// Loads a server as a case says.
 pub(crate) fn loader(server: &Server, case: Case, time: Duration) -> Load {
     let domain = if case.kind.local() { DOMAIN } else { "far.test" };
+    run_loader(&Plan { time, ..Plan::new(server.at(), case.sessions, case.size, domain) })
+}
+
+/// Runs the loader as a process of its own.
+pub(crate) fn run_loader(plan: &Plan) -> Load {
     let mut command = Command::new(std::env::current_exe().expect("our own path"));
-    command.arg("load").arg(server.at().to_string()).arg(case.sessions.to_string());
-    command.arg(case.size.to_string()).arg(time.as_secs_f64().to_string()).arg(domain);
+    command.arg("load").arg(serde_json::to_string(plan).expect("JSON"));
     let output = command.output().expect("the loader runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("the loader: {e}: {said}"))

@@ -69,6 +69,16 @@ pub(crate) fn memory(roots: &[u32]) -> u64 {
     roots.iter().flat_map(|&root| tree(root)).filter_map(pss).sum::<u64>() * 1024
 }
 
+/// Memory of these processes that is resident (RSS), in octets.
+pub(crate) fn resident(pids: &[u32]) -> u64 {
+    let rss = |pid: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    pids.iter().filter_map(rss).sum::<u64>() * 1024
+}
+
 /// Remembers the most memory that was used.
 pub(crate) struct Peak {
     most: Arc<AtomicU64>,

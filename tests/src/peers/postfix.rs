@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddrV4;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -117,6 +117,17 @@ impl Postfix {
             let _ = writeln!(text, "{line}");
         }
         text
+    }
+
+    /// Its folder: `etc`, `spool` and the rest.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// One of its own commands, such as `postqueue`, about this Postfix.
+    pub fn tool(&self, program: &str, args: &[&str]) -> Command {
+        let etc = self.path("etc");
+        command(&need(program, "postfix"), ["-c", &etc].iter().chain(args))
     }
 
     /// Hands it a message for `to` through its own sendmail command.
