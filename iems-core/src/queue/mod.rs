@@ -52,6 +52,7 @@ mod site;
 mod source;
 mod state;
 mod submit;
+mod turns;
 mod wake;
 mod window;
 mod worker;
