@@ -4,6 +4,7 @@ use iems_core::message::{ChannelId, NextHop};
 use iems_core::queue::{self, Depth, HopOrder, HopStatus};
 use iems_core::report::Traffic;
 use iems_core::seam::Timestamp;
+use iems_smtp::client::Hop;
 
 use super::Site;
 use super::queue::waits;
@@ -48,7 +49,18 @@ impl Site {
 }
 
 fn named(hop: Option<HopName>) -> Result<Option<queue::HopName>, Failure> {
-    hop.map(|hop| hop.parse()).transpose().map_err(Failure::usage)
+    hop.map(|hop| canonical(&hop).parse()).transpose().map_err(Failure::usage)
+}
+
+/// A hop as the queue writes it: `smtp:127.0.0.1:25`, as routes may have it, is `smtp:[127.0.0.1]:25`.
+pub(super) fn canonical(name: &str) -> String {
+    let (channel, hop) =
+        name.split_once(':').filter(|(channel, _)| matches!(*channel, "smtp" | "lmtp")).unzip();
+    match (channel, hop.unwrap_or(name).parse::<Hop>()) {
+        (Some(channel), Ok(hop)) => format!("{channel}:{hop}"),
+        (None, Ok(hop)) => hop.to_string(),
+        (_, Err(_)) => name.to_owned(),
+    }
 }
 
 fn depth(depth: &Depth) -> DepthAnswer {
@@ -73,5 +85,26 @@ fn answer(hop: &HopStatus, now: Timestamp, traffic: &[(ChannelId, Option<NextHop
         links_allowed: hop.links_allowed,
         attempts: own.map_or(0, |(.., traffic)| traffic.attempts),
         delivered: own.map_or(0, |(.., traffic)| traffic.delivered),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn hops_may_be_named_as_routes_name_them() {
+        for (given, own) in [
+            ("smtp:127.0.0.1:25", "smtp:[127.0.0.1]:25"),
+            ("127.0.0.1:25", "[127.0.0.1]:25"),
+            ("smtp:[127.0.0.1]:25", "smtp:[127.0.0.1]:25"),
+            ("smtp:Example.NET", "smtp:example.net"),
+            ("example.net", "example.net"),
+            ("lmtp:/run/lmtp", "lmtp:/run/lmtp"),
+            ("local:example.org", "local:example.org"),
+            ("a b", "a b"),
+        ] {
+            assert_eq!(canonical(given), own);
+        }
     }
 }

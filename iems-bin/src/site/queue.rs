@@ -9,6 +9,7 @@ use iems_core::route::Via;
 use iems_core::seam::{Clock, SystemClock, Timestamp};
 
 use super::Site;
+use super::hops::canonical;
 use crate::admin::queue::{Extent, Filter, Order, OrderAnswer, QueueAnswer, Waiting, WaitsAnswer};
 use crate::config;
 use crate::exit::Failure;
@@ -99,7 +100,7 @@ fn filters(filter: Filter) -> Result<Vec<queue::Filter>, Failure> {
     common.sender = filter.sender.map(|sender| sender.trim_matches(['<', '>']).to_owned());
     common.recipient = filter.recipient.map(|recipient| recipient.to_string());
     common.domain = filter.domain;
-    common.hop = filter.hop;
+    common.hop = filter.hop.as_deref().map(canonical);
     common.tenant = filter.tenant;
     common.reply = filter.reply;
     common.older_than = filter.older.map(Duration::from_secs);
