@@ -26,7 +26,11 @@ pub(super) struct Scram {
 
 enum State {
     /// Waits for `server-first-message`.
-    First { password: Password, nonce: String, bare: String },
+    First {
+        password: Password,
+        nonce: String,
+        bare: String,
+    },
     /// Waits for `server-final-message`, which has to have this signature.
     Final(Zeroizing<[u8; 32]>),
     /// The server proved itself.
