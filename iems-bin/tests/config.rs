@@ -247,3 +247,81 @@ fn what_reports_cannot_be_is_said() {
     let said = "iems.toml:4:12: report_language.language: there are no texts in \"dee\": did you mean \"de\"? There are: en, de";
     assert_eq!(lines, [said]);
 }
+
+#[test]
+fn a_login_is_whole_and_for_a_server() {
+    let text = "hostname = \"mx.example.org\"\n\
+                [[route]]\ndomain = \"a.example\"\nvia = \"smtp:a.example:587\"\nuser = \"ann\"\n\
+                [[route]]\ndomain = \"b.example\"\nvia = \"smtp:a.example:587\"\npassword_file = \"texts.txt\"\n\
+                [[route]]\ndomain = \"c.example\"\nvia = \"mx\"\nuser = \"ann\"\npassword_file = \"texts.txt\"\n\
+                [[route]]\ndomain = \"d.example\"\nvia = \"lmtp:a.example:24\"\nuser = \"ann\"\npassword_file = \"texts.txt\"\n\
+                [[route]]\ndomain = \"e.example\"\nvia = \"smtp:a.example:587\"\nuser = \"ann\"\npassword_file = \"none\"\n\
+                [[route]]\ndomain = \"f.example\"\nvia = \"smtp:a.example:587\"\nuser = \"ben\"\npassword_file = \"none\"\n";
+    let lines = problems(text);
+    let not_here =
+        "route.user: expected a route via \"smtp:host:port\"; no other way has a server to log in to";
+    assert_eq!(lines[0], "iems.toml:5:8: route.user: a user needs a `password_file`");
+    assert_eq!(lines[1], "iems.toml:9:17: route.password_file: a password needs its `user`");
+    assert_eq!(lines[2], format!("iems.toml:13:8: {not_here}"));
+    assert_eq!(lines[3], format!("iems.toml:18:8: {not_here}"));
+    assert!(
+        lines[4].starts_with("iems.toml:24:17: route.password_file: ")
+            && lines[4].contains("none: No such file")
+    );
+    assert_eq!(
+        lines[5],
+        "iems.toml:28:8: route.user: there are two logins for a.example:587; expected one `user` and one \
+         `password_file` for a server"
+    );
+    assert_eq!(lines.len(), 7, "{lines:#?}");
+}
+
+const LOGIN: &str = "hostname = \"mx.example.org\"\n[[route]]\ndomain = \"*\"\nvia = \"smtp:a.example:587\"\nuser = \"ann\"\n\
+                     password_file = \"texts.txt\"\n";
+
+#[test]
+fn a_password_file_is_looked_into() {
+    for (content, said) in [
+        ("\nsecret\n", "texts.txt: in its first line expected a password of 1 to 4096 octets"),
+        ("a\0b", "expected a password of 1 to 4096 octets, none of them 0"),
+    ] {
+        let output = check_with(LOGIN, &[], Some(content));
+        let found = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{found}");
+        assert!(found.contains("iems.toml:6:17: route.password_file: ") && found.contains(said), "{found}");
+    }
+    let output = check_with(&LOGIN.replace("\"ann\"", "\"\""), &[], Some("secret"));
+    let found = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(found.contains("iems.toml:5:8: route.user: expected a name of 1 to 512 octets"), "{found}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_file_that_everybody_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, secret) = (folder.path().join("iems.toml"), folder.path().join("texts.txt"));
+    std::fs::write(&file, LOGIN).expect("a file");
+    std::fs::write(&secret, "hunter2\n").expect("a file");
+    let run = |mode: u32, arguments: &[&str]| {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).expect("our own file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iems"));
+        command.arg("--config").arg(&file).args(["config", "check"]).args(arguments);
+        let output = command.output().expect("iems runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        said
+    };
+    let said = run(0o644, &[]);
+    assert!(
+        said.starts_with("warning: ") && said.contains(":6:17: route.password_file: everybody"),
+        "{said}"
+    );
+    assert!(
+        said.contains("(mode 0644), expected 0640 or less: chmod o= ") && said.contains("nothing is wrong")
+    );
+    let said: serde_json::Value = serde_json::from_str(&run(0o644, &["--json"])).expect("JSON");
+    assert_eq!(said["warnings"][0]["line"], 6);
+    assert!(!run(0o640, &[]).contains("warning"));
+}

@@ -12,17 +12,18 @@ use iems_core::message::{
     ReversePath,
 };
 use iems_core::preprocess::Policy;
+use iems_core::seam::sasl::{Mechanism, derive_verifier};
 use iems_core::seam::{
     Account, Directory, DirectoryError, NoResolver, Resolution, ScramVerifier, SeededRandom, SystemClock,
     Target, Timestamp,
 };
 use iems_core::storage::MemoryStorage;
-use iems_smtp::client::{ClientSettings, Hop, SmtpClient, TlsLevel};
+use iems_smtp::client::{ClientSettings, Hop, Login, Logins, SmtpClient, TlsLevel};
 use iems_smtp::dialer::TcpDialer;
 use iems_smtp::server::{Listener, Mode, Server, ServerOptions};
 use rustls::pki_types::PrivateKeyDer;
 
-/// `box@b.example` is the only address there is.
+/// `box@b.example` is the only address there is, and `ann` with `secret` the only account.
 struct OneBox;
 
 #[async_trait]
@@ -43,20 +44,24 @@ impl Directory for OneBox {
     }
 
     async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, DirectoryError> {
-        Ok(false)
+        Ok(true)
     }
 
-    async fn check_password(&self, _: &str, _: &str) -> Result<Option<Account>, DirectoryError> {
-        Ok(None)
+    async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError> {
+        Ok(((login, password) == ("ann", "secret")).then(ann))
     }
 
-    async fn scram(&self, _: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError> {
-        Ok(None)
+    async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError> {
+        Ok((login == "ann").then(|| (ann(), derive_verifier("secret", b"salt", 4096))))
     }
 
     async fn policy(&self, _: &Mailbox) -> Result<Policy, DirectoryError> {
         Ok(Policy::new())
     }
+}
+
+fn ann() -> Account {
+    Account { mailbox: "ann@b.example".parse().unwrap() }
 }
 
 /// Keeps what it gets.
@@ -84,7 +89,7 @@ impl DeliveryAgent for Keeper {
     }
 }
 
-fn server(mode: Mode) -> Server {
+fn server(mode: Mode, mechanisms: &[Mechanism]) -> Server {
     let made = rcgen::generate_simple_self_signed(vec!["b.example".into()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -93,7 +98,9 @@ fn server(mode: Mode) -> Server {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    let options = ServerOptions::new(mode, ChannelId::new("in"), "b.example");
+    let mut options = ServerOptions::new(mode, ChannelId::new("in"), "b.example");
+    options.auth.mechanisms = mechanisms.to_vec();
+    options.auth.failure_delay = Duration::ZERO;
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let (directory, clock) = (Arc::new(OneBox), Arc::new(SystemClock));
     let tls = Some(Arc::new(ArcSwap::from_pointee(tls)));
@@ -101,8 +108,8 @@ fn server(mode: Mode) -> Server {
 }
 
 /// An engine that listens, where it listens, and what it got.
-fn engine(mode: Mode) -> (Engine, NextHop, Arc<Mutex<Vec<Vec<u8>>>>) {
-    let server = server(mode);
+fn engine(mode: Mode, mechanisms: &[Mechanism]) -> (Engine, NextHop, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let server = server(mode, mechanisms);
     let address = server.addresses()[0];
     let kept = Arc::new(Mutex::new(Vec::new()));
     let engine = Engine::builder("b.example", MemoryStorage::new().storage(), Arc::new(OneBox))
@@ -163,7 +170,7 @@ async fn arrived(kept: &Mutex<Vec<Vec<u8>>>, least: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_in_comes_out() {
     for mode in [Mode::Relay, Mode::Lmtp] {
-        let (engine, hop, kept) = engine(mode);
+        let (engine, hop, kept) = engine(mode, &Mechanism::ALL);
         let mut expected = Vec::new();
         for (chunking, tls) in [
             (true, TlsLevel::None),
@@ -202,5 +209,36 @@ async fn what_goes_in_comes_out() {
             assert!(text.contains("Received: from a.example") && text.contains("by b.example"), "{text}");
         }
         engine.shutdown(Duration::from_secs(1)).await;
+    }
+}
+
+/// A client that logs in as `ann` with this password.
+fn as_ann(hop: &NextHop, password: &str, tls: TlsLevel) -> SmtpClient {
+    let mut settings = ClientSettings::smtp("a.example");
+    settings.tls = tls;
+    settings.logins = Logins::new().with(hop.clone(), Login::new("ann", password.to_owned().into()).unwrap());
+    let random = Arc::new(SeededRandom::new(1));
+    SmtpClient::new(ChannelId::new("out"), settings, Arc::new(NoResolver), Arc::new(TcpDialer), random)
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn we_log_in_with_every_mechanism_under_tls_and_within_the_machine() {
+    for mechanism in Mechanism::ALL {
+        for tls in [TlsLevel::None, TlsLevel::Opportunistic] {
+            let (engine, hop, kept) = engine(Mode::Submission, &[mechanism]);
+            let wrong = as_ann(&hop, "wrong", tls).open(&hop).await.err().expect("no link");
+            assert_eq!((wrong.code, wrong.enhanced), (451, EnhancedStatus::new(4, 7, 8)), "{wrong}");
+            let mut link = as_ann(&hop, "secret", tls).open(&hop).await.unwrap();
+            let attempt = message(&body(10), &["box@b.example"]).await;
+            let outcomes = link.transmit(&attempt).await;
+            assert!(matches!(&outcomes[..], [Outcome::Done(..)]), "{mechanism} {tls:?}: {outcomes:?}");
+            arrived(&kept, 1).await;
+            let text = String::from_utf8_lossy(&kept.lock().unwrap()[0]).into_owned();
+            let with = if tls == TlsLevel::None { "with ESMTPA" } else { "with ESMTPSA" };
+            assert!(text.contains(with), "{text}");
+            link.close().await;
+            engine.shutdown(Duration::from_secs(1)).await;
+        }
     }
 }

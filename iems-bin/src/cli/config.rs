@@ -17,7 +17,7 @@ use crate::exit::Failure;
 pub(super) enum Args {
     /// Check the configuration and the files it names; exit code 78 if something is wrong
     Check {
-        /// As JSON: an object with the file and an array of problems
+        /// As JSON: an object with the file, an array of problems and one of warnings
         #[arg(long)]
         json: bool,
     },
@@ -27,11 +27,17 @@ impl Args {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let Self::Check { json } = self;
         let checked = config::examine(file)?;
+        let warnings = checked.warnings;
         match (checked.problems, json) {
-            (None, false) => say(format!("{}: nothing is wrong", checked.file.display())),
-            (None, true) => say(json!({"file": checked.file, "problems": []})),
+            (None, false) => {
+                for warning in &warnings {
+                    say(format!("warning: {}", warning.at(&checked.file)))?;
+                }
+                say(format!("{}: nothing is wrong", checked.file.display()))
+            }
+            (None, true) => say(json!({"file": checked.file, "problems": [], "warnings": warnings})),
             (Some(problems), true) => {
-                say(json!({"file": problems.file, "problems": problems.problems}))?;
+                say(json!({"file": problems.file, "problems": problems.problems, "warnings": warnings}))?;
                 Err(Failure::config(format!("{} is not right", checked.file.display())))
             }
             (Some(problems), false) => Err(Failure::config(problems)),

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Notes, Problems};
+use super::problem::{Notes, Problem, Problems};
 use super::read::FromToml;
 use super::reports::read_texts;
 use super::resolve::{Look, resolve};
 use super::resolved::Config;
+use super::route::read_password;
 use super::written::File;
 use crate::exit::Failure;
 use crate::tls;
@@ -25,7 +26,7 @@ const USUAL: [&str; 2] = ["iems.toml", "/etc/iems/iems.toml"];
 const EMBEDDED: &str = "(built-in configuration)";
 
 /// Looks into all files that a configuration names.
-const CLOSE: Look = Look { certificate: tls::inspect, texts: read_texts };
+const CLOSE: Look = Look { certificate: tls::inspect, texts: read_texts, password: read_password };
 
 /// A configuration and where it came from.
 #[derive(Debug, Clone)]
@@ -36,6 +37,15 @@ pub(crate) struct Loaded {
     pub(crate) file: Option<PathBuf>,
 }
 
+impl Loaded {
+    /// Tells the log what is dangerous in it.
+    pub(crate) fn warn(&self) {
+        for warning in &self.config.warnings {
+            tracing::warn!("{}", warning.at(self.file.as_deref().unwrap_or(Path::new(EMBEDDED))));
+        }
+    }
+}
+
 /// What `iems config check` found.
 #[derive(Debug)]
 pub(crate) struct Examined {
@@ -43,6 +53,8 @@ pub(crate) struct Examined {
     pub(crate) file: PathBuf,
     /// What is wrong with it.
     pub(crate) problems: Option<Problems>,
+    /// What is dangerous in it, and not wrong. Known where nothing is wrong.
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// The configuration for a command: of `named`, else of `IEMS_CONFIG`, else of the usual files, else the
@@ -51,7 +63,7 @@ pub(crate) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
     load_with(named, Look::AWAY)
 }
 
-/// The same for the server: certificates and texts must be usable.
+/// The same for the server: certificates, texts and passwords must be usable.
 pub(crate) fn load_for_service(named: Option<&Path>) -> Result<Loaded, Failure> {
     load_with(named, CLOSE)
 }
@@ -60,8 +72,11 @@ pub(crate) fn load_for_service(named: Option<&Path>) -> Result<Loaded, Failure> 
 pub(crate) fn examine(named: Option<&Path>) -> Result<Examined, Failure> {
     let (file, text, folder) = text_of(named)?;
     let shown = file.unwrap_or_else(|| EMBEDDED.into());
-    let problems = understand(&text, &shown, &folder, CLOSE).err();
-    Ok(Examined { file: shown, problems })
+    let (problems, warnings) = match understand(&text, &shown, &folder, CLOSE) {
+        Ok(config) => (None, config.warnings),
+        Err(problems) => (Some(problems), Vec::new()),
+    };
+    Ok(Examined { file: shown, problems, warnings })
 }
 
 fn load_with(named: Option<&Path>, look: Look) -> Result<Loaded, Failure> {

@@ -11,6 +11,7 @@ mod read;
 mod reports;
 mod resolve;
 mod resolved;
+mod route;
 mod source;
 mod via;
 mod written;

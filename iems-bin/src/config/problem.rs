@@ -21,6 +21,17 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
+impl Problem {
+    /// One line: `file:line:column: message`.
+    pub(crate) fn at(&self, file: &Path) -> String {
+        let (file, message) = (file.display(), &self.message);
+        match self.line {
+            0 => format!("{file}: {message}"),
+            line => format!("{file}:{line}:{}: {message}", self.column),
+        }
+    }
+}
+
 /// All that is wrong with one file.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Problems {
@@ -34,12 +45,7 @@ impl fmt::Display for Problems {
     /// One line each: `file:line:column: message`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
-            match problem.line {
-                0 => writeln!(f, "{}: {}", self.file.display(), problem.message)?,
-                line => {
-                    writeln!(f, "{}:{line}:{}: {}", self.file.display(), problem.column, problem.message)?;
-                }
-            }
+            writeln!(f, "{}", problem.at(&self.file))?;
         }
         let (many, count) = (self.problems.len() > 1, self.problems.len());
         write!(f, "{count} {} in the configuration", if many { "problems" } else { "problem" })
@@ -54,12 +60,13 @@ pub(crate) struct Notes<'a> {
     file: &'a Path,
     text: &'a str,
     found: Vec<(usize, Problem)>,
+    warned: Vec<Problem>,
 }
 
 impl<'a> Notes<'a> {
     /// For a file with this content.
     pub(crate) fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, found: Vec::new() }
+        Self { file, text, found: Vec::new(), warned: Vec::new() }
     }
 
     /// For a second look at the same file, whose problems are noted already.
@@ -75,9 +82,24 @@ impl<'a> Notes<'a> {
 
     /// Notes a problem at a place in the file, or with the file as a whole.
     pub(crate) fn add(&mut self, span: Option<&Range<usize>>, key: &str, message: impl Into<String>) {
-        let (line, column) = span.map_or((0, 0), |span| position(self.text, span.start));
-        let problem = Problem { line, column, key: key.to_owned(), message: message.into() };
+        let problem = self.problem(span, key, message.into());
         self.found.push((span.map_or(usize::MAX, |span| span.start), problem));
+    }
+
+    /// Notes what is dangerous and does not keep the file from being used.
+    pub(crate) fn warn(&mut self, span: Option<&Range<usize>>, key: &str, message: impl Into<String>) {
+        let warning = self.problem(span, key, message.into());
+        self.warned.push(warning);
+    }
+
+    /// All warnings.
+    pub(crate) fn warnings(&self) -> Vec<Problem> {
+        self.warned.clone()
+    }
+
+    fn problem(&self, span: Option<&Range<usize>>, key: &str, message: String) -> Problem {
+        let (line, column) = span.map_or((0, 0), |span| position(self.text, span.start));
+        Problem { line, column, key: key.to_owned(), message }
     }
 
     /// Whether a problem with `key` is noted in the section that begins at `start`. If it is one of a list, the next one's

@@ -11,14 +11,14 @@ use iems_core::message::{ChannelId, CheckResult};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::queue::Peer;
 use iems_core::receive::Relay;
-use iems_core::route::{Pattern, RouteTable, Via};
-use iems_smtp::client::PeerWires;
+use iems_smtp::client::{Logins, PeerWires};
 
 use super::peer::peers;
 use super::problem::Notes;
 use super::read::At;
 use super::reports::{self, ReadTexts};
 use super::resolved::{Certificate, Client, Config, Dnsbl, DnsblOptions, Limits, Listener};
+use super::route::{ReadPassword, routes};
 use super::source::sources;
 use super::written::{self, File, Protocol};
 
@@ -34,11 +34,14 @@ pub(super) struct Look {
     pub(super) certificate: Inspect,
     /// Texts of reports.
     pub(super) texts: ReadTexts,
+    /// Passwords.
+    pub(super) password: ReadPassword,
 }
 
 impl Look {
     /// Not at all.
-    pub(super) const AWAY: Self = Self { certificate: |_| Ok(()), texts: |_| Ok(None) };
+    pub(super) const AWAY: Self =
+        Self { certificate: |_| Ok(()), texts: |_| Ok(None), password: |_| Ok(None) };
 }
 
 /// The configuration that `file` means, or `None` after noting why there is none.
@@ -51,6 +54,8 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     let common = common.resolve("tls", folder, inspect, notes);
     let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
     let ((mut settings, wires), dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    let logins: Logins;
+    (settings.routes, logins) = routes(&file.route, folder, look.password, notes);
     settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
@@ -73,6 +78,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
             .map_or_else(Vec::new, |list| list.iter().map(|server| server.0).collect()),
         settings,
         wires,
+        logins,
         client: Client {
             tls: file.client.tls.value,
             source: file.client.source.as_ref().map(|source| source.value),
@@ -85,13 +91,13 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         log_level: file.log.level.value.clone(),
         socket,
         data,
+        warnings: notes.warnings(),
     })
 }
 
 /// What the engine can take over while it runs.
 fn settings(file: &File, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     let mut settings = Settings::default();
-    settings.routes = routes(&file.route, notes);
     settings.relay =
         Relay { networks: file.relay.networks.value.clone(), domains: file.relay.domains.value.clone() };
     settings.policy = policy(&file.policy, notes);
@@ -225,25 +231,6 @@ fn usable(listener: &Listener, written: &written::Listener, notes: &mut Notes<'_
         _ => return,
     };
     notes.add(span, "listener.protocol", message);
-}
-
-/// Mail for domains without a route goes by MX records, unless there is a route for `*`.
-fn routes(written: &[At<written::Route>], notes: &mut Notes<'_>) -> RouteTable {
-    let everywhere = Via::Channel { channel: ChannelId::new("smtp"), hop: None };
-    let mut table = RouteTable::new().with(Pattern::Any, everywhere);
-    let mut seen = Vec::new();
-    for route in written {
-        let domain = need(route.domain.clone(), "domain", "route", &route.span, notes);
-        let via = need(route.via.clone(), "via", "route", &route.span, notes);
-        let (Some(domain), Some(via)) = (domain, via) else { continue };
-        if seen.contains(&domain) {
-            let span = route.domain.as_ref().and_then(|d| d.span.as_ref());
-            notes.add(span, "route.domain", format!("route.domain: there are two routes for \"{domain}\""));
-        }
-        seen.push(domain.clone());
-        table = table.with(domain, via);
-    }
-    table
 }
 
 /// What holds for destinations of which no `[[peer]]` says anything else.

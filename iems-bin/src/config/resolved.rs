@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use iems_core::Settings;
 use iems_core::message::{Domain, Mailbox};
-use iems_smtp::client::PeerWires;
+use iems_smtp::client::{Logins, PeerWires};
 
+use super::problem::Problem;
 use super::written::{About, ClientTls, LogFormat, Protocol};
 
 /// All of it.
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// Who is spoken to in another way than `client` says.
     pub(crate) wires: PeerWires,
+    /// As whom we log in where; empty unless the files with the passwords were read.
+    pub(crate) logins: Logins,
     /// Outgoing connections.
     pub(crate) client: Client,
     /// Bounds for peers.
@@ -49,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) log_level: String,
     /// The administration socket.
     pub(crate) socket: PathBuf,
+    /// What is dangerous, and not wrong.
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// A place where peers connect.

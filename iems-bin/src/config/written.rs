@@ -114,6 +114,10 @@ section! {
         domain: Pattern;
         /// The way.
         via: Via;
+        /// As whom we log in there.
+        user: String;
+        /// The file with the password.
+        password_file: String;
     }
 
     /// The queue.

@@ -30,6 +30,7 @@ use signals::{Signal, Signals};
 /// Runs the server to its end.
 pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
     log::start(&loaded.config)?;
+    loaded.warn();
     limits::raise_open_files(&loaded.config);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = loaded.config.threads {

@@ -38,6 +38,7 @@ impl Reload {
 
     fn take_over(&self, loaded: &mut Loaded, new: Loaded, site: &Site) {
         self.reload_certificates();
+        new.warn();
         for what in needs_restart(&loaded.config, &new.config) {
             tracing::warn!("reload: a change of {what} takes effect after a restart");
         }
@@ -46,11 +47,12 @@ impl Reload {
         loaded.config.limits = new.config.limits;
         loaded.config.grace = new.config.grace;
         loaded.config.wires = new.config.wires;
+        loaded.config.logins = new.config.logins;
         limits::raise_open_files(&loaded.config);
         self.bounded.iter().for_each(|server| server.adjust(&loaded.config));
-        site.replace(loaded.config.settings.clone(), loaded.config.wires.clone());
+        site.replace(&loaded.config);
         tracing::info!(
-            "reload: routes, relaying, queue, peers, reports, rules, limits, marks and certificates are those of the file"
+            "reload: routes, logins, relaying, queue, peers, reports, rules, limits, marks and certificates are those of the file"
         );
     }
 

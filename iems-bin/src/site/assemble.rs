@@ -132,6 +132,7 @@ fn clients(
     let client = |(name, mut settings): (&str, ClientSettings)| {
         settings.tls = level(config.client.tls);
         settings.peers = config.wires.clone();
+        settings.logins = config.logins.clone();
         match config.client.source {
             Some(std::net::IpAddr::V4(v4)) => settings.source_v4 = Some(v4),
             Some(std::net::IpAddr::V6(v6)) => settings.source_v6 = Some(v6),

@@ -13,10 +13,10 @@ mod submit;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use iems_core::Engine;
 use iems_core::message::{Mailbox, ReversePath};
 use iems_core::storage::StoreError;
-use iems_core::{Engine, Settings};
-use iems_smtp::client::{PeerWires, SmtpClient};
+use iems_smtp::client::SmtpClient;
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
 use serde::Serialize;
@@ -53,11 +53,12 @@ impl Site {
     }
 
     /// Takes over what may change while it runs.
-    pub(crate) fn replace(&self, settings: Settings, wires: PeerWires) {
+    pub(crate) fn replace(&self, config: &Config) {
         for client in &self.clients {
-            client.replace_peers(wires.clone());
+            client.replace_peers(config.wires.clone());
+            client.replace_logins(config.logins.clone());
         }
-        self.engine.replace(settings);
+        self.engine.replace(config.settings.clone());
     }
 }
 

@@ -1,9 +1,11 @@
-//! Proving who one is: the server's side of SASL (RFC 4422) as a machine without I/O.
+//! Proving who one is: SASL (RFC 4422) as machines without I/O.
 //!
-//! [`Exchange`] takes the peer's octets and says what comes next: a challenge, a question to the directory, or the end.
+//! [`Exchange`], the server's side, takes the peer's octets and says what comes next: a challenge, a question to the
+//! directory, or the end. [`client`] is the other side.
 //! The protocol owns the framing (base 64, `*` for giving up) and asks the directory between two steps.
 //! Mechanisms: `PLAIN` (RFC 4616), `LOGIN`, `SCRAM-SHA-256` (RFC 5802, RFC 7677) without channel binding.
 
+pub mod client;
 mod scram;
 
 use std::fmt;
@@ -20,7 +22,7 @@ const LOGIN: usize = 512;
 /// Longest password that is checked, in octets.
 const PASSWORD: usize = 4096;
 
-/// A mechanism that the server side can carry out.
+/// A mechanism that both sides can carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mechanism {
     /// `PLAIN`: login and password in the clear.
@@ -70,7 +72,7 @@ impl FromStr for Mechanism {
     }
 }
 
-/// A password on its way to the directory. Wiped from memory when dropped, never printed.
+/// A password on its way. Wiped from memory when dropped, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
@@ -78,6 +80,12 @@ impl Password {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
     }
 }
 
@@ -212,7 +220,7 @@ impl Exchange {
         match credentials {
             Ok((login, password)) => {
                 self.state = State::Checking;
-                Step::CheckPassword { login, password: Password(Zeroizing::new(password)) }
+                Step::CheckPassword { login, password: password.into() }
             }
             Err(failure) => Step::Fail(failure),
         }

@@ -1,10 +1,11 @@
-//! From a next hop to a server that is ready for messages: which hosts, which addresses, TLS or not.
+//! From a next hop to a server that is ready for messages: which hosts, which addresses, TLS or not, as whom.
 //!
 //! Tries one address after another, up to a bound, and says why if none will do: permanently only
 //! where every host that could take the mail said so (RFC 5321 section 5.1).
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use iems_core::message::{Domain, EnhancedStatus, NextHop, Reply};
 use iems_core::seam::{Endpoint, Stream};
 use rustls::pki_types::ServerName;
@@ -15,11 +16,11 @@ use super::Client;
 use super::hop::Hop;
 use super::mx;
 use super::peer::Terms;
-use super::session::{Hello, HelloError, HelloStep};
+use super::session::{AuthError, Hello, HelloError, HelloStep, Identity};
 use super::settings::TlsLevel;
-use super::trouble::Peer;
+use super::trouble::{Peer, Phase};
 use super::wire::Wire;
-use crate::proto::{Command, Extensions};
+use crate::proto::{Command, Extensions, Response};
 
 /// A server that is ready for messages.
 pub(super) struct Connected {
@@ -58,6 +59,28 @@ impl Target<'_> {
             (Endpoint::Local(_), _) => None,
         };
         Peer { name, host, tls: None }
+    }
+
+    /// Whether nobody outside this machine can listen. The same rule as that of our server for passwords.
+    fn is_unheard(&self) -> bool {
+        match &self.endpoint {
+            Endpoint::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Endpoint::Local(_) => true,
+        }
+    }
+
+    /// Who we have to be, if anybody.
+    fn identity(&self, peer: &Peer) -> Result<Option<Identity>, Reply> {
+        let Some(login) = self.terms.login.clone() else { return Ok(None) };
+        let mut nonce = [0; 18];
+        let unheard = self.is_unheard();
+        match getrandom::fill(&mut nonce) {
+            Ok(()) => Ok(Some(Identity { login, nonce, unheard })),
+            Err(error) => {
+                let text = "we cannot log in there now: the system gives no random numbers";
+                Err(peer.failed(451, EnhancedStatus::new(4, 3, 0), text).because(error.to_string()))
+            }
+        }
     }
 
     /// The name in the certificate; `None` where there is no TLS.
@@ -159,7 +182,9 @@ async fn reach(client: &Client, target: &Target<'_>) -> Result<Connected, Reply>
     let level = if target.server_name().is_none() { TlsLevel::None } else { target.terms.tls };
     match once(client, level, target).await {
         Ok(connected) => Ok(connected),
-        Err(Failure::Handshake(reply)) if level == TlsLevel::Opportunistic => {
+        Err(Failure::Handshake(reply))
+            if level == TlsLevel::Opportunistic && (target.terms.login.is_none() || target.is_unheard()) =>
+        {
             debug!(%reply, "TLS failed; trying in the clear");
             once(client, TlsLevel::None, target).await.map_err(Failure::into_reply)
         }
@@ -178,25 +203,26 @@ impl Failure {
 async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<Connected, Failure> {
     let mut peer = target.peer();
     let mut wire = Wire::new(dial(client, target, &peer).await.map_err(Failure::Reply)?);
-    let mut hello = Hello::new(client.settings.protocol, &target.terms.hello, level);
+    let identity = target.identity(&peer).map_err(Failure::Reply)?;
+    let mut hello = Hello::new(client.settings.protocol, &target.terms.hello, level).with_identity(identity);
     loop {
-        let mut step = hear(client, &mut hello, &mut wire, &peer).await?;
+        let mut step;
+        (hello, step) = hear(client, hello, &mut wire, &peer).await?;
         if step == HelloStep::Handshake {
             let (name, stream) = (target.server_name(), wire.into_stream());
             (wire, peer.tls) = secure(client, level, name, stream, &peer).await?;
             step = hello.secured();
         }
-        match step {
-            HelloStep::Say(command) => {
-                let line = format!("{command}\r\n");
-                let written = wire.write([line.into()].into(), client.settings.timeouts.hello).await;
-                written.map_err(|error| Failure::Reply(peer.lost(&error, hello.phase())))?;
-            }
-            _ => {
+        let line = match step {
+            HelloStep::Say(command) => format!("{command}\r\n").into(),
+            HelloStep::Tell(secret) => Bytes::from_owner(secret),
+            HelloStep::Handshake | HelloStep::Ready => {
                 let (extensions, terms) = (hello.into_extensions(), target.terms.clone());
                 return Ok(Connected { wire, peer, extensions, terms });
             }
-        }
+        };
+        let written = wire.write([line].into(), client.settings.timeouts.hello).await;
+        written.map_err(|error| Failure::Reply(peer.lost(&error, hello.phase())))?;
     }
 }
 
@@ -217,30 +243,54 @@ async fn dial(client: &Client, target: &Target<'_>, peer: &Peer) -> Result<Box<d
 /// Reads one reply and asks the session what it means.
 async fn hear(
     client: &Client,
-    hello: &mut Hello,
+    hello: Hello,
     wire: &mut Wire,
     peer: &Peer,
-) -> Result<HelloStep, Failure> {
+) -> Result<(Hello, HelloStep), Failure> {
     let phase = hello.phase();
     let response = wire
         .read(phase.limit(&client.settings.timeouts))
         .await
         .map_err(|error| Failure::Reply(peer.lost(&error, phase)))?;
-    match hello.reply(response) {
-        Ok(step) => Ok(step),
+    let (hello, step) = understand(hello, response, peer).await.map_err(Failure::Reply)?;
+    match step {
+        Ok(step) => Ok((hello, step)),
         Err(error) => {
-            // Whoever refuses waits for QUIT (RFC 5321 section 3.1); whether it comes through matters to nobody here.
-            let line = format!("{}\r\n", Command::Quit);
+            // Whoever refuses waits for QUIT (RFC 5321 section 3.1), and whoever asked for an answer within AUTH for `*`
+            // before that (RFC 4954 section 4); whether it comes through matters to nobody here.
+            let asked = matches!(&error, HelloError::Login(AuthError::Exchange(_)));
+            let line = format!("{}{}\r\n", if asked { "*\r\n" } else { "" }, Command::Quit);
             let _ = wire.write([line.into()].into(), client.settings.timeouts.quit).await;
             Err(Failure::Reply(describe(error, peer)))
         }
     }
 }
 
+/// What a reply means. Within AUTH that may take a second of computing, which keeps nobody else waiting.
+async fn understand(
+    mut hello: Hello,
+    response: Response,
+    peer: &Peer,
+) -> Result<(Hello, Result<HelloStep, HelloError>), Reply> {
+    if hello.phase() != Phase::Auth {
+        let step = hello.reply(response);
+        return Ok((hello, step));
+    }
+    let work = tokio::task::spawn_blocking(move || {
+        let step = hello.reply(response);
+        (hello, step)
+    });
+    work.await.map_err(|error| {
+        let reply = peer.failed(451, EnhancedStatus::new(4, 3, 0), "the login could not be computed");
+        reply.because(error.to_string())
+    })
+}
+
 fn describe(error: HelloError, peer: &Peer) -> Reply {
     match error {
         HelloError::Refused(response, phase) => peer.said(&response, phase),
         HelloError::OutOfTurn(response, phase) => peer.out_of_turn(&response, phase),
+        HelloError::Login(error) => peer.unknown(&error),
         HelloError::NoTls => {
             peer.failed(451, EnhancedStatus::new(4, 7, 4), "TLS is required, and it offers none")
         }

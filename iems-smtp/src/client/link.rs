@@ -60,6 +60,8 @@ impl SmtpLink {
     /// Replaces a connection that ended while nobody used it.
     async fn refresh(&mut self) -> Result<(), Reply> {
         if self.broken || !self.connection.wire.is_quiet() {
+            // If none can be had, the next message wants to know it from the start, with its whole site.
+            self.broken = true;
             self.connection = connect::open(&self.client, &self.hop).await?;
             (self.reset, self.broken) = (false, false);
         }

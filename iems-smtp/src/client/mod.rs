@@ -1,6 +1,6 @@
 //! The outbound side of SMTP and LMTP: a [`Channel`] that carries messages to other systems.
 //!
-//! `hop` what a next hop says → `peer` what it is owed → `mx` which hosts → `connect` which address, TLS → `link` one message
+//! `hop` what a next hop says → `peer` what it is owed → `mx` which hosts → `connect` which address, TLS, login → `link` one message
 //! after another:
 //! `prepare` what this server can take → `session` the dialogue → `trouble` what it meant. `wire` is the only
 //! file that reads and writes, and it does so on a stream it was given.
@@ -12,6 +12,7 @@ mod connect;
 mod eight_bit;
 mod hop;
 mod link;
+mod logins;
 mod mx;
 mod peer;
 mod prepare;
@@ -23,6 +24,8 @@ mod trouble;
 mod wire;
 
 pub use hop::{Hop, HopError, LMTP_PORT, SMTP_PORT, Via};
+pub use iems_core::seam::sasl::client::Login;
+pub use logins::Logins;
 pub use peer::{PeerWire, PeerWires};
 pub use settings::{ClientSettings, Protocol, Timeouts, TlsLevel};
 
@@ -74,6 +77,7 @@ struct Client {
     settings: ClientSettings,
     /// Those of the settings, or what has replaced them.
     peers: RwLock<Arc<PeerWires>>,
+    logins: RwLock<Arc<Logins>>,
     resolver: Arc<dyn Resolver>,
     dialer: Arc<dyn Dialer>,
     random: Arc<dyn Random>,
@@ -96,7 +100,8 @@ impl SmtpClient {
         let tls = Tls::new(&settings.roots)?;
         let bad_chunking = Mutex::default();
         let peers = RwLock::new(Arc::new(settings.peers.clone()));
-        let client = Client { settings, peers, resolver, dialer, random, tls, bad_chunking };
+        let logins = RwLock::new(Arc::new(settings.logins.clone()));
+        let client = Client { settings, peers, logins, resolver, dialer, random, tls, bad_chunking };
         Ok(Self { id, client: Arc::new(client) })
     }
 
@@ -104,6 +109,11 @@ impl SmtpClient {
     /// reusable any more.
     pub fn replace_peers(&self, peers: PeerWires) {
         *self.client.peers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(peers);
+    }
+
+    /// Replaces as whom we log in where. A link that was opened as somebody else is not reusable any more.
+    pub fn replace_logins(&self, logins: Logins) {
+        *self.client.logins.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(logins);
     }
 }
 
@@ -129,7 +139,11 @@ impl Client {
     }
 
     fn terms(&self, hop: &NextHop) -> Terms {
-        Terms::new(&self.settings, &self.peers(), hop)
+        let mut terms = Terms::new(&self.settings, &self.peers(), hop);
+        if !self.is_lmtp() {
+            terms.login = self.logins.read().unwrap_or_else(PoisonError::into_inner).at(hop).cloned();
+        }
+        terms
     }
 
     /// Whether `host` is a name of ours.

@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use iems_core::message::NextHop;
 use iems_core::queue::{PeerPattern, most_specific};
+use iems_core::seam::sasl::client::Login;
 
 use super::settings::{ClientSettings, TlsLevel};
 
@@ -65,6 +67,8 @@ pub(super) struct Terms {
     source_v6: Option<Ipv6Addr>,
     pub(super) hello: String,
     pub(super) size: Option<u64>,
+    /// Who we have to be there.
+    pub(super) login: Option<Arc<Login>>,
 }
 
 impl Terms {
@@ -76,6 +80,7 @@ impl Terms {
             source_v6: wire.source_v6.or(settings.source_v6),
             hello: wire.hello.unwrap_or_else(|| settings.hostname.clone()),
             size: wire.size,
+            login: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 
 use super::hop::SMTP_PORT;
+use super::logins::Logins;
 use super::peer::PeerWires;
 
 /// Which protocol a client speaks.
@@ -96,6 +97,8 @@ pub struct ClientSettings {
     pub tls: TlsLevel,
     /// Who is spoken to in another way; replaceable by [`super::SmtpClient::replace_peers`]. Default nobody.
     pub peers: PeerWires,
+    /// As whom we log in where (SMTP only); replaceable by [`super::SmtpClient::replace_logins`]. Default nowhere.
+    pub logins: Logins,
     /// Whom certificates are believed from where TLS is required. Default: the roots of Mozilla.
     pub roots: RootCertStore,
     /// How long to wait.
@@ -124,6 +127,7 @@ impl ClientSettings {
             source_v6: None,
             tls: TlsLevel::default(),
             peers: PeerWires::new(),
+            logins: Logins::new(),
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
             timeouts: Timeouts::default(),
             tries: 6,

@@ -8,7 +8,10 @@ use std::fmt;
 use std::time::Duration;
 
 use iems_core::message::{EnhancedStatus, Remote, Reply};
+use iems_core::seam::sasl::Mechanism;
+use iems_core::seam::sasl::client::Failure;
 
+use super::session::AuthError;
 use super::settings::Timeouts;
 use super::wire::WireError;
 use crate::proto::Response;
@@ -25,6 +28,8 @@ pub(super) enum Phase {
     Hello,
     /// STARTTLS.
     StartTls,
+    /// AUTH, and what follows it.
+    Auth,
     /// RSET.
     Rset,
     /// MAIL FROM.
@@ -42,7 +47,7 @@ impl Phase {
     pub(super) fn limit(self, timeouts: &Timeouts) -> Duration {
         match self {
             Self::Greeting => timeouts.greeting,
-            Self::Hello | Self::StartTls => timeouts.hello,
+            Self::Hello | Self::StartTls | Self::Auth => timeouts.hello,
             Self::Rset => timeouts.rset,
             Self::Mail => timeouts.mail,
             Self::Rcpt => timeouts.rcpt,
@@ -58,6 +63,7 @@ impl fmt::Display for Phase {
             Self::Greeting => "the connection",
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
             Self::Rset => "RSET",
             Self::Mail => "MAIL FROM",
             Self::Rcpt => "RCPT TO",
@@ -116,9 +122,50 @@ impl Peer {
         Reply::defer(5, 0, text).because(what)
     }
 
+    /// We are not logged in. Whatever the reason, an administrator can mend it while mail waits.
+    pub(super) fn unknown(&self, error: &AuthError) -> Reply {
+        let failed = |detail, what: &str| self.failed(451, EnhancedStatus::new(4, 7, detail), what);
+        match error {
+            AuthError::Refused(response) => {
+                let said = self.said(response, Phase::Auth);
+                match response.code {
+                    // RFC 4954 section 6: the credentials are not valid.
+                    535 => Reply { code: 451, enhanced: EnhancedStatus::new(4, 7, 8), ..said },
+                    _ if said.is_temporary() => said,
+                    _ => Reply { code: 451, enhanced: said.enhanced.with_class(4), ..said },
+                }
+            }
+            AuthError::Unprotected => {
+                failed(11, "we log in there, and there is no TLS to protect the password: nothing is sent")
+            }
+            AuthError::NotOffered(names) if names.is_empty() => {
+                failed(4, "we log in there, and it does not offer AUTH: nothing is sent")
+            }
+            AuthError::NotOffered(names) => {
+                let names: String = names.join(" ").chars().take(200).collect();
+                let known = Mechanism::ALL.map(Mechanism::name).join(", ");
+                let what = format!(
+                    "we log in there, and it offers AUTH with {names} only, none of {known}: nothing is sent"
+                );
+                failed(4, &what)
+            }
+            AuthError::Exchange(Failure::Refused(_)) => failed(8, &format!("login failed: {}", cause(error))),
+            AuthError::Exchange(_) | AuthError::TooEarly => {
+                failed(0, &format!("login failed: {}", cause(error)))
+            }
+        }
+    }
+
     /// Something that we found out, not the peer.
     pub(super) fn failed(&self, code: u16, status: EnhancedStatus, what: &str) -> Reply {
         Reply::new(code, status, format!("host {}: {what}", self.name))
+    }
+}
+
+fn cause(error: &AuthError) -> String {
+    match error {
+        AuthError::Exchange(failure) => failure.to_string(),
+        _ => "the server says yes before it can know who we are".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod hosts;
+mod login;
 mod peers;
 mod support;
 mod tls;

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::{Entropy, Failure, LOGIN, Step};
 use crate::seam::{Account, ScramVerifier};
@@ -12,18 +13,25 @@ use crate::seam::{Account, ScramVerifier};
 /// What to keep about `password`, so that it can be proved later (RFC 5802 section 3). Slow by design: run it where
 /// blocking is allowed. `iterations` below 1 counts as 1.
 pub fn derive_verifier(password: &str, salt: &[u8], iterations: u32) -> ScramVerifier {
-    let mut block = hmac(password.as_bytes(), &[salt, &1u32.to_be_bytes()]);
-    let mut salted = block;
-    for _ in 1..iterations.max(1) {
-        block = hmac(password.as_bytes(), &[&block]);
-        salted.iter_mut().zip(block).for_each(|(sum, octet)| *sum ^= octet);
-    }
+    let salted = salted(password, salt, iterations);
     ScramVerifier {
         iterations: iterations.max(1),
         salt: salt.to_vec(),
-        stored_key: Sha256::digest(hmac(&salted, &[b"Client Key"])).to_vec(),
-        server_key: hmac(&salted, &[b"Server Key"]).to_vec(),
+        stored_key: Sha256::digest(hmac(&*salted, &[b"Client Key"])).to_vec(),
+        server_key: hmac(&*salted, &[b"Server Key"]).to_vec(),
     }
+}
+
+/// `SaltedPassword := Hi(password, salt, i)` (RFC 5802 section 2.2).
+pub(super) fn salted(password: &str, salt: &[u8], iterations: u32) -> Zeroizing<[u8; 32]> {
+    let keyed = keyed(password.as_bytes());
+    let mut block = finish(keyed.clone(), &[salt, &1u32.to_be_bytes()]);
+    let mut sum = Zeroizing::new(block);
+    for _ in 1..iterations.max(1) {
+        block = finish(keyed.clone(), &[&block]);
+        sum.iter_mut().zip(block).for_each(|(sum, octet)| *sum ^= octet);
+    }
+    sum
 }
 
 /// One exchange. The states in order: `First → Looking → Final → Proved`; any may end in failure.
@@ -194,8 +202,15 @@ fn saslname(name: &str) -> Result<String, Failure> {
     super::text(login.as_bytes(), LOGIN)
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
+pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    finish(keyed(key), parts)
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn finish(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }

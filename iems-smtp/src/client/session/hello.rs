@@ -1,7 +1,12 @@
-//! From the connection to the point where messages can be sent: greeting, EHLO, STARTTLS.
+//! From the connection to the point where messages can be sent: greeting, EHLO, STARTTLS, AUTH.
 //!
-//! Decides what to say; writes and reads nothing. RFC 5321 sections 3.1 and 3.2, RFC 3207, RFC 2033 section 4.1.
+//! Decides what to say; writes and reads nothing. RFC 5321 sections 3.1 and 3.2, RFC 3207, RFC 4954, RFC 2033 section 4.1.
 
+use std::sync::Arc;
+
+use iems_core::seam::sasl::client::{Login, Secret};
+
+use super::auth::{Auth, AuthError, AuthStep};
 use crate::client::settings::{Protocol, TlsLevel};
 use crate::client::trouble::Phase;
 use crate::proto::{Command, Extensions, Response};
@@ -11,6 +16,8 @@ use crate::proto::{Command, Extensions, Response};
 pub(in crate::client) enum HelloStep {
     /// Write this command, then read.
     Say(Command),
+    /// Write this line, which has its CRLF, then read.
+    Tell(Secret),
     /// Do the handshake, throw away what was received before it, and call [`Hello::secured`].
     Handshake,
     /// Ready for messages.
@@ -26,6 +33,8 @@ pub(in crate::client) enum HelloError {
     OutOfTurn(Response, Phase),
     /// It offers no TLS, which is required.
     NoTls,
+    /// We have to log in there, and could not.
+    Login(AuthError),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +43,20 @@ enum State {
     Ehlo,
     Helo,
     StartTls,
+    Auth,
+}
+
+/// Who we have to be there.
+pub(in crate::client) struct Identity {
+    /// Name and password.
+    pub(in crate::client) login: Arc<Login>,
+    /// Fresh octets for the exchange.
+    pub(in crate::client) nonce: [u8; 18],
+    /// Whether nobody can listen even without TLS.
+    pub(in crate::client) unheard: bool,
 }
 
 /// The dialogue before messages.
-#[derive(Debug)]
 pub(in crate::client) struct Hello {
     protocol: Protocol,
     name: String,
@@ -45,13 +64,21 @@ pub(in crate::client) struct Hello {
     secured: bool,
     state: State,
     extensions: Extensions,
+    identity: Option<Identity>,
+    auth: Option<Auth>,
 }
 
 impl Hello {
     /// A client called `name` that waits for the greeting.
     pub(in crate::client) fn new(protocol: Protocol, name: &str, tls: TlsLevel) -> Self {
         let (state, extensions) = (State::Greeting, Extensions::default());
-        Self { protocol, name: name.to_owned(), tls, secured: false, state, extensions }
+        let (name, identity, auth) = (name.to_owned(), None, None);
+        Self { protocol, name, tls, secured: false, state, extensions, identity, auth }
+    }
+
+    /// The same, that has to log in before it is ready.
+    pub(in crate::client) fn with_identity(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
     }
 
     /// What we wait for.
@@ -60,12 +87,19 @@ impl Hello {
             State::Greeting => Phase::Greeting,
             State::Ehlo | State::Helo => Phase::Hello,
             State::StartTls => Phase::StartTls,
+            State::Auth => Phase::Auth,
         }
     }
 
     /// Takes in a reply.
     pub(in crate::client) fn reply(&mut self, response: Response) -> Result<HelloStep, HelloError> {
         let phase = self.phase();
+        if let Some(auth) = &mut self.auth {
+            return match auth.reply(response).map_err(HelloError::Login)? {
+                AuthStep::Say(line) => Ok(HelloStep::Tell(line)),
+                AuthStep::Done => Ok(HelloStep::Ready),
+            };
+        }
         if response.is_intermediate() {
             return Err(HelloError::OutOfTurn(response, phase));
         }
@@ -83,7 +117,7 @@ impl Hello {
             State::Helo if ok => self.greeted(),
             State::StartTls if ok => Ok(HelloStep::Handshake),
             State::StartTls if self.tls == TlsLevel::Required => Err(HelloError::NoTls),
-            State::StartTls if response.code != 421 => Ok(HelloStep::Ready),
+            State::StartTls if response.code != 421 => self.ready(),
             _ => Err(HelloError::Refused(response, phase)),
         }
     }
@@ -110,7 +144,7 @@ impl Hello {
 
     fn greeted(&mut self) -> Result<HelloStep, HelloError> {
         if self.secured || self.tls == TlsLevel::None {
-            return Ok(HelloStep::Ready);
+            return self.ready();
         }
         match (self.extensions.starttls, self.tls) {
             (true, _) => {
@@ -118,8 +152,22 @@ impl Hello {
                 Ok(HelloStep::Say(Command::StartTls))
             }
             (false, TlsLevel::Required) => Err(HelloError::NoTls),
-            (false, _) => Ok(HelloStep::Ready),
+            (false, _) => self.ready(),
         }
+    }
+
+    /// All is done but to say who we are, where that is wanted.
+    fn ready(&mut self) -> Result<HelloStep, HelloError> {
+        let Some(Identity { login, nonce, unheard }) = self.identity.take() else {
+            return Ok(HelloStep::Ready);
+        };
+        if !self.secured && !unheard {
+            return Err(HelloError::Login(AuthError::Unprotected));
+        }
+        let login = Login::clone(&login);
+        let (auth, line) = Auth::start(login, &self.extensions.auth, &nonce).map_err(HelloError::Login)?;
+        (self.state, self.auth) = (State::Auth, Some(auth));
+        Ok(HelloStep::Tell(line))
     }
 }
 

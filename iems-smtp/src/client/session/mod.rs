@@ -3,7 +3,7 @@
 //! [`Hello`] is the part before any message, [`Transaction`] the part for one message.
 //!
 //! ```text
-//! Hello:        greeting → EHLO (→ HELO) → [STARTTLS → handshake → EHLO] → ready
+//! Hello:        greeting → EHLO (→ HELO) → [STARTTLS → handshake → EHLO] → [AUTH → 334…] → ready
 //! Transaction:  [RSET] MAIL RCPT… → BDAT LAST + body            → one reply, or one per recipient (LMTP) → end
 //!                                 → DATA → 354 → body + dot     →   "
 //! ```
@@ -11,8 +11,10 @@
 //! A reply that makes no sense where it stands ends the session; nothing is guessed. Recipients whose fate is not
 //! known then are deferred.
 
+mod auth;
 mod hello;
 mod transaction;
 
-pub(super) use hello::{Hello, HelloError, HelloStep};
+pub(super) use auth::AuthError;
+pub(super) use hello::{Hello, HelloError, HelloStep, Identity};
 pub(super) use transaction::{Manner, Step, Transaction};
