@@ -166,6 +166,14 @@ impl SiteBook {
         self.bar(now, free).into_iter().chain(rate).collect()
     }
 
+    /// Whether it may have more workers than it has: now, or when its time comes.
+    pub(crate) fn may_grow(&self) -> bool {
+        match self.down {
+            Some(_) => self.workers == 0,
+            None => self.workers < self.window.links(),
+        }
+    }
+
     /// Whether a worker has to go: there are more than the site may have now.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         let most = match &self.down {

@@ -173,10 +173,10 @@ impl Inner {
         true
     }
 
-    /// Puts a site that has turns into the line; whether it was not there yet.
+    /// Puts a site that has turns into the line, unless it has all workers it may have; whether it was not there yet.
     pub(super) fn line_up(&mut self, site: &SiteKey) -> bool {
         match self.sites.get_mut(site) {
-            Some(book) if !book.lined_up && !book.turns.is_empty() => {
+            Some(book) if !book.lined_up && !book.turns.is_empty() && book.may_grow() => {
                 book.lined_up = true;
                 self.line.push_back(site.clone());
                 true
