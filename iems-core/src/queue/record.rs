@@ -1,6 +1,6 @@
 //! What the queue keeps about a message, and how it is written down.
 //!
-//! A record is one version byte and a postcard encoding. A newer version is never guessed at.
+//! A record is one version byte and a postcard encoding. Another version is never guessed at.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T,
             postcard::from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))
         }
         Some((version, _)) => Err(StoreError::Corrupt(format!(
-            "{what}: written by a newer version (format {version}, this one reads {VERSION})"
+            "{what}: written by another version (format {version}, this one reads {VERSION})"
         ))),
         None => Err(StoreError::Corrupt(format!("{what}: empty"))),
     }
