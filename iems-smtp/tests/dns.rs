@@ -20,7 +20,7 @@ fn name(text: &str) -> Name {
 }
 
 fn zone(origin: &str, records: Vec<(&str, RData)>) -> (LowerName, Arc<Zone>) {
-    let mut zone = Zone::empty(name(origin), ZoneType::Primary, AxfrPolicy::Deny);
+    let mut zone = Zone::empty(name(origin), ZoneType::Primary, AxfrPolicy::Deny, None);
     let soa = SOA::new(name("ns.example.test."), name("root.example.test."), 1, 60, 60, 60, 60);
     zone.upsert_mut(Record::from_rdata(name(origin), 60, RData::SOA(soa)), 0);
     for (owner, data) in records {

@@ -71,11 +71,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         grace: file.grace.value,
         threads: file.threads.as_ref().map(|threads| threads.value.min(1024) as usize),
         listeners,
-        dns: file
-            .dns
-            .servers
-            .as_ref()
-            .map_or_else(Vec::new, |list| list.iter().map(|server| server.0).collect()),
+        dns: super::dns::resolve(&file.dns, folder, look.texts, notes),
         settings,
         wires,
         logins,

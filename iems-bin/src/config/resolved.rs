@@ -8,6 +8,7 @@ use iems_core::Settings;
 use iems_core::message::{Domain, Mailbox};
 use iems_smtp::client::{Logins, PeerWires};
 
+use super::dns::Dns;
 use super::problem::Problem;
 use super::written::{About, ClientTls, LogFormat, Protocol};
 
@@ -28,8 +29,8 @@ pub(crate) struct Config {
     pub(crate) threads: Option<usize>,
     /// Where peers connect.
     pub(crate) listeners: Vec<Listener>,
-    /// Name servers; the system's if empty.
-    pub(crate) dns: Vec<SocketAddr>,
+    /// Whom we ask for names.
+    pub(crate) dns: Dns,
     /// What the engine can take over while it runs: routes, relaying, queue, peers, rules, bounds.
     pub(crate) settings: Settings,
     /// Who is spoken to in another way than `client` says.

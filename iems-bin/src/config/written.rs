@@ -10,6 +10,7 @@ use iems_core::receive::Network;
 use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
 
+use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
 use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
@@ -98,6 +99,10 @@ section! {
     Dns {
         /// Asked in order; the system's unless set.
         servers: Vec<NameServer>;
+        /// Who finds out whether answers are proven.
+        dnssec: Word;
+        /// The file with the keys that validation starts from; the root's own unless set.
+        trust_anchor: String;
     }
 
     /// Relaying.

@@ -88,7 +88,8 @@ fn private_folder(config: &Config) -> Result<(), Failure> {
 /// The name servers of the configuration, or the system's. Without any, mail by name waits.
 fn resolver(config: &Config) -> Arc<dyn Resolver> {
     let mut settings = DnsSettings::default();
-    settings.servers = config.dns.clone();
+    settings.servers = config.dns.servers.clone();
+    settings.dnssec = config.dns.dnssec.clone();
     match DnsResolver::new(&settings) {
         Ok(resolver) => Arc::new(resolver),
         Err(error) => {

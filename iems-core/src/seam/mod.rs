@@ -13,4 +13,4 @@ pub use dialer::{Dialer, Endpoint, Stream};
 pub use directory::{Account, Directory, DirectoryError, Resolution, ScramVerifier, Target};
 pub use memory::{Memory, MemoryGauge};
 pub use random::{Random, SeededRandom};
-pub use resolver::{Answer, Mx, NoResolver, ResolveError, Resolver};
+pub use resolver::{Answer, Association, Mx, NoResolver, ResolveError, Resolver};

@@ -25,6 +25,20 @@ pub struct Answer<T> {
     pub ttl: Duration,
 }
 
+/// What a name says about the certificate of the service behind it (TLSA, RFC 6698 section 2.1). The numbers are those of
+/// the record; whether they make sense is for the reader to say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Association {
+    /// Certificate usage: 0 PKIX-TA, 1 PKIX-EE, 2 DANE-TA, 3 DANE-EE.
+    pub usage: u8,
+    /// Selector: 0 the whole certificate, 1 its public key.
+    pub selector: u8,
+    /// Matching type: 0 as it is, 1 SHA-256, 2 SHA-512.
+    pub matching: u8,
+    /// The octets to compare with.
+    pub data: Vec<u8>,
+}
+
 /// Why there are no records.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,15 +49,18 @@ pub enum ResolveError {
     /// The name exists, without records of this kind.
     #[error("there are no such records")]
     NoRecords,
-    /// No answer, or one that does not count (SERVFAIL, timeout, bogus signatures).
+    /// No answer, or one that does not count (SERVFAIL, timeout).
     #[error("the name servers did not answer: {0}")]
     Temporary(String),
+    /// An answer whose signatures are wrong or missing: as good as none, and perhaps an attack.
+    #[error("the answer of the name servers is not signed as it should be: {0}")]
+    Bogus(String),
 }
 
 impl ResolveError {
     /// Whether asking again later may help.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Temporary(_))
+        matches!(self, Self::Temporary(_) | Self::Bogus(_))
     }
 }
 
@@ -69,6 +86,19 @@ pub trait Resolver: Send + Sync + 'static {
 
     /// The host names of `ip` (PTR), without the final dot.
     async fn names(&self, ip: IpAddr) -> Result<Answer<String>, ResolveError>;
+
+    /// The name that `name` is an alias of (CNAME), without the final dot: one link of the chain, not its end. The default
+    /// knows of no alias.
+    async fn alias(&self, name: &str) -> Result<Answer<String>, ResolveError> {
+        let _ = name;
+        Err(ResolveError::NoRecords)
+    }
+
+    /// What `name`, such as `_25._tcp.mx.example.org`, says about certificates. The default knows of nothing.
+    async fn associations(&self, name: &str) -> Result<Answer<Association>, ResolveError> {
+        let _ = name;
+        Err(ResolveError::NoRecords)
+    }
 }
 
 /// A resolver for engines that talk to nobody by name: every question fails for now.

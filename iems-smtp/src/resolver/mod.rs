@@ -2,9 +2,14 @@
 //!
 //! Asks only what it is asked: every name is taken as absolute, so no search list applies; no hosts file is
 //! read; `localhost` is answered without asking (RFC 6761 section 6.3). Answers are kept for their TTL in a
-//! cache of bounded size. Nothing is proven here (no DNSSEC): `secure` is always false.
-//! A name that does not exist, a name without such records, and trouble are told apart (RFC 2308);
-//! whatever is not a clear "no" is temporary.
+//! cache of bounded size. A name that does not exist, a name without such records, and trouble are told apart
+//! (RFC 2308); whatever is not a clear "no" is temporary.
+//!
+//! An answer is `secure` if each record that it rests on, every alias on the way included, is proven: by us, from trust anchors, or by
+//! the server's word, as the settings say. One whose signatures are wrong counts as no answer ([`ResolveError::Bogus`]).
+
+mod settings;
+mod trusting;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -16,39 +21,16 @@ use hickory_resolver::config::{
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{ResolverBuilder, TokioResolver};
-use iems_core::seam::{Answer, Mx, ResolveError, Resolver};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{Resolver as Stub, TokioResolver};
+use iems_core::seam::{Answer, Association, Mx, ResolveError, Resolver};
 
-/// How the DNS is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DnsSettings {
-    /// The servers to ask, over UDP and, for long answers, TCP. Empty, which is the default: those of the system.
-    pub servers: Vec<SocketAddr>,
-    /// How long one question to one server may take. Default 3 s: a resolver on the network answers
-    /// from its cache in milliseconds, and needs seconds only for names whose servers are away.
-    pub timeout: Duration,
-    /// How often a question is repeated. Default 2: UDP loses packets.
-    pub attempts: usize,
-    /// How long a question may take in all. Default 20 s: then the message waits in the queue instead.
-    pub deadline: Duration,
-    /// How many answers are kept. Default 8192, which is a few MiB.
-    pub cache: u64,
-}
+use self::trusting::TrustingProvider;
 
-impl Default for DnsSettings {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            timeout: Duration::from_secs(3),
-            attempts: 2,
-            deadline: Duration::from_secs(20),
-            cache: 8192,
-        }
-    }
-}
+pub use settings::{Anchors, AnchorsError, DnsSettings, Dnssec};
 
 /// The longest time a refusal is kept: a name that is new, or mended, is found after ten minutes.
 const NEGATIVE_MAX_TTL: Duration = Duration::from_secs(600);
@@ -64,11 +46,31 @@ const LOCALHOST_TTL: Duration = Duration::from_secs(3600);
 #[error("the DNS resolver cannot be set up: {0}")]
 pub struct DnsSetupError(String);
 
+/// The most links of a chain of aliases that are followed.
+const MOST_ALIASES: usize = 16;
+
 /// A resolver that asks the DNS.
 #[derive(Clone)]
 pub struct DnsResolver {
-    inner: TokioResolver,
+    inner: Inner,
     deadline: Duration,
+}
+
+#[derive(Clone)]
+enum Inner {
+    /// Proves answers itself, or does not care.
+    Own(TokioResolver),
+    /// Takes the servers' word.
+    Trusting(Stub<TrustingProvider>),
+}
+
+impl Inner {
+    async fn lookup(&self, name: Name, kind: RecordType) -> Result<Lookup, NetError> {
+        match self {
+            Self::Own(resolver) => resolver.lookup(name, kind).await,
+            Self::Trusting(resolver) => resolver.lookup(name, kind).await,
+        }
+    }
 }
 
 impl std::fmt::Debug for DnsResolver {
@@ -85,14 +87,28 @@ impl DnsResolver {
     /// The system names no servers, or its settings cannot be read.
     pub fn new(settings: &DnsSettings) -> Result<Self, DnsSetupError> {
         let failed = |error: NetError| DnsSetupError(error.to_string());
-        let mut builder = match settings.servers.is_empty() {
-            true => TokioResolver::builder_tokio().map_err(failed)?,
-            false => {
-                TokioResolver::builder_with_config(config(&settings.servers), TokioRuntimeProvider::default())
+        let (config, options) = match settings.servers.is_empty() {
+            true => read_system_conf().map_err(failed)?,
+            false => (config(&settings.servers), ResolverOpts::default()),
+        };
+        let near = config.name_servers.iter().all(|server| server.ip.to_canonical().is_loopback());
+        let unset = if near { Dnssec::Trust } else { Dnssec::Off };
+        let options = with(options, settings);
+        let inner = match settings.dnssec.as_ref().unwrap_or(&unset) {
+            Dnssec::Trust => {
+                let builder = Stub::builder_with_config(config, TrustingProvider::default());
+                Inner::Trusting(builder.with_options(options).build().map_err(failed)?)
+            }
+            dnssec => {
+                let provider = TokioRuntimeProvider::default();
+                let mut builder = TokioResolver::builder_with_config(config, provider).with_options(options);
+                if let Dnssec::Validate(anchors) = dnssec {
+                    builder = builder.with_trust_anchor(anchors.keys.clone());
+                }
+                Inner::Own(builder.build().map_err(failed)?)
             }
         };
-        set_options(&mut builder, settings);
-        Ok(Self { inner: builder.build().map_err(failed)?, deadline: settings.deadline })
+        Ok(Self { inner, deadline: settings.deadline })
     }
 
     async fn ask<T>(
@@ -107,7 +123,7 @@ impl DnsResolver {
             .await
             .map_err(|_| ResolveError::Temporary(format!("no answer about {name} {kind} in time")))?
             .map_err(|error| why(name, kind, &error))?;
-        answer(&lookup, pick)
+        answer(&lookup, kind, pick)
     }
 }
 
@@ -121,34 +137,63 @@ fn config(servers: &[SocketAddr]) -> ResolverConfig {
     ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(server).collect())
 }
 
-fn set_options(builder: &mut ResolverBuilder<TokioRuntimeProvider>, settings: &DnsSettings) {
-    let options: &mut ResolverOpts = builder.options_mut();
+fn with(mut options: ResolverOpts, settings: &DnsSettings) -> ResolverOpts {
     options.timeout = settings.timeout;
     options.attempts = settings.attempts;
     options.cache_size = settings.cache;
     options.use_hosts_file = ResolveHosts::Never;
     options.try_tcp_on_error = true;
-    options.preserve_intermediates = false;
+    // A proven target behind an alias that is not proven proves nothing: the aliases are needed.
+    options.preserve_intermediates = true;
     options.negative_max_ttl = Some(NEGATIVE_MAX_TTL);
     options.positive_max_ttl = Some(POSITIVE_MAX_TTL);
     options.max_active_requests = QUESTIONS_AT_ONCE;
+    options
 }
 
-fn answer<T>(lookup: &Lookup, pick: impl Fn(&RData) -> Option<T>) -> Result<Answer<T>, ResolveError> {
-    let records: Vec<T> = lookup.answers().iter().filter_map(|record| pick(&record.data)).collect();
+/// The records of this kind at the end of the aliases, and whether all of these, and all of the aliases, are proven.
+fn answer<T>(
+    lookup: &Lookup,
+    kind: RecordType,
+    pick: impl Fn(&RData) -> Option<T>,
+) -> Result<Answer<T>, ResolveError> {
+    let (end, aliases) = follow(lookup, kind);
+    let found: Vec<&Record> =
+        lookup.answers().iter().filter(|record| record.record_type() == kind && record.name == end).collect();
+    let secure = found.iter().chain(&aliases).all(|record| record.proof == Proof::Secure);
+    let records: Vec<T> = found.iter().filter_map(|record| pick(&record.data)).collect();
     let ttl = lookup.valid_until().saturating_duration_since(Instant::now());
-    if records.is_empty() { Err(ResolveError::NoRecords) } else { Ok(Answer { records, secure: false, ttl }) }
+    if records.is_empty() { Err(ResolveError::NoRecords) } else { Ok(Answer { records, secure, ttl }) }
+}
+
+/// The last name of a chain of aliases, and its links.
+fn follow(lookup: &Lookup, kind: RecordType) -> (Name, Vec<&Record>) {
+    let (mut name, mut aliases) = (lookup.query().name().clone(), Vec::new());
+    while kind != RecordType::CNAME && aliases.len() < MOST_ALIASES {
+        let is_link = |record: &&Record| record.name == name && matches!(record.data, RData::CNAME(_));
+        let Some(link) = lookup.answers().iter().find(is_link) else { break };
+        if let RData::CNAME(target) = &link.data {
+            name = target.0.clone();
+        }
+        aliases.push(link);
+    }
+    (name, aliases)
 }
 
 fn why(name: &str, kind: RecordType, error: &NetError) -> ResolveError {
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NXDomain => {
-            ResolveError::NoName
+    let code = match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => Some(none.response_code),
+        // No records, and the proof of that is not complete: bogus, or a part of the DNS without signatures.
+        NetError::Dns(DnsError::Nsec { proof: Proof::Bogus, .. } | DnsError::DnssecBogus) => {
+            return ResolveError::Bogus(format!("{name} {kind}: {error}"));
         }
-        NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NoError => {
-            ResolveError::NoRecords
-        }
-        other => ResolveError::Temporary(format!("{name} {kind}: {other}")),
+        NetError::Dns(DnsError::Nsec { response, .. }) => Some(response.response_code),
+        _ => None,
+    };
+    match code {
+        Some(ResponseCode::NXDomain) => ResolveError::NoName,
+        Some(ResponseCode::NoError) => ResolveError::NoRecords,
+        _ => ResolveError::Temporary(format!("{name} {kind}: {error}")),
     }
 }
 
@@ -163,9 +208,7 @@ fn merge(
             Ok(Answer { records: a.records, secure: a.secure && b.secure, ttl: a.ttl.min(b.ttl) })
         }
         (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
-        (Err(e @ ResolveError::Temporary(_)), Err(_)) | (Err(_), Err(e @ ResolveError::Temporary(_))) => {
-            Err(e)
-        }
+        (Err(e), Err(_)) | (Err(_), Err(e)) if e.is_temporary() => Err(e),
         (Err(ResolveError::NoName), Err(_)) | (Err(_), Err(ResolveError::NoName)) => {
             Err(ResolveError::NoName)
         }
@@ -228,5 +271,26 @@ impl Resolver for DnsResolver {
             _ => None,
         };
         self.ask(&Name::from(ip.to_canonical()).to_ascii(), RecordType::PTR, pick).await
+    }
+
+    async fn alias(&self, name: &str) -> Result<Answer<String>, ResolveError> {
+        let pick = |data: &RData| match data {
+            RData::CNAME(target) => Some(without_dot(&target.0)),
+            _ => None,
+        };
+        self.ask(name, RecordType::CNAME, pick).await
+    }
+
+    async fn associations(&self, name: &str) -> Result<Answer<Association>, ResolveError> {
+        let pick = |data: &RData| match data {
+            RData::TLSA(tlsa) => Some(Association {
+                usage: tlsa.cert_usage.into(),
+                selector: tlsa.selector.into(),
+                matching: tlsa.matching.into(),
+                data: tlsa.cert_data.clone(),
+            }),
+            _ => None,
+        };
+        self.ask(name, RecordType::TLSA, pick).await
     }
 }
