@@ -39,12 +39,7 @@ words! {
 }
 
 /// What the section means.
-pub(super) fn resolve(
-    written: &written::Dns,
-    folder: &Path,
-    read: ReadTexts,
-    notes: &mut Notes<'_>,
-) -> Dns {
+pub(super) fn resolve(written: &written::Dns, folder: &Path, read: ReadTexts, notes: &mut Notes<'_>) -> Dns {
     let servers: Vec<SocketAddr> =
         written.servers.as_ref().map_or_else(Vec::new, |list| list.iter().map(|server| server.0).collect());
     let word = written.dnssec.as_ref().map(|word| word.value);
