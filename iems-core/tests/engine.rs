@@ -68,6 +68,45 @@ async fn refused_where_the_sender_can_still_hear_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bare_cr_or_lf_does_not_get_in_whoever_brings_it() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    for text in ["A: 1\r\n\r\nx\n.\nMAIL\r\n", "A: 1\n\nx", "A: 1\r\n\r\nx\r", "A: 1\r\n\r\r\nx\r\n"] {
+        let reply = send_text(&engine, "x@far.example", &["a@here.example"], text).await.unwrap_err();
+        assert_eq!((reply.code, reply.enhanced.to_string()), (550, "5.6.0".into()), "{text:?}");
+    }
+    assert!(mailbox(&memory.storage(), "a").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_we_relay_for_is_no_detour_to_others() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let mut settings = settings();
+    settings.relay.domains = vec!["backup.example".parse().unwrap()];
+    let builder = builder(memory.storage(), PausedClock::new(), &far, &boxes).settings(settings);
+    let engine = builder.build().unwrap();
+    let mut connection =
+        Connection::new(iems_core::message::ChannelId::new("smtp"), Some("203.0.113.9:999".parse().unwrap()));
+    for (known, path, allowed) in [
+        (false, "<x@backup.example>", true),
+        (false, "<x.y+z@backup.example>", true),
+        (false, "<x%far.example@backup.example>", false),
+        (false, "<far.example!x@backup.example>", false),
+        (false, "<\"x@far.example\"@backup.example>", false),
+        (false, "<@backup.example:x@far.example>", false),
+        (true, "<x%far.example@backup.example>", true),
+    ] {
+        connection.account =
+            known.then(|| iems_core::seam::Account { mailbox: "a@here.example".parse().unwrap() });
+        let mut session = engine.intake().open(connection.clone()).await.unwrap();
+        let envelope = iems_core::message::Envelope::new("<>".parse().unwrap());
+        let mut transaction = session.begin(envelope, 0).await.unwrap();
+        let outcome = transaction.recipient(path.parse().unwrap(), None, None).await;
+        assert_eq!(outcome.is_ok(), allowed, "{path}: {outcome:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn forged_verdict_fields_do_not_get_in() {
     let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
     let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();

@@ -87,6 +87,7 @@ impl Transaction {
         if let Some(trouble) = &self.spool.trouble {
             return Err(trouble.clone());
         }
+        self.look_at_line_ends(b"", true)?;
         if self.spool.writer.is_none() {
             self.open_spool().await?;
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::Connection;
-use crate::message::Domain;
+use crate::message::Mailbox;
 
 /// A network such as `192.0.2.0/24`, `2001:db8::/32` or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +72,15 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Whether `connection` may send to a foreign `domain`. A local program (no peer address) may.
-    pub fn allows(&self, connection: &Connection, domain: &Domain) -> bool {
+    /// Whether `connection` may send to `mailbox` of another system. A local program (no peer address) may.
+    ///
+    /// A stranger may not name a way beyond one of the `domains` (`user%other@domain`, `other!user@domain`,
+    /// `"user@other"@domain`): the next system trusts us, and might go on from there to anybody.
+    pub fn allows(&self, connection: &Connection, mailbox: &Mailbox) -> bool {
         connection.account.is_some()
             || self.trusts(connection)
-            || self.domains.iter().any(|pattern| pattern.matches(domain))
+            || (self.domains.iter().any(|pattern| pattern.matches(mailbox.domain()))
+                && !mailbox.local().as_str().contains(['@', '%', '!']))
     }
 
     /// Whether `connection` comes from one of the networks, or from this machine's own programs.

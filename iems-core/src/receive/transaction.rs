@@ -9,8 +9,8 @@ use super::intake::Session;
 use super::{Connection, judge};
 use crate::engine::Shared;
 use crate::message::{
-    EnhancedStatus, Envelope, ForwardPath, LocalPart, Mailbox, Notify, OriginalRecipient, QueueId, Received,
-    Recipient, Reply, TraceScan,
+    BodyType, EnhancedStatus, Envelope, ForwardPath, LineEnds, LocalPart, Mailbox, Notify, OriginalRecipient,
+    QueueId, Received, Recipient, Reply, TraceScan,
 };
 use crate::preprocess::{Found, Stage};
 use crate::route::{self, Route};
@@ -34,6 +34,7 @@ pub struct Transaction {
 pub(super) struct Spool {
     pub(super) writer: Option<Box<dyn BlobWriter>>,
     pub(super) scan: TraceScan,
+    ends: LineEnds,
     pub(super) front: u64,
     pub(super) size: u64,
     /// Whether the last octets so far were CRLF.
@@ -65,6 +66,7 @@ impl Transaction {
         let spool = Spool {
             writer: None,
             scan: TraceScan::default(),
+            ends: LineEnds::default(),
             front: 0,
             size: 0,
             ended: true,
@@ -122,7 +124,7 @@ impl Transaction {
         }
         let mailbox = self.mailbox_of(path)?;
         let route = route::route(&self.shared, &self.settings, &mailbox).await?;
-        if !route.local && !self.settings.relay.allows(&self.connection, mailbox.domain()) {
+        if !route.local && !self.settings.relay.allows(&self.connection, &mailbox) {
             let text = format!(
                 "relaying to {} is not allowed: log in, or use a server that knows you",
                 mailbox.domain()
@@ -199,6 +201,7 @@ impl Transaction {
             let text = format!("the message is too large: at most {limit} octets are taken");
             return Err(Reply::new(552, EnhancedStatus::new(5, 3, 4), text));
         }
+        self.look_at_line_ends(&octets, false)?;
         if self.spool.writer.is_none() {
             self.open_spool().await?;
         }
@@ -210,6 +213,16 @@ impl Transaction {
             Some(writer) => writer.write(octets).await.map_err(|e| self.shared.health.failed(e)),
             None => Ok(()),
         }
+    }
+
+    /// RFC 5321 section 2.3.8; only binary messages (RFC 3030) may hold CR and LF apart.
+    pub(super) fn look_at_line_ends(&mut self, octets: &[u8], at_end: bool) -> Result<(), Reply> {
+        self.spool.ends.feed(octets);
+        if self.spool.ends.is_broken(at_end) && self.envelope.body != BodyType::BinaryMime {
+            let text = "the message holds a bare CR or LF; end every line with CRLF and send it again";
+            return Err(Reply::refuse(6, 0, text));
+        }
+        Ok(())
     }
 
     /// Opens the blob and writes our `Received` field in front.

@@ -9,6 +9,8 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use memchr::memchr2;
 
+pub use iems_core::message::LineEnds;
+
 /// What the decoder found next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -88,50 +90,22 @@ impl DataDecoder {
     }
 }
 
-/// Watches octets whose length is known (`BDAT`) for a bare CR or LF, across chunks.
-#[derive(Debug, Clone, Default)]
-pub struct LineEnds {
-    after_cr: bool,
-    broken: bool,
-}
-
-impl LineEnds {
-    /// Looks at the next octets.
-    pub fn feed(&mut self, octets: &[u8]) {
-        let mut at = 0;
-        if self.after_cr && !octets.is_empty() {
-            self.broken |= octets[0] != b'\n';
-            at = usize::from(octets[0] == b'\n');
-            self.after_cr = false;
-        }
-        while let Some(found) = memchr2(b'\r', b'\n', &octets[at..]).filter(|_| !self.broken) {
-            match (octets[at + found], octets.get(at + found + 1)) {
-                (b'\r', Some(b'\n')) => at += found + 2,
-                (b'\r', None) => {
-                    self.after_cr = true;
-                    return;
-                }
-                _ => self.broken = true,
-            }
-        }
-    }
-
-    /// Whether a bare CR or LF was seen; at the end of the message a CR without its LF is one.
-    pub fn is_broken(&self, at_end: bool) -> bool {
-        self.broken || (at_end && self.after_cr)
-    }
-}
-
-/// Writes mail data: dots stuffed, every line ended by CRLF, whatever came in.
+/// Writes mail data: dots stuffed, every line ended by CRLF, whatever came in. NULs that stand before the dot of a line
+/// are left out: a server that drops them would read that line as a stuffed one, or as the end.
 #[derive(Debug, Clone)]
 pub struct DataEncoder {
     line_start: bool,
     after_cr: bool,
+    /// NULs at the start of this line that are not written yet.
+    nuls: usize,
 }
+
+/// The most NULs at the start of a line that are kept: no line may be longer (RFC 5322 section 2.1.1).
+const NULS: usize = 998;
 
 impl Default for DataEncoder {
     fn default() -> Self {
-        Self { line_start: true, after_cr: false }
+        Self { line_start: true, after_cr: false, nuls: 0 }
     }
 }
 
@@ -143,8 +117,11 @@ impl DataEncoder {
             self.end_line(out);
         }
         while !octets.is_empty() {
-            if self.line_start && octets[0] == b'.' {
-                out.put_u8(b'.');
+            if self.line_start {
+                octets = self.start_line(octets, out);
+                if octets.is_empty() {
+                    return;
+                }
             }
             let end = memchr2(b'\r', b'\n', octets).unwrap_or(octets.len());
             out.put_slice(&octets[..end]);
@@ -164,10 +141,25 @@ impl DataEncoder {
 
     /// Ends the last line, if it is open, and the data.
     pub fn finish(mut self, out: &mut BytesMut) {
-        if self.after_cr || !self.line_start {
+        if self.after_cr || !self.line_start || self.nuls > 0 {
+            out.put_bytes(0, self.nuls);
             self.end_line(out);
         }
         out.put_slice(b".\r\n");
+    }
+
+    /// Stuffs a dot at the start of a line; gives what follows the NULs there.
+    fn start_line<'a>(&mut self, octets: &'a [u8], out: &mut BytesMut) -> &'a [u8] {
+        let nuls = octets.iter().take_while(|octet| **octet == 0).count();
+        self.nuls = (self.nuls + nuls).min(NULS);
+        let rest = &octets[nuls..];
+        match rest.first() {
+            None => return rest,
+            Some(b'.') => out.put_u8(b'.'),
+            Some(_) => out.put_bytes(0, self.nuls),
+        }
+        self.nuls = 0;
+        rest
     }
 
     fn end_line(&mut self, out: &mut BytesMut) {

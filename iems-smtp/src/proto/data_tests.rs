@@ -40,58 +40,45 @@ fn same_everywhere(octets: &[u8]) -> Option<(Vec<u8>, bool, Vec<u8>)> {
 
 #[test]
 fn only_crlf_dot_crlf_ends_the_data() {
-    let not_the_end = [
-        "\n.\n",
-        "\n.\r\n",
-        "\r\n.\n",
-        "\r.\r",
-        "\r.\r\n",
-        "\r\n.\r",
-        "\n\n.\n\n",
-        "\r\r.\r\r",
-        "\n.\r",
-        "\r.\n",
-        "\r\n.\r\r\n",
-        "\r\n.\n\r\n",
-        "\r\n.\0\r\n",
-        "\r\n. \r\n",
-        "\r\n.\t\r\n",
-        "\r\n..\r\n",
-        "\r\n .\r\n",
-        "\r\n.\r\0\n",
-        "\r\n\0.\r\n",
-        "\r\0\n.\r\n",
-        "\n\r.\n\r",
-        "\n\r.\r\n",
-        "\r\n.\n\r",
-        "\r\n.\r.\r\n",
-        "\r\n\r.\r\n",
-        "\r\n\n.\r\n",
-        ".\r\n",
-        " .\r\n",
-        "x.\r\n",
-        "\x0b.\r\n",
-        "\u{85}.\u{85}",
-        "\u{2028}.\u{2028}",
-        "\r\n.x\r\n",
-        "\r\n.=0D=0A",
-        "%0D%0A.%0D%0A",
-        "\\r\\n.\\r\\n",
-        "\r\n.\u{200b}\r\n",
-        "\r\n.\x1a\r\n",
-    ];
-    assert!(not_the_end.len() >= 30);
+    let not_the_end = spellings();
+    assert!(not_the_end.len() >= 70);
     for spelling in not_the_end {
-        let smuggled = format!("Subject: a\r\n\r\nbody{spelling}MAIL FROM:<evil@x>\r\n.\r\nNOOP\r\n");
-        let (message, broken, rest) = same_everywhere(smuggled.as_bytes()).unwrap();
-        assert_eq!(rest, b"NOOP\r\n", "{spelling:?}: one message, ended by the real end");
-        let bare = has_bare_line_end(spelling.as_bytes());
-        assert_eq!(broken, bare, "{spelling:?}");
+        let shown = spelling.escape_ascii().to_string();
+        let (before, after) = (b"Subject: a\r\n\r\nbody", b"MAIL FROM:<evil@x>\r\n.\r\nNOOP\r\n");
+        let smuggled = [&before[..], &spelling, after].concat();
+        let (message, broken, rest) = same_everywhere(&smuggled).unwrap();
+        assert_eq!(rest, b"NOOP\r\n", "{shown}: one message, ended by the real end");
+        assert_eq!(broken, has_bare_line_end(&spelling), "{shown}");
         if !broken {
             let holds = message.windows(4).any(|w| w == b"MAIL");
-            assert!(holds, "{spelling:?}: what follows belongs to the message");
+            assert!(holds, "{shown}: what follows belongs to the message");
         }
     }
+}
+
+/// What stands in `tests/endings.txt`.
+fn spellings() -> Vec<Vec<u8>> {
+    let lines = include_str!("../../tests/endings.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(unescape).collect()
+}
+
+fn unescape(line: &str) -> Vec<u8> {
+    let (mut out, mut octets) = (Vec::new(), line.bytes());
+    while let Some(octet) = octets.next() {
+        out.push(match (octet, if octet == b'\\' { octets.next() } else { None }) {
+            (b'\\', Some(b'r')) => b'\r',
+            (b'\\', Some(b'n')) => b'\n',
+            (b'\\', Some(b't')) => b'\t',
+            (b'\\', Some(b'0')) => 0,
+            (b'\\', Some(b'x')) => {
+                let digits: String = octets.by_ref().take(2).map(char::from).collect();
+                u8::from_str_radix(&digits, 16).unwrap()
+            }
+            (b'\\', Some(other)) => other,
+            (other, _) => other,
+        });
+    }
+    out
 }
 
 fn has_bare_line_end(octets: &[u8]) -> bool {
@@ -146,6 +133,45 @@ fn encode(octets: &[u8], piece: usize) -> BytesMut {
     octets.chunks(piece.max(1)).for_each(|chunk| encoder.encode(chunk, &mut out));
     encoder.finish(&mut out);
     out
+}
+
+/// Where the most careless of servers reads the end of the data: CR, LF and CRLF all end lines for it, and it drops NULs.
+fn careless_ends(wire: &[u8]) -> Vec<usize> {
+    let mut lines: Vec<(Vec<u8>, usize)> = vec![(Vec::new(), 0)];
+    for (at, octet) in wire.iter().enumerate().filter(|(_, octet)| **octet != 0) {
+        match octet {
+            b'\n' if wire[..at].iter().rfind(|o| **o != 0) == Some(&b'\r') => {
+                lines.last_mut().unwrap().1 = at + 1
+            }
+            b'\r' | b'\n' => lines.push((Vec::new(), at + 1)),
+            other => lines.last_mut().unwrap().0.push(*other),
+        }
+    }
+    // A line ends where the next one begins.
+    lines.windows(2).filter(|pair| pair[0].0 == b".").map(|pair| pair[1].1).collect()
+}
+
+#[test]
+fn what_is_written_has_one_end_even_for_the_careless() {
+    assert_eq!(careless_ends(b"a\n.\nb\r.\0\r\nc\r\n.\r\n"), [4, 10, 16]);
+    for spelling in spellings() {
+        let body = [b"Subject: a\r\n\r\nbody", &spelling[..], b"MAIL FROM:<evil@x>\r\n"].concat();
+        for piece in [1, 2, 3, body.len()] {
+            let wire = encode(&body, piece);
+            let shown = wire.escape_ascii();
+            assert_eq!(careless_ends(&wire), [wire.len()], "{} by {piece}: {shown}", spelling.escape_ascii());
+        }
+    }
+    for (body, wire) in [
+        ("\0.\r\n", "..\r\n.\r\n"),
+        ("\0\0a\r\n\0", "\0\0a\r\n\0\r\n.\r\n"),
+        ("a\r\n\0\0\r\n\0..", "a\r\n\0\0\r\n...\r\n.\r\n"),
+    ] {
+        for piece in 1..=body.len() {
+            let written = String::from_utf8(encode(body.as_bytes(), piece).to_vec()).unwrap();
+            assert_eq!(written, wire, "{body:?} by {piece}");
+        }
+    }
 }
 
 proptest! {

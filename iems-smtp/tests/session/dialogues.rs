@@ -129,7 +129,8 @@ impl Player<'_> {
     }
 }
 
-fn unescape(text: &str) -> Vec<u8> {
+/// Octets from text, with `\r \n \t \0 \\ \xNN` replaced.
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {
@@ -139,6 +140,10 @@ fn unescape(text: &str) -> Vec<u8> {
                 Some(b'n') => b'\n',
                 Some(b't') => b'\t',
                 Some(b'0') => 0,
+                Some(b'x') => {
+                    let digits: String = octets.by_ref().take(2).map(char::from).collect();
+                    u8::from_str_radix(&digits, 16).expect("two hexadecimal digits")
+                }
                 other => other.unwrap_or(b'\\'),
             },
             other => other,

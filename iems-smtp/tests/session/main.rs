@@ -2,4 +2,5 @@
 
 mod any_octets;
 mod dialogues;
+mod endings;
 mod support;
