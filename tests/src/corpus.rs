@@ -70,9 +70,7 @@ pub fn as_sent(file: &[u8]) -> Vec<u8> {
 }
 
 fn fetched() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");
-    let cache = std::env::var_os("IEMS_TESTS_CACHE").map_or_else(|| home().join("iems-tests"), PathBuf::from);
-    let folder = cache.join("corpus");
+    let folder = crate::cache().join("corpus");
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let lock = File::create(folder.join("lock")).expect("a lock in the cache");
     lock.lock().expect("the lock");

@@ -76,7 +76,8 @@ fn reply(wire: &mut Wire) -> io::Result<String> {
     }
 }
 
-fn octets(text: &str) -> Vec<u8> {
+/// Octets from text, with `\r \n \t \0 \\ \xNN` replaced.
+pub fn octets(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(octet) = rest.next() {

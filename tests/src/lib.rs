@@ -13,6 +13,7 @@
 //! - `sink`: an SMTP server that answers as scripted and keeps what it got.
 //! - `peers`: one file for each real program.
 //! - `dialogue`: plays what stands in `dialogues/`.
+//! - `endings`: false ends of data, and what a server makes of them.
 //! - `corpus`: real messages, good and bad.
 //! - `process`, `wait`: running programs; waiting for something to become true.
 
@@ -20,6 +21,7 @@ pub mod address;
 pub mod certificates;
 pub mod corpus;
 pub mod dialogue;
+pub mod endings;
 pub mod iems;
 pub mod peers;
 pub mod pop3;
@@ -28,3 +30,10 @@ pub mod sink;
 pub mod smtp;
 pub mod wait;
 pub mod wire;
+
+/// The folder with what tests have fetched: `IEMS_TESTS_CACHE`, else `~/.cache/iems-tests`.
+pub(crate) fn cache() -> std::path::PathBuf {
+    let home =
+        || std::path::PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");
+    std::env::var_os("IEMS_TESTS_CACHE").map_or_else(|| home().join("iems-tests"), std::path::PathBuf::from)
+}

@@ -15,12 +15,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use crate::support::{World, lmtp, message, short, smtp};
 
+/// Its messages, and the commands it heard.
+type Heard = (Vec<Vec<u8>>, Vec<String>);
+
 /// A server that ends lines at CR, LF and CRLF, drops NULs, and takes whatever looks like a command.
 struct Careless {
     offers: &'static str,
     room: usize,
-    /// Its messages, and the commands it heard.
-    heard: Arc<Mutex<(Vec<Vec<u8>>, Vec<String>)>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 #[async_trait]
@@ -74,11 +76,7 @@ impl Lines {
     }
 }
 
-async fn serve(
-    stream: DuplexStream,
-    offers: &str,
-    heard: &Mutex<(Vec<Vec<u8>>, Vec<String>)>,
-) -> io::Result<()> {
+async fn serve(stream: DuplexStream, offers: &str, heard: &Mutex<Heard>) -> io::Result<()> {
     let mut lines = Lines { stream, after_cr: false };
     lines.stream.write_all(b"220 careless\r\n").await?;
     loop {

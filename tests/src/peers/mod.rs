@@ -1,12 +1,15 @@
 //! Real programs of other projects: how each is configured, started on loopback and stopped by its own id.
 //! None is run by the system's service manager, none needs the outside.
 
+mod apart;
 pub mod curl;
 pub mod dovecot;
+pub mod exim;
 pub mod fetchmail;
 pub mod getmail;
 pub mod knot;
 pub mod msmtp;
+pub mod opensmtpd;
 pub mod postfix;
 pub mod python;
 pub mod swaks;
