@@ -195,3 +195,23 @@ pub fn letter(from: &str, to: &str, subject: &str) -> Vec<u8> {
     );
     text.into_bytes()
 }
+
+/// Sends one message on a connection of its own, with the arguments of MAIL and RCPT as they stand; it must be accepted.
+///
+/// # Panics
+/// If it is not.
+#[track_caller]
+pub fn deliver_with(server: SocketAddrV4, mail: &str, rcpt: &[&str], message: &[u8]) {
+    let mut smtp = Smtp::connect(server);
+    smtp.must("EHLO client.example.test", 250);
+    smtp.must(&format!("MAIL FROM:{mail}"), 250);
+    for rcpt in rcpt {
+        smtp.must(&format!("RCPT TO:{rcpt}"), 250);
+    }
+    smtp.must("DATA", 354);
+    smtp.wire.send(&stuffed(message)).expect("sent");
+    let reply = smtp.reply().expect("a reply");
+    assert_eq!(reply.code, 250, "{reply:?}");
+    // OpenSMTPD wants to be left in order.
+    smtp.must("QUIT", 221);
+}

@@ -154,6 +154,23 @@ fn keep(table: &str, ours: usize) {
     assert_eq!(columns(kept), columns(table), "docs/smuggling.md is old: IEMS_TESTS_WRITE=1 tests/run t30");
 }
 
+/// Whom iems sends to.
+enum Peer<'a> {
+    Postfix(&'a Postfix),
+    Exim(&'a Exim),
+    OpenSmtpd(&'a OpenSmtpd),
+}
+
+impl Peer<'_> {
+    fn messages(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Postfix(peer) => peer.messages("user1"),
+            Self::Exim(peer) => peer.messages("user1"),
+            Self::OpenSmtpd(peer) => peer.messages("user1"),
+        }
+    }
+}
+
 #[test]
 fn nothing_that_iems_sends_is_two_messages_for_its_peers() {
     let spellings = spellings();
@@ -165,12 +182,12 @@ fn nothing_that_iems_sends_is_two_messages_for_its_peers() {
     let exim_chunks = Exim::start(&Wishes::default());
     let opensmtpd = OpenSmtpd::start(None);
     let mut site = Iems::new();
-    let peers: [(&str, SocketAddrV4, Box<dyn Fn() -> Vec<Vec<u8>> + '_>); 5] = [
-        ("postfix.example.org", postfix.at, Box::new(|| postfix.messages("user1"))),
-        ("chunks.example.org", chunks.at, Box::new(|| chunks.messages("user1"))),
-        ("exim.example.org", exim.at, Box::new(|| exim.messages("user1"))),
-        ("eximchunks.example.org", exim_chunks.at, Box::new(|| exim_chunks.messages("user1"))),
-        ("opensmtpd.example.org", opensmtpd.at, Box::new(|| opensmtpd.messages("user1"))),
+    let peers = [
+        ("postfix.example.org", postfix.at, Peer::Postfix(&postfix)),
+        ("chunks.example.org", chunks.at, Peer::Postfix(&chunks)),
+        ("exim.example.org", exim.at, Peer::Exim(&exim)),
+        ("eximchunks.example.org", exim_chunks.at, Peer::Exim(&exim_chunks)),
+        ("opensmtpd.example.org", opensmtpd.at, Peer::OpenSmtpd(&opensmtpd)),
     ];
     for (domain, at, _) in &peers {
         site.config.route(domain, format!("smtp:{at}"));
@@ -188,9 +205,9 @@ fn nothing_that_iems_sends_is_two_messages_for_its_peers() {
         args.extend(to.iter().map(String::as_str));
         site.admin_with(&args, &text).good();
     }
-    for (domain, _, messages) in &peers {
+    for (domain, _, peer) in &peers {
         let got = wait_for(&format!("all messages at {domain}"), secs(60), || {
-            let got = messages();
+            let got = peer.messages();
             (got.len() >= spellings.len()).then_some(got)
         });
         assert_eq!(got.len(), spellings.len(), "{domain}");

@@ -86,7 +86,7 @@ impl Apart {
 }
 
 fn passwd(name: &str, id: u32) -> String {
-    format!("{name}:x:{id}:{id}::/var/lib/empty:/usr/sbin/nologin\n")
+    format!("{name}:x:{id}:{id}::/:/usr/sbin/nologin\n")
 }
 
 fn group(name: &str, id: u32) -> String {

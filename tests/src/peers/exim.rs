@@ -102,7 +102,7 @@ fn conf(apart: &Apart, at: SocketAddrV4, wishes: &Wishes) -> String {
         }
         None => ("example.org", String::new(), 25),
     };
-    format!(
+    let text = format!(
         "primary_hostname = peer.example.org\nspool_directory = {dir}/spool\nlog_file_path = {dir}/log/%slog\n\
          pid_file_path = {dir}/exim.pid\nlocal_interfaces = {ip}.{at_port}\nexim_user = {user}\nexim_group = {user}\n\
          keep_environment =\nhost_lookup =\nrfc1413_hosts =\nmessage_size_limit = 50M\nsmtp_accept_max = 20000\n\
@@ -121,5 +121,20 @@ fn conf(apart: &Apart, at: SocketAddrV4, wishes: &Wishes) -> String {
         main = wishes.main,
         users = users.join(" : "),
         transport = wishes.transport,
-    )
+    );
+    last_wins(&text)
+}
+
+/// Exim wants each option once in a section: the last one counts here.
+fn last_wins(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let option = |line: &str| line.split_once('=').map(|(name, _)| name.trim().to_owned());
+    let opens = |line: &str| line.starts_with("begin ") || (!line.starts_with(' ') && line.ends_with(':'));
+    let again = |at: usize, name: &String| {
+        let section = lines[at + 1..].iter().take_while(|line| !opens(line));
+        section.filter_map(|line| option(line)).any(|later| later == *name)
+    };
+    let kept =
+        lines.iter().enumerate().filter(|(at, line)| option(line).is_none_or(|name| !again(*at, &name)));
+    kept.map(|(_, line)| format!("{line}\n")).collect()
 }
