@@ -53,7 +53,7 @@ fn what_is_wrong_with_a_peer_is_said_with_what_would_be_right() {
                 [[peer]]\nrate = \"fast\"\n\
                 [[peer]]\ndomain = \"smtp:example.org\"\n\
                 [[peer]]\ndomain = \"example.org\"\nconcurrency = 2\ninitial_concurrency = 3\nrate = \"0/1m\"\nsource = []\n\
-                [[peer]]\ndomain = \"example.org\"\nsource = [\"192.0.2.1\", \"192.0.2.2\"]\nretry = []\nsize = \"0\"\nhello = \"-\"\ntls = \"require\"\n\
+                [[peer]]\ndomain = \"example.org\"\nsource = [\"192.0.2.1\", \"192.0.2.2\"]\nretry = []\nsize = \"0\"\nhello = \"-\"\ntls = \"required\"\n\
                 [[peer]]\ndomain = \"example.net\"\nconcurency = 2\nconcurrency = 0\n";
     let expected = [
         "iems.toml:2:1: [[peer]] needs the key \"domain\"",
@@ -71,10 +71,11 @@ fn what_is_wrong_with_a_peer_is_said_with_what_would_be_right() {
         "iems.toml:16:8: peer.size: nothing would be sent; to refuse mail for a domain, give it a [[route]] via \
          \"error:5.1.2 text\"",
         "iems.toml:17:9: peer.hello: expected a domain name such as \"mx.example.org\", found \"-\"",
-        "iems.toml:18:7: peer.tls: expected one of opportunistic, required, never, found \"require\": did you mean \
-         \"required\"?",
+        "iems.toml:18:7: peer.tls: expected one of off, opportunistic, require, verify, dane, dane-only, fingerprint, found \
+         \"required\": did you mean \"require\"?",
         "iems.toml:21:1: unknown key \"concurency\" in [peer]: did you mean \"concurrency\"? Valid keys: domain, concurrency, \
-         initial_concurrency, rate, messages_per_link, link_age, link_idle, retry, expire, warn, tls, source, hello, size",
+         initial_concurrency, rate, messages_per_link, link_age, link_idle, retry, expire, warn, tls, tls_ca, \
+         tls_match, tls_fingerprints, tls_minimum, source, hello, size",
         "iems.toml:22:15: peer.concurrency: expected a whole number from 1 to 1000000000, found the integer 0",
     ];
     assert_eq!(problems(text), expected);

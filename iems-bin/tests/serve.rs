@@ -180,7 +180,7 @@ fn sighup_takes_over_what_is_right_and_nothing_that_is_wrong() {
     server.wait_to_say("nothing was changed");
     assert!(server.said().contains("route.via"), "{}", server.said());
     assert_eq!(site.run(&["config", "check"], "").status.code(), Some(78));
-    site.configure("[client]\ntls = \"never\"\n");
+    site.configure("[client]\ntls = \"off\"\n");
     server.signal("HUP");
     server.wait_to_say("a change of [client] takes effect after a restart");
     server.end();

@@ -5,3 +5,4 @@ pub mod dialer;
 pub mod proto;
 pub mod resolver;
 pub mod server;
+pub mod tlsrpt;

@@ -7,6 +7,7 @@ mod dns;
 mod leaf;
 mod load;
 mod peer;
+mod peer_tls;
 mod problem;
 mod read;
 mod reports;
@@ -22,7 +23,6 @@ mod manual;
 
 pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
-pub(crate) use peer::level;
 pub(crate) use resolved::{Certificate, Config, Listener};
 pub(crate) use via::way;
 pub(crate) use written::{About, LogFormat, Protocol};

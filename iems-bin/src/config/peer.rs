@@ -9,13 +9,13 @@ use std::time::Duration;
 use iems_core::message::Domain;
 use iems_core::queue::{Peer, PeerPattern, Peers, Schedule};
 use iems_core::route::Pattern;
-use iems_smtp::client::{PeerWire, PeerWires, TlsLevel};
+use iems_smtp::client::{CertificateName, Fingerprint, PeerWire, PeerWires, TlsLevel, TlsVersion};
 
 use super::leaf::{OneOrMore, RateBound, Size};
+use super::peer_tls::{self, Files};
 use super::problem::Notes;
 use super::read::{At, section};
 use super::resolve::{need, retry};
-use super::written::ClientTls;
 
 section! {
     /// One peer, as written.
@@ -40,8 +40,16 @@ section! {
         expire: Duration;
         /// When the sender is told of a delay.
         warn: Duration;
-        /// Whether TLS is used.
-        tls: ClientTls;
+        /// How much TLS it is owed.
+        tls: TlsLevel;
+        /// Authorities whose certificates are believed, instead of Mozilla's.
+        tls_ca: String;
+        /// The names that are good in its certificate.
+        tls_match: OneOrMore<CertificateName>;
+        /// The fingerprints of its certificates or keys.
+        tls_fingerprints: OneOrMore<Fingerprint>;
+        /// The least version of TLS.
+        tls_minimum: TlsVersion;
         /// The local addresses to connect from.
         source: OneOrMore<IpAddr>;
         /// Our name in EHLO.
@@ -55,19 +63,26 @@ section! {
 type Record = (Peer, PeerWire);
 
 /// All peers; `default` is what `[queue]` says.
-pub(super) fn peers(written: &[At<WrittenPeer>], default: Peer, notes: &mut Notes<'_>) -> (Peers, PeerWires) {
+pub(super) fn peers(
+    written: &[At<WrittenPeer>],
+    default: Peer,
+    files: Files<'_>,
+    notes: &mut Notes<'_>,
+) -> (Peers, PeerWires) {
     let any = PeerPattern::Domain(Pattern::Any);
     let is_any = |peer: &WrittenPeer| peer.domain.as_ref().is_some_and(|domain| domain.value == any);
     let base = (default.clone(), PeerWire::default());
     let common = match written.iter().find(|peer| is_any(&peer.value)) {
         // Its problems are noted when its turn comes.
-        Some(peer) => record(peer, &base, &mut notes.ignored()).map_or(base.clone(), |(_, record)| record),
+        Some(peer) => {
+            record(peer, &base, files, &mut notes.ignored()).map_or(base.clone(), |(_, record)| record)
+        }
         None => base.clone(),
     };
     let (mut peers, mut wires, mut seen) = (Peers::new(default), PeerWires::new(), Vec::new());
     for peer in written {
         let inherited = if is_any(&peer.value) { &base } else { &common };
-        let Some((pattern, (queue, wire))) = record(peer, inherited, notes) else { continue };
+        let Some((pattern, (queue, wire))) = record(peer, inherited, files, notes) else { continue };
         if seen.contains(&pattern) {
             let span = peer.domain.as_ref().and_then(|d| d.span.as_ref());
             notes.add(span, "peer.domain", format!("peer.domain: there are two peers \"{pattern}\""));
@@ -79,7 +94,12 @@ pub(super) fn peers(written: &[At<WrittenPeer>], default: Peer, notes: &mut Note
     (peers, wires)
 }
 
-fn record(peer: &At<WrittenPeer>, base: &Record, notes: &mut Notes<'_>) -> Option<(PeerPattern, Record)> {
+fn record(
+    peer: &At<WrittenPeer>,
+    base: &Record,
+    files: Files<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<(PeerPattern, Record)> {
     let pattern = need(peer.domain.clone(), "domain", "peer", &peer.span, notes)?;
     let (mut queue, mut wire) = base.clone();
     queue.origin = notes.place(peer.span.as_ref(), &format!("[[peer]] {pattern}"));
@@ -87,7 +107,7 @@ fn record(peer: &At<WrittenPeer>, base: &Record, notes: &mut Notes<'_>) -> Optio
     schedule(peer, &mut queue.schedule, notes);
     apply(&peer.rate, |rate| queue.rate = rate.0);
     sources(peer, &mut wire, notes);
-    apply(&peer.tls, |tls| wire.tls = Some(level(tls)));
+    peer_tls::apply(peer, &pattern, &queue.origin, &mut wire, files, notes);
     apply(&peer.hello, |hello| wire.hello = Some(hello.as_str().to_owned()));
     if let Some(size) = &peer.size {
         if size.0 == 0 {
@@ -150,15 +170,6 @@ fn sources(peer: &WrittenPeer, wire: &mut PeerWire, notes: &mut Notes<'_>) {
     wire.source_v6 = six.or(wire.source_v6);
 }
 
-/// The word of the configuration in the words of the client.
-pub(crate) fn level(tls: ClientTls) -> TlsLevel {
-    match tls {
-        ClientTls::Opportunistic => TlsLevel::Opportunistic,
-        ClientTls::Required => TlsLevel::Required,
-        ClientTls::Never => TlsLevel::None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::load::understand;
@@ -188,7 +199,7 @@ mod tests {
         rate = "100/1m"
         messages_per_link = 50
         warn = "0s"
-        tls = "required"
+        tls = "verify"
         hello = "out.example.test"
         [[peer]]
         domain = "192.0.2.1:2526"
@@ -209,7 +220,7 @@ mod tests {
         assert_eq!((own.schedule.warn, own.schedule.retry.len(), other.schedule.retry.len()), (None, 1, 5));
         assert!(own.schedule.expire == other.schedule.expire && own.schedule.expire.as_secs() == 2 * 86_400);
         let (own, other) = (wire("example.org"), wire("elsewhere.example"));
-        assert_eq!((own.tls, other.tls), (Some(TlsLevel::Required), Some(TlsLevel::Required)));
+        assert_eq!((own.tls, other.tls), (Some(TlsLevel::Verified), Some(TlsLevel::Verified)));
         assert_eq!((own.hello.as_deref(), own.size), (Some("out.example.test"), Some(20 << 20)));
         assert_eq!((other.source_v4, own.source_v4.unwrap().to_string()), (None, "192.0.2.7".into()));
         assert_eq!(own.source_v6.unwrap().to_string(), "2001:db8::7");

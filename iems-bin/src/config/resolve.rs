@@ -11,9 +11,10 @@ use iems_core::message::{ChannelId, CheckResult};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::queue::Peer;
 use iems_core::receive::Relay;
-use iems_smtp::client::{Logins, PeerWires};
+use iems_smtp::client::{Logins, PeerWires, TlsLevel};
 
 use super::peer::peers;
+use super::peer_tls::{Files, authorities};
 use super::problem::Notes;
 use super::read::At;
 use super::reports::{self, ReadTexts};
@@ -53,7 +54,8 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
     let common = common.resolve("tls", folder, inspect, notes);
     let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
-    let ((mut settings, wires), dnsbl) = (settings(&file, notes), dnsbl(&file.dnsbl, notes));
+    let ((mut settings, wires), dnsbl) =
+        (settings(&file, (folder, look.texts), notes), dnsbl(&file.dnsbl, notes));
     let logins: Logins;
     (settings.routes, logins) = routes(&file.route, folder, look.password, notes);
     settings.reports = reports::resolve(&file, folder, look.texts, notes);
@@ -75,10 +77,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         settings,
         wires,
         logins,
-        client: Client {
-            tls: file.client.tls.value,
-            source: file.client.source.as_ref().map(|source| source.value),
-        },
+        client: client(&file.client, (folder, look.texts), notes),
         limits: limits(&file.limits),
         dnsbl,
         dnsbl_options: dnsbl_options(&file, notes),
@@ -91,8 +90,24 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     })
 }
 
+fn client(written: &written::Client, files: Files<'_>, notes: &mut Notes<'_>) -> Client {
+    if written.tls.value == TlsLevel::Pinned {
+        let message = "client.tls: fingerprints are those of one server: set \"fingerprint\" in its [[peer]]";
+        notes.add(written.tls.span.as_ref(), "client.tls", message);
+    }
+    let place = written.tls.span.as_ref().map(|span| notes.place(Some(span), "client.tls"));
+    let ca = written.tls_ca.as_ref();
+    Client {
+        tls: written.tls.value,
+        tls_origin: place.unwrap_or_else(|| "default".into()),
+        tls_minimum: written.tls_minimum.value,
+        authorities: ca.and_then(|file| authorities(file, "client.tls_ca", files, notes)),
+        source: written.source.as_ref().map(|source| source.value),
+    }
+}
+
 /// What the engine can take over while it runs.
-fn settings(file: &File, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
+fn settings(file: &File, files: Files<'_>, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     let mut settings = Settings::default();
     settings.relay =
         Relay { networks: file.relay.networks.value.clone(), domains: file.relay.domains.value.clone() };
@@ -106,7 +121,7 @@ fn settings(file: &File, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     }
     settings.history = file.queue.history.value;
     settings.sources = sources(&file.source, notes);
-    let (peers, wires) = peers(&file.peer, default_peer(&file.queue, notes), notes);
+    let (peers, wires) = peers(&file.peer, default_peer(&file.queue, notes), files, notes);
     settings.peers = peers;
     settings.marks = marks(file, notes);
     (settings, wires)

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use iems_core::Settings;
 use iems_core::message::{Domain, Mailbox};
-use iems_smtp::client::{Logins, PeerWires};
+use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
 use super::dns::Dns;
 use super::problem::Problem;
-use super::written::{About, ClientTls, LogFormat, Protocol};
+use super::written::{About, LogFormat, Protocol};
 
 /// All of it.
 #[derive(Debug, Clone)]
@@ -82,8 +82,14 @@ pub(crate) struct Certificate {
 /// Outgoing connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Client {
-    /// Whether TLS is used.
-    pub(crate) tls: ClientTls,
+    /// How much TLS is owed.
+    pub(crate) tls: TlsLevel,
+    /// Where that was said.
+    pub(crate) tls_origin: String,
+    /// The least version.
+    pub(crate) tls_minimum: TlsVersion,
+    /// Authorities that are believed besides those of Mozilla.
+    pub(crate) authorities: Option<Authorities>,
     /// The local address.
     pub(crate) source: Option<IpAddr>,
 }

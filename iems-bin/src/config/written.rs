@@ -9,6 +9,7 @@ use iems_core::preprocess::Action;
 use iems_core::receive::Network;
 use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
+use iems_smtp::client::{TlsLevel, TlsVersion};
 
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
@@ -169,8 +170,12 @@ section! {
 
     /// Outgoing connections.
     Client {
-        /// Whether TLS is used towards other servers.
-        tls: ClientTls = r#""opportunistic""#;
+        /// How much TLS other servers are owed.
+        tls: TlsLevel = r#""opportunistic""#;
+        /// The least version of TLS towards them.
+        tls_minimum: TlsVersion = r#""1.2""#;
+        /// Authorities that are believed besides those of Mozilla.
+        tls_ca: String;
         /// The local address to connect from.
         source: IpAddr;
     }
@@ -313,17 +318,6 @@ impl Protocol {
     }
 }
 
-/// How TLS is used towards other servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientTls {
-    /// Where it is offered.
-    Opportunistic,
-    /// Always: without it, mail waits.
-    Required,
-    /// Never.
-    Never,
-}
-
 /// What a DNS list is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
@@ -370,10 +364,6 @@ words! {
         "pop3" => Protocol::Pop3, "pop3s" => Protocol::Pop3s, "metrics" => Protocol::Metrics,
         "imap" => Protocol::Later("imap"), "imaps" => Protocol::Later("imaps"),
         "http" => Protocol::Later("http"), "https" => Protocol::Later("https"),
-    };
-    ClientTls, "one of opportunistic, required, never", {
-        "opportunistic" => ClientTls::Opportunistic, "required" => ClientTls::Required,
-        "never" => ClientTls::Never,
     };
     About, "one of address, sender, hello", {
         "address" => About::Address, "sender" => About::Sender, "hello" => About::Hello,

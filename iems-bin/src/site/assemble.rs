@@ -14,7 +14,7 @@ use iems_store::agent::LocalAgent;
 use iems_store::directory::{DirectoryOptions, StoreDirectory};
 use iems_store::engine::{Embedded, EmbeddedOptions, OpenError};
 
-use crate::config::{About, Config, level};
+use crate::config::{About, Config};
 use crate::exit::Failure;
 
 /// What stands before there is an engine.
@@ -131,7 +131,11 @@ fn clients(
     let hostname = config.hostname.as_str();
     let both = [("smtp", ClientSettings::smtp(hostname)), ("lmtp", ClientSettings::lmtp(hostname))];
     let client = |(name, mut settings): (&str, ClientSettings)| {
-        settings.tls = level(config.client.tls);
+        settings.tls = config.client.tls;
+        settings.tls_origin = config.client.tls_origin.clone();
+        settings.tls_minimum = config.client.tls_minimum;
+        let own = config.client.authorities.iter().flat_map(|own| own.roots().roots.iter().cloned());
+        settings.roots.extend(own);
         settings.peers = config.wires.clone();
         settings.logins = config.logins.clone();
         match config.client.source {

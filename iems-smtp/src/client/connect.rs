@@ -16,8 +16,8 @@ use super::Client;
 use super::hop::Hop;
 use super::mx;
 use super::peer::Terms;
-use super::session::{AuthError, Hello, HelloError, HelloStep, Identity};
-use super::settings::TlsLevel;
+use super::session::{AuthError, Hello, HelloError, HelloStep, Identity, Starttls};
+use super::tls::{self, HandshakeError, Host, Need, Protection, Way};
 use super::trouble::{Peer, Phase};
 use super::wire::Wire;
 use crate::proto::{Command, Extensions, Response};
@@ -44,9 +44,32 @@ struct Target<'a> {
     endpoint: Endpoint,
     host: Option<&'a str>,
     terms: &'a Terms,
+    need: Need,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// A host that is to be tried, with what it is owed.
+    async fn new(
+        client: &Client,
+        terms: &'a Terms,
+        endpoint: Endpoint,
+        (host, proven): (Option<&'a str>, bool),
+        way: Way<'_>,
+    ) -> Result<Self, Reply> {
+        let mut target = Self { endpoint, host, terms, need: Need::nothing() };
+        let Endpoint::Tcp(address) = &target.endpoint else { return Ok(target) };
+        let literal = address.ip().to_canonical().to_string();
+        let (name, has_name) = (host.unwrap_or(&literal), host.is_some());
+        let host = Host { name, has_name, proven, port: address.port() };
+        let need = tls::need(client, &terms.tls, way, host).await.map_err(|refusal| {
+            let reply = target.peer().failed(451, refusal.status, &refusal.text);
+            reply.because(refusal.cause)
+        })?;
+        let secret = terms.login.is_some() && !terms.password_unverified && !target.is_unheard();
+        target.need = if secret { need.for_password(client, &terms.tls, host) } else { need };
+        Ok(target)
+    }
+
     fn peer(&self) -> Peer {
         let name = match (&self.endpoint, self.host) {
             (Endpoint::Tcp(address), Some(host)) => format!("{host}[{}]:{}", address.ip(), address.port()),
@@ -58,7 +81,7 @@ impl Target<'_> {
             (Endpoint::Tcp(address), None) => Some(Domain::from(address.ip()).to_string()),
             (Endpoint::Local(_), _) => None,
         };
-        Peer { name, host, tls: None }
+        Peer { name, host, protection: Protection::default() }
     }
 
     /// Whether nobody outside this machine can listen. The same rule as that of our server for passwords.
@@ -83,11 +106,11 @@ impl Target<'_> {
         }
     }
 
-    /// The name in the certificate; `None` where there is no TLS.
+    /// The name to ask for; `None` where there is no TLS.
     fn server_name(&self) -> Option<ServerName<'static>> {
         let Endpoint::Tcp(address) = &self.endpoint else { return None };
-        let host =
-            self.host.and_then(|host| ServerName::try_from(host.trim_end_matches('.').to_owned()).ok());
+        let host = self.need.server_name.as_deref().or(self.host);
+        let host = host.and_then(|host| ServerName::try_from(host.trim_end_matches('.').to_owned()).ok());
         Some(host.unwrap_or_else(|| ServerName::from(address.ip())))
     }
 }
@@ -122,14 +145,17 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
     match parsed {
         Hop::Domain(domain) if !lmtp => {
             let exchangers = mx::exchangers(domain.as_str(), client).await?;
-            first(client, terms, &mx::order(exchangers, &*client.random), port).await
+            let way = Way { domain: Some(&domain), proven: exchangers.proven };
+            first(client, terms, &mx::order(exchangers.hosts, &*client.random), port, way).await
         }
         Hop::Address(ip, None) => {
             let address = SocketAddr::new(ip.to_canonical(), port);
             alone(client, terms, Endpoint::Tcp(address)).await
         }
-        Hop::Domain(host) => named(first(client, terms, &[host.as_str().to_owned()], port).await),
-        Hop::Host(host, port) => named(first(client, terms, &[host.as_str().to_owned()], port).await),
+        Hop::Domain(host) => named(first(client, terms, &[host.as_str().to_owned()], port, CONFIGURED).await),
+        Hop::Host(host, port) => {
+            named(first(client, terms, &[host.as_str().to_owned()], port, CONFIGURED).await)
+        }
         Hop::Address(ip, Some(port)) => {
             let address = SocketAddr::new(ip.to_canonical(), port);
             named(alone(client, terms, Endpoint::Tcp(address)).await)
@@ -138,8 +164,12 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
     }
 }
 
+/// The host itself was named.
+const CONFIGURED: Way<'static> = Way { domain: None, proven: true };
+
 async fn alone(client: &Client, terms: &Terms, endpoint: Endpoint) -> Result<Connected, Reply> {
-    reach(client, &Target { endpoint, host: None, terms }).await
+    let target = Target::new(client, terms, endpoint, (None, true), CONFIGURED).await?;
+    reach(client, &target).await
 }
 
 /// A host that the administrator named: that it does not exist, or wants nothing from us, is a mistake to be mended
@@ -152,10 +182,16 @@ fn named(result: Result<Connected, Reply>) -> Result<Connected, Reply> {
 }
 
 /// The first address of the first host that will do.
-async fn first(client: &Client, terms: &Terms, hosts: &[String], port: u16) -> Result<Connected, Reply> {
+async fn first(
+    client: &Client,
+    terms: &Terms,
+    hosts: &[String],
+    port: u16,
+    way: Way<'_>,
+) -> Result<Connected, Reply> {
     let mut failures = Failures::default();
     for host in hosts {
-        let addresses = match mx::addresses(host, &*client.resolver).await {
+        let (addresses, proven) = match mx::addresses(host, &*client.resolver).await {
             Ok(addresses) => addresses,
             Err(reply) => {
                 failures.add(reply);
@@ -168,7 +204,15 @@ async fn first(client: &Client, terms: &Terms, hosts: &[String], port: u16) -> R
             }
             failures.tries += 1;
             let endpoint = Endpoint::Tcp(SocketAddr::new(ip, port));
-            match reach(client, &Target { endpoint, host: Some(host), terms }).await {
+            let target = match Target::new(client, terms, endpoint, (Some(host), proven), way).await {
+                Ok(target) => target,
+                Err(reply) => {
+                    // The same holds for its other addresses.
+                    failures.add(reply);
+                    break;
+                }
+            };
+            match reach(client, &target).await {
                 Ok(connected) => return Ok(connected),
                 Err(reply) => failures.add(reply),
             }
@@ -177,16 +221,17 @@ async fn first(client: &Client, terms: &Terms, hosts: &[String], port: u16) -> R
     Err(failures.into_reply())
 }
 
-/// One address: with TLS as far as wished, and once more without it where TLS was only worth a try.
+/// One address: with TLS as far as needed, and once more without it where TLS was only worth a try.
 async fn reach(client: &Client, target: &Target<'_>) -> Result<Connected, Reply> {
-    let level = if target.server_name().is_none() { TlsLevel::None } else { target.terms.tls };
-    match once(client, level, target).await {
+    match once(client, &target.need, target).await {
         Ok(connected) => Ok(connected),
         Err(Failure::Handshake(reply))
-            if level == TlsLevel::Opportunistic && (target.terms.login.is_none() || target.is_unheard()) =>
+            if target.need.starttls == Starttls::Opportunistic
+                && (target.terms.login.is_none() || target.is_unheard()) =>
         {
             debug!(%reply, "TLS failed; trying in the clear");
-            once(client, TlsLevel::None, target).await.map_err(Failure::into_reply)
+            let need = target.need.in_the_clear("TLS failed");
+            once(client, &need, target).await.map_err(Failure::into_reply)
         }
         Err(failure) => Err(failure.into_reply()),
     }
@@ -200,17 +245,19 @@ impl Failure {
     }
 }
 
-async fn once(client: &Client, level: TlsLevel, target: &Target<'_>) -> Result<Connected, Failure> {
+async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Connected, Failure> {
     let mut peer = target.peer();
+    peer.protection = Protection { basis: need.basis.clone(), named: need.named, ..Protection::default() };
     let mut wire = Wire::new(dial(client, target, &peer).await.map_err(Failure::Reply)?);
     let identity = target.identity(&peer).map_err(Failure::Reply)?;
-    let mut hello = Hello::new(client.settings.protocol, &target.terms.hello, level).with_identity(identity);
+    let protocol = client.settings.protocol;
+    let mut hello = Hello::new(protocol, &target.terms.hello, need.starttls).with_identity(identity);
     loop {
         let mut step;
         (hello, step) = hear(client, hello, &mut wire, &peer).await?;
         if step == HelloStep::Handshake {
             let (name, stream) = (target.server_name(), wire.into_stream());
-            (wire, peer.tls) = secure(client, level, name, stream, &peer).await?;
+            wire = secure(client, need, name, stream, &mut peer).await?;
             step = hello.secured();
         }
         let line = match step {
@@ -292,26 +339,39 @@ fn describe(error: HelloError, peer: &Peer) -> Reply {
         HelloError::OutOfTurn(response, phase) => peer.out_of_turn(&response, phase),
         HelloError::Login(error) => peer.unknown(&error),
         HelloError::NoTls => {
-            peer.failed(451, EnhancedStatus::new(4, 7, 4), "TLS is required, and it offers none")
+            let reply = peer.failed(451, EnhancedStatus::new(4, 7, 4), "TLS is required, and it offers none");
+            reply.because(format!("policy: {}", peer.protection.basis))
         }
     }
 }
 
+/// Does the handshake, and notes what came of it.
 async fn secure(
     client: &Client,
-    level: TlsLevel,
+    need: &Need,
     name: Option<ServerName<'static>>,
     stream: Box<dyn Stream>,
-    peer: &Peer,
-) -> Result<(Wire, Option<String>), Failure> {
-    let failed = |why: String| {
-        Failure::Handshake(peer.failed(451, EnhancedStatus::new(4, 7, 5), &format!("TLS failed: {why}")))
+    peer: &mut Peer,
+) -> Result<Wire, Failure> {
+    let done = match name {
+        None => Err(HandshakeError::new("there is no name to ask for")),
+        Some(name) => {
+            let handshake = client.tls.connect(need, name, stream);
+            match timeout(client.settings.timeouts.handshake, handshake).await {
+                Ok(done) => done,
+                Err(_) => Err(HandshakeError::new("no answer in time")),
+            }
+        }
     };
-    let Some(name) = name else { return Err(failed("there is no name to check".into())) };
-    let handshake = client.tls.connect(level == TlsLevel::Required, name, stream);
-    match timeout(client.settings.timeouts.handshake, handshake).await {
-        Ok(Ok(secured)) => Ok((Wire::new(secured.stream), Some(secured.agreed))),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed("no answer in time".into())),
+    match done {
+        Ok(secured) => {
+            peer.protection.agreed = Some(secured.agreed);
+            peer.protection.proof = secured.proof;
+            Ok(Wire::new(secured.stream))
+        }
+        Err(HandshakeError { kind, text }) => {
+            let reply = peer.failed(451, EnhancedStatus::new(4, 7, 5), &format!("TLS failed: {text}"));
+            Err(Failure::Handshake(reply.because(format!("{kind}; policy: {}", need.basis))))
+        }
     }
 }

@@ -28,6 +28,9 @@ pub use iems_core::seam::sasl::client::Login;
 pub use logins::Logins;
 pub use peer::{PeerWire, PeerWires};
 pub use settings::{ClientSettings, Protocol, Timeouts, TlsLevel};
+pub use tls::{
+    Authorities, CertificateName, CertificateNameError, Fingerprint, FingerprintError, TlsVersion,
+};
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -15,12 +15,26 @@ const MAX_HOSTS: usize = 32;
 /// The most addresses of one host that are looked at.
 const MAX_ADDRESSES: usize = 16;
 
-/// The hosts that take mail for `domain`, in no order. Never empty.
-pub(super) async fn exchangers(domain: &str, client: &Client) -> Result<Vec<Mx>, Reply> {
+/// The hosts that take mail for a domain.
+pub(super) struct Exchangers {
+    /// In no order; never empty.
+    pub(super) hosts: Vec<Mx>,
+    /// Whether DNSSEC proves that it is these.
+    pub(super) proven: bool,
+}
+
+/// The hosts that take mail for `domain`.
+pub(super) async fn exchangers(domain: &str, client: &Client) -> Result<Exchangers, Reply> {
     match client.resolver.mx(domain).await {
-        Ok(answer) => usable(domain, answer.records, |host| client.is_own(host)),
+        Ok(answer) => {
+            let hosts = usable(domain, answer.records, |host| client.is_own(host))?;
+            Ok(Exchangers { hosts, proven: answer.secure })
+        }
         Err(ResolveError::NoRecords) if client.is_own(domain) => Err(loops_back(domain)),
-        Err(ResolveError::NoRecords) => Ok(vec![Mx { preference: 0, host: domain.to_owned() }]),
+        // That there is none is proven where the domain's address is: both are of one zone.
+        Err(ResolveError::NoRecords) => {
+            Ok(Exchangers { hosts: vec![Mx { preference: 0, host: domain.to_owned() }], proven: true })
+        }
         Err(error) => Err(unresolved(domain, &error)),
     }
 }
@@ -83,9 +97,10 @@ fn unresolved(name: &str, error: &ResolveError) -> Reply {
 
 /// The addresses of `host`, in the order in which they are tried: kinds in turn, IPv6 first, so that one kind
 /// that does not work costs no more than one try.
-pub(super) async fn addresses(host: &str, resolver: &dyn Resolver) -> Result<Vec<IpAddr>, Reply> {
+/// With them, whether DNSSEC proves them.
+pub(super) async fn addresses(host: &str, resolver: &dyn Resolver) -> Result<(Vec<IpAddr>, bool), Reply> {
     match resolver.addresses(host).await {
-        Ok(answer) => Ok(interleave(answer.records)),
+        Ok(answer) => Ok((interleave(answer.records), answer.secure)),
         Err(error) => Err(unresolved(host, &error)),
     }
 }

@@ -12,6 +12,7 @@ use iems_core::queue::{PeerPattern, most_specific};
 use iems_core::seam::sasl::client::Login;
 
 use super::settings::{ClientSettings, TlsLevel};
+use super::tls::{Authorities, CertificateName, Fingerprint, TlsVersion};
 
 /// How a peer is spoken to. What is `None` is as the channel's settings say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,19 @@ use super::settings::{ClientSettings, TlsLevel};
 pub struct PeerWire {
     /// How much TLS it is owed.
     pub tls: Option<TlsLevel>,
+    /// Where that was decided, for explanations.
+    pub tls_origin: Option<String>,
+    /// Whom certificates are believed from, instead of the channel's roots.
+    pub tls_authorities: Option<Authorities>,
+    /// The names that are good in its certificate, instead of the host's.
+    pub tls_names: Vec<CertificateName>,
+    /// Its certificates or keys, where fingerprints count.
+    pub tls_fingerprints: Vec<Fingerprint>,
+    /// The least version of TLS.
+    pub tls_minimum: Option<TlsVersion>,
+    /// Whether a password may be sent there as `tls` says, even to a server that proves nothing. Default no: whoever
+    /// answers in its place would learn the password.
+    pub password_unverified: bool,
     /// The address connections by IPv4 come from.
     pub source_v4: Option<Ipv4Addr>,
     /// The address connections by IPv6 come from.
@@ -62,25 +76,48 @@ impl PeerWires {
 /// The terms on which one next hop is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Terms {
-    pub(super) tls: TlsLevel,
+    pub(super) tls: TlsTerms,
     source_v4: Option<Ipv4Addr>,
     source_v6: Option<Ipv6Addr>,
     pub(super) hello: String,
     pub(super) size: Option<u64>,
     /// Who we have to be there.
     pub(super) login: Option<Arc<Login>>,
+    /// Whether it may hear the password without a proof of who it is.
+    pub(super) password_unverified: bool,
+}
+
+/// The part of the terms that is about TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TlsTerms {
+    pub(super) level: TlsLevel,
+    pub(super) origin: String,
+    pub(super) authorities: Option<Authorities>,
+    pub(super) names: Vec<CertificateName>,
+    pub(super) fingerprints: Vec<Fingerprint>,
+    pub(super) minimum: TlsVersion,
 }
 
 impl Terms {
     pub(super) fn new(settings: &ClientSettings, peers: &PeerWires, hop: &NextHop) -> Self {
         let wire = peers.at(hop).cloned().unwrap_or_default();
+        let origin = wire.tls_origin.filter(|_| wire.tls.is_some());
+        let tls = TlsTerms {
+            level: wire.tls.unwrap_or(settings.tls),
+            origin: origin.unwrap_or_else(|| settings.tls_origin.clone()),
+            authorities: wire.tls_authorities,
+            names: wire.tls_names,
+            fingerprints: wire.tls_fingerprints,
+            minimum: wire.tls_minimum.unwrap_or(settings.tls_minimum),
+        };
         Self {
-            tls: wire.tls.unwrap_or(settings.tls),
+            tls,
             source_v4: wire.source_v4.or(settings.source_v4),
             source_v6: wire.source_v6.or(settings.source_v6),
             hello: wire.hello.unwrap_or_else(|| settings.hostname.clone()),
             size: wire.size,
             login: None,
+            password_unverified: wire.password_unverified,
         }
     }
 
@@ -101,16 +138,16 @@ mod tests {
     fn what_a_peer_does_not_say_is_as_the_channel_says() {
         let mut settings = ClientSettings::smtp("us.example");
         settings.source_v4 = Some([192, 0, 2, 1].into());
-        let mut wire = PeerWire { tls: Some(TlsLevel::Required), ..PeerWire::default() };
+        let mut wire = PeerWire { tls: Some(TlsLevel::Verified), ..PeerWire::default() };
         wire.source_v6 = Some(Ipv6Addr::LOCALHOST);
         let peers = PeerWires::new().with(&"*.example".parse().unwrap(), wire);
         let terms = |hop: &str| Terms::new(&settings, &peers, &NextHop::new(hop));
         let (four, six) = ("192.0.2.9:25".parse().unwrap(), "[2001:db8::9]:25".parse().unwrap());
         let theirs = terms("d.example");
-        assert_eq!((theirs.tls, theirs.hello.as_str()), (TlsLevel::Required, "us.example"));
+        assert_eq!((theirs.tls.level, theirs.hello.as_str()), (TlsLevel::Verified, "us.example"));
         assert_eq!(theirs.source(&four).unwrap().to_string(), "192.0.2.1");
         assert_eq!(theirs.source(&six).unwrap().to_string(), "::1");
         let others = terms("d.test");
-        assert_eq!((others.tls, others.source(&six)), (TlsLevel::Opportunistic, None));
+        assert_eq!((others.tls.level, others.source(&six)), (TlsLevel::Opportunistic, None));
     }
 }

@@ -8,6 +8,7 @@ use rustls::RootCertStore;
 use super::hop::SMTP_PORT;
 use super::logins::Logins;
 use super::peer::PeerWires;
+use super::tls::TlsVersion;
 
 /// Which protocol a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +21,45 @@ pub enum Protocol {
 
 /// How much TLS a next hop is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum TlsLevel {
     /// Never STARTTLS.
     None,
-    /// STARTTLS where it is offered, whatever the certificate; in the clear where it is not offered, or fails (RFC 7435).
+    /// What the peer publishes: DANE (RFC 7672). Where it publishes nothing, STARTTLS where it is offered, whatever the
+    /// certificate; in the clear where it is not offered, or fails (RFC 7435).
     #[default]
     Opportunistic,
-    /// STARTTLS with a certificate that is good for the host's name, or no mail.
-    Required,
+    /// STARTTLS, whatever the certificate, or no mail.
+    Encrypted,
+    /// STARTTLS with a certificate that is good for the host's name, or for the names that are said, or no mail.
+    Verified,
+    /// DANE where the peer publishes it; else as opportunistic, whatever else it publishes.
+    Dane,
+    /// DANE, or no mail.
+    DaneOnly,
+    /// STARTTLS with a certificate or key of a fingerprint that is said, or no mail.
+    Pinned,
+}
+
+impl TlsLevel {
+    /// The word for it in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "off",
+            Self::Opportunistic => "opportunistic",
+            Self::Encrypted => "require",
+            Self::Verified => "verify",
+            Self::Dane => "dane",
+            Self::DaneOnly => "dane-only",
+            Self::Pinned => "fingerprint",
+        }
+    }
+}
+
+impl std::fmt::Display for TlsLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// How long the client waits, in each state. Defaults are the minima of RFC 5321 section 4.5.3.2 unless said otherwise.
@@ -95,11 +127,15 @@ pub struct ClientSettings {
     pub source_v6: Option<Ipv6Addr>,
     /// TLS towards hops of which `peers` says nothing else. Default opportunistic.
     pub tls: TlsLevel,
+    /// Where that was decided, for explanations. Default `default`.
+    pub tls_origin: String,
+    /// The least version of TLS towards them. Default 1.2.
+    pub tls_minimum: TlsVersion,
     /// Who is spoken to in another way; replaceable by [`super::SmtpClient::replace_peers`]. Default nobody.
     pub peers: PeerWires,
     /// As whom we log in where (SMTP only); replaceable by [`super::SmtpClient::replace_logins`]. Default nowhere.
     pub logins: Logins,
-    /// Whom certificates are believed from where TLS is required. Default: the roots of Mozilla.
+    /// Whom certificates are believed from where they are looked at. Default: the roots of Mozilla.
     pub roots: RootCertStore,
     /// How long to wait.
     pub timeouts: Timeouts,
@@ -126,6 +162,8 @@ impl ClientSettings {
             source_v4: None,
             source_v6: None,
             tls: TlsLevel::default(),
+            tls_origin: "default".to_owned(),
+            tls_minimum: TlsVersion::default(),
             peers: PeerWires::new(),
             logins: Logins::new(),
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },

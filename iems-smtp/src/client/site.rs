@@ -14,7 +14,7 @@ use super::mx;
 pub(super) async fn site(client: &Client, hop: &NextHop) -> Site {
     match hop.as_str().parse() {
         Ok(Hop::Domain(domain)) if !client.is_lmtp() => match mx::exchangers(domain.as_str(), client).await {
-            Ok(exchangers) => Site::of_hosts(exchangers.iter().map(|mx| mx.host.as_str())),
+            Ok(exchangers) => Site::of_hosts(exchangers.hosts.iter().map(|mx| mx.host.as_str())),
             Err(_) => Site::new(domain.as_str()),
         },
         Ok(Hop::Domain(host)) => Site::new(&Hop::Host(host, client.port()).to_string()),

@@ -13,6 +13,7 @@ use iems_core::seam::sasl::client::Failure;
 
 use super::session::AuthError;
 use super::settings::Timeouts;
+use super::tls::Protection;
 use super::wire::WireError;
 use crate::proto::Response;
 
@@ -80,22 +81,22 @@ pub(super) struct Peer {
     pub(super) name: String,
     /// Its host name, or its address in brackets (RFC 3464 section 2.3.5); `None` for a socket in the file system.
     pub(super) host: Option<String>,
-    /// What TLS agreed on.
-    pub(super) tls: Option<String>,
+    /// How the connection is protected.
+    pub(super) protection: Protection,
 }
 
 impl Peer {
     /// What the peer replied: `host mx.example.org[192.0.2.1]:25 said: ...`.
     pub(super) fn said(&self, response: &Response, to: Phase) -> Reply {
         let words: String = response.to_reply().text.chars().take(QUOTED).collect();
-        let tls = self.tls.as_deref().unwrap_or("in the clear");
+        let tls = self.protection.short();
         let text = match response.is_success() {
             true => format!("host {} said: {words} ({tls})", self.name),
             false => format!("host {} said: {words} (in reply to {to})", self.name),
         };
         let status = response.enhanced.unwrap_or_else(|| implied(response.code));
         Reply::new(response.code, status, text)
-            .because(format!("{} said {} to {to}, {tls}", self.name, response.code))
+            .because(format!("{} said {} to {to}, {}", self.name, response.code, self.protection.whole()))
             .in_words_of(Remote::new(self.host.as_deref(), "smtp", transcript(response)))
     }
 
@@ -201,7 +202,11 @@ mod tests {
 
     #[test]
     fn the_words_of_the_peer_stand_apart_from_ours() {
-        let peer = Peer { name: "mx[192.0.2.1]:25".into(), host: Some("mx".into()), tls: None };
+        let peer = Peer {
+            name: "mx[192.0.2.1]:25".into(),
+            host: Some("mx".into()),
+            protection: Protection::default(),
+        };
         let lines = vec!["no mailbox".to_owned(), "of that name".into()];
         let response = Response { code: 550, enhanced: Some(EnhancedStatus::new(5, 1, 1)), lines };
         let remote = *peer.said(&response, Phase::Rcpt).remote.unwrap();

@@ -84,9 +84,9 @@ async fn a_password_is_not_sent_over_a_network_without_tls() {
     let refused = format!("{offered}C: STARTTLS\nS: 454 no\nC: QUIT");
     let broken = format!("{offered}C: STARTTLS\nS: 220 go\nGARBAGE");
     for (level, script, wanted) in [
-        (TlsLevel::Opportunistic, clear, "451 4.7.11"),
+        (TlsLevel::Opportunistic, clear, "451 4.7.4"),
         (TlsLevel::None, clear, "451 4.7.11"),
-        (TlsLevel::Opportunistic, &refused, "451 4.7.11"),
+        (TlsLevel::Opportunistic, &refused, "451 4.7.4"),
         (TlsLevel::Opportunistic, &broken, "451 4.7.5"),
     ] {
         let world = Arc::new(World::new().server(FAR, script));

@@ -5,6 +5,7 @@ mod endings;
 mod hosts;
 mod login;
 mod peers;
+mod policies;
 mod support;
 mod tls;
 mod trouble;

@@ -13,7 +13,7 @@ use iems_core::message::{
 };
 use iems_core::preprocess::Policy;
 use iems_core::seam::{
-    Answer, Dialer, Endpoint, Mx, ResolveError, Resolver, SeededRandom, Stream, Timestamp,
+    Answer, Association, Dialer, Endpoint, Mx, ResolveError, Resolver, SeededRandom, Stream, Timestamp,
 };
 use iems_core::storage::MemoryStorage;
 use iems_smtp::client::{ClientSettings, SmtpClient};
@@ -38,6 +38,9 @@ pub(crate) struct World {
     room: usize,
     mx: HashMap<String, Result<Vec<(u16, String)>, ResolveError>>,
     hosts: HashMap<String, Result<Vec<IpAddr>, ResolveError>>,
+    /// Whether DNSSEC proves all of it.
+    signed: bool,
+    tlsa: HashMap<String, Result<Vec<Association>, ResolveError>>,
 }
 
 impl World {
@@ -79,6 +82,21 @@ impl World {
     pub(crate) fn host_error(mut self, host: &str, error: ResolveError) -> Self {
         self.hosts.insert(host.into(), Err(error));
         self
+    }
+
+    /// All answers of the DNS are proven.
+    pub(crate) fn signed(mut self) -> Self {
+        self.signed = true;
+        self
+    }
+
+    pub(crate) fn tlsa(mut self, name: &str, records: Result<Vec<Association>, ResolveError>) -> Self {
+        self.tlsa.insert(name.into(), records);
+        self
+    }
+
+    fn answer<T>(&self, records: Vec<T>) -> Answer<T> {
+        Answer { records, secure: self.signed, ttl: Duration::from_secs(60) }
     }
 
     /// The endpoints that were dialed, in order.
@@ -179,23 +197,23 @@ async fn until(stream: &mut Box<dyn Stream>, end: &[u8]) -> io::Result<Vec<u8>> 
     Ok(all)
 }
 
-fn answer<T>(records: Vec<T>) -> Answer<T> {
-    Answer { records, secure: false, ttl: Duration::from_secs(60) }
-}
-
 #[async_trait]
 impl Resolver for World {
     async fn mx(&self, domain: &str) -> Result<Answer<Mx>, ResolveError> {
         let records = self.mx.get(domain).cloned().unwrap_or(Err(ResolveError::NoRecords))?;
-        Ok(answer(records.into_iter().map(|(preference, host)| Mx { preference, host }).collect()))
+        Ok(self.answer(records.into_iter().map(|(preference, host)| Mx { preference, host }).collect()))
     }
 
     async fn addresses(&self, host: &str) -> Result<Answer<IpAddr>, ResolveError> {
-        self.hosts.get(host).cloned().unwrap_or(Err(ResolveError::NoName)).map(answer)
+        self.hosts.get(host).cloned().unwrap_or(Err(ResolveError::NoName)).map(|all| self.answer(all))
     }
 
     async fn txt(&self, _: &str) -> Result<Answer<String>, ResolveError> {
         Err(ResolveError::NoRecords)
+    }
+
+    async fn associations(&self, name: &str) -> Result<Answer<Association>, ResolveError> {
+        self.tlsa.get(name).cloned().unwrap_or(Err(ResolveError::NoName)).map(|all| self.answer(all))
     }
 
     async fn names(&self, _: IpAddr) -> Result<Answer<String>, ResolveError> {

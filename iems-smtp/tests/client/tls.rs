@@ -96,7 +96,7 @@ async fn required_means_required() {
     let (acceptor, roots) = certificate();
     let script = format!("{OFFER}\nS: 220 go\nTLS\n{AFTER}");
     let attempt = message(BODY, &["a@d.example"]).await;
-    let mut trusting = settings(TlsLevel::Required);
+    let mut trusting = settings(TlsLevel::Verified);
     trusting.roots = roots;
     let good = Arc::new(world(&[script]).tls(acceptor.clone()));
     assert_eq!(short(&send(&good, trusting.clone(), "d.example", &attempt).await), ["done 250 2.0.0"]);
@@ -107,7 +107,7 @@ async fn required_means_required() {
         World::new().mx("d.example", &[(10, "mx.other.example")]).host("mx.other.example", &["192.0.2.1"]);
     let cases = [
         (other.server(AT, &dial).tls(acceptor.clone()), trusting.clone(), "451 4.7.5"),
-        (world(&[dial]).tls(acceptor), settings(TlsLevel::Required), "451 4.7.5"),
+        (world(&[dial]).tls(acceptor), settings(TlsLevel::Verified), "451 4.7.5"),
         (world(&["S: 220 mx\nC* EHLO\nS: 250 mx\nC: QUIT".into()]), trusting.clone(), "451 4.7.4"),
         (world(&[format!("{OFFER}\nS: 454 no\nC: QUIT")]), trusting.clone(), "451 4.7.4"),
         (world(&[format!("{OFFER}\nS: 220 go\nGARBAGE")]), trusting, "451 4.7.5"),
@@ -123,7 +123,7 @@ async fn required_means_required() {
 #[tokio::test]
 async fn levels_go_by_hop() {
     let world = Arc::new(world(&["S: 220 mx\nC* EHLO\nS: 250-mx\\n250 STARTTLS\nC: QUIT".into()]));
-    let mut settings = settings(TlsLevel::Required);
+    let mut settings = settings(TlsLevel::Verified);
     let mut wire = PeerWire::default();
     wire.tls = Some(TlsLevel::None);
     settings.peers = PeerWires::new().with(&"d.example".parse().unwrap(), wire);

@@ -17,6 +17,8 @@ pub struct Config {
     /// Resolvers. Without any, the address of this story at a port where nobody answers: nothing may
     /// ask the outside.
     pub dns: Vec<String>,
+    /// Lines that belong into the `[dns]` table.
+    pub dns_more: String,
     /// Networks that may relay.
     pub networks: Vec<String>,
     /// Domain and `via`, in order.
@@ -43,6 +45,7 @@ impl Config {
             listeners: all.map(str::to_owned).to_vec(),
             tls: true,
             dns: Vec::new(),
+            dns_more: String::new(),
             networks: vec!["127.0.0.0/8".to_owned()],
             routes: Vec::new(),
             retry: vec!["1s".to_owned()],
@@ -74,7 +77,7 @@ impl Config {
         }
         let nobody = vec![format!("{}:1", self.ip)];
         let servers = if self.dns.is_empty() { &nobody } else { &self.dns };
-        let _ = writeln!(text, "[dns]\nservers = {servers:?}");
+        let _ = writeln!(text, "[dns]\nservers = {servers:?}\n{}", self.dns_more);
         let _ = writeln!(text, "[relay]\nnetworks = {:?}", self.networks);
         for (domain, via) in &self.routes {
             let _ = writeln!(text, "[[route]]\ndomain = {domain:?}\nvia = {via:?}");

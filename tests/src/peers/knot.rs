@@ -1,4 +1,5 @@
-//! Knot DNS: the authoritative server that answers for the zones of a story, and refuses all others.
+//! Knot DNS: the authoritative server that answers for the zones of a story, and refuses all others. Signed, it is the root of a
+//! world of its own.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
@@ -24,6 +25,33 @@ impl Knot {
     /// # Panics
     /// If it does not start.
     pub fn start(zones: &[(&str, &str)]) -> Self {
+        Self::serve(zones, "")
+    }
+
+    /// A signed root with these lines, whose key is [`Self::anchor`], and `zones` that are signed only where the root has
+    /// their DS records. All names below the root exist as the lines say; none is delegated but by them.
+    ///
+    /// # Panics
+    /// If it does not start, or does not sign.
+    pub fn signed(root: &str, zones: &[(&str, &str)]) -> Self {
+        let all: Vec<(&str, &str)> = [("", root)].into_iter().chain(zones.iter().copied()).collect();
+        let knot = Self::serve(&all, "dnssec-signing: on");
+        wait_for("the root to be signed", secs(20), || {
+            knot.ask(".", "DNSKEY").contains("DNSKEY").then_some(()).filter(|()| !knot.anchor().is_empty())
+        });
+        knot
+    }
+
+    /// The key-signing key of the signed root, as a record.
+    pub fn anchor(&self) -> String {
+        self.ask(".", "DNSKEY")
+            .lines()
+            .filter(|line| line.contains("DNSKEY\t257 "))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    fn serve(zones: &[(&str, &str)], root: &str) -> Self {
         let dir = TempDir::with_prefix("knot-").expect("a temporary folder");
         open_to_all(dir.path());
         let at = SocketAddrV4::new(address::fresh(), 5353);
@@ -36,7 +64,10 @@ impl Knot {
             at.port()
         );
         for (zone, lines) in zones {
-            conf.push_str(&format!("  - domain: {zone}\n    file: {zone}.zone\n"));
+            conf.push_str(&format!("  - domain: {zone}.\n    file: {zone}.zone\n"));
+            if zone.is_empty() {
+                conf.push_str(&format!("    {root}\n"));
+            }
             write_zone(&dir, zone, at.ip(), lines);
         }
         let file = dir.path().join("knot.conf");
@@ -53,7 +84,7 @@ impl Knot {
             if let Some(code) = self.daemon.ended() {
                 panic!("knotd ended with {code}:\n{}", tail(&self.dir.path().join("knot.log"), 20));
             }
-            self.ask(zone, "SOA").contains("SOA").then_some(())
+            self.ask(&format!("{zone}."), "SOA").contains("SOA").then_some(())
         });
     }
 
@@ -68,7 +99,7 @@ impl Knot {
 
 fn write_zone(dir: &TempDir, zone: &str, ip: &Ipv4Addr, lines: &str) {
     let text = format!(
-        "$ORIGIN {zone}.\n$TTL 5\n@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 5\n@ NS ns\nns A {ip}\n{lines}\n"
+        "$ORIGIN {zone}.\n$TTL 5\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns A {ip}\n{lines}\n"
     );
     std::fs::write(dir.path().join(format!("{zone}.zone")), text).expect("a file in the story's folder");
 }

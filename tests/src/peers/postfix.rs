@@ -34,11 +34,19 @@ impl Postfix {
     /// # Panics
     /// If it does not start, or the story does not run as root.
     pub fn start(more: &str) -> Self {
+        Self::start_at(2525, more)
+    }
+
+    /// The same, listening on this port.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_at(port: u16, more: &str) -> Self {
         let program = need("postfix", "postfix");
         assert!(rustix::process::getuid().is_root(), "Postfix starts as root only: run the stories as root");
         let dir = TempDir::with_prefix("postfix-").expect("a temporary folder");
         open_to_all(dir.path());
-        let at = SocketAddrV4::new(address::fresh(), 2525);
+        let at = SocketAddrV4::new(address::fresh(), port);
         let names = ["peer.example.org".to_owned(), at.ip().to_string()];
         let certificates = Certificates::write(dir.path(), &names);
         let postfix = Self { at, certificates, dir };

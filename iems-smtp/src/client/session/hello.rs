@@ -7,7 +7,7 @@ use std::sync::Arc;
 use iems_core::seam::sasl::client::{Login, Secret};
 
 use super::auth::{Auth, AuthError, AuthStep};
-use crate::client::settings::{Protocol, TlsLevel};
+use crate::client::settings::Protocol;
 use crate::client::trouble::Phase;
 use crate::proto::{Command, Extensions, Response};
 
@@ -46,6 +46,17 @@ enum State {
     Auth,
 }
 
+/// Whether TLS is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::client) enum Starttls {
+    /// Never.
+    None,
+    /// Where it is offered.
+    Opportunistic,
+    /// Or the session ends.
+    Required,
+}
+
 /// Who we have to be there.
 pub(in crate::client) struct Identity {
     /// Name and password.
@@ -60,7 +71,7 @@ pub(in crate::client) struct Identity {
 pub(in crate::client) struct Hello {
     protocol: Protocol,
     name: String,
-    tls: TlsLevel,
+    tls: Starttls,
     secured: bool,
     state: State,
     extensions: Extensions,
@@ -70,7 +81,7 @@ pub(in crate::client) struct Hello {
 
 impl Hello {
     /// A client called `name` that waits for the greeting.
-    pub(in crate::client) fn new(protocol: Protocol, name: &str, tls: TlsLevel) -> Self {
+    pub(in crate::client) fn new(protocol: Protocol, name: &str, tls: Starttls) -> Self {
         let (state, extensions) = (State::Greeting, Extensions::default());
         let (name, identity, auth) = (name.to_owned(), None, None);
         Self { protocol, name, tls, secured: false, state, extensions, identity, auth }
@@ -116,7 +127,7 @@ impl Hello {
             }
             State::Helo if ok => self.greeted(),
             State::StartTls if ok => Ok(HelloStep::Handshake),
-            State::StartTls if self.tls == TlsLevel::Required => Err(HelloError::NoTls),
+            State::StartTls if self.tls == Starttls::Required => Err(HelloError::NoTls),
             State::StartTls if response.code != 421 => self.ready(),
             _ => Err(HelloError::Refused(response, phase)),
         }
@@ -143,7 +154,7 @@ impl Hello {
     }
 
     fn greeted(&mut self) -> Result<HelloStep, HelloError> {
-        if self.secured || self.tls == TlsLevel::None {
+        if self.secured || self.tls == Starttls::None {
             return self.ready();
         }
         match (self.extensions.starttls, self.tls) {
@@ -151,7 +162,7 @@ impl Hello {
                 self.state = State::StartTls;
                 Ok(HelloStep::Say(Command::StartTls))
             }
-            (false, TlsLevel::Required) => Err(HelloError::NoTls),
+            (false, Starttls::Required) => Err(HelloError::NoTls),
             (false, _) => self.ready(),
         }
     }
@@ -179,7 +190,7 @@ mod tests {
         Response { code, enhanced: None, lines: lines.iter().map(|l| l.to_string()).collect() }
     }
 
-    fn talk(protocol: Protocol, tls: TlsLevel, replies: &[Response]) -> Vec<String> {
+    fn talk(protocol: Protocol, tls: Starttls, replies: &[Response]) -> Vec<String> {
         let mut hello = Hello::new(protocol, "us.example", tls);
         let mut said = Vec::new();
         for reply in replies {
@@ -202,7 +213,7 @@ mod tests {
     fn the_usual_ways() {
         let (greeting, plain) = (response(220, &["mx"]), response(250, &["mx", "PIPELINING"]));
         let tls = response(250, &["mx", "STARTTLS", "CHUNKING"]);
-        use {Protocol::*, TlsLevel::*};
+        use {Protocol::*, Starttls::*};
         assert_eq!(
             talk(Smtp, Opportunistic, &[greeting.clone(), plain.clone()]),
             ["EHLO us.example", "Ready pipelining=true"]
@@ -218,7 +229,7 @@ mod tests {
     #[test]
     fn old_servers_get_helo_and_no_others_do() {
         let (greeting, no) = (response(220, &["mx"]), response(502, &["what"]));
-        use {Protocol::*, TlsLevel::*};
+        use {Protocol::*, Starttls::*};
         assert_eq!(
             talk(Smtp, Opportunistic, &[greeting.clone(), no.clone(), response(250, &["mx"])]),
             ["EHLO us.example", "HELO us.example", "Ready pipelining=false"]
@@ -229,7 +240,7 @@ mod tests {
 
     #[test]
     fn refusals_and_nonsense() {
-        use {Protocol::*, TlsLevel::*};
+        use {Protocol::*, Starttls::*};
         assert_eq!(talk(Smtp, None, &[response(554, &["go"])]), ["refused 554 the connection"]);
         assert_eq!(talk(Smtp, None, &[response(354, &["go"])]), ["OutOfTurn"]);
         let offered = [response(220, &[""]), response(250, &["mx", "STARTTLS"]), response(454, &["no"])];

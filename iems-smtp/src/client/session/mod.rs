@@ -16,5 +16,5 @@ mod hello;
 mod transaction;
 
 pub(super) use auth::AuthError;
-pub(super) use hello::{Hello, HelloError, HelloStep, Identity};
+pub(super) use hello::{Hello, HelloError, HelloStep, Identity, Starttls};
 pub(super) use transaction::{Manner, Step, Transaction};

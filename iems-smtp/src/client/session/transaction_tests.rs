@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn peer() -> Peer {
-    Peer { name: "mx".into(), host: Some("mx".into()), tls: None }
+    Peer { name: "mx".into(), host: Some("mx".into()), protection: Default::default() }
 }
 
 fn response(code: u16) -> Response {

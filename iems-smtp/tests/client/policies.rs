@@ -1,0 +1,276 @@
+//! What a peer publishes about its TLS is honoured, and so is what the administrator says of it: DANE, authorities, names,
+//! fingerprints, versions.
+
+use std::sync::Arc;
+
+use iems_core::seam::{Association, ResolveError};
+use iems_smtp::client::{Authorities, ClientSettings, PeerWire, PeerWires, TlsLevel, TlsVersion};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256, Sha512};
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::*;
+
+const AT: &str = "192.0.2.1:25";
+const TLSA: &str = "_25._tcp.mx.d.example";
+const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
+const OFFER: &str = "S: 220 mx\nC: EHLO us.example\nS: 250-mx\\n250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS";
+const SENT: &str =
+    "C: EHLO us.example\nS: 250 mx\nC: MAIL FROM:<s@us.example>\nS: 250 a\nC* RCPT\nS: 250 b\nC: DATA
+    S: 354 c\nTEXT: Subject: x\\n\\nbody\\n\nS: 250 2.0.0 safe\nC: QUIT\nS: 221 bye";
+
+/// A server's certificate, and that of its authority.
+struct Site {
+    acceptor: TlsAcceptor,
+    leaf: CertificateDer<'static>,
+    key: Vec<u8>,
+    authority: CertificateDer<'static>,
+    pem: String,
+}
+
+/// A certificate for these names, expired if wished, of an authority of its own.
+fn site(names: &[&str], expired: bool, versions: &[&'static rustls::SupportedProtocolVersion]) -> Site {
+    let root_key = KeyPair::generate().unwrap();
+    let mut root = CertificateParams::new(Vec::new()).unwrap();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = root.self_signed(&root_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params =
+        CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    if expired {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    }
+    let leaf = params.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+    let chain = vec![leaf.der().clone(), authority.der().clone()];
+    let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .unwrap();
+    let key = rcgen::PublicKeyData::subject_public_key_info(&key);
+    Site {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        leaf: leaf.der().clone(),
+        key,
+        authority: authority.der().clone(),
+        pem: authority.pem(),
+    }
+}
+
+fn mx() -> Site {
+    site(&["mx.d.example"], false, rustls::ALL_VERSIONS)
+}
+
+fn record(usage: u8, selector: u8, matching: u8, data: &[u8]) -> Association {
+    let data = match matching {
+        0 => data.to_vec(),
+        1 => Sha256::digest(data).to_vec(),
+        _ => Sha512::digest(data).to_vec(),
+    };
+    Association { usage, selector, matching, data }
+}
+
+fn world(site: &Site, script: &str) -> World {
+    let world = World::new().mx("d.example", &[(10, "mx.d.example")]).host("mx.d.example", &["192.0.2.1"]);
+    world.server(AT, script).tls(site.acceptor.clone())
+}
+
+/// What a message says that got through, or a connection that did not.
+async fn outcome(world: World, settings: ClientSettings) -> Result<String, String> {
+    let world = Arc::new(world);
+    let mut link = open(&world, settings, "d.example").await.map_err(|reply| {
+        assert_eq!(reply.code, 451, "what a certificate is can be mended: {reply}");
+        format!("{reply} ({})", reply.cause.clone().unwrap_or_default())
+    })?;
+    let attempt = message(BODY, &["a@d.example"]).await;
+    let outcomes = link.transmit(&attempt).await;
+    link.close().await;
+    world.settle().await;
+    let reply = outcomes[0].reply();
+    Ok(format!("{reply} ({})", reply.cause.clone().unwrap_or_default()))
+}
+
+fn full() -> String {
+    format!("{OFFER}\n{SENT}")
+}
+
+fn level(level: TlsLevel) -> ClientSettings {
+    let mut settings = smtp();
+    settings.tls = level;
+    settings
+}
+
+fn wire(level: TlsLevel, change: impl FnOnce(&mut PeerWire)) -> ClientSettings {
+    let mut wire = PeerWire::default();
+    wire.tls = Some(level);
+    wire.tls_origin = Some("iems.toml:7 [[peer]] d.example".into());
+    change(&mut wire);
+    let mut settings = smtp();
+    settings.peers = PeerWires::new().with(&"d.example".parse().unwrap(), wire);
+    settings
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_dns_names_is_right_whatever_else_it_says() {
+    let stranger = site(&["elsewhere.example"], true, rustls::ALL_VERSIONS);
+    let (leaf, key) = (stranger.leaf.to_vec(), stranger.key.clone());
+    for (selector, matching, data) in
+        [(0, 0, &leaf), (0, 1, &leaf), (0, 2, &leaf), (1, 0, &key), (1, 1, &key), (1, 2, &key)]
+    {
+        let records = vec![record(3, 1, 1, b"another"), record(3, selector, matching, data)];
+        let records = if matching == 1 { records } else { records[1..].to_vec() };
+        let world = world(&stranger, &full()).signed().tlsa(TLSA, Ok(records));
+        let said = outcome(world, smtp()).await.unwrap();
+        assert!(said.contains("verified by DANE"), "{said}");
+        assert!(said.contains(&format!("certificate matches TLSA 3 {selector} {matching} ")), "{said}");
+        assert!(said.contains("policy: DANE") && said.contains("opportunistic (default)"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn another_certificate_than_the_dns_names_gets_no_mail() {
+    let wrong = record(3, 1, 1, b"another key");
+    let world = world(&mx(), OFFER).signed().tlsa(TLSA, Ok(vec![wrong]));
+    let said = outcome(world, smtp()).await.unwrap_err();
+    assert!(said.starts_with("451 4.7.5 ") && said.contains("not the one of TLSA 3 1 1"), "{said}");
+}
+
+#[tokio::test]
+async fn records_make_tls_a_must() {
+    let plain = "S: 220 mx\nC* EHLO\nS: 250 mx\nC: QUIT";
+    let site = mx();
+    let good = record(3, 1, 1, &site.key);
+    let world_with = |records| world(&site, plain).signed().tlsa(TLSA, Ok(records));
+    let said = outcome(world_with(vec![good]), smtp()).await.unwrap_err();
+    assert!(said.starts_with("451 4.7.4 ") && said.contains("DANE, 1 TLSA"), "{said}");
+    // None that can be used: encryption is a must all the same, authentication is not possible.
+    let said = outcome(world_with(vec![record(1, 1, 1, b"x")]), smtp()).await.unwrap_err();
+    assert!(said.starts_with("451 4.7.4 ") && said.contains("encryption only"), "{said}");
+    let unusable = world(&site, &full()).signed().tlsa(TLSA, Ok(vec![record(0, 0, 1, b"x")]));
+    let said = outcome(unusable, smtp()).await.unwrap();
+    assert!(said.contains("certificate not looked at") && !said.contains("verified"), "{said}");
+}
+
+#[tokio::test]
+async fn an_authority_that_the_dns_names_vouches_for_names() {
+    let good = mx();
+    let by_domain = site(&["d.example"], false, rustls::ALL_VERSIONS);
+    let other = site(&["elsewhere.example"], false, rustls::ALL_VERSIONS);
+    let old = site(&["mx.d.example"], true, rustls::ALL_VERSIONS);
+    for (site, wanted) in
+        [(&good, Ok(())), (&by_domain, Ok(())), (&other, Err("for name")), (&old, Err("expired"))]
+    {
+        for record in [record(2, 0, 1, &site.authority), record(2, 0, 0, &site.authority)] {
+            let script = if wanted.is_ok() { full() } else { OFFER.to_owned() };
+            let world = world(site, &script).signed().tlsa(TLSA, Ok(vec![record]));
+            let said = outcome(world, smtp()).await;
+            match wanted {
+                Ok(()) => assert!(said.unwrap().contains("verified by DANE")),
+                Err(why) => assert!(said.as_ref().unwrap_err().contains(why), "{said:?}"),
+            }
+        }
+    }
+    let strange = world(&good, OFFER).signed().tlsa(TLSA, Ok(vec![record(2, 0, 1, &other.authority)]));
+    assert!(outcome(strange, smtp()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_host_whose_records_cannot_be_had_is_passed_over() {
+    for error in [ResolveError::Bogus("forged".into()), ResolveError::Temporary("away".into())] {
+        let site = mx();
+        let world = World::new()
+            .mx("d.example", &[(10, "mx.d.example"), (20, "b.d.example")])
+            .host("mx.d.example", &["192.0.2.1"])
+            .host("b.d.example", &["192.0.2.2"])
+            .server("192.0.2.2:25", &full())
+            .tls(site.acceptor.clone())
+            .signed()
+            .tlsa(TLSA, Err(error.clone()))
+            .tlsa("_25._tcp.b.d.example", Ok(vec![record(3, 1, 1, &site.key)]));
+        let said = outcome(world, smtp()).await.unwrap();
+        assert!(said.contains("host b.d.example[192.0.2.2]"), "{said}");
+        let alone =
+            World::new().mx("d.example", &[(10, "mx.d.example")]).host("mx.d.example", &["192.0.2.1"]);
+        let alone = alone.signed().tlsa(TLSA, Err(error));
+        let said = outcome(alone, smtp()).await.unwrap_err();
+        assert!(said.starts_with("451 4.7.5 ") && said.contains("cannot be found out"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_signed_is_not_dane() {
+    let wrong = record(3, 1, 1, b"another key");
+    let world_with = |site: &Site| world(site, &full()).tlsa(TLSA, Ok(vec![wrong.clone()]));
+    let said = outcome(world_with(&mx()), smtp()).await.unwrap();
+    assert!(said.contains("no DANE, the mail exchangers are not signed"), "{said}");
+    let said = outcome(world(&mx(), "").tlsa(TLSA, Ok(vec![wrong.clone()])), level(TlsLevel::DaneOnly)).await;
+    assert!(said.unwrap_err().contains("DANE is required"));
+}
+
+#[tokio::test]
+async fn a_rule_of_the_administrator_goes_before_what_the_peer_publishes() {
+    let site = mx();
+    let signed = || world(&site, &full()).signed().tlsa(TLSA, Ok(vec![record(3, 1, 1, b"another key")]));
+    let said = outcome(signed(), wire(TlsLevel::Encrypted, |_| {})).await.unwrap();
+    assert!(said.contains("policy: require (iems.toml:7 [[peer]] d.example)"), "{said}");
+    let own = Authorities::from_pem(site.pem.as_bytes()).unwrap();
+    let said =
+        outcome(signed(), wire(TlsLevel::Verified, |wire| wire.tls_authorities = Some(own))).await.unwrap();
+    assert!(
+        said.contains("verified by PKIX") && said.contains("certificate good for mx.d.example"),
+        "{said}"
+    );
+    assert!(said.contains("it is the right host"), "{said}");
+}
+
+#[tokio::test]
+async fn names_and_authorities_are_those_that_are_said() {
+    let partner = site(&["relay.partner.example"], false, rustls::ALL_VERSIONS);
+    let own = Authorities::from_pem(partner.pem.as_bytes()).unwrap();
+    for (name, good) in [
+        ("relay.partner.example", true),
+        (".partner.example", true),
+        ("partner.example", false),
+        (".d.example", false),
+    ] {
+        let settings = wire(TlsLevel::Verified, |wire| {
+            wire.tls_authorities = Some(own.clone());
+            wire.tls_names = vec![name.parse().unwrap()];
+        });
+        let script = if good { full() } else { OFFER.to_owned() };
+        assert_eq!(outcome(world(&partner, &script), settings).await.is_ok(), good, "{name}");
+    }
+    let unknown = wire(TlsLevel::Verified, |wire| wire.tls_names = vec![".partner.example".parse().unwrap()]);
+    let said = outcome(world(&partner, OFFER), unknown).await.unwrap_err();
+    assert!(said.contains("certificate-not-trusted"), "{said}");
+}
+
+#[tokio::test]
+async fn a_fingerprint_is_that_of_the_certificate_or_of_its_key() {
+    let site = site(&["elsewhere.example"], true, rustls::ALL_VERSIONS);
+    let hex = |octets: &[u8]| Sha256::digest(octets).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    for (text, good) in [(hex(&site.leaf), true), (hex(&site.key), true), (hex(b"another"), false)] {
+        let settings = wire(TlsLevel::Pinned, |wire| wire.tls_fingerprints = vec![text.parse().unwrap()]);
+        let script = if good { full() } else { OFFER.to_owned() };
+        let said = outcome(world(&site, &script), settings).await;
+        assert_eq!(said.is_ok(), good, "{said:?}");
+        let wanted = if good { "verified by fingerprint" } else { "its fingerprint is sha256:" };
+        assert!(said.unwrap_or_else(|said| said).contains(wanted));
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_too_old_is_refused() {
+    let old = site(&["mx.d.example"], false, &[&rustls::version::TLS12]);
+    let new = || wire(TlsLevel::Encrypted, |wire| wire.tls_minimum = Some(TlsVersion::V1_3));
+    assert!(outcome(world(&mx(), &full()), new()).await.is_ok());
+    let said = outcome(world(&old, OFFER), new()).await.unwrap_err();
+    assert!(said.starts_with("451 4.7.5 "), "{said}");
+    let said = outcome(world(&old, &full()), wire(TlsLevel::Encrypted, |_| {})).await.unwrap();
+    assert!(said.contains("TLSv1.2"), "{said}");
+}
