@@ -145,6 +145,21 @@ fn every_problem_is_said_at_once_with_what_would_be_right() {
 }
 
 #[test]
+fn an_open_relay_cannot_be_configured() {
+    let text = "hostname = \"mx.example.org\"\n[relay]\nnetworks = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\ndomains = [\"*\"]\n";
+    let lines = problems(text);
+    assert!(
+        lines[0].starts_with("iems.toml:3:12: relay.networks: \"0.0.0.0/0\" would make this an open relay"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("iems.toml:4:11: relay.domains: \"*\" would make this an open relay"),
+        "{lines:?}"
+    );
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
 fn listeners_that_nobody_could_use_are_problems() {
     let text = "hostname = \"mx.example.org\"\n[[listener]]\nprotocol = \"submission\"\naddress = \"0.0.0.0:587\"\n\
                 [[listener]]\nprotocol = \"pop3s\"\naddress = \"127.0.0.1:995\"\n[[listener]]\nprotocol = \"imap\"\n\

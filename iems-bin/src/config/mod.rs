@@ -26,3 +26,10 @@ pub(crate) use load::{Loaded, examine, load, load_for_service};
 pub(crate) use resolved::{Certificate, Config, Listener};
 pub(crate) use via::way;
 pub(crate) use written::{About, LogFormat, Protocol};
+
+/// The configuration of a text; files that it names are not looked at.
+#[cfg(test)]
+pub(crate) fn of(text: &str) -> Result<Config, String> {
+    let look = resolve::Look::AWAY;
+    load::understand(text, "test.toml".as_ref(), "/".as_ref(), look).map_err(|problems| problems.to_string())
+}

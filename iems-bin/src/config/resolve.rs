@@ -11,6 +11,7 @@ use iems_core::message::{ChannelId, CheckResult};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::queue::Peer;
 use iems_core::receive::Relay;
+use iems_core::route::Pattern;
 use iems_smtp::client::{Logins, PeerWires, TlsLevel};
 
 use super::peer::peers;
@@ -106,11 +107,28 @@ fn client(written: &written::Client, files: Files<'_>, notes: &mut Notes<'_>) ->
     }
 }
 
+/// Who may relay. That everybody may is never meant.
+fn relay(written: &written::Relay, notes: &mut Notes<'_>) -> Relay {
+    let relay = Relay { networks: written.networks.value.clone(), domains: written.domains.value.clone() };
+    let open = "would make this an open relay";
+    if let Some(network) = relay.networks.iter().find(|network| network.is_everything()) {
+        let message =
+            format!("relay.networks: \"{network}\" {open}; expected the networks of your own machines");
+        notes.add(written.networks.span.as_ref(), "relay.networks", message);
+    }
+    if relay.domains.contains(&Pattern::Any) {
+        let message = format!(
+            "relay.domains: \"*\" {open}; expected domains such as \"example.org\" or \"*.example.org\""
+        );
+        notes.add(written.domains.span.as_ref(), "relay.domains", message);
+    }
+    relay
+}
+
 /// What the engine can take over while it runs.
 fn settings(file: &File, files: Files<'_>, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     let mut settings = Settings::default();
-    settings.relay =
-        Relay { networks: file.relay.networks.value.clone(), domains: file.relay.domains.value.clone() };
+    settings.relay = relay(&file.relay, notes);
     settings.policy = policy(&file.policy, notes);
     settings.channel_policies = channel_policies(&file.channel_policy, notes);
     settings.limits.message_size = file.limits.message.0;

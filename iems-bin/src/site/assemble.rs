@@ -123,7 +123,7 @@ impl Foundation {
 }
 
 /// The channels that carry mail out.
-fn clients(
+pub(super) fn clients(
     config: &Config,
     resolver: &Arc<dyn Resolver>,
     random: Arc<dyn Random>,

@@ -6,6 +6,8 @@ mod explain;
 mod hops;
 mod people;
 mod queue;
+#[cfg(test)]
+mod relay_proof;
 mod route;
 mod status;
 mod submit;

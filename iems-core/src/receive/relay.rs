@@ -39,6 +39,11 @@ impl FromStr for Network {
 }
 
 impl Network {
+    /// Whether every address of its kind is in it.
+    pub fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Whether `ip` is in it. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.address, ip.to_canonical()) {
