@@ -8,7 +8,16 @@ const TEXT: usize = 480;
 
 /// Writes one reply: `code enhanced text`, in ASCII; a text too long for one line takes several.
 pub fn write(out: &mut BytesMut, reply: &Reply) {
-    let text: Vec<u8> = reply.text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect();
+    write_text(out, reply, &reply.text);
+}
+
+/// Writes one reply with a name behind its text, under which the log has more: `code enhanced text [name]`.
+pub fn write_traced(out: &mut BytesMut, reply: &Reply, name: &str) {
+    write_text(out, reply, &format!("{} [{name}]", reply.text.trim_end()));
+}
+
+fn write_text(out: &mut BytesMut, reply: &Reply, text: &str) {
+    let text: Vec<u8> = text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect();
     let mut lines = text.chunks(TEXT).peekable();
     loop {
         let line = lines.next().unwrap_or_default();

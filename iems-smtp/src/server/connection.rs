@@ -22,6 +22,7 @@ use self::engine::{Flow, Talk};
 use super::listener::Security;
 use super::serve::Shared;
 use super::session::Waiting;
+use super::trace::TraceId;
 use super::wire::Wire;
 use super::{Limits, Timeouts};
 
@@ -41,6 +42,7 @@ pub(super) struct Peer {
     /// `None` for a Unix socket.
     pub(super) address: Option<SocketAddr>,
     pub(super) security: Security,
+    pub(super) trace: TraceId,
 }
 
 impl Peer {

@@ -10,6 +10,7 @@ mod options;
 mod reverse;
 mod serve;
 pub mod session;
+mod trace;
 mod wire;
 
 pub use listener::{Listener, Security};

@@ -21,6 +21,7 @@ use super::admission::{Admission, Ticket};
 use super::connection::{self, Peer};
 use super::listener::{Accepting, Listener, Security};
 use super::session::Nonce;
+use super::trace::TraceId;
 use super::wire::{Socket, Wire};
 
 /// Certificates, keys and protocol versions; what is stored into it holds for connections from then on.
@@ -161,7 +162,8 @@ async fn accept(
             Some(ended) = connections.join_next(), if !connections.is_empty() => report(ended),
             accepted = listener.accept() => match accepted {
                 Ok((socket, address)) => {
-                    let peer = Peer { address, security };
+                    let trace = TraceId::fresh(&shared.load().nonce);
+                    let peer = Peer { address, security, trace };
                     start(&mut connections, &shared.load_full(), &intake, &shutdown, socket, peer);
                 }
                 Err(error) => {
@@ -191,15 +193,16 @@ fn start(
 ) {
     match shared.admission.admit(peer.address.map(|a| a.ip())) {
         Ok(ticket) => {
-            let span = tracing::info_span!("connection", channel = %shared.options.channel, peer = %peer);
+            let channel = &shared.options.channel;
+            let span = tracing::info_span!("connection", %channel, peer = %peer, trace = %peer.trace);
             let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
             let wire = Wire::new(socket);
             connections.spawn(run(shared, intake, wire, peer, ticket, shutdown).instrument(span));
         }
         Err(reply) => {
-            tracing::info!(%peer, %reply, "turned away");
+            tracing::info!(%peer, trace = %peer.trace, %reply, "turned away");
             if peer.security == Security::Upgrade {
-                turn_away(&socket, &reply);
+                turn_away(&socket, &reply, &peer.trace);
             }
         }
     }
@@ -218,9 +221,9 @@ async fn run(
 }
 
 /// Says one line and hangs up; a fresh socket has room for it.
-fn turn_away(socket: &Socket, reply: &Reply) {
+fn turn_away(socket: &Socket, reply: &Reply, trace: &TraceId) {
     let mut line = bytes::BytesMut::new();
-    crate::proto::reply::write(&mut line, reply);
+    crate::proto::reply::write_traced(&mut line, reply, &trace.to_string());
     socket.try_write(&line);
 }
 

@@ -40,13 +40,17 @@ const WORDS: &[&str] = &[
     "QUIT\r\n",
 ];
 
+/// Under which the log has the connection.
+const NAME: &str = "7F3K9QZX";
+
 /// What came of it: what was said, what was accepted, what happened.
 fn outcome(mode: Mode, octets: &[u8], cuts: &[usize]) -> (String, Vec<Vec<u8>>, Vec<&'static str>) {
     let mut options = support::options(mode);
     options.limits.hard_errors = 1000;
     options.auth.max_failures = 1000;
     options.auth.enabled = true;
-    let mut desk = Desk::new(options, Link { tls: false, tls_available: false, local: true });
+    let link = Link { tls: false, tls_available: false, local: true };
+    let mut desk = Desk::named(options, link, Some(NAME));
     let mut rest = octets;
     let mut cuts = cuts.iter().copied().chain(std::iter::repeat(usize::MAX));
     while !rest.is_empty() {
@@ -88,10 +92,15 @@ proptest! {
         for line in said.split_terminator("\r\n") {
             let code = line.get(..3).and_then(|c| c.parse::<u16>().ok());
             prop_assert!(code.is_some_and(|c| (200..600).contains(&c)), "{line:?}");
-            let enhanced = line.get(4..).and_then(|t| t.split(' ').next()).is_some_and(|w| {
-                w.parse::<iems_core::message::EnhancedStatus>().is_ok()
+            let enhanced = line.get(4..).and_then(|t| t.split(' ').next()).and_then(|word| {
+                word.parse::<iems_core::message::EnhancedStatus>().ok()
             });
-            prop_assert!(enhanced || !matches!(line.as_bytes()[0], b'4' | b'5'), "{line:?}");
+            if matches!(line.as_bytes()[0], b'4' | b'5') {
+                let class = enhanced.map(|status| u16::from(status.class()));
+                prop_assert_eq!(class, code.map(|code| code / 100), "{:?}", line);
+                let last = line.as_bytes()[3] == b' ';
+                prop_assert!(!last || line.ends_with(&format!(" [{NAME}]")), "{:?}", line);
+            }
         }
         for message in messages {
             let mut ends = iems_smtp::proto::data::LineEnds::default();

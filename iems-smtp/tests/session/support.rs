@@ -44,9 +44,15 @@ pub(crate) fn options(mode: Mode) -> ServerOptions {
 }
 
 impl Desk {
-    /// A session that has greeted.
+    /// A session that has greeted, without a name for the log.
     pub(crate) fn new(options: ServerOptions, link: Link) -> Self {
+        Self::named(options, link, None)
+    }
+
+    /// A session that has greeted, with a name for the log.
+    pub(crate) fn named(options: ServerOptions, link: Link, name: Option<&str>) -> Self {
         let mut session = Session::new(Arc::new(options), link, Arc::new(|| Some([7; 18])));
+        name.iter().for_each(|name| session.trace(name));
         session.greet(Ok(()));
         let mut desk = Self {
             session: Some(session),

@@ -51,6 +51,7 @@ impl<'a> Talk<'a> {
         let link = Link { tls: tls.is_some(), tls_available: shared.tls.is_some(), local: peer.is_local() };
         let mut session = Session::new(options.clone(), link, shared.nonce.clone());
         session.limit_size(intake.message_size());
+        session.trace(&peer.trace.to_string());
         let lookup = peer
             .address
             .filter(|_| options.reverse_dns)
@@ -224,8 +225,9 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// Beside what the dialogue logs of each refusal.
 fn log(reply: &Reply, what: &str) {
-    tracing::info!(%reply, cause = reply.cause.as_deref(), "{what}");
+    tracing::debug!(%reply, cause = reply.cause.as_deref(), "{what}");
 }
 
 /// The dialogue never asks for these; a peer that gets there all the same is told to come again.

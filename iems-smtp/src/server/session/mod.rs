@@ -45,6 +45,8 @@ impl Link {
 pub struct Session {
     options: Arc<ServerOptions>,
     nonce: Nonce,
+    /// What refusals name, so that the log can be asked.
+    trace: Option<Box<str>>,
     link: Link,
     max_size: u64,
     state: State,
@@ -69,6 +71,7 @@ impl Session {
             options,
             max_size,
             nonce,
+            trace: None,
             link,
             state: State::Fresh,
             pending: Pending::Greeting,
@@ -88,6 +91,11 @@ impl Session {
     /// Takes messages up to `octets` only, if that is less than the options allow: what the engine takes.
     pub fn limit_size(&mut self, octets: u64) {
         self.max_size = self.max_size.min(octets);
+    }
+
+    /// Every refusal ends in this name from now on, in brackets: the one under which the log has the connection.
+    pub fn trace(&mut self, name: &str) {
+        self.trace = Some(name.into());
     }
 
     /// Greets the peer, or turns it away. A peer that is turned away with 554 may still say `QUIT` (RFC 5321 section 3.1).
@@ -169,6 +177,7 @@ impl Session {
         let mut session = Self::new(self.options, link, self.nonce);
         session.pending = Pending::Nothing;
         session.max_size = self.max_size;
+        session.trace = self.trace;
         (session.errors, session.idle_commands) = (self.errors, self.idle_commands);
         session.auth_failures = self.auth_failures;
         session

@@ -66,15 +66,24 @@ impl Session {
 
     /// Writes any reply. One with 421 is the last.
     pub(super) fn write(&mut self, reply: &Reply) {
-        reply::write(&mut self.output, reply);
+        if reply.code >= 400 {
+            tracing::info!(%reply, cause = reply.cause.as_deref(), "refused");
+        }
+        self.put(reply);
         if reply.code == 421 {
             self.state = State::Closing;
         }
     }
 
+    fn put(&mut self, reply: &Reply) {
+        match &self.trace {
+            Some(name) if reply.code >= 400 => reply::write_traced(&mut self.output, reply, name),
+            _ => reply::write(&mut self.output, reply),
+        }
+    }
+
     /// Writes a refusal; a permanent one counts as the peer's error.
     pub(super) fn refuse(&mut self, reply: &Reply) {
-        tracing::debug!(%reply, "refused");
         self.write(reply);
         if reply.code >= 500 {
             self.count_error();
@@ -155,7 +164,7 @@ impl Session {
     /// The reply to the whole message; in LMTP to each recipient of it.
     pub(super) fn write_outcome(&mut self, reply: &Reply, recipients: usize) {
         let times = if self.options.mode == Mode::Lmtp { recipients.max(1) } else { 1 };
-        (1..times).for_each(|_| reply::write(&mut self.output, reply));
+        (1..times).for_each(|_| self.put(reply));
         self.refuse(reply);
     }
 }
