@@ -10,6 +10,7 @@
 //! - `address`: loopback addresses nobody else uses.
 //! - `certificates`: an authority and a server certificate for one story.
 //! - `wire`, `smtp`, `pop3`: blocking raw clients that say exactly what they are told to.
+//! - `replies`: every refusal, read out of the sources.
 //! - `sink`: an SMTP server that answers as scripted and keeps what it got.
 //! - `peers`: one file for each real program.
 //! - `dialogue`: plays what stands in `dialogues/`.
@@ -26,6 +27,7 @@ pub mod iems;
 pub mod peers;
 pub mod pop3;
 pub mod process;
+pub mod replies;
 pub mod sink;
 pub mod smtp;
 pub mod wait;

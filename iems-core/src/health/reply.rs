@@ -54,7 +54,8 @@ pub(super) fn to_error(error: &StoreError) -> Reply {
     let reply = match error {
         StoreError::NoSpace(_) => no_space(),
         StoreError::TooLarge(_) => {
-            let text = "the message cannot be stored: too much for one transaction";
+            let text =
+                "the message cannot be stored: too much for one transaction; send it to fewer recipients";
             Reply::new(552, EnhancedStatus::new(5, 3, 4), text)
         }
         _ => broken(),

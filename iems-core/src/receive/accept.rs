@@ -32,7 +32,11 @@ impl Transaction {
 
     async fn accept(&mut self) -> Result<Receipt, Reply> {
         if self.recipients.is_empty() {
-            return Err(Reply::new(554, EnhancedStatus::new(5, 5, 1), "no valid recipients"));
+            return Err(Reply::new(
+                554,
+                EnhancedStatus::new(5, 5, 1),
+                "no valid recipients; correct them and send it again",
+            ));
         }
         if let Some(trouble) = self.shared.health.under_way() {
             return Err(trouble);
@@ -99,15 +103,19 @@ impl Transaction {
         spool.scan.finish(hostname);
         let (hops, own) = (spool.scan.hops().saturating_sub(1), spool.scan.own_hops());
         if hops > self.settings.limits.hops || own > self.settings.limits.own_hops {
-            let reply = Reply::new(554, EnhancedStatus::new(5, 4, 6), "the message goes round in circles");
+            let reply = Reply::new(
+                554,
+                EnhancedStatus::new(5, 4, 6),
+                "the message goes round in circles; mend the forwarding that brings it back",
+            );
             return Err(reply.because(format!("{hops} Received fields, {own} of them ours")));
         }
         if spool.scan.is_overrun() {
-            let text = "the message has too many header fields whose names begin with X-IEMS-";
+            let text = "the message has too many header fields whose names begin with X-IEMS-; remove them";
             return Err(Reply::new(554, EnhancedStatus::new(5, 6, 0), text));
         }
         let Some(writer) = spool.writer.take() else {
-            return Err(Reply::defer(3, 0, "the message could not be stored"));
+            return Err(Reply::defer(3, 0, "the message could not be stored; try again later"));
         };
         let blob = writer.finish().await.map_err(|e| self.shared.health.failed(e))?;
         let (blob_size, header_size) = (spool.front + spool.size, spool.scan.header_size());

@@ -91,7 +91,7 @@ impl Session {
     async fn may_begin(&self, settings: &Settings, envelope: &Envelope, size: u64) -> Result<(), Reply> {
         if size > settings.limits.message_size {
             let text = format!(
-                "the message is too large: at most {} octets are taken",
+                "the message is too large; send one of at most {} octets",
                 settings.limits.message_size
             );
             return Err(Reply::new(552, EnhancedStatus::new(5, 3, 4), text));
@@ -106,9 +106,10 @@ impl Session {
             (Some(_), true, None) | (_, false, _) => Ok(()),
             (Some(account), true, Some(sender)) => {
                 let may = self.shared.directory.may_send_as(account, sender).await;
-                match may
-                    .map_err(|e| Reply::defer(3, 0, "the directory does not answer").because(e.to_string()))?
-                {
+                match may.map_err(|e| {
+                    Reply::defer(3, 0, "the directory does not answer; try again later")
+                        .because(e.to_string())
+                })? {
                     true => Ok(()),
                     false => Err(not_yours(sender)),
                 }
@@ -133,6 +134,6 @@ fn not_yours(sender: &Mailbox) -> Reply {
     Reply::new(
         553,
         EnhancedStatus::new(5, 7, 1),
-        format!("the sender address {sender} does not belong to this account"),
+        format!("the sender address {sender} does not belong to this account; send from one that does"),
     )
 }

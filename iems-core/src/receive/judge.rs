@@ -52,7 +52,10 @@ pub(super) fn refusal(decision: &Decision) -> Option<Reply> {
             Reply::new(
                 550,
                 EnhancedStatus::new(5, 7, 1),
-                format!("refused by the policy of this site: {}", decision.reason),
+                format!(
+                    "refused by the policy of this site: {}; write to its postmaster if that is wrong",
+                    decision.reason
+                ),
             )
             .because(decision.rule.clone()),
         ),
@@ -60,7 +63,7 @@ pub(super) fn refusal(decision: &Decision) -> Option<Reply> {
             Reply::new(
                 451,
                 EnhancedStatus::new(4, 7, 1),
-                format!("not now, by the policy of this site: {}", decision.reason),
+                format!("not now, by the policy of this site: {}; try again later", decision.reason),
             )
             .because(decision.rule.clone()),
         ),

@@ -135,7 +135,7 @@ impl Transaction {
             match self.shared.agents.get(&way.channel) {
                 Some(agent) => agent.accepts(&way.mailbox, self.announced).await?,
                 None => {
-                    return Err(Reply::defer(3, 5, "the mailbox is not reachable now")
+                    return Err(Reply::defer(3, 5, "the mailbox is not reachable now; try again later")
                         .because(format!("no agent {}", way.channel)));
                 }
             }
@@ -155,7 +155,8 @@ impl Transaction {
         match path {
             ForwardPath::Mailbox(mailbox) => Ok(mailbox),
             ForwardPath::Postmaster => {
-                let unknown = |_| Reply::refuse(1, 3, "there is no postmaster address here");
+                let unknown =
+                    |_| Reply::refuse(1, 3, "there is no postmaster address here; write to a whole address");
                 let domain = self.shared.postmaster_domain.as_str().parse().map_err(unknown)?;
                 Ok(Mailbox::new(LocalPart::from_content("postmaster").map_err(unknown)?, domain))
             }
@@ -198,7 +199,7 @@ impl Transaction {
     async fn spool_octets(&mut self, octets: Bytes) -> Result<(), Reply> {
         let limit = self.settings.limits.message_size;
         if self.spool.size + octets.len() as u64 > limit {
-            let text = format!("the message is too large: at most {limit} octets are taken");
+            let text = format!("the message is too large; send one of at most {limit} octets");
             return Err(Reply::new(552, EnhancedStatus::new(5, 3, 4), text));
         }
         self.look_at_line_ends(&octets, false)?;

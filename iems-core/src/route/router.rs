@@ -48,9 +48,8 @@ pub(crate) async fn route(shared: &Shared, settings: &Settings, mailbox: &Mailbo
     let mut walk = Walk { shared, settings, ways: Vec::new(), seen: HashSet::new(), reason: Vec::new() };
     let local = walk.follow(mailbox.clone(), 0).await?;
     match walk.ways.is_empty() {
-        true => {
-            Err(Reply::defer(3, 5, "the address leads nowhere").because("aliases lead back to themselves"))
-        }
+        true => Err(Reply::defer(3, 5, "the address leads nowhere now; try again later")
+            .because("aliases lead back to themselves")),
         false => Ok(Route { ways: walk.ways, reason: walk.reason.join("; "), local }),
     }
 }
@@ -75,7 +74,7 @@ impl Walk<'_> {
                 return Err(Reply::new(
                     451,
                     EnhancedStatus::new(4, 4, 6),
-                    "the address leads to too many others",
+                    "the address leads to too many others; try again later",
                 )
                 .because(format!(
                     "more than {DEPTH} steps or {} addresses",
@@ -86,9 +85,9 @@ impl Walk<'_> {
                 return Ok(true);
             }
             let resolution = self.shared.directory.resolve(&mailbox).await;
-            match resolution
-                .map_err(|e| Reply::defer(3, 0, "the directory does not answer").because(e.to_string()))?
-            {
+            match resolution.map_err(|e| {
+                Reply::defer(3, 0, "the directory does not answer; try again later").because(e.to_string())
+            })? {
                 Resolution::Foreign => self.foreign(mailbox).map(|()| false),
                 Resolution::Unknown => {
                     Err(Reply::refuse(1, 1, format!("there is no mailbox {mailbox} here; check the address")))
@@ -146,19 +145,25 @@ impl Walk<'_> {
                 self.reason.push(format!("{} matches route {pattern}: {}", mailbox.domain(), describe(via)));
                 self.leave(mailbox, &via.clone())
             }
-            None => Err(Reply::refuse(4, 4, format!("there is no route to {}", mailbox.domain()))),
+            None => Err(Reply::refuse(
+                4,
+                4,
+                format!("there is no route to {}; check the domain", mailbox.domain()),
+            )),
         }
     }
 
     fn leave(&mut self, mailbox: Mailbox, via: &Via) -> Result<(), Reply> {
         match via {
             Via::Refuse(reply) => Err(reply.clone()),
-            Via::Local => {
-                Err(Reply::refuse(1, 2, format!("{} is not a domain of this system", mailbox.domain())))
-            }
+            Via::Local => Err(Reply::refuse(
+                1,
+                2,
+                format!("{} is not a domain of this system; check the address", mailbox.domain()),
+            )),
             Via::Channel { channel, hop } => {
                 let Some(output) = self.shared.outputs.get(channel) else {
-                    return Err(Reply::defer(3, 5, "the route is not usable now")
+                    return Err(Reply::defer(3, 5, "the route is not usable now; try again later")
                         .because(format!("no output channel {channel}")));
                 };
                 let hop = hop.clone().unwrap_or_else(|| output.next_hop(&mailbox));

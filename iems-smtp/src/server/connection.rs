@@ -123,7 +123,7 @@ async fn serve(
             Filled::Late => talk.session.abandon(&Reply::new(
                 421,
                 EnhancedStatus::new(4, 4, 2),
-                "waited too long for you; closing the connection",
+                "waited too long for you; connect again",
             )),
             Filled::Stop => talk.session.abandon(&going_down()),
         }

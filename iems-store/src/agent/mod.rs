@@ -45,7 +45,7 @@ impl LocalAgent {
     async fn account(&self, mailbox: &Mailbox) -> Result<Arc<AccountInfo>, Reply> {
         match self.directory.account(mailbox).await.map_err(store_trouble)? {
             Some(account) => Ok(account),
-            None => Err(Reply::refuse(1, 1, "There is no such mailbox any more")),
+            None => Err(Reply::refuse(1, 1, "There is no such mailbox any more; check the address")),
         }
     }
 
@@ -60,7 +60,11 @@ impl LocalAgent {
         let messages = quota.messages.is_none_or(|most| usage.messages < most);
         match octets && messages {
             true => Ok(()),
-            false => Err(Reply::new(552, EnhancedStatus::new(5, 2, 2), "The mailbox is full")),
+            false => Err(Reply::new(
+                552,
+                EnhancedStatus::new(5, 2, 2),
+                "The mailbox is full; its owner has to make room",
+            )),
         }
     }
 
@@ -73,10 +77,18 @@ impl LocalAgent {
     ) -> Result<Placed, Reply> {
         let account = self.account(&destination.mailbox).await?;
         if !account.settings.enabled {
-            return Err(Reply::new(450, EnhancedStatus::new(4, 2, 1), "The mailbox is disabled"));
+            return Err(Reply::new(
+                450,
+                EnhancedStatus::new(4, 2, 1),
+                "The mailbox is disabled; try again later",
+            ));
         }
         if seen.delivered_to(attempt, &account.mailbox).await.map_err(store_trouble)? {
-            let reply = Reply::new(554, EnhancedStatus::new(5, 4, 6), "This mailbox got the message before");
+            let reply = Reply::new(
+                554,
+                EnhancedStatus::new(5, 4, 6),
+                "This mailbox got the message before; mend the forwarding that brings it back",
+            );
             return Err(reply.because("a Delivered-To field names the account: a forwarding loop"));
         }
         let own = self.decide(attempt, &account).await?;
@@ -147,7 +159,7 @@ impl DeliveryAgent for LocalAgent {
     async fn accepts(&self, mailbox: &Mailbox, size: u64) -> Result<(), Reply> {
         let account = self.account(mailbox).await?;
         if !account.settings.enabled {
-            return Err(Reply::refuse(2, 1, "This mailbox is disabled"));
+            return Err(Reply::refuse(2, 1, "This mailbox is disabled; reach its owner in another way"));
         }
         self.has_room(&account, size).await
     }
@@ -198,7 +210,7 @@ fn store_trouble(e: StoreError) -> Reply {
 }
 
 fn trouble(cause: String) -> Reply {
-    Reply::defer(3, 0, "The mailbox cannot be reached now").because(cause)
+    Reply::defer(3, 0, "The mailbox cannot be reached now; try again later").because(cause)
 }
 
 #[cfg(test)]

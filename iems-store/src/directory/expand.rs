@@ -218,7 +218,8 @@ impl<'a> Expansion<'a> {
 
     fn account(&mut self, at: usize, info: &AccountInfo, detail: Option<String>) -> Result<(), ExpandError> {
         if !info.settings.enabled {
-            self.refused = Some(Reply::refuse(2, 1, "This mailbox is disabled"));
+            self.refused =
+                Some(Reply::refuse(2, 1, "This mailbox is disabled; reach its owner in another way"));
             return Ok(());
         }
         let detail = detail.or_else(|| self.nodes[at].detail.clone());

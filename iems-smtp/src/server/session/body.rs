@@ -145,7 +145,7 @@ impl Session {
         };
         let enough = body.octets > self.max_size.saturating_add(PATIENCE);
         if enough {
-            let reply = Reply::new(421, too_large(0).enhanced, "far too large; closing the connection");
+            let reply = Reply::new(421, too_large(0).enhanced, "far too large; send a smaller one");
             self.write(&reply);
         }
         enough

@@ -96,9 +96,9 @@ impl Session {
 
     fn on_rcpt(&mut self, rcpt: Box<Rcpt>) -> Option<Event> {
         let refusal = match &self.state {
-            State::Mail(open) if open.chunks.is_some() => {
-                Some(out_of_order("the message has begun; no more recipients"))
-            }
+            State::Mail(open) if open.chunks.is_some() => Some(out_of_order(
+                "the message has begun; send the rest of it, recipients in another message",
+            )),
             State::Mail(open) if rcpt.international && !open.smtputf8 => {
                 Some(error(553, 6, 7, "an internationalized address; add SMTPUTF8 to MAIL FROM"))
             }
@@ -192,12 +192,15 @@ impl Session {
     /// What follows `STARTTLS` in the clear may be another's: a peer that does not wait for the reply is cut off.
     fn on_starttls(&mut self, input: &BytesMut) -> Option<Event> {
         if self.link.tls || !self.link.tls_available {
-            let text = if self.link.tls { "TLS is in force" } else { "TLS is not available; go on without" };
+            let text =
+                if self.link.tls { "TLS is in force; go on" } else { "TLS is not available; go on without" };
             self.refuse(&error(if self.link.tls { 503 } else { 502 }, 5, 1, text));
             return None;
         }
         if !input.is_empty() {
-            self.write(&out_of_order("nothing may follow STARTTLS before its reply; closing the connection"));
+            self.write(&out_of_order(
+                "nothing may follow STARTTLS before its reply; connect again and wait for it",
+            ));
             self.state = State::Closing;
             return None;
         }

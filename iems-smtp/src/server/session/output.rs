@@ -95,7 +95,7 @@ impl Session {
         let limits = &self.options.limits;
         self.late |= self.errors > limits.soft_errors;
         if self.errors >= limits.hard_errors && !matches!(self.state, State::Closing | State::Closed) {
-            self.write(&error(421, 7, 0, "too many errors; closing the connection"));
+            self.write(&error(421, 7, 0, "too many errors; correct them and connect again"));
         }
     }
 
