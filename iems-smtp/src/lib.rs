@@ -2,7 +2,9 @@
 
 pub mod client;
 pub mod dialer;
+mod https;
 pub mod proto;
 pub mod resolver;
 pub mod server;
+pub mod sts;
 pub mod tlsrpt;

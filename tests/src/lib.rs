@@ -13,6 +13,7 @@
 //! - `replies`: every refusal, read out of the sources.
 //! - `sink`: an SMTP server that answers as scripted and keeps what it got.
 //! - `peers`: one file for each real program.
+//! - `https`: a web server with one page.
 //! - `dialogue`: plays what stands in `dialogues/`.
 //! - `endings`: false ends of data, and what a server makes of them.
 //! - `corpus`: real messages, good and bad.
@@ -23,6 +24,7 @@ pub mod certificates;
 pub mod corpus;
 pub mod dialogue;
 pub mod endings;
+pub mod https;
 pub mod iems;
 pub mod peers;
 pub mod pop3;

@@ -12,14 +12,15 @@ use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::queue::Peer;
 use iems_core::receive::Relay;
 use iems_core::route::Pattern;
-use iems_smtp::client::{Logins, PeerWires, TlsLevel};
+use iems_smtp::client::{Logins, PeerWires};
 
+use super::client::{client, tls_reports};
 use super::peer::peers;
-use super::peer_tls::{Files, authorities};
+use super::peer_tls::Files;
 use super::problem::Notes;
 use super::read::At;
 use super::reports::{self, ReadTexts};
-use super::resolved::{Certificate, Client, Config, Dnsbl, DnsblOptions, Limits, Listener};
+use super::resolved::{Certificate, Config, Dnsbl, DnsblOptions, Limits, Listener};
 use super::route::{ReadPassword, routes};
 use super::source::sources;
 use super::written::{self, File, Protocol};
@@ -79,6 +80,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         wires,
         logins,
         client: client(&file.client, (folder, look.texts), notes),
+        tls_reports: tls_reports(&file, notes),
         limits: limits(&file.limits),
         dnsbl,
         dnsbl_options: dnsbl_options(&file, notes),
@@ -89,22 +91,6 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         data,
         warnings: notes.warnings(),
     })
-}
-
-fn client(written: &written::Client, files: Files<'_>, notes: &mut Notes<'_>) -> Client {
-    if written.tls.value == TlsLevel::Pinned {
-        let message = "client.tls: fingerprints are those of one server: set \"fingerprint\" in its [[peer]]";
-        notes.add(written.tls.span.as_ref(), "client.tls", message);
-    }
-    let place = written.tls.span.as_ref().map(|span| notes.place(Some(span), "client.tls"));
-    let ca = written.tls_ca.as_ref();
-    Client {
-        tls: written.tls.value,
-        tls_origin: place.unwrap_or_else(|| "default".into()),
-        tls_minimum: written.tls_minimum.value,
-        authorities: ca.and_then(|file| authorities(file, "client.tls_ca", files, notes)),
-        source: written.source.as_ref().map(|source| source.value),
-    }
 }
 
 /// Who may relay. That everybody may is never meant.

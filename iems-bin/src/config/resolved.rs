@@ -8,6 +8,8 @@ use iems_core::Settings;
 use iems_core::message::{Domain, Mailbox};
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
+use iems_smtp::tlsrpt::Reporting;
+
 use super::dns::Dns;
 use super::problem::Problem;
 use super::written::{About, LogFormat, Protocol};
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) logins: Logins,
     /// Outgoing connections.
     pub(crate) client: Client,
+    /// What other systems are told about TLS with them, if they are.
+    pub(crate) tls_reports: Option<Reporting>,
     /// Bounds for peers.
     pub(crate) limits: Limits,
     /// DNS lists.
@@ -90,6 +94,8 @@ pub(crate) struct Client {
     pub(crate) tls_minimum: TlsVersion,
     /// Authorities that are believed besides those of Mozilla.
     pub(crate) authorities: Option<Authorities>,
+    /// Whether domains are asked for a policy of MTA-STS.
+    pub(crate) mta_sts: bool,
     /// The local address.
     pub(crate) source: Option<IpAddr>,
 }

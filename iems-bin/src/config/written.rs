@@ -54,6 +54,8 @@ section! {
         report_language: Vec<At<ReportLanguage>> = "[]";
         /// How mail leaves by SMTP and LMTP.
         client: Client = "{}";
+        /// What other systems are told about TLS with them.
+        tls_reports: TlsReports = "{}";
         /// Bounds for peers.
         limits: Limits = "{}";
         /// DNS lists to ask.
@@ -176,8 +178,20 @@ section! {
         tls_minimum: TlsVersion = r#""1.2""#;
         /// Authorities that are believed besides those of Mozilla.
         tls_ca: String;
+        /// Whether domains are asked for a policy of MTA-STS.
+        mta_sts: bool = "true";
         /// The local address to connect from.
         source: IpAddr;
+    }
+
+    /// Reports about TLS.
+    TlsReports {
+        /// Their author; nobody is told unless set.
+        from: Mailbox;
+        /// Our name in them.
+        organization: String;
+        /// Who is asked about them.
+        contact: String;
     }
 
     /// Bounds for peers.

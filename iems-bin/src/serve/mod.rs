@@ -58,7 +58,7 @@ impl Server {
     /// Everything that can fail comes before the first peer is let in.
     async fn start(loaded: &mut Loaded) -> Result<Self, Failure> {
         let signals = Signals::new()?; // whoever is told to stop while it starts ends in good order, too
-        let foundation = lay(&loaded.config).await?;
+        let mut foundation = lay(&loaded.config).await?;
         if loaded.file.is_none() {
             encrypt(&mut loaded.config)?;
         }
@@ -74,6 +74,7 @@ impl Server {
         let engine =
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
         let engine = engine.memory(Arc::new(gauge::OwnMemory::new())).build().map_err(Failure::config)?;
+        let (sts, reporter) = (foundation.sts.clone(), foundation.reporter.take());
         let site = Arc::new(Site::new(foundation, engine, Some(running)));
         match loaded.file {
             None => first::welcome(&site, config).await?,
@@ -83,6 +84,14 @@ impl Server {
         site.engine.start();
         tasks.spawn(finish_removals(site.clone()));
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
+        if let Some(sts) = sts {
+            let shutdown = shutdown.clone();
+            tasks.spawn(async move { sts.keep(shutdown).await });
+        }
+        if let Some(reporter) = reporter {
+            let (intake, shutdown) = (site.engine.intake(), shutdown.clone());
+            tasks.spawn(async move { reporter.run(intake, shutdown).await });
+        }
         for listener in doors.metrics {
             tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
         }

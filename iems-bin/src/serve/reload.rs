@@ -79,6 +79,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[[listener]] or [tls] file names", old.listeners != new.listeners),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),
+        ("[tls_reports]", old.tls_reports != new.tls_reports),
         (
             "[[dnsbl]], [dnsbl_options] or [[matrix]]",
             old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options,

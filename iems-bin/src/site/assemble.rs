@@ -10,9 +10,12 @@ use iems_filters::dnsbl::{self, Dnsbl};
 use iems_smtp::client::{ClientSettings, SmtpClient};
 use iems_smtp::dialer::TcpDialer;
 use iems_smtp::resolver::{DnsResolver, DnsSettings};
+use iems_smtp::sts::Sts;
+use iems_smtp::tlsrpt::{Means, Reporter, Tally};
 use iems_store::agent::LocalAgent;
 use iems_store::directory::{DirectoryOptions, StoreDirectory};
 use iems_store::engine::{Embedded, EmbeddedOptions, OpenError};
+use rustls::RootCertStore;
 
 use crate::config::{About, Config};
 use crate::exit::Failure;
@@ -25,6 +28,10 @@ pub(crate) struct Foundation {
     pub(crate) clock: Arc<dyn Clock>,
     /// The output channels.
     pub(crate) clients: Vec<Arc<SmtpClient>>,
+    /// What domains ask for, if anybody wants to know.
+    pub(crate) sts: Option<Arc<Sts>>,
+    /// Who tells other systems about TLS with them, if anybody does.
+    pub(crate) reporter: Option<Reporter>,
     random: Arc<dyn Random>,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
@@ -40,9 +47,22 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     options.login_domain = config.login_domain.clone();
     let directory = StoreDirectory::new(storage, clock.clone(), options);
     let postmaster = postmaster_domain(config, &directory).await?;
-    let (resolver, random) = (resolver(config), Arc::new(SeededRandom::unpredictable()));
-    let clients = clients(config, &resolver, random.clone())?;
-    Ok(Foundation { store, directory: Arc::new(directory), resolver, clock, clients, random, postmaster })
+    let resolver = resolver(config);
+    let random: Arc<dyn Random> = Arc::new(SeededRandom::unpredictable());
+    let rows = store.storage().store;
+    let means = Means {
+        store: rows,
+        clock: clock.clone(),
+        random: random.clone(),
+        resolver: resolver.clone(),
+        dialer: Arc::new(TcpDialer),
+    };
+    let sts = sts(config, &means)?;
+    let tally = config.tls_reports.as_ref().map(|_| Arc::new(Tally::new(means.store.clone(), clock.clone())));
+    let clients = clients(config, &resolver, random.clone(), (sts.as_ref(), tally.as_ref()))?;
+    let reporter = reporter(config, tally, means)?;
+    let directory = Arc::new(directory);
+    Ok(Foundation { store, directory, resolver, clock, clients, sts, reporter, random, postmaster })
 }
 
 /// `<Postmaster>` without a domain must reach somebody (RFC 5321 section 4.5.1): at the domain of the configured one,
@@ -122,11 +142,36 @@ impl Foundation {
     }
 }
 
+/// Whom certificates are believed from: Mozilla's roots, and those of the configuration.
+fn roots(config: &Config) -> RootCertStore {
+    let mut roots = ClientSettings::smtp(config.hostname.as_str()).roots;
+    let own = config.client.authorities.iter().flat_map(|own| own.roots().roots.iter().cloned());
+    roots.extend(own);
+    roots
+}
+
+/// Who finds the policies of domains.
+fn sts(config: &Config, means: &Means) -> Result<Option<Arc<Sts>>, Failure> {
+    if !config.client.mta_sts {
+        return Ok(None);
+    }
+    let Means { store, clock, resolver, dialer, .. } = means;
+    let sts = Sts::new(store.clone(), clock.clone(), resolver.clone(), dialer.clone(), &roots(config));
+    sts.map(|sts| Some(Arc::new(sts))).map_err(Failure::config)
+}
+
+/// Who tells other systems about TLS with them.
+fn reporter(config: &Config, tally: Option<Arc<Tally>>, means: Means) -> Result<Option<Reporter>, Failure> {
+    let Some((tally, reporting)) = tally.zip(config.tls_reports.clone()) else { return Ok(None) };
+    Reporter::new(tally, reporting, means, &roots(config)).map(Some).map_err(Failure::config)
+}
+
 /// The channels that carry mail out.
 pub(super) fn clients(
     config: &Config,
     resolver: &Arc<dyn Resolver>,
     random: Arc<dyn Random>,
+    (sts, tally): (Option<&Arc<Sts>>, Option<&Arc<Tally>>),
 ) -> Result<Vec<Arc<SmtpClient>>, Failure> {
     let hostname = config.hostname.as_str();
     let both = [("smtp", ClientSettings::smtp(hostname)), ("lmtp", ClientSettings::lmtp(hostname))];
@@ -134,8 +179,9 @@ pub(super) fn clients(
         settings.tls = config.client.tls;
         settings.tls_origin = config.client.tls_origin.clone();
         settings.tls_minimum = config.client.tls_minimum;
-        let own = config.client.authorities.iter().flat_map(|own| own.roots().roots.iter().cloned());
-        settings.roots.extend(own);
+        settings.roots = roots(config);
+        settings.sts = sts.filter(|_| name == "smtp").cloned();
+        settings.tally = tally.filter(|_| name == "smtp").cloned();
         settings.peers = config.wires.clone();
         settings.logins = config.logins.clone();
         match config.client.source {

@@ -4,6 +4,7 @@
 //! where every host that could take the mail said so (RFC 5321 section 5.1).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use iems_core::message::{Domain, EnhancedStatus, NextHop, Reply};
@@ -17,10 +18,13 @@ use super::hop::Hop;
 use super::mx;
 use super::peer::Terms;
 use super::session::{AuthError, Hello, HelloError, HelloStep, Identity, Starttls};
-use super::tls::{self, HandshakeError, Host, Need, Protection, Way};
+use super::settings::TlsLevel;
+use super::tls::{self, HandshakeError, Host, Need, Protection, Refusal, Way};
 use super::trouble::{Peer, Phase};
 use super::wire::Wire;
 use crate::proto::{Command, Extensions, Response};
+use crate::sts::Found;
+use crate::tlsrpt::{FailureKind, FailureSeen, PolicyKind, PolicySeen};
 
 /// A server that is ready for messages.
 pub(super) struct Connected {
@@ -45,6 +49,8 @@ struct Target<'a> {
     host: Option<&'a str>,
     terms: &'a Terms,
     need: Need,
+    /// The domain of which this is an exchanger.
+    domain: Option<Domain>,
 }
 
 impl<'a> Target<'a> {
@@ -56,18 +62,39 @@ impl<'a> Target<'a> {
         (host, proven): (Option<&'a str>, bool),
         way: Way<'_>,
     ) -> Result<Self, Reply> {
-        let mut target = Self { endpoint, host, terms, need: Need::nothing() };
+        let mut target = Self { endpoint, host, terms, need: Need::nothing(), domain: way.domain.cloned() };
         let Endpoint::Tcp(address) = &target.endpoint else { return Ok(target) };
         let literal = address.ip().to_canonical().to_string();
         let (name, has_name) = (host.unwrap_or(&literal), host.is_some());
         let host = Host { name, has_name, proven, port: address.port() };
         let need = tls::need(client, &terms.tls, way, host).await.map_err(|refusal| {
-            let reply = target.peer().failed(451, refusal.status, &refusal.text);
-            reply.because(refusal.cause)
+            let Refusal { kind, status, text, cause, counted } = refusal;
+            let reply = target.peer().failed(451, status, &text);
+            target.count(client, counted.as_ref(), Some((kind, text)));
+            reply.because(cause)
         })?;
         let secret = terms.login.is_some() && !terms.password_unverified && !target.is_unheard();
         target.need = if secret { need.for_password(client, &terms.tls, host) } else { need };
         Ok(target)
+    }
+
+    /// Counts a session for reports: one as `policy` wants it, or why it was not.
+    fn count(
+        &self,
+        client: &Client,
+        policy: Option<&Arc<PolicySeen>>,
+        failure: Option<(FailureKind, String)>,
+    ) {
+        let (Some(tally), Some(policy), Some(domain)) = (&client.settings.tally, policy, &self.domain) else {
+            return;
+        };
+        let ip = match &self.endpoint {
+            Endpoint::Tcp(address) => Some(address.ip().to_canonical()),
+            Endpoint::Local(_) => None,
+        };
+        let host = self.host.map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+        let failure = failure.map(|(kind, text)| FailureSeen { kind, host, ip, text });
+        tally.count(domain.as_str(), policy, failure);
     }
 
     fn peer(&self) -> Peer {
@@ -82,6 +109,14 @@ impl<'a> Target<'a> {
             (Endpoint::Local(_), _) => None,
         };
         Peer { name, host, protection: Protection::default() }
+    }
+
+    /// A session that ended before it was ready: counted where TLS is the reason.
+    fn give_up(&self, client: &Client, need: &Need, (failure, no_tls): (Failure, bool)) -> Failure {
+        if no_tls {
+            self.count(client, need.counted.as_ref(), Some(no_starttls()));
+        }
+        failure
     }
 
     /// Whether nobody outside this machine can listen. The same rule as that of our server for passwords.
@@ -145,7 +180,8 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
     match parsed {
         Hop::Domain(domain) if !lmtp => {
             let exchangers = mx::exchangers(domain.as_str(), client).await?;
-            let way = Way { domain: Some(&domain), proven: exchangers.proven };
+            let sts = policy_of(client, terms, &domain).await;
+            let way = Way { domain: Some(&domain), proven: exchangers.proven, sts: sts.as_ref() };
             first(client, terms, &mx::order(exchangers.hosts, &*client.random), port, way).await
         }
         Hop::Address(ip, None) => {
@@ -164,8 +200,21 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
     }
 }
 
+/// What a domain asks for by MTA-STS, where that counts. What is broken is counted here, once for each link.
+async fn policy_of(client: &Client, terms: &Terms, domain: &Domain) -> Option<Found> {
+    let sts = client.settings.sts.as_ref().filter(|_| terms.tls.level == TlsLevel::Opportunistic)?;
+    let found = sts.find(domain.as_str()).await;
+    if let (Found::Broken(kind, text), Some(tally)) = (&found, &client.settings.tally) {
+        let (strings, hosts, domain) = (Vec::new(), Vec::new(), domain.as_str().to_owned());
+        let policy = Arc::new(PolicySeen { kind: PolicyKind::Sts, domain: domain.clone(), strings, hosts });
+        let failure = FailureSeen { kind: *kind, host: None, ip: None, text: text.clone() };
+        tally.count(&domain, &policy, Some(failure));
+    }
+    Some(found)
+}
+
 /// The host itself was named.
-const CONFIGURED: Way<'static> = Way { domain: None, proven: true };
+const CONFIGURED: Way<'static> = Way { domain: None, proven: true, sts: None };
 
 async fn alone(client: &Client, terms: &Terms, endpoint: Endpoint) -> Result<Connected, Reply> {
     let target = Target::new(client, terms, endpoint, (None, true), CONFIGURED).await?;
@@ -254,16 +303,28 @@ async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Conne
     let mut hello = Hello::new(protocol, &target.terms.hello, need.starttls).with_identity(identity);
     loop {
         let mut step;
-        (hello, step) = hear(client, hello, &mut wire, &peer).await?;
+        (hello, step) = match hear(client, hello, &mut wire, &peer).await {
+            Ok(heard) => heard,
+            Err(error) => return Err(target.give_up(client, need, error)),
+        };
         if step == HelloStep::Handshake {
             let (name, stream) = (target.server_name(), wire.into_stream());
-            wire = secure(client, need, name, stream, &mut peer).await?;
+            let secured = secure(client, need, name, stream, &mut peer).await;
+            let flaw = match &secured {
+                Ok((_, flaw)) => flaw.clone(),
+                Err((_, flaw)) => Some(flaw.clone()),
+            };
+            target.count(client, need.counted.as_ref(), flaw);
+            wire = secured.map_err(|(failure, _)| failure)?.0;
             step = hello.secured();
         }
         let line = match step {
             HelloStep::Say(command) => format!("{command}\r\n").into(),
             HelloStep::Tell(secret) => Bytes::from_owner(secret),
             HelloStep::Handshake | HelloStep::Ready => {
+                if peer.protection.agreed.is_none() && need.starttls != Starttls::None {
+                    target.count(client, need.counted.as_ref(), Some(no_starttls()));
+                }
                 let (extensions, terms) = (hello.into_extensions(), target.terms.clone());
                 return Ok(Connected { wire, peer, extensions, terms });
             }
@@ -287,19 +348,22 @@ async fn dial(client: &Client, target: &Target<'_>, peer: &Peer) -> Result<Box<d
     Err(peer.failed(451, EnhancedStatus::new(4, 4, 1), &format!("cannot connect: {why}")))
 }
 
-/// Reads one reply and asks the session what it means.
+fn no_starttls() -> Flaw {
+    (FailureKind::StarttlsNotSupported, "STARTTLS is not offered, or refused".into())
+}
+
+/// Reads one reply and asks the session what it means. Why not, and whether that it has no TLS is the reason.
 async fn hear(
     client: &Client,
     hello: Hello,
     wire: &mut Wire,
     peer: &Peer,
-) -> Result<(Hello, HelloStep), Failure> {
+) -> Result<(Hello, HelloStep), (Failure, bool)> {
     let phase = hello.phase();
-    let response = wire
-        .read(phase.limit(&client.settings.timeouts))
-        .await
-        .map_err(|error| Failure::Reply(peer.lost(&error, phase)))?;
-    let (hello, step) = understand(hello, response, peer).await.map_err(Failure::Reply)?;
+    let failed = |reply| (Failure::Reply(reply), false);
+    let response = wire.read(phase.limit(&client.settings.timeouts)).await;
+    let response = response.map_err(|error| failed(peer.lost(&error, phase)))?;
+    let (hello, step) = understand(hello, response, peer).await.map_err(failed)?;
     match step {
         Ok(step) => Ok((hello, step)),
         Err(error) => {
@@ -308,7 +372,8 @@ async fn hear(
             let asked = matches!(&error, HelloError::Login(AuthError::Exchange(_)));
             let line = format!("{}{}\r\n", if asked { "*\r\n" } else { "" }, Command::Quit);
             let _ = wire.write([line.into()].into(), client.settings.timeouts.quit).await;
-            Err(Failure::Reply(describe(error, peer)))
+            let no_tls = error == HelloError::NoTls;
+            Err((Failure::Reply(describe(error, peer)), no_tls))
         }
     }
 }
@@ -345,6 +410,9 @@ fn describe(error: HelloError, peer: &Peer) -> Reply {
     }
 }
 
+/// What is wrong with a session, for reports.
+type Flaw = (FailureKind, String);
+
 /// Does the handshake, and notes what came of it.
 async fn secure(
     client: &Client,
@@ -352,7 +420,7 @@ async fn secure(
     name: Option<ServerName<'static>>,
     stream: Box<dyn Stream>,
     peer: &mut Peer,
-) -> Result<Wire, Failure> {
+) -> Result<(Wire, Option<Flaw>), (Failure, Flaw)> {
     let done = match name {
         None => Err(HandshakeError::new("there is no name to ask for")),
         Some(name) => {
@@ -367,11 +435,12 @@ async fn secure(
         Ok(secured) => {
             peer.protection.agreed = Some(secured.agreed);
             peer.protection.proof = secured.proof;
-            Ok(Wire::new(secured.stream))
+            Ok((Wire::new(secured.stream), secured.flaw.map(|flaw| (flaw.kind, flaw.text))))
         }
         Err(HandshakeError { kind, text }) => {
             let reply = peer.failed(451, EnhancedStatus::new(4, 7, 5), &format!("TLS failed: {text}"));
-            Err(Failure::Handshake(reply.because(format!("{kind}; policy: {}", need.basis))))
+            let failure = Failure::Handshake(reply.because(format!("{kind}; policy: {}", need.basis)));
+            Err((failure, (kind, text)))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings of the outbound side, with the reason for each default.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -9,6 +10,8 @@ use super::hop::SMTP_PORT;
 use super::logins::Logins;
 use super::peer::PeerWires;
 use super::tls::TlsVersion;
+use crate::sts::Sts;
+use crate::tlsrpt::Tally;
 
 /// Which protocol a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub enum Protocol {
 pub enum TlsLevel {
     /// Never STARTTLS.
     None,
-    /// What the peer publishes: DANE (RFC 7672). Where it publishes nothing, STARTTLS where it is offered, whatever the
+    /// What the peer publishes: DANE (RFC 7672), else MTA-STS (RFC 8461). Where it publishes nothing, STARTTLS where it is offered, whatever the
     /// certificate; in the clear where it is not offered, or fails (RFC 7435).
     #[default]
     Opportunistic,
@@ -131,6 +134,10 @@ pub struct ClientSettings {
     pub tls_origin: String,
     /// The least version of TLS towards them. Default 1.2.
     pub tls_minimum: TlsVersion,
+    /// Finds what domains ask for by MTA-STS. Default `None`: nobody looks.
+    pub sts: Option<Arc<Sts>>,
+    /// Counts what went well and wrong with TLS, for reports. Default `None`: nobody counts.
+    pub tally: Option<Arc<Tally>>,
     /// Who is spoken to in another way; replaceable by [`super::SmtpClient::replace_peers`]. Default nobody.
     pub peers: PeerWires,
     /// As whom we log in where (SMTP only); replaceable by [`super::SmtpClient::replace_logins`]. Default nowhere.
@@ -164,6 +171,8 @@ impl ClientSettings {
             tls: TlsLevel::default(),
             tls_origin: "default".to_owned(),
             tls_minimum: TlsVersion::default(),
+            sts: None,
+            tally: None,
             peers: PeerWires::new(),
             logins: Logins::new(),
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },

@@ -31,7 +31,6 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All of them; the place of each is its number in stored counters.
-    #[expect(dead_code, reason = "reports count by it")]
     pub(crate) const ALL: [Self; 11] = [
         Self::StarttlsNotSupported,
         Self::CertificateHostMismatch,

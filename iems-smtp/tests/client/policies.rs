@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use iems_core::seam::{Association, ResolveError};
+use iems_core::seam::{Association, ResolveError, SystemClock};
+use iems_core::storage::{MemoryStorage, Scan};
 use iems_smtp::client::{Authorities, ClientSettings, PeerWire, PeerWires, TlsLevel, TlsVersion};
+use iems_smtp::tlsrpt::Tally;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256, Sha512};
@@ -262,6 +264,50 @@ async fn a_fingerprint_is_that_of_the_certificate_or_of_its_key() {
         let wanted = if good { "verified by fingerprint" } else { "its fingerprint is sha256:" };
         assert!(said.unwrap_or_else(|said| said).contains(wanted));
     }
+}
+
+/// The results that were counted, `good` for a session as wanted.
+async fn counted(world: World, mut settings: ClientSettings) -> Vec<String> {
+    let storage = MemoryStorage::new().storage();
+    let tally = Arc::new(Tally::new(storage.store.clone(), Arc::new(SystemClock)));
+    settings.tally = Some(tally.clone());
+    let _ = outcome(world, settings).await;
+    tally.flush().await.unwrap();
+    let rows = storage.store.scan(Scan::prefix(b"Tr", 100)).await.unwrap();
+    let result = |key: &[u8]| {
+        // The day, the domain, the number of the policy; then what was counted.
+        let rest = &key[2 + 4 + "d.example".len() + 1 + 8..];
+        match rest[0] {
+            b's' => Some("good".to_owned()),
+            b'f' => Some(String::from_utf8_lossy(&rest[2..]).into_owned()),
+            _ => None,
+        }
+    };
+    rows.iter().filter_map(|(key, _)| result(key)).collect()
+}
+
+#[tokio::test]
+async fn what_went_well_and_wrong_is_counted_for_reports() {
+    let site = mx();
+    let good = || Ok(vec![record(3, 1, 1, &site.key)]);
+    assert_eq!(counted(world(&site, &full()).signed().tlsa(TLSA, good()), smtp()).await, ["good"]);
+    assert_eq!(counted(world(&site, &full()), smtp()).await, ["good"], "no policy, and TLS");
+    let plain = "S: 220 mx\nC* EHLO\nS: 250 mx\nC: QUIT";
+    let told = counted(world(&site, plain).signed().tlsa(TLSA, good()), smtp()).await;
+    assert!(told.len() == 1 && told[0].contains("STARTTLS is not offered"), "{told:?}");
+    let bad = Ok(vec![record(3, 1, 1, b"another")]);
+    let told = counted(world(&site, OFFER).signed().tlsa(TLSA, bad), smtp()).await;
+    assert!(
+        told.len() == 1 && told[0].contains("not the one of TLSA") && told[0].contains("mx.d.example"),
+        "{told:?}"
+    );
+    let forged = Err(ResolveError::Bogus("forged".into()));
+    let told = counted(world(&site, "").signed().tlsa(TLSA, forged), smtp()).await;
+    assert!(told.len() == 1 && told[0].contains("cannot be found out"), "{told:?}");
+    assert!(
+        counted(world(&site, &full()), level(TlsLevel::Encrypted)).await.is_empty(),
+        "our own rule is nobody's business"
+    );
 }
 
 #[tokio::test]

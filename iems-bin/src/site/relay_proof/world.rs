@@ -81,7 +81,9 @@ impl World {
         let mut builder = Engine::builder(understood.hostname.as_str(), memory.storage(), directory.clone())
             .settings(understood.settings.clone())
             .agent(Arc::new(LocalAgent::new(directory)));
-        for client in crate::site::assemble::clients(&understood, &resolver, random).expect("clients") {
+        for client in
+            crate::site::assemble::clients(&understood, &resolver, random, (None, None)).expect("clients")
+        {
             builder = builder.output(client);
         }
         let engine = builder.build().expect("an engine");

@@ -3,6 +3,7 @@
 //! `names` what an administrator asks for → `need` what one host is owed, and why → `dane` what the DNS says of it → `verify` the look at
 //! the certificate → `protection` what came of it. This file does the handshake.
 
+mod counted;
 mod dane;
 mod names;
 mod need;
@@ -21,7 +22,7 @@ use tokio_rustls::TlsConnector;
 pub use names::{
     Authorities, CertificateName, CertificateNameError, Fingerprint, FingerprintError, TlsVersion,
 };
-pub(super) use need::{Host, Need, Way, need};
+pub(super) use need::{Host, Need, Refusal, Way, need};
 pub(super) use protection::{Proof, Protection};
 pub(super) use verify::{Check, Flaw, Verifier};
 
@@ -44,7 +45,6 @@ pub(super) struct Secured {
     pub(super) agreed: String,
     pub(super) proof: Proof,
     /// What is wrong with the certificate, where that does not matter.
-    #[expect(dead_code, reason = "reports tell of it")]
     pub(super) flaw: Option<Flaw>,
 }
 

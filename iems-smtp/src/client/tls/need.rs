@@ -1,12 +1,14 @@
 //! What one host is owed: from the rule of an administrator, or, where that leaves it to the peer, from what the peer publishes.
 //!
-//! Order: a rule that says how; else DANE; else a plain try (RFC 7435). Every decision carries its reason.
+//! Order: a rule that says how; else DANE; else MTA-STS, which never overrides DANE (RFC 8461 section 2); else a plain try (RFC 7435).
+//! Every decision carries its reason, and the policy under which it is counted.
 
 use std::sync::Arc;
 
 use iems_core::message::{Domain, EnhancedStatus};
 use iems_core::seam::ResolveError;
 
+use super::counted;
 use super::dane::{self, Dane};
 use super::names::{CertificateName, TlsVersion};
 use super::verify::Check;
@@ -14,7 +16,8 @@ use crate::client::Client;
 use crate::client::peer::TlsTerms;
 use crate::client::session::Starttls;
 use crate::client::settings::TlsLevel;
-use crate::tlsrpt::FailureKind;
+use crate::sts::{Found, Mode};
+use crate::tlsrpt::{FailureKind, PolicySeen};
 
 /// What a connection must be before a message goes over it.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub(in crate::client) struct Need {
     pub(in crate::client) named: bool,
     /// Which policy, and where it was found.
     pub(in crate::client) basis: String,
+    /// The policy as reports describe it; `None` where none is told of it.
+    pub(in crate::client) counted: Option<Arc<PolicySeen>>,
 }
 
 /// How we came by the names of hosts.
@@ -40,6 +45,8 @@ pub(in crate::client) struct Way<'a> {
     pub(in crate::client) domain: Option<&'a Domain>,
     /// Whether nobody could have changed them: configured, or proven.
     pub(in crate::client) proven: bool,
+    /// What the domain asks for by MTA-STS, where that counts.
+    pub(in crate::client) sts: Option<&'a Found>,
 }
 
 /// One host.
@@ -58,11 +65,11 @@ pub(in crate::client) struct Host<'a> {
 /// Why a host cannot be used, whatever it offers.
 #[derive(Debug, Clone)]
 pub(in crate::client) struct Refusal {
-    #[expect(dead_code, reason = "reports tell of it")]
     pub(in crate::client) kind: FailureKind,
     pub(in crate::client) status: EnhancedStatus,
     pub(in crate::client) text: String,
     pub(in crate::client) cause: String,
+    pub(in crate::client) counted: Option<Arc<PolicySeen>>,
 }
 
 /// What `host` is owed.
@@ -101,16 +108,21 @@ async fn by_peer(client: &Client, terms: &TlsTerms, way: Way<'_>, host: Host<'_>
     match dane {
         Dane::Records { base, usable } => {
             let basis = format!("DANE, {} TLSA at _{}._tcp.{base} (DNSSEC)", usable.len(), host.port);
+            let counted = way.domain.map(|_| counted::tlsa(&base, host, &usable));
             let check = Check::Dane { records: usable, names: reference_names(&base, host, way) };
             let need = Need::new(terms, Starttls::Required, check, terms.with(&basis)).named(true);
-            Ok(Need { server_name: Some(base), ..need })
+            Ok(Need { server_name: Some(base), counted, ..need })
         }
         Dane::Unusable { base } if terms.level == TlsLevel::DaneOnly => {
-            Err(terms.refuse(FailureKind::TlsaInvalid, format!("no TLSA record of {base} can be used")))
+            let refusal =
+                terms.refuse(FailureKind::TlsaInvalid, format!("no TLSA record of {base} can be used"));
+            Err(Refusal { counted: way.domain.map(|_| counted::tlsa(&base, host, &[])), ..refusal })
         }
         Dane::Unusable { base } => {
             let basis = format!("DANE, no TLSA at _{}._tcp.{base} can be used: encryption only", host.port);
-            Ok(Need::new(terms, Starttls::Required, Check::Nothing, terms.with(&basis)).named(true))
+            let counted = way.domain.map(|_| counted::tlsa(&base, host, &[]));
+            let need = Need::new(terms, Starttls::Required, Check::Nothing, terms.with(&basis)).named(true);
+            Ok(Need { counted, ..need })
         }
         Dane::Failed { name, error } => {
             let kind = match error {
@@ -119,15 +131,61 @@ async fn by_peer(client: &Client, terms: &TlsTerms, way: Way<'_>, host: Host<'_>
             };
             let refusal =
                 terms.refuse(kind, format!("whether DANE protects it cannot be found out ({name})"));
-            Err(Refusal { cause: format!("{error}; policy: {}", terms.rule()), ..refusal })
+            let counted = way.domain.map(|_| counted::tlsa(host.name, host, &[]));
+            Err(Refusal { cause: format!("{error}; policy: {}", terms.rule()), counted, ..refusal })
         }
         Dane::Absent(why) if terms.level == TlsLevel::DaneOnly => {
-            Err(terms.refuse(FailureKind::DaneRequired, format!("DANE is required, and {why}")))
+            let refusal = terms.refuse(FailureKind::DaneRequired, format!("DANE is required, and {why}"));
+            Err(Refusal { counted: way.domain.map(|_| counted::tlsa(host.name, host, &[])), ..refusal })
         }
-        Dane::Absent(why) => {
-            let basis = terms.with(&format!("no DANE, {why}"));
-            Ok(Need::new(terms, Starttls::Opportunistic, Check::Nothing, basis).named(way.proven))
+        Dane::Absent(why) => by_policy(client, terms, way, host, why),
+    }
+}
+
+/// As MTA-STS has it (RFC 8461 section 5), or as it comes.
+fn by_policy(
+    client: &Client,
+    terms: &TlsTerms,
+    way: Way<'_>,
+    host: Host<'_>,
+    dane: &str,
+) -> Result<Need, Refusal> {
+    let plain = |sts: &str| {
+        let basis = terms.with(&format!("no DANE, {dane}{sts}"));
+        let need = Need::new(terms, Starttls::Opportunistic, Check::Nothing, basis).named(way.proven);
+        Need { counted: way.domain.map(|domain| counted::nothing(domain.as_str())), ..need }
+    };
+    let (Some(found), Some(domain)) = (way.sts, way.domain) else { return Ok(plain("")) };
+    let known = match found {
+        Found::Nothing => return Ok(plain("; no MTA-STS")),
+        Found::Broken(kind, why) => return Ok(plain(&format!("; no MTA-STS, {kind}: {why}"))),
+        Found::Policy(known) => known,
+    };
+    let (policy, mode) = (&known.policy, known.policy.mode);
+    let basis = terms.with(&format!("MTA-STS {} of {domain}, id {}", mode.name(), known.id));
+    let counted = Some(counted::sts(domain.as_str(), policy));
+    let names = own_name(host);
+    let allowed = policy.allows(host.name);
+    match mode {
+        Mode::Enforce if !allowed => {
+            let text = format!("the MTA-STS policy of {domain} does not name this host");
+            let cause = format!("validation-failure; policy: {basis}");
+            let status = EnhancedStatus::new(4, 7, 5);
+            Err(Refusal { kind: FailureKind::ValidationFailure, status, text, cause, counted })
         }
+        Mode::Enforce => {
+            let need = Need::new(terms, Starttls::Required, pkix(client, terms, names), basis).named(true);
+            Ok(Need { counted, ..need })
+        }
+        Mode::Testing => {
+            // A name that the policy does not have is as wrong as one that the certificate does not have.
+            let names = if allowed { names } else { Vec::new() };
+            let roots = client.tls.roots.clone();
+            let check = Check::Pkix { roots, names, lenient: true };
+            let need = Need::new(terms, Starttls::Opportunistic, check, basis).named(way.proven);
+            Ok(Need { counted, ..need })
+        }
+        Mode::None => Ok(plain("; MTA-STS none")),
     }
 }
 
@@ -148,7 +206,8 @@ fn pkix(client: &Client, terms: &TlsTerms, names: Vec<CertificateName>) -> Check
 
 impl Need {
     fn new(terms: &TlsTerms, starttls: Starttls, check: Check, basis: String) -> Self {
-        Self { starttls, check, minimum: terms.minimum, server_name: None, named: false, basis }
+        let minimum = terms.minimum;
+        Self { starttls, check, minimum, server_name: None, named: false, basis, counted: None }
     }
 
     /// Of a host without TLS.
@@ -160,6 +219,7 @@ impl Need {
             server_name: None,
             named: true,
             basis: String::new(),
+            counted: None,
         }
     }
 
@@ -181,7 +241,7 @@ impl Need {
     /// The same in the clear, after TLS failed there.
     pub(in crate::client) fn in_the_clear(&self, why: &str) -> Self {
         let basis = format!("{}; {why}", self.basis);
-        Self { starttls: Starttls::None, check: Check::Nothing, basis, ..self.clone() }
+        Self { starttls: Starttls::None, check: Check::Nothing, basis, counted: None, ..self.clone() }
     }
 }
 
@@ -198,6 +258,6 @@ impl TlsTerms {
 
     fn refuse(&self, kind: FailureKind, text: String) -> Refusal {
         let cause = format!("{kind}; policy: {}", self.rule());
-        Refusal { kind, status: EnhancedStatus::new(4, 7, 5), text, cause }
+        Refusal { kind, status: EnhancedStatus::new(4, 7, 5), text, cause, counted: None }
     }
 }
