@@ -236,6 +236,9 @@ fn codes(name: &str, arguments: &str) -> String {
     match (name, &numbers[..]) {
         ("Reply::refuse", [subject, detail]) => format!("550 5.{subject}.{detail}"),
         ("Reply::defer", [subject, detail]) => format!("451 4.{subject}.{detail}"),
+        (_, [code, class, subject]) if code.len() == 3 && arguments.contains("EnhancedStatus::new") => {
+            format!("{code} {class}.{subject}.x")
+        }
         (_, [code, subject, detail]) if code.len() == 3 => {
             format!("{code} {}.{subject}.{detail}", &code[..1])
         }

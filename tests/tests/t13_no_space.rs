@@ -164,7 +164,8 @@ fn failing_syncs_are_temporary_failures() {
             _ => refused += 1,
         }
         if reply.code != 250 {
-            assert_eq!(reply.text(), "4.3.0 storage does not work now; try again later");
+            let text = "4.3.0 storage does not work now; try again later [";
+            assert!(reply.text().starts_with(text), "{reply:?}");
             std::thread::sleep(std::time::Duration::from_millis(250));
         }
     }
@@ -195,10 +196,8 @@ fn slow_syncs_keep_senders_waiting() {
         (reply.code != 250).then_some(reply)
     });
     let refused = refused.expect("nothing was slow");
-    assert_eq!(
-        (refused.code, refused.text().as_str()),
-        (451, "4.3.2 storage is too slow for more messages now; try again later")
-    );
+    let text = "4.3.2 storage is too slow for more messages now; try again later [";
+    assert!((refused.code, refused.text().starts_with(text)) == (451, true), "{refused:?}");
     let (code, told) = status(&site);
     assert_eq!((code, &told["state"], &told["delivering"]), (75, &"slow".into(), &true.into()), "{told:#}");
     assert!(told["commits"]["longest"].as_u64() >= Some(1500), "{told:#}");
