@@ -37,7 +37,7 @@ fn mail_goes_both_ways() {
     // As a server, Debian's OpenSMTPD offers STARTTLS and then breaks off: mail goes in the clear where TLS is only wished for.
     for (tls, more, ours) in [
         ("smtp+tls", "", "with ESMTPS"),
-        ("smtp+notls", "[[peer]]\ndomain = \"*\"\ntls = \"never\"\n", "with ESMTP "),
+        ("smtp+notls", "[[peer]]\ndomain = \"*\"\ntls = \"off\"\n", "with ESMTP "),
     ] {
         let (site, opensmtpd) = pair(tls, more);
         let mut text = letter(ANN, BOB, "hop");

@@ -5,12 +5,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use iems_core::deliver::{Arrival, Attempt, Link, Outcome};
 use iems_core::message::{NextHop, Reply};
 use iems_core::storage::StoreError;
+use tokio::time::Instant;
 
 use super::Client;
 use super::connect::{self, Connected};
@@ -31,6 +33,8 @@ pub(super) struct SmtpLink {
     connection: Connected,
     reset: bool,
     broken: bool,
+    /// When the body must have been taken.
+    deadline: Option<Instant>,
 }
 
 /// Why the body did not get to its end.
@@ -54,7 +58,7 @@ impl From<StoreError> for BodyError {
 
 impl SmtpLink {
     pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
-        Self { client, hop, connection, reset: false, broken: false }
+        Self { client, hop, connection, reset: false, broken: false, deadline: None }
     }
 
     /// Replaces a connection that ended while nobody used it.
@@ -112,6 +116,7 @@ impl SmtpLink {
     async fn run(&mut self, transaction: &mut Transaction, payload: &Payload, attempt: &Attempt) {
         // Until the end is reached in order, the connection counts as lost: a dropped future leaves it so.
         self.broken = true;
+        self.deadline = None;
         loop {
             let step = transaction.step();
             let done = match step {
@@ -139,35 +144,55 @@ impl SmtpLink {
     }
 
     async fn hear(&mut self, transaction: &mut Transaction, phase: Phase) {
-        let limit = phase.limit(&self.client.settings.timeouts);
+        let timeouts = &self.client.settings.timeouts;
+        let limit = match transaction.is_cut_short() {
+            // Why it takes no more it has said by now, if it has anything to say.
+            true => timeouts.quit,
+            false => phase.limit(timeouts),
+        };
         match self.connection.wire.read(limit).await {
+            Ok(response) if phase == Phase::End && self.connection.wire.was_early() => {
+                transaction.early(&response, &self.connection.peer);
+            }
             Ok(response) => transaction.reply(&response, &self.connection.peer),
             Err(error) => transaction.give_up(self.connection.peer.lost(&error, phase)),
         }
     }
 
     async fn write(&mut self, pieces: VecDeque<Bytes>) -> Result<(), WireError> {
-        self.connection.wire.write(pieces, self.client.settings.timeouts.block).await
+        let block = self.client.settings.timeouts.block;
+        let left = self.deadline.map_or(block, |deadline| deadline.saturating_duration_since(Instant::now()));
+        self.connection.wire.write(pieces, block.min(left)).await
+    }
+
+    /// A body of this size begins.
+    fn set_deadline(&mut self, size: u64) {
+        let settings = &self.client.settings;
+        let slow = Duration::from_secs(size / u64::from(settings.min_rate.max(1)));
+        self.deadline = Some(Instant::now() + settings.timeouts.block + slow);
     }
 
     /// The body as it is, behind `lines`; a small one in the same write.
     async fn chunk(&mut self, lines: String, payload: &Payload, attempt: &Attempt) -> Result<(), BodyError> {
+        self.set_deadline(payload.size());
         let mut pieces = VecDeque::from([Bytes::from(lines)]);
-        let mut held = 0;
+        let (mut held, mut large) = (0, false);
         let mut source = Source::new(payload, attempt);
         while let Some(piece) = source.next().await? {
             held += piece.len() as u64;
             pieces.push_back(piece);
             if held >= AT_ONCE {
                 self.write(std::mem::take(&mut pieces)).await?;
-                held = 0;
+                (held, large) = (0, true);
             }
         }
+        self.connection.wire.mark(large);
         Ok(self.write(pieces).await?)
     }
 
     /// The body with dots stuffed, and its end.
     async fn text(&mut self, payload: &Payload, attempt: &Attempt) -> Result<(), BodyError> {
+        self.set_deadline(payload.size());
         let (mut encoder, mut out) = (DataEncoder::default(), BytesMut::new());
         let mut source = Source::new(payload, attempt);
         while let Some(piece) = source.next().await? {
@@ -177,6 +202,7 @@ impl SmtpLink {
             encoder.encode(&piece, &mut out);
         }
         encoder.finish(&mut out);
+        self.connection.wire.mark(true);
         Ok(self.write([out.freeze()].into()).await?)
     }
 }

@@ -146,6 +146,9 @@ pub struct ClientSettings {
     pub roots: RootCertStore,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// Least octets a second of a body on its way out, after `Timeouts::block`. Default 1024: a line of a
+    /// modem passes; a server that takes an octet now and then does not hold a connection for days.
+    pub min_rate: u32,
     /// The most addresses that are tried for one link. Default 6: enough for two hosts that are down, with both
     /// kinds of address; more would only keep a dead destination's messages moving.
     pub tries: usize,
@@ -177,6 +180,7 @@ impl ClientSettings {
             logins: Logins::new(),
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
             timeouts: Timeouts::default(),
+            min_rate: 1024,
             tries: 6,
             chunking: true,
             largest_conversion: 32 * 1024 * 1024,

@@ -48,12 +48,17 @@ pub(super) struct Wire {
     input: BytesMut,
     decoder: ResponseDecoder,
     ended: bool,
+    /// Octets received until now, and until the last reply that was read, and until [`Wire::mark`].
+    received: u64,
+    read: u64,
+    marked: u64,
 }
 
 impl Wire {
     /// A connection on which nothing was said yet.
     pub(super) fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream, input: BytesMut::new(), decoder: ResponseDecoder::default(), ended: false }
+        let (input, decoder) = (BytesMut::new(), ResponseDecoder::default());
+        Self { stream, input, decoder, ended: false, received: 0, read: 0, marked: 0 }
     }
 
     /// The stream. What was received and not read is lost, on purpose: nothing said in the clear counts after
@@ -64,7 +69,7 @@ impl Wire {
 
     /// The next reply.
     pub(super) async fn read(&mut self, limit: Duration) -> Result<Response, WireError> {
-        if let Some(response) = self.decoder.next(&mut self.input)? {
+        if let Some(response) = self.next()? {
             return Ok(response);
         }
         timeout(limit, self.read_more()).await.map_err(|_| WireError::Timeout)?
@@ -73,13 +78,33 @@ impl Wire {
     async fn read_more(&mut self) -> Result<Response, WireError> {
         loop {
             let more = std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
-            if let Some(response) = self.decoder.next(&mut self.input)? {
+            if let Some(response) = self.next()? {
                 return Ok(response);
             }
             if !more {
                 return Err(WireError::Closed);
             }
         }
+    }
+
+    fn next(&mut self) -> Result<Option<Response>, ResponseError> {
+        let response = self.decoder.next(&mut self.input)?;
+        self.read = self.received - self.input.len() as u64;
+        Ok(response)
+    }
+
+    /// What has come until now cannot be an answer to what is written from now on. With `look`, what the system has received
+    /// counts too; otherwise only what is here already.
+    pub(super) fn mark(&mut self, look: bool) {
+        if look {
+            self.listen(&mut Context::from_waker(Waker::noop()));
+        }
+        self.marked = self.received;
+    }
+
+    /// Whether the reply that was read last had come whole before [`Wire::mark`].
+    pub(super) fn was_early(&self) -> bool {
+        self.read <= self.marked
     }
 
     /// Writes all pieces, in as few calls as the system allows.
@@ -112,6 +137,7 @@ impl Wire {
         let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         self.input.extend_from_slice(buffer.filled());
+        self.received += buffer.filled().len() as u64;
         self.ended = buffer.filled().is_empty();
         Poll::Ready(Ok(!self.ended))
     }
@@ -213,6 +239,24 @@ mod tests {
         let mut wire = Wire::new(Box::new(ours));
         assert!(matches!(wire.read(SOON).await, Err(WireError::Timeout)));
         assert!(matches!(wire.write([vec![0; 100].into()].into(), SOON).await, Err(WireError::Timeout)));
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_question_is_no_answer_to_it() {
+        let (ours, mut theirs) = duplex(64);
+        let mut wire = Wire::new(Box::new(ours));
+        theirs.write_all(b"250 a\r\n250 b\r\n250 ").await.unwrap();
+        assert_eq!(wire.read(SOON).await.unwrap().lines, ["a"]);
+        wire.mark(false);
+        theirs.write_all(b"c\r\n").await.unwrap();
+        for (text, early) in [("b", true), ("c", false)] {
+            assert_eq!(wire.read(SOON).await.unwrap().lines, [text]);
+            assert_eq!(wire.was_early(), early, "{text}");
+        }
+        theirs.write_all(b"250 d\r\n").await.unwrap();
+        wire.mark(true);
+        assert_eq!(wire.read(SOON).await.unwrap().lines, ["d"]);
+        assert!(wire.was_early(), "it was there, though not read");
     }
 
     #[tokio::test]

@@ -3,9 +3,11 @@
 mod dialogue;
 mod endings;
 mod hosts;
+mod injected;
 mod login;
 mod peers;
 mod policies;
+mod slow;
 mod support;
 mod tls;
 mod trouble;

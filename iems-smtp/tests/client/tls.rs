@@ -15,7 +15,7 @@ const AFTER: &str =
     "C: EHLO us.example\nS: 250-mx\\n250 PIPELINING\nC: MAIL FROM:<s@us.example>\nC* RCPT\nC: DATA
     S: 250 a\\n250 b\\n354 c\nTEXT: Subject: x\\n\\nbody\\n\nS: 250 2.0.0 safe\nC: QUIT\nS: 221 bye";
 
-fn certificate() -> (TlsAcceptor, rustls::RootCertStore) {
+pub(crate) fn certificate() -> (TlsAcceptor, rustls::RootCertStore) {
     let made = rcgen::generate_simple_self_signed(vec!["mx.d.example".into()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let config =

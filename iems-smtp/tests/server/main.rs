@@ -2,5 +2,6 @@
 
 mod limits;
 mod protection;
+mod slow;
 mod support;
 mod transport;

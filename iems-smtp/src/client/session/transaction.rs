@@ -294,10 +294,25 @@ impl Transaction {
         }
     }
 
+    /// A reply to the end of the body that came before the end was sent. A refusal may; who says yes cannot know to what.
+    /// Either way another answer may follow.
+    pub(in crate::client) fn early(&mut self, response: &Response, peer: &Peer) {
+        match response.is_success() && !self.accepted.is_empty() {
+            true => self.give_up(peer.out_of_turn(response, Phase::End)),
+            false => self.reply(response, peer),
+        }
+        self.broken = true;
+    }
+
     /// The body was not written to its end. Only a refusal can be believed from now on.
     pub(in crate::client) fn cut_short(&mut self) {
         self.cut_short = true;
         self.broken = true;
+    }
+
+    /// Whether the body was not written to its end.
+    pub(in crate::client) fn is_cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// Nothing more will be heard: whoever has no outcome yet is deferred.
