@@ -9,6 +9,7 @@ mod address;
 mod command;
 mod data;
 mod mutate;
+mod policy;
 mod pop3;
 mod reply;
 mod session;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "session", run: session::run, seeds: session::SEEDS },
     Target { name: "pop3", run: pop3::dialogue, seeds: pop3::DIALOGUES },
     Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES },
+    Target { name: "policy", run: policy::run, seeds: policy::SEEDS },
     Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
 ];
 

@@ -17,14 +17,15 @@ use super::Client;
 use super::hop::Hop;
 use super::mx;
 use super::peer::Terms;
-use super::session::{AuthError, Hello, HelloError, HelloStep, Identity, Starttls};
+use super::session::{AuthError, Hello, HelloError, HelloStep, Starttls};
 use super::settings::TlsLevel;
-use super::tls::{self, HandshakeError, Host, Need, Protection, Refusal, Way};
+use super::target::{Flaw, Target, no_starttls};
+use super::tls::{HandshakeError, Need, Protection, Way};
 use super::trouble::{Peer, Phase};
 use super::wire::Wire;
 use crate::proto::{Command, Extensions, Response};
 use crate::sts::Found;
-use crate::tlsrpt::{FailureKind, FailureSeen, PolicyKind, PolicySeen};
+use crate::tlsrpt::{FailureSeen, PolicyKind, PolicySeen};
 
 /// A server that is ready for messages.
 pub(super) struct Connected {
@@ -41,113 +42,6 @@ enum Failure {
     Reply(Reply),
     /// TLS was offered, and failed.
     Handshake(Reply),
-}
-
-/// Where to connect to, under which name, and how.
-struct Target<'a> {
-    endpoint: Endpoint,
-    host: Option<&'a str>,
-    terms: &'a Terms,
-    need: Need,
-    /// The domain of which this is an exchanger.
-    domain: Option<Domain>,
-}
-
-impl<'a> Target<'a> {
-    /// A host that is to be tried, with what it is owed.
-    async fn new(
-        client: &Client,
-        terms: &'a Terms,
-        endpoint: Endpoint,
-        (host, proven): (Option<&'a str>, bool),
-        way: Way<'_>,
-    ) -> Result<Self, Reply> {
-        let mut target = Self { endpoint, host, terms, need: Need::nothing(), domain: way.domain.cloned() };
-        let Endpoint::Tcp(address) = &target.endpoint else { return Ok(target) };
-        let literal = address.ip().to_canonical().to_string();
-        let (name, has_name) = (host.unwrap_or(&literal), host.is_some());
-        let host = Host { name, has_name, proven, port: address.port() };
-        let need = tls::need(client, &terms.tls, way, host).await.map_err(|refusal| {
-            let Refusal { kind, status, text, cause, counted } = refusal;
-            let reply = target.peer().failed(451, status, &text);
-            target.count(client, counted.as_ref(), Some((kind, text)));
-            reply.because(cause)
-        })?;
-        let secret = terms.login.is_some() && !terms.password_unverified && !target.is_unheard();
-        target.need = if secret { need.for_password(client, &terms.tls, host) } else { need };
-        Ok(target)
-    }
-
-    /// Counts a session for reports: one as `policy` wants it, or why it was not.
-    fn count(
-        &self,
-        client: &Client,
-        policy: Option<&Arc<PolicySeen>>,
-        failure: Option<(FailureKind, String)>,
-    ) {
-        let (Some(tally), Some(policy), Some(domain)) = (&client.settings.tally, policy, &self.domain) else {
-            return;
-        };
-        let ip = match &self.endpoint {
-            Endpoint::Tcp(address) => Some(address.ip().to_canonical()),
-            Endpoint::Local(_) => None,
-        };
-        let host = self.host.map(|host| host.trim_end_matches('.').to_ascii_lowercase());
-        let failure = failure.map(|(kind, text)| FailureSeen { kind, host, ip, text });
-        tally.count(domain.as_str(), policy, failure);
-    }
-
-    fn peer(&self) -> Peer {
-        let name = match (&self.endpoint, self.host) {
-            (Endpoint::Tcp(address), Some(host)) => format!("{host}[{}]:{}", address.ip(), address.port()),
-            (Endpoint::Tcp(address), None) => format!("[{}]:{}", address.ip(), address.port()),
-            (Endpoint::Local(path), _) => path.display().to_string(),
-        };
-        let host = match (&self.endpoint, self.host) {
-            (Endpoint::Tcp(_), Some(host)) => Some(host.trim_end_matches('.').to_owned()),
-            (Endpoint::Tcp(address), None) => Some(Domain::from(address.ip()).to_string()),
-            (Endpoint::Local(_), _) => None,
-        };
-        Peer { name, host, protection: Protection::default() }
-    }
-
-    /// A session that ended before it was ready: counted where TLS is the reason.
-    fn give_up(&self, client: &Client, need: &Need, (failure, no_tls): (Failure, bool)) -> Failure {
-        if no_tls {
-            self.count(client, need.counted.as_ref(), Some(no_starttls()));
-        }
-        failure
-    }
-
-    /// Whether nobody outside this machine can listen. The same rule as that of our server for passwords.
-    fn is_unheard(&self) -> bool {
-        match &self.endpoint {
-            Endpoint::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Endpoint::Local(_) => true,
-        }
-    }
-
-    /// Who we have to be, if anybody.
-    fn identity(&self, peer: &Peer) -> Result<Option<Identity>, Reply> {
-        let Some(login) = self.terms.login.clone() else { return Ok(None) };
-        let mut nonce = [0; 18];
-        let unheard = self.is_unheard();
-        match getrandom::fill(&mut nonce) {
-            Ok(()) => Ok(Some(Identity { login, nonce, unheard })),
-            Err(error) => {
-                let text = "we cannot log in there now: the system gives no random numbers";
-                Err(peer.failed(451, EnhancedStatus::new(4, 3, 0), text).because(error.to_string()))
-            }
-        }
-    }
-
-    /// The name to ask for; `None` where there is no TLS.
-    fn server_name(&self) -> Option<ServerName<'static>> {
-        let Endpoint::Tcp(address) = &self.endpoint else { return None };
-        let host = self.need.server_name.as_deref().or(self.host);
-        let host = host.and_then(|host| ServerName::try_from(host.trim_end_matches('.').to_owned()).ok());
-        Some(host.unwrap_or_else(|| ServerName::from(address.ip())))
-    }
 }
 
 /// What went wrong so far.
@@ -305,7 +199,12 @@ async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Conne
         let mut step;
         (hello, step) = match hear(client, hello, &mut wire, &peer).await {
             Ok(heard) => heard,
-            Err(error) => return Err(target.give_up(client, need, error)),
+            Err((failure, no_tls)) => {
+                if no_tls {
+                    target.count(client, need.counted.as_ref(), Some(no_starttls()));
+                }
+                return Err(failure);
+            }
         };
         if step == HelloStep::Handshake {
             let (name, stream) = (target.server_name(), wire.into_stream());
@@ -346,10 +245,6 @@ async fn dial(client: &Client, target: &Target<'_>, peer: &Peer) -> Result<Box<d
             Err(_) => "no answer in time".to_owned(),
         };
     Err(peer.failed(451, EnhancedStatus::new(4, 4, 1), &format!("cannot connect: {why}")))
-}
-
-fn no_starttls() -> Flaw {
-    (FailureKind::StarttlsNotSupported, "STARTTLS is not offered, or refused".into())
 }
 
 /// Reads one reply and asks the session what it means. Why not, and whether that it has no TLS is the reason.
@@ -409,9 +304,6 @@ fn describe(error: HelloError, peer: &Peer) -> Reply {
         }
     }
 }
-
-/// What is wrong with a session, for reports.
-type Flaw = (FailureKind, String);
 
 /// Does the handshake, and notes what came of it.
 async fn secure(

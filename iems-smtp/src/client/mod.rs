@@ -1,7 +1,7 @@
 //! The outbound side of SMTP and LMTP: a [`Channel`] that carries messages to other systems.
 //!
-//! `hop` what a next hop says → `peer` what it is owed → `mx` which hosts → `connect` which address, TLS, login → `link` one message
-//! after another:
+//! `hop` what a next hop says → `peer` what it is owed → `mx` which hosts → `target` one address, and what its TLS must prove (`tls`) →
+//! `connect` TLS and login → `link` one message after another:
 //! `prepare` what this server can take → `session` the dialogue → `trouble` what it meant. `wire` is the only
 //! file that reads and writes, and it does so on a stream it was given.
 //!
@@ -19,6 +19,7 @@ mod prepare;
 mod session;
 mod settings;
 mod site;
+mod target;
 mod tls;
 mod trouble;
 mod wire;

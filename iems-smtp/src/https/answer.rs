@@ -193,6 +193,28 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_octets_in_any_pieces_have_one_outcome(text in "(HTTP/1.[01] [1-5][0-9][0-9] \\w*\r\n)?((Content-Length: [0-9]{0,4}|Transfer-Encoding: chunked|X: y)\r\n){0,3}(\r\n)?([0-9a-f]{1,3}\r\n)?.{0,80}(\r\n0\r\n\r\n)?", size in 1_usize..9) {
+            let mut whole = Reader::new(64);
+            let at_once = whole.feed(text.as_bytes()).map_err(drop);
+            let at_once = match at_once {
+                Ok(None) => whole.feed(&[]).map_err(drop),
+                done => done,
+            };
+            let mut reader = Reader::new(64);
+            let mut pieces = text.as_bytes().chunks(size).map(|piece| reader.feed(piece).map_err(drop)).find(|done| *done != Ok(None));
+            let in_pieces = pieces.take().unwrap_or_else(|| reader.feed(&[]).map_err(drop));
+            // In pieces, what is behind the end is not seen, and too much of it not held against it.
+            if let Ok(Some(answer)) = &at_once {
+                proptest::prop_assert_eq!(in_pieces.clone(), Ok(Some(answer.clone())));
+            }
+            if let Ok(Some(answer)) = in_pieces {
+                proptest::prop_assert!(answer.body.len() <= 64);
+            }
+        }
+    }
+
     #[test]
     fn a_cut_is_no_end() {
         let mut reader = Reader::new(100);

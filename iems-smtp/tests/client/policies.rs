@@ -3,9 +3,13 @@
 
 use std::sync::Arc;
 
+use iems_core::message::NextHop;
+use iems_core::seam::sasl::Password;
 use iems_core::seam::{Association, ResolveError, SystemClock};
 use iems_core::storage::{MemoryStorage, Scan};
-use iems_smtp::client::{Authorities, ClientSettings, PeerWire, PeerWires, TlsLevel, TlsVersion};
+use iems_smtp::client::{
+    Authorities, ClientSettings, Login, Logins, PeerWire, PeerWires, TlsLevel, TlsVersion,
+};
 use iems_smtp::tlsrpt::Tally;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -319,4 +323,54 @@ async fn a_version_that_is_too_old_is_refused() {
     assert!(said.starts_with("451 4.7.5 "), "{said}");
     let said = outcome(world(&old, &full()), wire(TlsLevel::Encrypted, |_| {})).await.unwrap();
     assert!(said.contains("TLSv1.2"), "{said}");
+}
+
+/// Whether we log in to `relay.d.example:587`, where this is said.
+async fn logs_in(site: &Site, world: World, mut settings: ClientSettings, good: bool) -> bool {
+    let hop = "relay.d.example:587";
+    let login = "C: EHLO us.example\nS: 250-mx\\n250 AUTH PLAIN\nC: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: 235 ok\nC: QUIT\nS: 221 bye";
+    let script = if good { format!("{OFFER}\n{login}") } else { OFFER.to_owned() };
+    let world = world.host("relay.d.example", &["192.0.2.1"]).server("192.0.2.1:587", &script);
+    let world = Arc::new(world.tls(site.acceptor.clone()));
+    let ann = Login::new("ann", Password::from("secret".to_owned())).unwrap();
+    settings.logins = Logins::new().with(NextHop::new(hop), ann);
+    match open(&world, settings, hop).await {
+        Ok(link) => {
+            link.close().await;
+            world.settle().await;
+            true
+        }
+        Err(reply) => {
+            assert!(reply.to_string().starts_with("451 4.7.5 "), "{reply}");
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_told_only_to_a_server_that_proves_who_it_is() {
+    let site = site(&["relay.d.example"], false, rustls::ALL_VERSIONS);
+    let named = |name: &str, change: &dyn Fn(&mut PeerWire)| {
+        let mut wire = PeerWire::default();
+        change(&mut wire);
+        let mut settings = smtp();
+        settings.peers = PeerWires::new().with(&name.parse().unwrap(), wire);
+        settings
+    };
+    let mut believing = smtp();
+    believing.roots = Authorities::from_pem(site.pem.as_bytes()).unwrap().roots().clone();
+    assert!(logs_in(&site, World::new(), believing, true).await);
+    assert!(!logs_in(&site, World::new(), smtp(), false).await, "nobody vouches for it");
+    let own = Authorities::from_pem(site.pem.as_bytes()).unwrap();
+    let private = named("relay.d.example", &|wire| wire.tls_authorities = Some(own.clone()));
+    assert!(logs_in(&site, World::new(), private, true).await);
+    let tlsa = World::new().signed().tlsa("_587._tcp.relay.d.example", Ok(vec![record(3, 1, 1, &site.key)]));
+    assert!(logs_in(&site, tlsa, smtp(), true).await, "the DNS does");
+    let encrypted = |wire: &mut PeerWire| wire.tls = Some(TlsLevel::Encrypted);
+    assert!(!logs_in(&site, World::new(), named("*", &encrypted), false).await, "a rule for everybody");
+    let told = |wire: &mut PeerWire| {
+        wire.tls = Some(TlsLevel::Encrypted);
+        wire.password_unverified = true;
+    };
+    assert!(logs_in(&site, World::new(), named("relay.d.example", &told), true).await);
 }
