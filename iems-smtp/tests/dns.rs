@@ -54,12 +54,22 @@ async fn serve() -> (Server<Catalog>, SocketAddr) {
     for (origin, zone) in [zone("example.test.", records()), zone("in-addr.arpa.", reverse)] {
         catalog.upsert(origin, vec![zone]);
     }
-    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (udp, tcp) = sockets().await;
     let address = udp.local_addr().unwrap();
     let mut server = Server::new(catalog);
     server.register_socket(udp);
-    server.register_listener(TcpListener::bind(address).await.unwrap(), Duration::from_secs(5), 65_535);
+    server.register_listener(tcp, Duration::from_secs(5), 65_535);
     (server, address)
+}
+
+/// The same port twice: one that is free for UDP may be taken for TCP.
+async fn sockets() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
 }
 
 fn asking(address: SocketAddr) -> DnsResolver {

@@ -53,12 +53,22 @@ async fn signed() -> (Server<Catalog>, SocketAddr, String) {
     zone.secure_zone_mut().unwrap();
     let mut catalog = Catalog::new();
     catalog.upsert(LowerName::new(&name(".")), vec![Arc::new(zone)]);
-    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (udp, tcp) = sockets().await;
     let address = udp.local_addr().unwrap();
     let mut server = Server::new(catalog);
     server.register_socket(udp);
-    server.register_listener(TcpListener::bind(address).await.unwrap(), Duration::from_secs(5), 65_535);
+    server.register_listener(tcp, Duration::from_secs(5), 65_535);
     (server, address, line)
+}
+
+/// The same port twice: one that is free for UDP may be taken for TCP.
+async fn sockets() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
 }
 
 fn asking(address: SocketAddr, dnssec: Option<Dnssec>) -> DnsResolver {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use iems_tests::address;
 use iems_tests::iems::Iems;
-use iems_tests::peers::knot::Knot;
+use iems_tests::peers::knot::{Knot, Signed};
 use iems_tests::peers::postfix::Postfix;
 use iems_tests::process::run;
 use iems_tests::sink::{Script, Sink};
@@ -143,4 +143,53 @@ fn without_a_proven_record_mail_goes_as_before() {
         told.contains("DANE is required") && told.contains("dane-only (") && told.contains("iems.toml:"),
         "{told}"
     );
+}
+
+#[test]
+fn the_dns_as_it_is_with_delegations_signed_and_not() {
+    let (postfix, key) = postfix();
+    let plain = Sink::start(address::fresh(), 25, Script::default());
+    let (at, other) = (postfix.at.ip(), plain.at.ip());
+    // Under a top-level domain with opt-out: a signed zone, one that is not, and hosts in the other kind of zone.
+    let signed = format!(
+        "@ MX 10 mx\nmx A {at}\n_25._tcp.mx TLSA 3 1 1 {key}\nalias MX 10 www\nwww CNAME mx\nfar MX 10 mx.plain.org."
+    );
+    let open = format!("@ MX 10 mx\nmx A {other}\nbare A {other}\nnear MX 10 mx.example.org.");
+    let knot = Knot::tree(&[
+        ("", "", Signed::Nsec),
+        ("org", "", Signed::OptOut),
+        ("example.org", &signed, Signed::Nsec3),
+        ("plain.org", &open, Signed::No),
+    ]);
+    let site = site(
+        &knot,
+        "[[peer]]\ndomain = \"*.example.org\"\ntls = \"dane-only\"\n[[peer]]\ndomain = \"example.org\"\ntls = \"dane-only\"",
+    );
+    let owed = |to: &str| site.admin(&["route", to]).good().out;
+    let told = owed("user5@example.org");
+    assert!(told.contains("host mx.example.org: TLS, or no mail; the certificate of TLSA 3 1 1"), "{told}");
+    let told = owed("bob@far.example.org");
+    assert!(told.contains("host mx.plain.org: no mail: DANE is required"), "{told}");
+    let told = owed("bob@plain.org");
+    assert!(told.contains("host mx.plain.org: TLS if it is offered; any certificate"), "{told}");
+    send(&site, "user5@example.org");
+    wait_for("the message in Postfix", secs(30), || postfix.messages("user5").pop());
+    // Postfix knows no such domain; that it was asked over TLS that DANE vouches for is what counts.
+    send(&site, "bob@alias.example.org");
+    let told = refused(&site);
+    assert!(told.contains("host www.example.org[") && told.contains("in reply to RCPT TO"), "{told}");
+    for to in ["bob@plain.org", "bob@bare.plain.org"] {
+        send(&site, to);
+    }
+    plain.wait(2, secs(30));
+    // Each is missing one proof.
+    send(&site, "bob@far.example.org");
+    let told = attempt(&site, "bob@far.example.org");
+    assert!(told.contains("DANE is required") && told.contains("addresses are not signed"), "{told}");
+}
+
+/// The notice about the only message that was refused.
+fn refused(site: &Iems) -> String {
+    let read = iems_tests::pop3::wait_all(site.at("pop3"), ANN, "secret", 1);
+    String::from_utf8_lossy(&read[0]).split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -86,6 +86,18 @@ pub(crate) struct WayAnswer {
     pub(crate) site: Option<String>,
     /// Whose rules hold there: `default`, or file, line and pattern of a `[[peer]]`.
     pub(crate) peer: String,
+    /// The hosts there, in the order in which they are tried, and what their TLS is owed.
+    #[serde(default)]
+    pub(crate) hosts: Vec<HostAnswer>,
+}
+
+/// One host that mail would go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostAnswer {
+    /// Its name or address.
+    pub(crate) host: String,
+    /// What must hold before mail goes to it, and the policy that wants it.
+    pub(crate) tls: String,
 }
 
 /// What a submission got.

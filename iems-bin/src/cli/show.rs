@@ -63,6 +63,9 @@ fn route_text(route: &RouteAnswer) -> String {
         if let Some(site) = &way.site {
             lines.push(format!("    to the site {site}, under the peer rule {}", way.peer));
         }
+        for host in &way.hosts {
+            lines.push(format!("    host {}: {}", host.host, printable(&host.tls)));
+        }
     }
     if !route.reason.is_empty() {
         lines.push(format!("  because {}", route.reason));

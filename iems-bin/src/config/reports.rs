@@ -15,14 +15,14 @@ use super::written::File;
 /// Reads a file of texts; `None` where files are not looked at. The error is for people.
 pub(super) type ReadTexts = fn(&Path) -> Result<Option<String>, String>;
 
-/// The largest file of texts, in octets.
-const LARGEST: u64 = 256 * 1024;
+/// The largest file of texts, keys or certificates, in octets.
+const LARGEST: u64 = 1024 * 1024;
 
 /// Reads it from the file system.
 pub(super) fn read_texts(file: &Path) -> Result<Option<String>, String> {
     let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
     match size > LARGEST {
-        true => Err(format!("{size} octets are too many for the texts of reports")),
+        true => Err(format!("it has {size} octets; no more than {LARGEST} are read")),
         false => std::fs::read_to_string(file).map(Some).map_err(|e| e.to_string()),
     }
 }

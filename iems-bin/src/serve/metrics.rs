@@ -97,6 +97,13 @@ impl Collector for Numbers {
         put("health_changes", "Changes between healthy and kinds of trouble", health.changes)?;
         put("health_probes_good", "Probes of the storage that worked", health.probes.good)?;
         put("health_probes_failed", "Probes of the storage that failed", health.probes.failed)?;
+        let sessions = self.site.sessions();
+        put("client_sessions_clear", "Connections to other systems without TLS", sessions.clear)?;
+        put("client_sessions_unverified", "Such with TLS, and any certificate", sessions.unverified)?;
+        put("client_sessions_pkix", "Such with a certificate of an authority", sessions.pkix)?;
+        put("client_sessions_dane", "Such with a certificate that the DNS names", sessions.dane)?;
+        put("client_sessions_pinned", "Such with a configured fingerprint", sessions.pinned)?;
+        put("client_handshakes_failed", "Handshakes with other systems that failed", sessions.failed)?;
         let open = self.site.connections() as u64;
         gauge(&mut encoder, "connections_open", "Connections of mail listeners now", open)?;
         gauge(&mut encoder, "queue_workers", "Queue workers now", engine.workers)?;

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use iems_core::Engine;
 use iems_core::message::{Mailbox, ReversePath};
 use iems_core::storage::StoreError;
-use iems_smtp::client::SmtpClient;
+use iems_smtp::client::{Sessions, SmtpClient};
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
 use serde::Serialize;
@@ -52,6 +52,20 @@ impl Site {
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
         let Foundation { store, directory, clients, .. } = foundation;
         Self { store, directory, engine, clients, running }
+    }
+
+    /// How connections to other systems were protected, in all channels together.
+    pub(crate) fn sessions(&self) -> Sessions {
+        let mut all = Sessions::default();
+        for one in self.clients.iter().map(|client| client.sessions()) {
+            all.clear += one.clear;
+            all.unverified += one.unverified;
+            all.pkix += one.pkix;
+            all.dane += one.dane;
+            all.pinned += one.pinned;
+            all.failed += one.failed;
+        }
+        all
     }
 
     /// Takes over what may change while it runs.

@@ -224,6 +224,7 @@ async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Conne
                 if peer.protection.agreed.is_none() && need.starttls != Starttls::None {
                     target.count(client, need.counted.as_ref(), Some(no_starttls()));
                 }
+                client.sessions.ready(&peer.protection);
                 let (extensions, terms) = (hello.into_extensions(), target.terms.clone());
                 return Ok(Connected { wire, peer, extensions, terms });
             }
@@ -330,6 +331,7 @@ async fn secure(
             Ok((Wire::new(secured.stream), secured.flaw.map(|flaw| (flaw.kind, flaw.text))))
         }
         Err(HandshakeError { kind, text }) => {
+            client.sessions.failed();
             let reply = peer.failed(451, EnhancedStatus::new(4, 7, 5), &format!("TLS failed: {text}"));
             let failure = Failure::Handshake(reply.because(format!("{kind}; policy: {}", need.basis)));
             Err((failure, (kind, text)))

@@ -14,9 +14,11 @@ mod hop;
 mod link;
 mod logins;
 mod mx;
+mod outlook;
 mod peer;
 mod prepare;
 mod session;
+mod sessions;
 mod settings;
 mod site;
 mod target;
@@ -27,7 +29,9 @@ mod wire;
 pub use hop::{Hop, HopError, LMTP_PORT, SMTP_PORT, Via};
 pub use iems_core::seam::sasl::client::Login;
 pub use logins::Logins;
+pub use outlook::HostOutlook;
 pub use peer::{PeerWire, PeerWires};
+pub use sessions::Sessions;
 pub use settings::{ClientSettings, Protocol, Timeouts, TlsLevel};
 pub use tls::{
     Authorities, CertificateName, CertificateNameError, Fingerprint, FingerprintError, TlsVersion,
@@ -87,6 +91,7 @@ struct Client {
     random: Arc<dyn Random>,
     tls: Tls,
     bad_chunking: Mutex<HashSet<String>>,
+    sessions: sessions::Counters,
 }
 
 impl SmtpClient {
@@ -105,7 +110,9 @@ impl SmtpClient {
         let bad_chunking = Mutex::default();
         let peers = RwLock::new(Arc::new(settings.peers.clone()));
         let logins = RwLock::new(Arc::new(settings.logins.clone()));
-        let client = Client { settings, peers, logins, resolver, dialer, random, tls, bad_chunking };
+        let sessions = sessions::Counters::default();
+        let client =
+            Client { settings, peers, logins, resolver, dialer, random, tls, bad_chunking, sessions };
         Ok(Self { id, client: Arc::new(client) })
     }
 
@@ -113,6 +120,16 @@ impl SmtpClient {
     /// reusable any more.
     pub fn replace_peers(&self, peers: PeerWires) {
         *self.client.peers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(peers);
+    }
+
+    /// What the hosts of a next hop are owed now, in the order in which they are tried. Asks the DNS; connects to none of them.
+    pub async fn outlook(&self, hop: &NextHop) -> Vec<HostOutlook> {
+        outlook::outlook(&self.client, hop).await
+    }
+
+    /// How connections were protected until now.
+    pub fn sessions(&self) -> Sessions {
+        self.client.sessions.read()
     }
 
     /// Replaces as whom we log in where. A link that was opened as somebody else is not reusable any more.

@@ -91,7 +91,8 @@ impl DnsResolver {
             true => read_system_conf().map_err(failed)?,
             false => (config(&settings.servers), ResolverOpts::default()),
         };
-        let near = config.name_servers.iter().all(|server| server.ip.to_canonical().is_loopback());
+        let near = !settings.servers.is_empty()
+            && settings.servers.iter().all(|server| server.ip().to_canonical().is_loopback());
         let unset = if near { Dnssec::Trust } else { Dnssec::Off };
         let options = with(options, settings);
         let inner = match settings.dnssec.as_ref().unwrap_or(&unset) {

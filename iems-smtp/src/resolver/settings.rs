@@ -22,8 +22,9 @@ pub struct DnsSettings {
     pub deadline: Duration,
     /// How many answers are kept. Default 8192, which is a few MiB.
     pub cache: u64,
-    /// When an answer is secure. Default `None`: the word of the servers counts if all of them are on this machine, where
-    /// nobody can change it on the way, and otherwise no answer is secure.
+    /// When an answer is secure. Default `None`: the word of the servers counts if they are named above and all of them are on
+    /// this machine, where nobody can change it on the way. Otherwise no answer is secure: a server of the system's that has a
+    /// loopback address often only passes on what it hears.
     pub dnssec: Option<Dnssec>,
 }
 

@@ -2,6 +2,7 @@
 //! world of its own.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -10,6 +11,19 @@ use crate::address;
 use crate::iems::open_to_all;
 use crate::process::{Daemon, need, run, tail};
 use crate::wait::{secs, wait_for};
+
+/// How a zone is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// Not at all.
+    No,
+    /// With NSEC, as the root is.
+    Nsec,
+    /// With NSEC3.
+    Nsec3,
+    /// With NSEC3 and opt-out, as most top-level domains are: a delegation that is not signed has no record of its own.
+    OptOut,
+}
 
 /// A running knotd.
 pub struct Knot {
@@ -25,21 +39,34 @@ impl Knot {
     /// # Panics
     /// If it does not start.
     pub fn start(zones: &[(&str, &str)]) -> Self {
-        Self::serve(zones, "")
+        let zones: Vec<_> =
+            zones.iter().map(|(zone, lines)| (*zone, (*lines).to_owned(), Signed::No)).collect();
+        Self::serve(&zones)
     }
 
-    /// A signed root with these lines, whose key is [`Self::anchor`], and `zones` that are signed only where the root has
-    /// their DS records. All names below the root exist as the lines say; none is delegated but by them.
+    /// A signed root with these lines, whose key is [`Self::anchor`], and `zones` that are not signed. The root delegates
+    /// only what its lines say.
     ///
     /// # Panics
     /// If it does not start, or does not sign.
     pub fn signed(root: &str, zones: &[(&str, &str)]) -> Self {
-        let all: Vec<(&str, &str)> = [("", root)].into_iter().chain(zones.iter().copied()).collect();
-        let knot = Self::serve(&all, "dnssec-signing: on");
-        wait_for("the root to be signed", secs(20), || {
-            knot.ask(".", "DNSKEY").contains("DNSKEY").then_some(()).filter(|()| !knot.anchor().is_empty())
-        });
-        knot
+        let zones = zones.iter().map(|(zone, lines)| (*zone, (*lines).to_owned(), Signed::No));
+        let all: Vec<_> = [("", root.to_owned(), Signed::Nsec)].into_iter().chain(zones).collect();
+        Self::serve(&all)
+    }
+
+    /// A tree of zones, the root first, each delegated by the one above it, with DS records where it is signed.
+    ///
+    /// # Panics
+    /// If it does not start, or does not sign.
+    pub fn tree(zones: &[(&str, &str, Signed)]) -> Self {
+        let all: Vec<_> =
+            zones.iter().map(|(zone, lines, signed)| (*zone, (*lines).to_owned(), *signed)).collect();
+        Self::lay(&all, true)
+    }
+
+    fn serve(zones: &[(&str, String, Signed)]) -> Self {
+        Self::lay(zones, false)
     }
 
     /// The key-signing key of the signed root, as a record.
@@ -51,40 +78,34 @@ impl Knot {
             .collect()
     }
 
-    fn serve(zones: &[(&str, &str)], root: &str) -> Self {
+    fn lay(zones: &[(&str, String, Signed)], delegate: bool) -> Self {
         let dir = TempDir::with_prefix("knot-").expect("a temporary folder");
         open_to_all(dir.path());
         let at = SocketAddrV4::new(address::fresh(), 5353);
-        let place = dir.path().display();
-        let mut conf = format!(
-            "server:\n    rundir: {place}\n    listen: {}@{}\n    udp-workers: 1\n    tcp-workers: 1\n    \
-             background-workers: 1\ndatabase:\n    storage: {place}\nlog:\n  - target: stderr\n    any: info\n\
-             template:\n  - id: default\n    storage: {place}\nzone:\n",
-            at.ip(),
-            at.port()
-        );
-        for (zone, lines) in zones {
-            conf.push_str(&format!("  - domain: {zone}.\n    file: {zone}.zone\n"));
-            if zone.is_empty() {
-                conf.push_str(&format!("    {root}\n"));
-            }
-            write_zone(&dir, zone, at.ip(), lines);
-        }
         let file = dir.path().join("knot.conf");
-        std::fs::write(&file, conf).expect("a file in the story's folder");
+        std::fs::write(&file, configuration(dir.path(), at, zones)).expect("a file in the story's folder");
+        for (zone, lines, _) in zones {
+            let below = zones.iter().filter(|(name, ..)| delegate && parent(name, zones) == Some(*zone));
+            let delegations: String =
+                below.map(|(name, _, signed)| delegation(&file, name, at.ip(), *signed)).collect();
+            write_zone(&dir, zone, at.ip(), &format!("{lines}\n{delegations}"));
+        }
         let mut command = Command::new(need("knotd", "knot"));
         let daemon = Daemon::start(command.arg("-c").arg(&file), &dir.path().join("knot.log"));
         let mut knot = Self { at, dir, daemon };
-        knot.wait(zones[0].0);
+        for (zone, _, signed) in zones {
+            knot.wait(zone, *signed);
+        }
         knot
     }
 
-    fn wait(&mut self, zone: &str) {
+    fn wait(&mut self, zone: &str, signed: Signed) {
         wait_for("knot to answer", secs(10), || {
             if let Some(code) = self.daemon.ended() {
                 panic!("knotd ended with {code}:\n{}", tail(&self.dir.path().join("knot.log"), 20));
             }
-            self.ask(&format!("{zone}."), "SOA").contains("SOA").then_some(())
+            let kind = if signed == Signed::No { "SOA" } else { "DNSKEY" };
+            self.ask(&format!("{zone}."), kind).contains(kind).then_some(())
         });
     }
 
@@ -95,6 +116,50 @@ impl Knot {
         kdig.args([&server, "-p", "5353", "+time=1", "+retry=0", "+noall", "+answer", name, kind]);
         run(&mut kdig, b"").out
     }
+}
+
+fn configuration(dir: &Path, at: SocketAddrV4, zones: &[(&str, String, Signed)]) -> String {
+    let place = dir.display();
+    let mut conf = format!(
+        "server:\n    rundir: {place}\n    listen: {}@{}\n    udp-workers: 1\n    tcp-workers: 1\n    \
+         background-workers: 1\ndatabase:\n    storage: {place}\nlog:\n  - target: stderr\n    any: info\n\
+         policy:\n  - id: nsec\n    nsec3: off\n  - id: nsec3\n    nsec3: on\n  - id: opt-out\n    nsec3: on\n    \
+         nsec3-opt-out: on\ntemplate:\n  - id: default\n    storage: {place}\nzone:\n",
+        at.ip(),
+        at.port()
+    );
+    for (zone, _, signed) in zones {
+        conf.push_str(&format!("  - domain: {zone}.\n    file: {zone}.zone\n"));
+        let policy = match signed {
+            Signed::No => continue,
+            Signed::Nsec => "nsec",
+            Signed::Nsec3 => "nsec3",
+            Signed::OptOut => "opt-out",
+        };
+        conf.push_str(&format!("    dnssec-signing: on\n    dnssec-policy: {policy}\n"));
+    }
+    conf
+}
+
+/// The nearest zone above `name`.
+fn parent<'a>(name: &str, zones: &[(&'a str, String, Signed)]) -> Option<&'a str> {
+    let above = |zone: &&str| !name.is_empty() && (zone.is_empty() || name.ends_with(&format!(".{zone}")));
+    zones.iter().map(|(zone, ..)| *zone).filter(above).max_by_key(|zone| zone.len())
+}
+
+/// The records that delegate a zone, with those of new keys if it is to be signed.
+fn delegation(conf: &Path, zone: &str, ip: &Ipv4Addr, signed: Signed) -> String {
+    let mut lines = format!("{zone}. NS ns.{zone}.\nns.{zone}. A {ip}\n");
+    if signed != Signed::No {
+        let keymgr = |words: &[&str]| {
+            let mut command = Command::new(need("keymgr", "knot"));
+            run(command.arg("-c").arg(conf).arg(zone).args(words), b"").good().out
+        };
+        keymgr(&["generate", "algorithm=ECDSAP256SHA256", "ksk=yes", "zsk=no"]);
+        keymgr(&["generate", "algorithm=ECDSAP256SHA256", "ksk=no", "zsk=yes"]);
+        lines.push_str(&keymgr(&["ds"]));
+    }
+    lines
 }
 
 fn write_zone(dir: &TempDir, zone: &str, ip: &Ipv4Addr, lines: &str) {

@@ -238,6 +238,32 @@ impl Need {
         Self { starttls: Starttls::Required, check: pkix(client, terms, names), basis, ..self }
     }
 
+    /// What must hold, and why, for people.
+    pub(in crate::client) fn describe(&self) -> String {
+        let tls = match self.starttls {
+            Starttls::None => return format!("in the clear; policy: {}", self.basis),
+            Starttls::Opportunistic => "TLS if it is offered",
+            Starttls::Required => "TLS, or no mail",
+        };
+        let certificate = match &self.check {
+            Check::Nothing => "any certificate".to_owned(),
+            Check::Dane { records, .. } => {
+                let records: Vec<String> = records.iter().map(dane::describe).collect();
+                format!("the certificate of {}", records.join(", "))
+            }
+            Check::Pkix { lenient: true, .. } => "any certificate, a good one wished for".to_owned(),
+            Check::Pkix { names, .. } => {
+                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+                format!("a certificate of an authority for {}", names.join(" or "))
+            }
+            Check::Pinned(fingerprints) => {
+                let fingerprints: Vec<String> = fingerprints.iter().map(ToString::to_string).collect();
+                format!("the certificate or key {}", fingerprints.join(" or "))
+            }
+        };
+        format!("{tls}; {certificate}; policy: {}", self.basis)
+    }
+
     /// The same in the clear, after TLS failed there.
     pub(in crate::client) fn in_the_clear(&self, why: &str) -> Self {
         let basis = format!("{}; {why}", self.basis);
