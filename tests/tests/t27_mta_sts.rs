@@ -10,6 +10,7 @@ use iems_tests::https::{Https, Page};
 use iems_tests::iems::Iems;
 use iems_tests::peers::knot::Knot;
 use iems_tests::peers::postfix::Postfix;
+use iems_tests::process::run;
 use iems_tests::smtp::{deliver, letter};
 use iems_tests::wait::{secs, wait_for};
 use tempfile::TempDir;
@@ -39,7 +40,8 @@ impl World {
     /// Names where `mx` is the exchanger and, with an id, there is a policy.
     fn knot(&self, mx: &str, id: Option<&str>) -> Knot {
         let mut zone = format!(
-            "@ MX 10 {mx}.\npeer A {at}\nmx A {at}\nmta-sts A {host}\n",
+            "@ MX 10 {mx}.\npeer A {at}\nmx A {at}\nmta-sts A {host}\n\
+             _smtp._tls TXT \"v=TLSRPTv1; rua=mailto:user9@example.org,https://mta-sts.example.org/tls\"\n",
             at = self.postfix.at.ip(),
             host = self.host.at.ip()
         );
@@ -189,4 +191,52 @@ fn a_policy_outlives_a_restart_and_those_who_hide_it_until_it_is_withdrawn() {
     site.config.dns = vec![withdrawn.at.to_string()];
     site.start();
     says(&explained(&site, &world.arrives("user8")), &["MTA-STS none"]);
+}
+
+#[test]
+fn what_is_wrong_is_reported_to_whoever_wants_to_know() {
+    let world = World::new(&policy("testing", BAD));
+    let knot = world.knot(BAD, Some("1"));
+    let mut site = world.site(&knot);
+    site.stop();
+    site.config
+        .more
+        .push_str("[tls_reports]\nfrom = \"tls@example.test\"\norganization = \"Example Test\"\n");
+    site.start();
+    send(&site, "user1");
+    world.arrives("user1");
+    let list = site.admin(&["tls-reports", "list", "--json"]).good().json();
+    let one = &list[0];
+    assert_eq!(
+        (one["domain"].as_str(), one["policy"].as_str()),
+        (Some("example.org"), Some("sts")),
+        "{list}"
+    );
+    assert_eq!((one["good"].as_u64(), one["bad"].as_u64()), (Some(0), Some(1)), "{list}");
+    assert_eq!(one["failures"][0]["result"], "certificate-host-mismatch", "{list}");
+    says(&site.admin(&["tls-reports", "send"]).good().out, &["on their way"]);
+    let fetches = world.host.asked().len();
+    assert!(world.postfix.messages("user9").is_empty(), "the day is not over");
+    says(&site.admin(&["tls-reports", "send", "--today"]).good().out, &["on their way"]);
+    let mail = world.arrives("user9");
+    says(
+        &mail,
+        &[
+            "From: <tls@example.test>",
+            "TLS-Report-Domain: example.org",
+            "report-type=\"tlsrpt\"",
+            "Return-Path: <>",
+        ],
+    );
+    let asked = world.host.asked();
+    let (head, packed) = &asked[fetches..][0];
+    says(head, &["POST /tls HTTP/1.1\r\n", "Content-Type: application/tlsrpt+gzip\r\n"]);
+    let report = run(std::process::Command::new("gzip").arg("-dc"), packed).good().json();
+    assert_eq!(report["organization-name"], "Example Test", "{report}");
+    let policy = &report["policies"][0];
+    assert_eq!(policy["policy"]["policy-string"][1], "mode: testing", "{report}");
+    let detail = &policy["failure-details"][0];
+    assert_eq!(detail["result-type"], "certificate-host-mismatch", "{report}");
+    assert_eq!(detail["receiving-mx-hostname"], BAD, "{report}");
+    assert_eq!(detail["receiving-ip"].as_str(), Some(world.postfix.at.ip().to_string().as_str()), "{report}");
 }

@@ -91,6 +91,36 @@ pub(crate) struct WayAnswer {
     pub(crate) hosts: Vec<HostAnswer>,
 }
 
+/// How TLS sessions with a domain went on a day, under one policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TlsSessionsAnswer {
+    /// The day, UTC.
+    pub(crate) day: String,
+    /// The domain.
+    pub(crate) domain: String,
+    /// `tlsa`, `sts` or `no-policy-found`.
+    pub(crate) policy: String,
+    /// Sessions as the policy wants them.
+    pub(crate) good: u64,
+    /// Sessions that were not.
+    pub(crate) bad: u64,
+    /// Why not.
+    pub(crate) failures: Vec<FlawAnswer>,
+}
+
+/// Sessions that failed for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FlawAnswer {
+    /// The result type of RFC 8460.
+    pub(crate) result: String,
+    /// The host.
+    pub(crate) host: Option<String>,
+    /// In words.
+    pub(crate) reason: String,
+    /// How many.
+    pub(crate) sessions: u64,
+}
+
 /// One host that mail would go to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HostAnswer {

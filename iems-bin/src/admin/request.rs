@@ -58,6 +58,10 @@ pub(crate) enum Request {
     Route { address: Mailbox },
     /// The story of a message.
     Explain { id: QueueId },
+    /// What was counted for reports about TLS.
+    TlsReportsList { domain: Option<Domain> },
+    /// Sends them.
+    TlsReportsSend { today: bool },
     /// What the server is doing.
     Status,
     /// A message follows, in pieces.

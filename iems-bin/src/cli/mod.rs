@@ -13,6 +13,7 @@ mod serve;
 mod show;
 mod status;
 mod story;
+mod tls_reports;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ enum Command {
     Route(show::RouteArgs),
     Explain(show::ExplainArgs),
     Status(status::StatusArgs),
+    #[command(subcommand)]
+    TlsReports(tls_reports::Args),
     Sendmail(sendmail::Args),
     #[command(subcommand)]
     Config(config::Args),
@@ -97,6 +100,7 @@ impl Cli {
             Command::Route(args) => args.run(file),
             Command::Explain(args) => args.run(file),
             Command::Status(args) => args.run(file),
+            Command::TlsReports(args) => args.run(file),
             Command::Sendmail(args) => args.run(file),
             Command::Config(args) => args.run(file),
         }

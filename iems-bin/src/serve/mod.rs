@@ -58,7 +58,7 @@ impl Server {
     /// Everything that can fail comes before the first peer is let in.
     async fn start(loaded: &mut Loaded) -> Result<Self, Failure> {
         let signals = Signals::new()?; // whoever is told to stop while it starts ends in good order, too
-        let mut foundation = lay(&loaded.config).await?;
+        let foundation = lay(&loaded.config).await?;
         if loaded.file.is_none() {
             encrypt(&mut loaded.config)?;
         }
@@ -74,7 +74,7 @@ impl Server {
         let engine =
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
         let engine = engine.memory(Arc::new(gauge::OwnMemory::new())).build().map_err(Failure::config)?;
-        let (sts, reporter) = (foundation.sts.clone(), foundation.reporter.take());
+        let (sts, reporter) = (foundation.sts.clone(), foundation.reporter.clone());
         let site = Arc::new(Site::new(foundation, engine, Some(running)));
         match loaded.file {
             None => first::welcome(&site, config).await?,

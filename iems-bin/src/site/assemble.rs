@@ -31,7 +31,7 @@ pub(crate) struct Foundation {
     /// What domains ask for, if anybody wants to know.
     pub(crate) sts: Option<Arc<Sts>>,
     /// Who tells other systems about TLS with them, if anybody does.
-    pub(crate) reporter: Option<Reporter>,
+    pub(crate) reporter: Option<Arc<Reporter>>,
     random: Arc<dyn Random>,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
@@ -161,9 +161,14 @@ fn sts(config: &Config, means: &Means) -> Result<Option<Arc<Sts>>, Failure> {
 }
 
 /// Who tells other systems about TLS with them.
-fn reporter(config: &Config, tally: Option<Arc<Tally>>, means: Means) -> Result<Option<Reporter>, Failure> {
+fn reporter(
+    config: &Config,
+    tally: Option<Arc<Tally>>,
+    means: Means,
+) -> Result<Option<Arc<Reporter>>, Failure> {
     let Some((tally, reporting)) = tally.zip(config.tls_reports.clone()) else { return Ok(None) };
-    Reporter::new(tally, reporting, means, &roots(config)).map(Some).map_err(Failure::config)
+    let reporter = Reporter::new(tally, reporting, means, &roots(config));
+    reporter.map(|reporter| Some(Arc::new(reporter))).map_err(Failure::config)
 }
 
 /// The channels that carry mail out.

@@ -11,6 +11,7 @@ mod relay_proof;
 mod route;
 mod status;
 mod submit;
+mod tls_reports;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use iems_core::Engine;
 use iems_core::message::{Mailbox, ReversePath};
 use iems_core::storage::StoreError;
 use iems_smtp::client::{Sessions, SmtpClient};
+use iems_smtp::tlsrpt::Reporter;
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
 use serde::Serialize;
@@ -37,6 +39,7 @@ pub(crate) struct Site {
     pub(crate) directory: Arc<StoreDirectory>,
     pub(crate) engine: Engine,
     clients: Vec<Arc<SmtpClient>>,
+    reporter: Option<Arc<Reporter>>,
     running: Option<Running>,
 }
 
@@ -50,8 +53,8 @@ impl Site {
 
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
-        let Foundation { store, directory, clients, .. } = foundation;
-        Self { store, directory, engine, clients, running }
+        let Foundation { store, directory, clients, reporter, .. } = foundation;
+        Self { store, directory, engine, clients, reporter, running }
     }
 
     /// How connections to other systems were protected, in all channels together.
@@ -109,6 +112,8 @@ impl Office for Site {
             R::QueueHops { by_name, limit } => value(self.queue_hops(by_name, limit).await?),
             R::Route { address } => value(self.route(&address).await),
             R::Explain { id } => value(self.explain(id).await?),
+            R::TlsReportsList { domain } => value(self.tls_reports(domain).await?),
+            R::TlsReportsSend { today } => value(self.send_tls_reports(today).await?),
             R::Status => value(self.status().await),
             R::Sendmail { .. } => Err(Failure::data("a submission is no question")),
         }

@@ -13,4 +13,5 @@ mod tally;
 pub use kind::FailureKind;
 pub use report::Reporting;
 pub use reporter::{Means, Reporter};
+pub use rows::{Counted, Day, OfPolicy};
 pub use tally::{FailureSeen, PolicyKind, PolicySeen, Tally};

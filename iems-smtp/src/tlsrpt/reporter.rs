@@ -32,6 +32,8 @@ const AGAIN: Duration = Duration::from_secs(3600);
 const PATIENCE: u32 = 3;
 /// So many days in a row without one good session, and there is no more mail.
 const SILENT: u32 = 7;
+/// The most domains and days that are shown.
+const MOST_SHOWN: usize = 1000;
 /// How long an upload may take.
 const UPLOAD: Duration = Duration::from_secs(60);
 
@@ -96,7 +98,7 @@ impl Reporter {
                 let left = tokio::select! {
                     biased;
                     () = shutdown.cancelled() => return,
-                    left = self.send(&intake) => left,
+                    left = self.send(&intake, false) => left,
                 };
                 due = if left { now.after(AGAIN) } else { self.next_night(now) };
             }
@@ -109,9 +111,32 @@ impl Reporter {
         midnight.after(Duration::from_secs(self.random.next_u64() % SPREAD))
     }
 
-    /// Sends what earlier days have left. Whether something is left for later.
-    pub async fn send(&self, intake: &Intake) -> bool {
-        let today = self.tally.today();
+    /// What was counted and is not reported yet, that of today included; of 1000 domains and days at most.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn waiting(&self) -> Result<Vec<Counted>, StoreError> {
+        if let Err(error) = self.tally.flush().await {
+            return Err(StoreError::Io(error.to_string()));
+        }
+        let (mut all, end) = (Vec::new(), Day(self.tally.today().0 + 1));
+        while all.len() < MOST_SHOWN {
+            let last: Option<&Counted> = all.last();
+            let after = last.map(|counted| (counted.day, counted.domain.as_str()));
+            let Some((day, domain)) = rows::next(&*self.store, after, end).await? else { break };
+            all.push(rows::read(&*self.store, day, &domain).await?);
+        }
+        Ok(all)
+    }
+
+    /// Sends what earlier days have left and, where it is asked for, what was counted today until now. Whether something is left
+    /// for later.
+    pub async fn send(&self, intake: &Intake, with_today: bool) -> bool {
+        let now = self.tally.today();
+        let today = if with_today { Day(now.0 + 1) } else { now };
+        if let Err(error) = self.tally.flush().await {
+            tracing::warn!(%error, "counts of TLS sessions cannot be stored; tried again");
+        }
         let (mut after, mut left) = (None, false);
         loop {
             let place = after.as_ref().map(|(day, domain): &(Day, String)| (*day, domain.as_str()));

@@ -28,7 +28,14 @@ const MOST: usize = 4096;
 
 /// A day, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Day(pub(super) u32);
+pub struct Day(pub(super) u32);
+
+impl std::fmt::Display for Day {
+    /// `2026-11-26`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.start().to_string().split('T').next().unwrap_or_default())
+    }
+}
 
 impl Day {
     pub(super) fn of(at: Timestamp) -> Self {
@@ -95,19 +102,25 @@ pub(super) fn put_policy(batch: &mut Batch, day: Day, domain: &str, number: u64,
 
 /// All that was counted about a domain on a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Counted {
-    pub(super) day: Day,
-    pub(super) domain: String,
-    pub(super) policies: Vec<OfPolicy>,
+pub struct Counted {
+    /// The day.
+    pub day: Day,
+    /// The domain.
+    pub domain: String,
+    /// Under each policy.
+    pub policies: Vec<OfPolicy>,
 }
 
 /// What was counted under one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OfPolicy {
+pub struct OfPolicy {
     number: u64,
-    pub(super) policy: PolicySeen,
-    pub(super) successes: u64,
-    pub(super) failures: Vec<(FailureSeen, u64)>,
+    /// The policy.
+    pub policy: PolicySeen,
+    /// Sessions as it wants them.
+    pub successes: u64,
+    /// Sessions that were not, by their reason.
+    pub failures: Vec<(FailureSeen, u64)>,
 }
 
 impl OfPolicy {

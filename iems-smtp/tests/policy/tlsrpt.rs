@@ -134,7 +134,7 @@ impl World {
     }
 
     async fn send(&self) -> bool {
-        self.reporter.send(&self.engine.intake()).await
+        self.reporter.send(&self.engine.intake(), false).await
     }
 
     async fn rows(&self) -> usize {
@@ -179,6 +179,22 @@ async fn a_day_is_told_when_it_is_over_and_only_once() {
     assert_eq!(policy["summary"]["total-failure-session-count"], 1);
     assert_eq!(policy["failure-details"][0]["failure-reason-code"], "notit");
     assert_eq!(policy["policy"]["policy-type"], "tlsa");
+}
+
+#[tokio::test]
+async fn what_waits_can_be_seen_and_sent_at_once() {
+    let world = World::new();
+    world.web.text(RECORD, Ok("v=TLSRPTv1; rua=https://r.example/"));
+    world.count(2, 1).await;
+    world.clock.pass(hours(24));
+    world.count(4, 0).await;
+    let waiting = world.reporter.waiting().await.unwrap();
+    let seen: Vec<_> = waiting.iter().map(|one| (one.day.to_string(), one.policies[0].successes)).collect();
+    assert_eq!(seen, [("2026-10-04".to_owned(), 2), ("2026-10-05".to_owned(), 4)]);
+    assert_eq!(waiting[0].policies[0].failures[0].1, 1);
+    assert!(!world.reporter.send(&world.engine.intake(), true).await);
+    assert_eq!((world.web.asked().len(), world.rows().await), (2, 0));
+    assert!(world.reporter.waiting().await.unwrap().is_empty());
 }
 
 #[tokio::test]
