@@ -67,6 +67,14 @@ impl Wire {
         Ok(())
     }
 
+    /// Whether TLS went on where an earlier connection had left off.
+    pub fn is_resumed(&self) -> bool {
+        match &self.stream {
+            Stream::Tls(tls) => tls.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            _ => false,
+        }
+    }
+
     /// How long reads wait from now on.
     pub fn patience(&self, limit: Duration) {
         self.socket().set_read_timeout(Some(limit)).expect("a timeout can be set");

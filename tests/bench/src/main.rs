@@ -5,18 +5,20 @@
 //!
 //! Not part of the tests: it wants a quiet machine, root (for Postfix) and about half an hour. Words behind the
 //! command make it shorter: `cargo run --release -p iems-bench -- run SECONDS REPETITIONS`. The queue is measured by
-//! `cargo run --release -p iems-bench -- queue`, with a million messages by `queue --full`.
+//! `cargo run --release -p iems-bench -- queue`, with a million messages by `queue --full`; TLS, logins and crowds at the door beside
+//! Postfix, Exim and OpenSMTPD by `cargo run --release -p iems-bench -- smtp`.
 
 mod load;
 mod measure;
 mod queue;
 mod report;
+mod sections;
 mod servers;
 mod sink;
+mod smtp;
 mod times;
 mod watch;
 
-use std::path::Path;
 use std::time::Duration;
 
 use measure::{Case, Figures, measure};
@@ -38,13 +40,17 @@ fn main() {
             println!("{}", serde_json::to_string(&load).expect("JSON"));
         }
         ["queue", ref words @ ..] => the_queue(words),
+        ["smtp"] => smtp::run(Duration::from_secs(5), &[]),
+        ["smtp", secs, ref words @ ..] => {
+            smtp::run(Duration::from_secs_f64(secs.parse().expect("seconds")), words);
+        }
         ["one", kind, sessions, size, secs] => one(kind, sessions, size, secs),
         [] | ["run", ..] => {
             let time = Duration::from_secs_f64(number(words.get(1), 5.0));
             all(time, number(words.get(2), 3.0) as usize);
         }
         _ => eprintln!(
-            "iems-bench [run SECONDS REPETITIONS | queue [--full | MESSAGES] [CASE...] | one KIND SESSIONS OCTETS SECONDS]"
+            "iems-bench [run SECONDS REPETITIONS | queue [--full | MESSAGES] [CASE...] | smtp [SECONDS [CASE...]] | one KIND SESSIONS OCTETS SECONDS]"
         ),
     }
 }
@@ -106,9 +112,9 @@ fn all(time: Duration, repetitions: usize) {
     let how = how(time, repetitions);
     let page = report::page(&results, &syncs, &idle, &how);
     println!("{page}");
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks.md");
-    let old = std::fs::read_to_string(&file).unwrap_or_default();
-    std::fs::write(&file, page + &queue::kept(&old)).expect("docs/benchmarks.md");
+    let old = std::fs::read_to_string(sections::file()).unwrap_or_default();
+    let others = [queue::TITLE, smtp::TITLE].map(|title| sections::kept(&old, title)).concat();
+    std::fs::write(sections::file(), page + &others).expect("docs/benchmarks.md");
 }
 
 fn say(repetition: usize, case: Case, f: &Figures) {

@@ -16,7 +16,9 @@ pub fn binary() -> &'static Path {
 
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test");
-    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps").to_owned();
+    let folder = test.parent().expect("target/PROFILE, or deps in it");
+    let folder = if folder.ends_with("deps") { folder.parent().expect("target/PROFILE") } else { folder };
+    let folder = folder.to_owned();
     let lock = File::create(folder.join("iems-tests.lock")).expect("a lock in the target folder");
     lock.lock().expect("the lock");
     let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_default();

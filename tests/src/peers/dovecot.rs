@@ -76,6 +76,11 @@ impl Dovecot {
         self.dir.path().join("lmtp.sock")
     }
 
+    /// The Unix socket where other servers ask about passwords; everybody's is `secret`.
+    pub fn auth(&self) -> PathBuf {
+        self.dir.path().join("auth.sock")
+    }
+
     /// The new messages of a user, in no particular order.
     pub fn messages(&self, user: &str) -> Vec<Vec<u8>> {
         files(&self.dir.path().join("mail").join(user).join("Maildir/new"))
@@ -103,6 +108,7 @@ fn configuration(place: &str, lmtp: SocketAddrV4) -> String {
          userdb {{\n  driver = passwd-file\n  args = username_format=%n {place}/users\n}}\n\
          service lmtp {{\n  inet_listener lmtp {{\n    address = {ip}\n    port = {port}\n  }}\n\
          \x20 unix_listener {place}/lmtp.sock {{\n    mode = 0666\n  }}\n}}\n\
+         service auth {{\n  unix_listener {place}/auth.sock {{\n    mode = 0666\n  }}\n}}\n\
          protocol lmtp {{\n  postmaster_address = postmaster@example.test\n}}\n\
          namespace inbox {{\n  inbox = yes\n}}\n"
     )

@@ -29,6 +29,8 @@ pub struct Wishes {
     pub route: Option<(String, SocketAddrV4)>,
     /// Lines of the main section, such as `chunking_advertise_hosts =`.
     pub main: String,
+    /// Whether users log in by PLAIN under TLS, with the password `secret`.
+    pub logins: bool,
     /// Lines of the transport, such as `hosts_require_tls = *`.
     pub transport: String,
 }
@@ -109,21 +111,27 @@ fn conf(apart: &Apart, at: SocketAddrV4, wishes: &Wishes) -> String {
          smtp_connect_backlog = 1000\nacl_smtp_rcpt = rcpt\nacl_smtp_data = data\ndsn_advertise_hosts = *\n\
          smtputf8_advertise_hosts = *\ntls_advertise_hosts = *\ntls_certificate = {dir}/cert.pem\n\
          tls_privatekey = {dir}/key.pem\ntrusted_users = {user}\nlog_selector = +all -arguments\n{main}\n\
-         begin acl\nrcpt:\n  accept domains = example.org : *.example.org : {domain}\n  deny\ndata:\n  accept\n\
+         begin acl\nrcpt:\n  accept domains = example.org : *.example.org : {domain}\n  accept authenticated = *\n  deny\ndata:\n  accept\n\
          begin routers\n{router}boxes:\n  driver = accept\n  domains = example.org : *.example.org\n  local_parts = {users}\n  \
          transport = boxes\n\
          begin transports\nboxes:\n  driver = appendfile\n  maildir_format\n  create_directory\n  mode = 0644\n  \
          directory = {dir}/mail/${{local_part_data}}\n  user = {user}\n  group = {user}\n\
          out:\n  driver = smtp\n  allow_localhost\n  port = {port}\n  tls_verify_certificates =\n{transport}\n\
-         begin retry\n* * F,1h,1s\n",
+         begin retry\n* * F,1h,1s\n{logins}",
         ip = at.ip(),
         at_port = at.port(),
         main = wishes.main,
         users = users.join(" : "),
         transport = wishes.transport,
+        logins = if wishes.logins { LOGINS } else { "" },
     );
     last_wins(&text)
 }
+
+/// Anybody with the right password.
+const LOGINS: &str = "begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  \
+                      server_condition = ${if eq{$auth3}{secret}}\n  server_set_id = $auth2\n  \
+                      server_advertise_condition = ${if def:tls_in_cipher}\n";
 
 /// Exim wants each option once in a section: the last one counts here.
 fn last_wins(text: &str) -> String {

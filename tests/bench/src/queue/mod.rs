@@ -57,7 +57,7 @@ pub(crate) struct Results {
     tarpit: Option<tarpit::Tarpit>,
 }
 
-pub(crate) use text::kept;
+pub(crate) use text::TITLE;
 
 /// Runs the cases whose names are given (`long`, `postfix`, `crowd`, `tarpit`), or all; writes the page if it was all.
 pub(crate) fn run(extent: &Extent, only: &[&str]) {
@@ -78,9 +78,7 @@ pub(crate) fn run(extent: &Extent, only: &[&str]) {
     let section = text::section(&results, extent);
     println!("{section}\nAll of it took {:.0} s.", start.elapsed().as_secs_f64());
     if only.is_empty() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks.md");
-        let old = std::fs::read_to_string(&file).unwrap_or_default();
-        std::fs::write(&file, text::replaced(&old, &section)).expect("docs/benchmarks.md");
+        crate::sections::write(TITLE, &section);
     }
 }
 

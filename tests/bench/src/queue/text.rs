@@ -7,28 +7,7 @@ use super::peer::LongPeer;
 use super::{Extent, Results, SLOW};
 
 /// What the section begins with.
-const TITLE: &str = "\n## The queue at full strength\n";
-
-/// The section as it stands in a page; empty if there is none.
-pub(crate) fn kept(page: &str) -> String {
-    parts(page).map_or_else(String::new, |(_, section, _)| section.to_owned())
-}
-
-/// The page with this section instead of the one it had.
-pub(super) fn replaced(page: &str, section: &str) -> String {
-    match parts(page) {
-        Some((before, _, after)) => [before, section, after].concat(),
-        None => [page, section].concat(),
-    }
-}
-
-/// What is before, in and behind the section.
-fn parts(page: &str) -> Option<(&str, &str, &str)> {
-    let from = page.find(TITLE)?;
-    let inside = from + TITLE.len();
-    let to = page[inside..].find("\n## ").map_or(page.len(), |end| inside + end);
-    Some((&page[..from], &page[from..to], &page[to..]))
-}
+pub(crate) const TITLE: &str = "\n## The queue at full strength\n";
 
 /// The section.
 pub(super) fn section(results: &Results, extent: &Extent) -> String {
@@ -178,13 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_takes_the_place_of_the_one_before_it_and_leaves_the_others() {
-        let page = "# Page\n\n## One\n\na\n";
-        let first = replaced(page, &format!("{TITLE}\nold\n"));
-        let more = format!("{first}\n## Behind\n\nb\n");
-        let second = replaced(&more, &format!("{TITLE}\nnew\n"));
-        assert_eq!(second, format!("{page}{TITLE}\nnew\n\n## Behind\n\nb\n"));
-        assert_eq!(kept(&second), format!("{TITLE}\nnew\n"));
-        assert_eq!((kept(page), thousands(1_234_567).as_str()), (String::new(), "1,234,567"));
+    fn numbers_have_commas() {
+        assert_eq!(thousands(1_234_567), "1,234,567");
     }
 }
