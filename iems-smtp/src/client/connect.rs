@@ -210,7 +210,7 @@ async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Conne
             let (name, stream) = (target.server_name(), wire.into_stream());
             let secured = secure(client, need, name, stream, &mut peer).await;
             let flaw = match &secured {
-                Ok((_, flaw)) => flaw.clone(),
+                Ok((_, flaw)) => flaw.clone().or_else(|| need.flaw.clone()),
                 Err((_, flaw)) => Some(flaw.clone()),
             };
             target.count(client, need.counted.as_ref(), flaw);

@@ -23,6 +23,8 @@ pub(crate) use url::Url;
 
 /// The most addresses of a host that are tried.
 const TRIES: usize = 4;
+/// How long one of them may take to answer: one kind of address that does not work must not take all the time.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -125,9 +127,10 @@ impl Https {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for ip in addresses.records.into_iter().take(TRIES) {
             let endpoint = Endpoint::Tcp(SocketAddr::new(ip, url.port));
-            match self.dialer.dial(&endpoint, None).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
+            match timeout(CONNECT, self.dialer.dial(&endpoint, None)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
             }
         }
         Err(HttpsError::Connect(last))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iems_core::deliver::Channel;
 use iems_core::message::NextHop;
 use iems_core::seam::ResolveError;
-use iems_smtp::client::{ClientSettings, PeerWire, PeerWires};
+use iems_smtp::client::{ClientSettings, PeerWire, PeerWires, TlsLevel};
 
 use crate::support::*;
 
@@ -111,6 +111,23 @@ async fn domains_with_the_same_exchangers_are_one_site() {
     assert_eq!(site(&world, smtp(), "b.example").await, one);
     assert_eq!(site(&world, smtp(), "c.example").await, "mx1.host.example");
     assert!(world.dialed().is_empty(), "nobody was connected to");
+}
+
+#[tokio::test]
+async fn domains_that_want_different_things_of_their_exchangers_are_different_sites() {
+    let world =
+        World::new().mx("a.example", &[(10, "mx.host.example")]).mx("b.example", &[(10, "mx.host.example")]);
+    let world = Arc::new(world.signed());
+    let mut wire = PeerWire::default();
+    wire.tls = Some(TlsLevel::Verified);
+    wire.tls_origin = Some("iems.toml:7 [[peer]] b.example".into());
+    let mut settings = smtp();
+    settings.peers = PeerWires::new().with(&"b.example".parse().unwrap(), wire);
+    assert_eq!(site(&world, settings.clone(), "a.example").await, "mx.host.example (DNSSEC)");
+    let own = "mx.host.example (verify iems.toml:7 [[peer]] b.example)";
+    assert_eq!(site(&world, settings, "b.example").await, own);
+    // A domain that is its own host is no other site for being signed.
+    assert_eq!(site(&world, smtp(), "c.example").await, "c.example");
 }
 
 #[tokio::test]

@@ -305,6 +305,9 @@ async fn what_went_well_and_wrong_is_counted_for_reports() {
         told.len() == 1 && told[0].contains("not the one of TLSA") && told[0].contains("mx.d.example"),
         "{told:?}"
     );
+    let unusable = Ok(vec![record(0, 0, 1, b"x")]);
+    let told = counted(world(&site, &full()).signed().tlsa(TLSA, unusable), smtp()).await;
+    assert!(told.len() == 1 && told[0].contains("no TLSA record can be used"), "{told:?}");
     let forged = Err(ResolveError::Bogus("forged".into()));
     let told = counted(world(&site, "").signed().tlsa(TLSA, forged), smtp()).await;
     assert!(told.len() == 1 && told[0].contains("cannot be found out"), "{told:?}");

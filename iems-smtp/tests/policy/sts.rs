@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iems_core::seam::ResolveError;
+use iems_core::deliver::Channel as _;
+use iems_core::message::{ChannelId, NextHop};
+use iems_core::seam::{ResolveError, SeededRandom};
 use iems_core::storage::{MemoryStorage, Scan, Storage};
+use iems_smtp::client::{ClientSettings, SmtpClient};
 use iems_smtp::sts::{Found, Mode, Sts};
 use iems_smtp::tlsrpt::FailureKind;
 use rustls::RootCertStore;
@@ -24,7 +27,7 @@ struct World {
 impl World {
     /// `d.example` enforces a policy with the id 1 for two days.
     fn new() -> Self {
-        let (web, roots) = Web::new(&[HOST]);
+        let (web, roots) = Web::new(&[HOST, "mta-sts.f.example"]);
         let world = Self { web, clock: SetClock::new(), storage: MemoryStorage::new().storage(), roots };
         world.publish("1", "enforce");
         world
@@ -155,4 +158,24 @@ async fn a_domain_that_publishes_nothing_is_not_asked_for_a_policy() {
     world.publish("3", "none");
     let Found::Policy(known) = world.sts().find("d.example").await else { panic!("a policy") };
     assert_eq!(known.policy.mode, Mode::None);
+}
+
+#[tokio::test]
+async fn a_policy_against_hosts_that_others_use_holds_up_nobody_else() {
+    let world = World::new();
+    let mut settings = ClientSettings::smtp("us.example");
+    settings.sts = Some(Arc::new(world.sts()));
+    let way = Arc::new(Way(world.web.clone()));
+    let random = Arc::new(SeededRandom::new(1));
+    let client = SmtpClient::new(ChannelId::new("smtp"), settings, way.clone(), way, random).unwrap();
+    let site = async |domain: &str| client.site(&NextHop::new(domain)).await.to_string();
+    assert_eq!(site("e.example").await, "mx.shared.example", "no policy");
+    assert_eq!(site("d.example").await, "d.example", "its policy names other hosts");
+    world.web.text("_mta-sts.f.example", Ok("v=STSv1; id=1;"));
+    world.web.page(
+        "200 OK",
+        "text/plain",
+        "version: STSv1\nmode: enforce\nmx: *.shared.example\nmax_age: 60\n",
+    );
+    assert_eq!(site("f.example").await, "mx.shared.example (MTA-STS)", "as all that ask for it");
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use iems_core::message::{Domain, EnhancedStatus};
-use iems_core::seam::ResolveError;
 
 use super::counted;
 use super::dane::{self, Dane};
@@ -36,6 +35,8 @@ pub(in crate::client) struct Need {
     pub(in crate::client) basis: String,
     /// The policy as reports describe it; `None` where none is told of it.
     pub(in crate::client) counted: Option<Arc<PolicySeen>>,
+    /// What is wrong with that policy, however the session goes.
+    pub(in crate::client) flaw: Option<(FailureKind, String)>,
 }
 
 /// How we came by the names of hosts.
@@ -122,15 +123,13 @@ async fn by_peer(client: &Client, terms: &TlsTerms, way: Way<'_>, host: Host<'_>
             let basis = format!("DANE, no TLSA at _{}._tcp.{base} can be used: encryption only", host.port);
             let counted = way.domain.map(|_| counted::tlsa(&base, host, &[]));
             let need = Need::new(terms, Starttls::Required, Check::Nothing, terms.with(&basis)).named(true);
-            Ok(Need { counted, ..need })
+            let flaw = Some((FailureKind::TlsaInvalid, "no TLSA record can be used".to_owned()));
+            Ok(Need { counted, flaw, ..need })
         }
         Dane::Failed { name, error } => {
-            let kind = match error {
-                ResolveError::Bogus(_) => FailureKind::DnssecInvalid,
-                _ => FailureKind::TlsaInvalid,
-            };
-            let refusal =
-                terms.refuse(kind, format!("whether DANE protects it cannot be found out ({name})"));
+            // A resolver that validates says no more of a forged answer than of none.
+            let text = format!("whether DANE protects it cannot be found out ({name})");
+            let refusal = terms.refuse(FailureKind::DnssecInvalid, text);
             let counted = way.domain.map(|_| counted::tlsa(host.name, host, &[]));
             Err(Refusal { cause: format!("{error}; policy: {}", terms.rule()), counted, ..refusal })
         }
@@ -207,7 +206,8 @@ fn pkix(client: &Client, terms: &TlsTerms, names: Vec<CertificateName>) -> Check
 impl Need {
     fn new(terms: &TlsTerms, starttls: Starttls, check: Check, basis: String) -> Self {
         let minimum = terms.minimum;
-        Self { starttls, check, minimum, server_name: None, named: false, basis, counted: None }
+        let (server_name, counted, flaw) = (None, None, None);
+        Self { starttls, check, minimum, server_name, named: false, basis, counted, flaw }
     }
 
     /// Of a host without TLS.
@@ -220,6 +220,7 @@ impl Need {
             named: true,
             basis: String::new(),
             counted: None,
+            flaw: None,
         }
     }
 
