@@ -111,6 +111,8 @@ mod tests {
             recipients: &[],
             body: Some((body, &blobs)),
             verdicts: &[],
+            trusted: false,
+            ways: &[],
         };
         Skeleton::new(settings).inspect(&subject).await.verdicts.remove(0)
     }

@@ -20,7 +20,7 @@ use super::peer_tls::Files;
 use super::problem::Notes;
 use super::read::At;
 use super::reports::{self, ReadTexts};
-use super::resolved::{Certificate, Config, Dnsbl, DnsblOptions, Limits, Listener};
+use super::resolved::{Cell, Certificate, Config, Dnsbl, DnsblOptions, Limits, Listener};
 use super::route::{ReadPassword, routes};
 use super::source::sources;
 use super::written::{self, File, Protocol};
@@ -83,7 +83,13 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         tls_reports: tls_reports(&file, notes),
         limits: limits(&file.limits),
         dnsbl,
-        dnsbl_options: dnsbl_options(&file, notes),
+        dnsbl_options: dnsbl_options(&file.dnsbl_options),
+        checks: super::checks::resolve(
+            (&file.checks, &file.greylist, &file.probes),
+            file.hostname.as_ref().map(|hostname| &hostname.value),
+            notes,
+        ),
+        matrix: matrix(&file.matrix, notes),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
         log_format: file.log.format.value,
         log_level: file.log.level.value.clone(),
@@ -115,7 +121,7 @@ fn relay(written: &written::Relay, notes: &mut Notes<'_>) -> Relay {
 fn settings(file: &File, files: Files<'_>, notes: &mut Notes<'_>) -> (Settings, PeerWires) {
     let mut settings = Settings::default();
     settings.relay = relay(&file.relay, notes);
-    settings.policy = policy(&file.policy, notes);
+    settings.policy = super::checks::policy(&file.checks, policy(&file.policy, notes));
     settings.channel_policies = channel_policies(&file.channel_policy, notes);
     settings.limits.message_size = file.limits.message.0;
     settings.limits.recipients = file.limits.recipients.value as usize;
@@ -295,17 +301,20 @@ fn dnsbl(written: &[At<written::Dnsbl>], notes: &mut Notes<'_>) -> Vec<Dnsbl> {
     lists
 }
 
-fn dnsbl_options(file: &File, notes: &mut Notes<'_>) -> DnsblOptions {
-    let options = &file.dnsbl_options;
-    let mut matrix = Vec::new();
-    for cell in file.matrix.iter() {
-        let written::Judge::Dnsbl = cell.judge.value;
-        if let Some(run) = need(cell.run.clone(), "run", "matrix", &cell.span, notes) {
-            matrix.push((cell.input.0, cell.output.0, run));
-        }
+fn dnsbl_options(written: &written::DnsblOptions) -> DnsblOptions {
+    DnsblOptions {
+        private: written.private.value,
+        authenticated: written.authenticated.value,
+        timeout: written.timeout.value,
     }
-    let (private, authenticated) = (options.private.value, options.authenticated.value);
-    DnsblOptions { private, authenticated, timeout: options.timeout.value, matrix }
+}
+
+fn matrix(written: &[At<written::Matrix>], notes: &mut Notes<'_>) -> Vec<Cell> {
+    let cell = |cell: &At<written::Matrix>| {
+        let run = need(cell.run.clone(), "run", "matrix", &cell.span, notes)?;
+        Some(Cell { judge: cell.judge.0, input: cell.input.0, output: cell.output.0, run })
+    };
+    written.iter().filter_map(cell).collect()
 }
 
 fn policy(written: &[At<written::Policy>], notes: &mut Notes<'_>) -> Policy {

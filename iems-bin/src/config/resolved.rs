@@ -10,6 +10,7 @@ use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
 use iems_smtp::tlsrpt::Reporting;
 
+use super::checks::Checks;
 use super::dns::Dns;
 use super::problem::Problem;
 use super::written::{About, LogFormat, Protocol};
@@ -49,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) dnsbl: Vec<Dnsbl>,
     /// How they are asked.
     pub(crate) dnsbl_options: DnsblOptions,
+    /// What is checked at the door.
+    pub(crate) checks: Checks,
+    /// On which flows judges run: cells of the matrix.
+    pub(crate) matrix: Vec<Cell>,
     /// Memory for the cache of the store, in octets.
     pub(crate) cache: usize,
     /// How the log is written.
@@ -122,8 +127,19 @@ pub(crate) struct DnsblOptions {
     pub(crate) authenticated: bool,
     /// How long all questions may take.
     pub(crate) timeout: Duration,
-    /// Cells of its matrix: input, output, whether it runs.
-    pub(crate) matrix: Vec<(&'static str, &'static str, bool)>,
+}
+
+/// A cell of the channel action matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// The judge.
+    pub(crate) judge: &'static str,
+    /// The input channel, or `*`.
+    pub(crate) input: &'static str,
+    /// The output channel, or `*`.
+    pub(crate) output: &'static str,
+    /// Whether it runs.
+    pub(crate) run: bool,
 }
 
 /// A DNS list.

@@ -11,6 +11,7 @@ use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
 use iems_smtp::client::{TlsLevel, TlsVersion};
 
+use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
 use super::peer::WrittenPeer;
@@ -62,6 +63,12 @@ section! {
         dnsbl: Vec<At<Dnsbl>> = "[]";
         /// How DNS lists are asked.
         dnsbl_options: DnsblOptions = "{}";
+        /// What is checked at the door.
+        checks: WrittenChecks = "{}";
+        /// How greylisting is done.
+        greylist: WrittenGreylist = "{}";
+        /// How other systems are asked.
+        probes: WrittenProbes = "{}";
         /// On which flows judges run.
         matrix: Vec<At<Matrix>> = "[]";
         /// The site's rules about verdicts.
@@ -352,12 +359,9 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// A judge.
+/// A judge, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Judge {
-    /// DNS lists.
-    Dnsbl,
-}
+pub(crate) struct Judge(pub(crate) &'static str);
 
 /// An input channel, or `*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -383,7 +387,12 @@ words! {
         "address" => About::Address, "sender" => About::Sender, "hello" => About::Hello,
     };
     LogFormat, "one of text, json", { "text" => LogFormat::Text, "json" => LogFormat::Json };
-    Judge, "one of dnsbl", { "dnsbl" => Judge::Dnsbl };
+    Judge, "one of dnsbl, iprev, helo, spf, sender/domain, sender/own, sender/site, sender/callback, recipient/forward, greylist", {
+        "dnsbl" => Judge("dnsbl"), "iprev" => Judge("iprev"), "helo" => Judge("helo"), "spf" => Judge("spf"),
+        "sender/domain" => Judge("sender/domain"), "sender/own" => Judge("sender/own"),
+        "sender/site" => Judge("sender/site"), "sender/callback" => Judge("sender/callback"),
+        "recipient/forward" => Judge("recipient/forward"), "greylist" => Judge("greylist"),
+    };
     Input, "one of *, smtp, submission, lmtp, sendmail", {
         "*" => Input("*"), "smtp" => Input("smtp"), "submission" => Input("submission"),
         "lmtp" => Input("lmtp"), "sendmail" => Input("sendmail"),

@@ -82,8 +82,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[tls_reports]", old.tls_reports != new.tls_reports),
         (
             "[[dnsbl]], [dnsbl_options] or [[matrix]]",
-            old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options,
+            old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options || old.matrix != new.matrix,
         ),
+        ("[checks] (which are made), [greylist] or [probes]", old.checks != new.checks),
         ("[store]", old.cache != new.cache),
         ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
         ("[admin]", old.socket != new.socket),

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use iems_core::message::{ChannelId, Domain};
-use iems_core::preprocess::{Cell, Matrix};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
 use iems_core::{Builder, Engine};
-use iems_filters::dnsbl::{self, Dnsbl};
 use iems_smtp::client::{ClientSettings, SmtpClient};
 use iems_smtp::dialer::TcpDialer;
 use iems_smtp::resolver::{DnsResolver, DnsSettings};
@@ -17,7 +15,8 @@ use iems_store::directory::{DirectoryOptions, StoreDirectory};
 use iems_store::engine::{Embedded, EmbeddedOptions, OpenError};
 use rustls::RootCertStore;
 
-use crate::config::{About, Config};
+use super::judges;
+use crate::config::Config;
 use crate::exit::Failure;
 
 /// What stands before there is an engine.
@@ -135,10 +134,7 @@ impl Foundation {
         for client in &self.clients {
             builder = builder.output(client.clone());
         }
-        match judge(config, self.resolver.clone(), self.clock.clone())? {
-            Some(judge) => Ok(builder.preprocessor(Arc::new(judge), matrix(config))),
-            None => Ok(builder),
-        }
+        judges::add(builder, self, config)
     }
 }
 
@@ -200,36 +196,4 @@ pub(super) fn clients(
             .map_err(Failure::config)
     };
     both.into_iter().map(client).collect()
-}
-
-/// The judge that asks DNS lists, if there are any.
-fn judge(
-    config: &Config,
-    resolver: Arc<dyn Resolver>,
-    clock: Arc<dyn Clock>,
-) -> Result<Option<Dnsbl>, Failure> {
-    if config.dnsbl.is_empty() {
-        return Ok(None);
-    }
-    let mut settings = dnsbl::Settings::default();
-    settings.private = config.dnsbl_options.private;
-    settings.authenticated = config.dnsbl_options.authenticated;
-    settings.timeout = config.dnsbl_options.timeout;
-    for list in &config.dnsbl {
-        let about = match list.about {
-            About::Address => dnsbl::About::Address,
-            About::Sender => dnsbl::About::Sender,
-            About::Hello => dnsbl::About::Hello,
-        };
-        let list = dnsbl::List::new(list.zone.clone(), about).map_err(Failure::config)?.score(list.score);
-        settings.lists.push(list);
-    }
-    Ok(Some(Dnsbl::new(settings, resolver, clock)))
-}
-
-/// On which flows the judge runs: everywhere, but for the cells of the configuration.
-fn matrix(config: &Config) -> Matrix {
-    config.dnsbl_options.matrix.iter().fold(Matrix::everywhere(), |matrix, (input, output, run)| {
-        matrix.cell(input, output, if *run { Cell::Run } else { Cell::Skip })
-    })
 }

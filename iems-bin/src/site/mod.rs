@@ -4,6 +4,7 @@
 mod assemble;
 mod explain;
 mod hops;
+mod judges;
 mod people;
 mod queue;
 #[cfg(test)]

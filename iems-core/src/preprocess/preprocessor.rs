@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::message::{Body, Envelope, Mailbox, Verdict};
 use crate::receive::Connection;
+use crate::route::Way;
 use crate::storage::Blobs;
 
 /// The moments at which a module can look.
@@ -40,6 +41,11 @@ pub struct Subject<'a> {
     pub body: Option<(&'a Body, &'a Arc<dyn Blobs>)>,
     /// What earlier modules found.
     pub verdicts: &'a [Verdict],
+    /// Whether the peer is one of the site's own machines or programs, which may send to anybody
+    /// ([`crate::receive::Relay::trusts`]).
+    pub trusted: bool,
+    /// At `Stage::Recipient`: where mail for the recipient goes; empty elsewhere.
+    pub ways: &'a [Way],
 }
 
 /// A change to a message. Applied to the copy of the recipients on whose flow the module runs.

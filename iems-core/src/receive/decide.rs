@@ -82,6 +82,8 @@ impl Transaction {
             recipients: &mailboxes,
             body: Some((&copy.body, &self.shared.storage.blobs)),
             verdicts: &verdicts,
+            trusted: self.settings.relay.trusts(&self.connection),
+            ways: &[],
         };
         self.shared.chain.run(at, &subject, &*self.shared.clock).await
     }

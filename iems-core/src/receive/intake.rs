@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::judge::Seen;
 use super::transaction::Transaction;
 use super::{Connection, judge};
 use crate::engine::Shared;
@@ -80,8 +81,8 @@ impl Session {
         self.may_begin(&settings, &envelope, size).await?;
         let mut found = self.found.clone();
         if self.shared.chain.wants(Stage::Mail) {
-            let seen =
-                judge::look(&self.shared, &self.connection, Stage::Mail, Some(&envelope), &[], &found).await;
+            let seen = Seen::peer(Stage::Mail, Some(&envelope));
+            let seen = judge::look(&self.shared, &settings, &self.connection, seen, &found).await;
             found.extend(seen);
             judge::at_the_door(&self.shared, &settings, &found)?;
         }
@@ -121,9 +122,10 @@ impl Session {
         if !self.shared.chain.wants(stage) {
             return Ok(());
         }
-        let seen = judge::look(&self.shared, &self.connection, stage, None, &[], &self.found).await;
-        self.found.extend(seen);
         let settings = self.shared.settings();
+        let seen = Seen::peer(stage, None);
+        let seen = judge::look(&self.shared, &settings, &self.connection, seen, &self.found).await;
+        self.found.extend(seen);
         judge::at_the_door(&self.shared, &settings, &self.found).inspect_err(|_| {
             self.shared.metrics.refused.fetch_add(1, Ordering::Relaxed);
         })

@@ -4,17 +4,35 @@ use super::Connection;
 use crate::engine::Shared;
 use crate::message::{EnhancedStatus, Envelope, Mailbox, Reply, Verdict};
 use crate::preprocess::{Action, Decision, Found, Scope, Stage, Subject};
+use crate::route::Way;
 use crate::settings::Settings;
+
+/// What there is to look at before there is a body.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) stage: Stage,
+    pub(super) envelope: Option<&'a Envelope>,
+    pub(super) recipients: &'a [Mailbox],
+    pub(super) ways: &'a [Way],
+}
+
+impl<'a> Seen<'a> {
+    /// The peer, and its reverse-path if it gave one.
+    pub(super) fn peer(stage: Stage, envelope: Option<&'a Envelope>) -> Self {
+        Self { stage, envelope, recipients: &[], ways: &[] }
+    }
+}
 
 /// Runs the modules that may run on any flow from this input channel.
 pub(super) async fn look(
     shared: &Shared,
+    settings: &Settings,
     connection: &Connection,
-    stage: Stage,
-    envelope: Option<&Envelope>,
-    recipients: &[Mailbox],
+    seen: Seen<'_>,
     found: &[Found],
 ) -> Vec<Found> {
+    let Seen { stage, envelope, recipients, ways } = seen;
+    let trusted = settings.relay.trusts(connection);
     let mut running: Vec<usize> = Vec::new();
     for output in shared.outputs.keys().chain(shared.agents.keys()) {
         let flow = shared.chain.on_flow(&connection.channel, output);
@@ -24,7 +42,17 @@ pub(super) async fn look(
     let mut verdicts = plain(found);
     let mut seen = Vec::new();
     for at in running {
-        let subject = Subject { stage, connection, envelope, recipients, body: None, verdicts: &verdicts };
+        let (body, verdicts_so_far) = (None, &verdicts[..]);
+        let subject = Subject {
+            stage,
+            connection,
+            envelope,
+            recipients,
+            body,
+            verdicts: verdicts_so_far,
+            trusted,
+            ways,
+        };
         let findings = shared.chain.run(at, &subject, &*shared.clock).await;
         verdicts.extend(findings.verdicts.iter().cloned());
         seen.extend(findings.verdicts.into_iter().map(|verdict| (at, verdict)));

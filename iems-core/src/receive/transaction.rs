@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::intake::Session;
+use super::judge::Seen;
 use super::{Connection, judge};
 use crate::engine::Shared;
 use crate::message::{
@@ -140,7 +141,7 @@ impl Transaction {
                 }
             }
         }
-        self.look_at_recipient(&mailbox).await?;
+        self.look_at_recipient(&mailbox, &route).await?;
         let recipient = Recipient { mailbox, notify, original };
         if !self.recipients.iter().any(|(known, _)| known.mailbox == recipient.mailbox)
             || self.connection.answers_each
@@ -163,20 +164,13 @@ impl Transaction {
         }
     }
 
-    async fn look_at_recipient(&mut self, mailbox: &Mailbox) -> Result<(), Reply> {
+    async fn look_at_recipient(&mut self, mailbox: &Mailbox, route: &Route) -> Result<(), Reply> {
         if !self.shared.chain.wants(Stage::Recipient) {
             return Ok(());
         }
-        let asked = std::slice::from_ref(mailbox);
-        let seen = judge::look(
-            &self.shared,
-            &self.connection,
-            Stage::Recipient,
-            Some(&self.envelope),
-            asked,
-            &self.found,
-        )
-        .await;
+        let (recipients, ways) = (std::slice::from_ref(mailbox), &route.ways[..]);
+        let seen = Seen { stage: Stage::Recipient, envelope: Some(&self.envelope), recipients, ways };
+        let seen = judge::look(&self.shared, &self.settings, &self.connection, seen, &self.found).await;
         judge::at_the_door(&self.shared, &self.settings, &seen)?;
         self.found.extend(seen);
         Ok(())

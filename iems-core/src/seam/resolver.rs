@@ -14,6 +14,15 @@ pub struct Mx {
     pub host: String,
 }
 
+/// A kind of address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AddressKind {
+    /// IPv4: A records.
+    V4,
+    /// IPv6: AAAA records.
+    V6,
+}
+
 /// Records, and what is known about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
@@ -80,6 +89,14 @@ pub trait Resolver: Send + Sync + 'static {
 
     /// The IPv4 and IPv6 addresses of `host`.
     async fn addresses(&self, host: &str) -> Result<Answer<IpAddr>, ResolveError>;
+
+    /// Those of the addresses of `host` that are of one kind, IPv4 or IPv6, with one question where `addresses` needs two. That
+    /// there are none of this kind is `NoRecords`, whatever there is of the other. The default filters `addresses`.
+    async fn addresses_of(&self, host: &str, kind: AddressKind) -> Result<Answer<IpAddr>, ResolveError> {
+        let mut answer = self.addresses(host).await?;
+        answer.records.retain(|ip| ip.is_ipv4() == (kind == AddressKind::V4));
+        if answer.records.is_empty() { Err(ResolveError::NoRecords) } else { Ok(answer) }
+    }
 
     /// The TXT records of `name`, strings of one record joined.
     async fn txt(&self, name: &str) -> Result<Answer<String>, ResolveError>;

@@ -11,9 +11,7 @@ use iems_core::seam::{Clock, ResolveError, Resolver, Timestamp};
 use super::answer::{Reading, read};
 use super::query::{Query, is_judged, query};
 use super::{List, Settings};
-
-/// The longest reason taken over from a list, in characters.
-const MAX_REASON: usize = 200;
+use crate::common::line;
 
 /// The DNS-list judge.
 ///
@@ -135,14 +133,4 @@ fn side(score: f32) -> CheckResult {
         score if score < 0.0 => CheckResult::Pass,
         _ => CheckResult::Neutral,
     }
-}
-
-/// A stranger's words as one bounded line of ASCII: evidence may be quoted in a reply.
-fn line(words: &str) -> String {
-    let plain = |c: char| match c {
-        ' '..='~' => c,
-        c if c.is_ascii() => ' ',
-        _ => '?',
-    };
-    words.chars().take(MAX_REASON).map(plain).collect()
 }

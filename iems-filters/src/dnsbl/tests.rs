@@ -106,9 +106,16 @@ async fn judged(settings: Settings, zone: Zone, connection: &Connection) -> (Vec
     let zone = Arc::new(zone);
     let judge = Dnsbl::new(settings, zone.clone(), Arc::new(Impatient));
     let envelope = Envelope::new("<bulk@spam.example>".parse().unwrap());
-    let (recipients, verdicts) = (&[], &[]);
-    let stage = Stage::Mail;
-    let subject = Subject { stage, connection, envelope: Some(&envelope), recipients, body: None, verdicts };
+    let subject = Subject {
+        stage: Stage::Mail,
+        connection,
+        envelope: Some(&envelope),
+        recipients: &[],
+        body: None,
+        verdicts: &[],
+        trusted: false,
+        ways: &[],
+    };
     let found = judge.inspect(&subject).await;
     assert!(found.edits.is_empty());
     let asked = zone.asked.lock().unwrap().clone();

@@ -17,6 +17,7 @@ mod mx;
 mod outlook;
 mod peer;
 mod prepare;
+mod probe;
 mod session;
 mod sessions;
 mod settings;

@@ -26,7 +26,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver as Stub, TokioResolver};
-use iems_core::seam::{Answer, Association, Mx, ResolveError, Resolver};
+use iems_core::seam::{AddressKind, Answer, Association, Mx, ResolveError, Resolver};
 
 use self::trusting::TrustingProvider;
 
@@ -217,6 +217,14 @@ fn merge(
     }
 }
 
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(a) => Some(IpAddr::V4(a.0)),
+        RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+        _ => None,
+    }
+}
+
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let last = name.rsplit('.').next().unwrap_or(name);
@@ -248,14 +256,21 @@ impl Resolver for DnsResolver {
             let records = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
             return Ok(Answer { records, secure: true, ttl: LOCALHOST_TTL });
         }
-        let pick = |data: &RData| match data {
-            RData::A(a) => Some(IpAddr::V4(a.0)),
-            RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
-            _ => None,
-        };
         let (v6, v4) =
-            tokio::join!(self.ask(host, RecordType::AAAA, pick), self.ask(host, RecordType::A, pick));
+            tokio::join!(self.ask(host, RecordType::AAAA, address), self.ask(host, RecordType::A, address));
         merge(v6, v4)
+    }
+
+    async fn addresses_of(&self, host: &str, kind: AddressKind) -> Result<Answer<IpAddr>, ResolveError> {
+        if is_localhost(host) {
+            let ip =
+                if kind == AddressKind::V4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            return Ok(Answer { records: vec![ip], secure: true, ttl: LOCALHOST_TTL });
+        }
+        match kind {
+            AddressKind::V4 => self.ask(host, RecordType::A, address).await,
+            AddressKind::V6 => self.ask(host, RecordType::AAAA, address).await,
+        }
     }
 
     async fn txt(&self, name: &str) -> Result<Answer<String>, ResolveError> {
