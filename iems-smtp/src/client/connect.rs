@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::Client;
 use super::hop::Hop;
-use super::mx;
+use super::mx::{self, Exchangers};
 use super::peer::Terms;
 use super::session::{AuthError, Hello, HelloError, HelloStep, Starttls};
 use super::settings::TlsLevel;
@@ -75,8 +75,9 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
         Hop::Domain(domain) if !lmtp => {
             let exchangers = mx::exchangers(domain.as_str(), client).await?;
             let sts = policy_of(client, terms, &domain).await;
-            let way = Way { domain: Some(&domain), proven: exchangers.proven, sts: sts.as_ref() };
-            first(client, terms, &mx::order(exchangers.hosts, &*client.random), port, way).await
+            let Exchangers { hosts, signed, proven } = exchangers;
+            let way = Way { domain: Some(&domain), signed, proven, sts: sts.as_ref() };
+            first(client, terms, &mx::order(hosts, &*client.random), port, way).await
         }
         Hop::Address(ip, None) => {
             let address = SocketAddr::new(ip.to_canonical(), port);
@@ -108,7 +109,7 @@ async fn policy_of(client: &Client, terms: &Terms, domain: &Domain) -> Option<Fo
 }
 
 /// The host itself was named.
-const CONFIGURED: Way<'static> = Way { domain: None, proven: true, sts: None };
+const CONFIGURED: Way<'static> = Way { domain: None, signed: false, proven: true, sts: None };
 
 async fn alone(client: &Client, terms: &Terms, endpoint: Endpoint) -> Result<Connected, Reply> {
     let target = Target::new(client, terms, endpoint, (None, true), CONFIGURED).await?;

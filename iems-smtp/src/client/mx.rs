@@ -20,6 +20,8 @@ pub(super) struct Exchangers {
     /// In no order; never empty.
     pub(super) hosts: Vec<Mx>,
     /// Whether DNSSEC proves that it is these.
+    pub(super) signed: bool,
+    /// Whether nobody could have named others: they are proven, or the domain is its own host.
     pub(super) proven: bool,
 }
 
@@ -28,12 +30,13 @@ pub(super) async fn exchangers(domain: &str, client: &Client) -> Result<Exchange
     match client.resolver.mx(domain).await {
         Ok(answer) => {
             let hosts = usable(domain, answer.records, |host| client.is_own(host))?;
-            Ok(Exchangers { hosts, proven: answer.secure })
+            Ok(Exchangers { hosts, signed: answer.secure, proven: answer.secure })
         }
         Err(ResolveError::NoRecords) if client.is_own(domain) => Err(loops_back(domain)),
         // That there is none is proven where the domain's address is: both are of one zone.
         Err(ResolveError::NoRecords) => {
-            Ok(Exchangers { hosts: vec![Mx { preference: 0, host: domain.to_owned() }], proven: true })
+            let hosts = vec![Mx { preference: 0, host: domain.to_owned() }];
+            Ok(Exchangers { hosts, signed: false, proven: true })
         }
         Err(error) => Err(unresolved(domain, &error)),
     }

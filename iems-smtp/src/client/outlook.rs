@@ -7,7 +7,7 @@ use iems_core::message::NextHop;
 
 use super::Client;
 use super::hop::Hop;
-use super::mx;
+use super::mx::{self, Exchangers};
 use super::peer::TlsTerms;
 use super::settings::TlsLevel;
 use super::tls::{self, Host, Way};
@@ -28,7 +28,7 @@ pub struct HostOutlook {
 pub(super) async fn outlook(client: &Client, hop: &NextHop) -> Vec<HostOutlook> {
     let terms = client.terms(hop).tls;
     let (port, lmtp) = (client.port(), client.is_lmtp());
-    let named = Way { domain: None, proven: true, sts: None };
+    let named = Way { domain: None, signed: false, proven: true, sts: None };
     match hop.as_str().parse() {
         Ok(Hop::Domain(domain)) if !lmtp => {
             let found = match mx::exchangers(domain.as_str(), client).await {
@@ -39,9 +39,10 @@ pub(super) async fn outlook(client: &Client, hop: &NextHop) -> Vec<HostOutlook> 
                 Some(sts) => Some(sts.find(domain.as_str()).await),
                 None => None,
             };
-            let way = Way { domain: Some(&domain), proven: found.proven, sts: sts.as_ref() };
+            let Exchangers { hosts, signed, proven } = found;
+            let way = Way { domain: Some(&domain), signed, proven, sts: sts.as_ref() };
             let mut all = Vec::new();
-            for name in mx::order(found.hosts, &*client.random).iter().take(HOSTS) {
+            for name in mx::order(hosts, &*client.random).iter().take(HOSTS) {
                 all.push(by_name(client, &terms, name, port, way).await);
             }
             all

@@ -33,14 +33,13 @@ pub(super) async fn site(client: &Client, hop: &NextHop) -> Site {
 async fn shared(client: &Client, hop: &NextHop, domain: &Domain, exchangers: &Exchangers) -> Site {
     let hosts = || exchangers.hosts.iter().map(|mx| mx.host.as_str());
     let site = Site::of_hosts(hosts());
-    let terms = client.terms(hop).tls;
+    let (terms, common) = (client.terms(hop).tls, client.terms(&NextHop::new("")).tls);
     let mut wanted = Vec::new();
-    if terms.origin != client.settings.tls_origin {
+    if terms != common {
         wanted.push(format!("{} {}", terms.level, terms.origin));
     }
     let by_peer = matches!(terms.level, TlsLevel::Opportunistic | TlsLevel::Dane | TlsLevel::DaneOnly);
-    let is_own = hosts().eq([domain.as_str()]);
-    if by_peer && exchangers.proven && !is_own {
+    if by_peer && exchangers.signed {
         wanted.push("DNSSEC".to_owned());
     }
     let sts = client.settings.sts.as_ref().filter(|_| terms.level == TlsLevel::Opportunistic);

@@ -179,3 +179,19 @@ async fn a_policy_against_hosts_that_others_use_holds_up_nobody_else() {
     );
     assert_eq!(site("f.example").await, "mx.shared.example (MTA-STS)", "as all that ask for it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_says_nothing_takes_a_minute_once_and_holds_up_no_other_domain() {
+    let world = World::new();
+    world.web.silence();
+    let sts = world.sts();
+    let start = tokio::time::Instant::now();
+    let (found, other) = tokio::join!(id(&sts), async {
+        let found = matches!(sts.find("other.example").await, Found::Nothing);
+        (found, start.elapsed() < Duration::from_secs(1))
+    });
+    assert_eq!((found, other), ("sts-policy-fetch-error".into(), (true, true)));
+    assert_eq!(start.elapsed().as_secs(), 60);
+    assert_eq!(id(&sts).await, "sts-policy-fetch-error");
+    assert_eq!(start.elapsed().as_secs(), 60, "not asked again at once");
+}

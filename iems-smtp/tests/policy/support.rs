@@ -43,6 +43,9 @@ pub(crate) fn hours(count: u64) -> Duration {
     Duration::from_secs(3600 * count)
 }
 
+/// The answer of a server that takes connections and says nothing.
+pub(crate) const SILENCE: &str = "silence";
+
 /// Names, and web servers for them.
 #[derive(Default)]
 pub(crate) struct Web {
@@ -84,6 +87,11 @@ impl Web {
         *self.answer.lock().unwrap() = head + body;
     }
 
+    /// Every server takes connections and says nothing from now on.
+    pub(crate) fn silence(&self) {
+        *self.answer.lock().unwrap() = SILENCE.into();
+    }
+
     /// The requests until now.
     pub(crate) fn asked(&self) -> Vec<Vec<u8>> {
         self.asked.lock().unwrap().clone()
@@ -108,6 +116,10 @@ impl Dialer for Way {
         }
         let (ours, theirs) = duplex(1 << 20);
         tokio::spawn(async move {
+            if *web.answer.lock().unwrap() == SILENCE {
+                let _theirs = theirs;
+                return std::future::pending().await;
+            }
             let acceptor = web.acceptor.clone().unwrap();
             let Ok(mut stream) = acceptor.accept(theirs).await else { return };
             let (mut input, mut space) = (Vec::new(), [0; 4096]);

@@ -44,7 +44,9 @@ pub(in crate::client) struct Need {
 pub(in crate::client) struct Way<'a> {
     /// The domain whose exchangers they are; `None` where the host itself was named.
     pub(in crate::client) domain: Option<&'a Domain>,
-    /// Whether nobody could have changed them: configured, or proven.
+    /// Whether DNSSEC proves them.
+    pub(in crate::client) signed: bool,
+    /// Whether nobody could have given us others: proven, configured, or the domain itself.
     pub(in crate::client) proven: bool,
     /// What the domain asks for by MTA-STS, where that counts.
     pub(in crate::client) sts: Option<&'a Found>,
@@ -102,7 +104,11 @@ pub(in crate::client) async fn need(
 /// As the peer publishes it.
 async fn by_peer(client: &Client, terms: &TlsTerms, way: Way<'_>, host: Host<'_>) -> Result<Need, Refusal> {
     let dane = match (host.has_name, way.proven) {
-        (true, true) => dane::look_up(&*client.resolver, host.name, host.proven, host.port).await,
+        // Its name may be a signed alias of one that is not (RFC 7672 section 2.2.2); where nothing is signed, nothing is asked.
+        (true, true) if host.proven || way.signed => {
+            dane::look_up(&*client.resolver, host.name, host.proven, host.port).await
+        }
+        (true, true) => Dane::Absent("its addresses are not signed"),
         (true, false) => Dane::Absent("the mail exchangers are not signed"),
         (false, _) => Dane::Absent("it has no name"),
     };
