@@ -22,6 +22,8 @@ use super::{Embedded, Shared};
 
 /// The length of a piece: what a writer holds in memory, and what a reader reads at once.
 const PIECE: usize = 64 << 10;
+/// From this length on, octets wait where they lie for what comes next, and are not copied to be joined with it.
+const LARGE: usize = PIECE / 2;
 /// How much longer than twice its content a buffer may be.
 const SLACK: usize = 2048;
 /// How often a body is looked up again because collection moved it in between.
@@ -35,6 +37,7 @@ impl Blobs for Embedded {
             hash: blake3::Hasher::new(),
             body: Body::default(),
             buffer: self.shared.recent().buffer(),
+            held: Bytes::new(),
             broken: false,
         }))
     }
@@ -153,6 +156,8 @@ struct Writer {
     hash: blake3::Hasher,
     body: Body,
     buffer: BytesMut,
+    /// Octets that wait where they lie; then the buffer is empty.
+    held: Bytes,
     /// A piece was lost: the rest is of no use.
     broken: bool,
 }
@@ -169,8 +174,13 @@ impl Writer {
         tail
     }
 
+    /// Sends what is held.
     async fn spill(&mut self) -> Result<(), StoreError> {
         let piece = self.buffer.split().freeze();
+        self.send(piece).await
+    }
+
+    async fn send(&mut self, piece: Bytes) -> Result<(), StoreError> {
         self.broken = true;
         let (extent, segment) = self.shared.spill(piece).await?;
         self.broken = false;
@@ -190,6 +200,23 @@ impl BlobWriter for Writer {
         }
         self.hash.update(&bytes);
         self.body.size += bytes.len() as u64;
+        let mut bytes = bytes;
+        let held = std::mem::take(&mut self.held);
+        match held.len() + bytes.len() > PIECE {
+            true if !held.is_empty() => self.send(held).await?,
+            _ => self.buffer.extend_from_slice(&held),
+        }
+        // What comes in large pieces is written from where it lies; what is in the buffer goes first.
+        if bytes.len() > PIECE && !self.buffer.is_empty() {
+            self.spill().await?;
+        }
+        while bytes.len() > PIECE {
+            self.send(bytes.split_to(PIECE)).await?;
+        }
+        if self.buffer.is_empty() && bytes.len() >= LARGE {
+            self.held = bytes;
+            return Ok(());
+        }
         let mut rest = &bytes[..];
         while self.buffer.len() + rest.len() > PIECE {
             let (head, tail) = rest.split_at(PIECE - self.buffer.len());
@@ -207,6 +234,10 @@ impl BlobWriter for Writer {
         }
         let id = BlobId(*self.hash.finalize().as_bytes());
         let shared = self.shared.clone();
+        // The last octets stay in memory until the batch: as their own, not as a part of what else was read with them.
+        let held = std::mem::take(&mut self.held);
+        self.buffer.extend_from_slice(&held);
+        drop(held);
         let full = shared.pending().bytes() + self.buffer.len() > shared.options.pending_bytes;
         if full && !self.buffer.is_empty() {
             self.spill().await?;

@@ -46,10 +46,14 @@ impl Session {
     fn admit(&self, mechanism: &str) -> Result<Mechanism, Reply> {
         let auth = &self.options.auth;
         match () {
-            () if !auth.enabled => Err(error(502, 5, 1, "authentication is not offered here")),
+            () if !auth.enabled => {
+                Err(error(502, 5, 1, "authentication is not offered here; use the submission service"))
+            }
             () if self.hello != Hello::Extended => Err(out_of_order("send EHLO first")),
-            () if self.authenticated => Err(out_of_order("already authenticated")),
-            () if !matches!(self.state, State::Ready) => Err(out_of_order("not within a transaction")),
+            () if self.authenticated => Err(out_of_order("already authenticated; go on with MAIL")),
+            () if !matches!(self.state, State::Ready) => {
+                Err(out_of_order("not within a transaction; end it or send RSET"))
+            }
             () if !self.may_authenticate() => {
                 Err(error(538, 7, 11, "encryption required; send STARTTLS first"))
             }
@@ -63,7 +67,7 @@ impl Session {
     /// A line within the exchange, decoded; or what is to be said about it. `*` gives the exchange up.
     pub(super) fn auth_line(&self, line: &[u8]) -> Result<Vec<u8>, Reply> {
         match line {
-            b"*" => Err(error(501, 7, 0, "authentication cancelled")),
+            b"*" => Err(error(501, 7, 0, "authentication cancelled; send AUTH again, or go on without")),
             line => BASE64.decode(line).map_err(|_| not_base64()),
         }
     }
@@ -120,7 +124,7 @@ impl Session {
         self.slow = true;
         self.auth_failures += 1;
         self.refuse(&match failure {
-            Failure::Malformed => error(501, 5, 2, "the response does not follow the mechanism"),
+            Failure::Malformed => error(501, 5, 2, "the response does not follow the mechanism; correct it"),
             Failure::Credentials => error(535, 7, 8, "wrong login or password; check both"),
             Failure::Unsupported => {
                 error(504, 5, 4, "not supported; use the mechanism without channel binding")
@@ -128,7 +132,7 @@ impl Session {
         });
         let enough = self.auth_failures >= self.options.auth.max_failures;
         if enough && !matches!(self.state, State::Closing) {
-            self.write(&error(421, 7, 0, "too many failures; closing the connection"));
+            self.write(&error(421, 7, 0, "too many failures; check the password and connect again"));
         }
     }
 }

@@ -103,6 +103,43 @@ async fn concurrent_commits_share_their_sync() {
 }
 
 #[tokio::test]
+async fn a_body_is_the_same_in_whatever_pieces_it_comes() {
+    let s = setting(EmbeddedOptions { background: false, ..EmbeddedOptions::default() });
+    let body: Vec<u8> = (0..700_000_u32).map(|n| (n.wrapping_mul(7919) >> 8) as u8).collect();
+    let mut ids = Vec::new();
+    for sizes in [
+        &[700_000_usize][..],
+        &[128 << 10],
+        &[64 << 10],
+        &[(64 << 10) + 1],
+        &[40_000],
+        &[32 << 10, 1, 100_000, 10],
+        &[999],
+    ] {
+        let (mut writer, mut rest) = (s.storage.blobs.create().await.unwrap(), &body[..]);
+        for size in sizes.iter().cycle() {
+            let (now, later) = rest.split_at((*size).min(rest.len()));
+            writer.write(now.to_vec().into()).await.unwrap();
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let id = writer.finish().await.unwrap();
+        let read = s.storage.blobs.read(id, 0..u64::MAX).await.unwrap();
+        assert!(read == body, "{sizes:?}");
+        // It goes again, so that the next one is written anew.
+        commit(&s.storage, |b| b.link(id)).await;
+        let read = s.storage.blobs.read(id, 65_000..200_000).await.unwrap();
+        assert!(read == body[65_000..200_000], "{sizes:?}");
+        commit(&s.storage, |b| b.unlink(id)).await;
+        ids.push(id);
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
 async fn rows_that_come_and_go_never_reach_the_index() {
     let s = setting(EmbeddedOptions { background: false, ..EmbeddedOptions::default() });
     commit(&s.storage, |b| b.put(b"stays", b"")).await;

@@ -19,8 +19,12 @@ pub(crate) const TITLE: &str = "\n## SMTP at the door\n";
 /// Connections of the crowd.
 const CROWD: usize = 10_000;
 
-/// Runs the cases whose names are given (`sessions`, `memory`, `crowd`), or all; writes the page if it was all.
+/// Runs the cases whose names are given (`sessions`, `memory`, `crowd`), or all; writes the page if it was all. With `iems` among the
+/// words, for profiling, iems alone.
 pub(crate) fn run(time: Duration, only: &[&str]) {
+    if only.contains(&"iems") {
+        return alone(time);
+    }
     let wanted = |name: &str| only.is_empty() || only.contains(&name);
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
@@ -45,6 +49,13 @@ pub(crate) fn run(time: Duration, only: &[&str]) {
     println!("{text}\nAll of it took {:.0} s.", start.elapsed().as_secs_f64());
     if only.is_empty() {
         crate::sections::write(TITLE, &text);
+    }
+}
+
+/// What a client does again and again, with iems alone.
+fn alone(time: Duration) {
+    for manner in Manner::ALL {
+        println!("{}: {:?}", manner.name(), sessions::measure(Who::Iems, manner, time));
     }
 }
 
