@@ -45,7 +45,7 @@ fn send(site: &Iems, to: &str) {
 #[test]
 fn mail_for_a_peer_that_must_have_tls_waits_where_there_is_none() {
     let (far, other) = (sink(), sink());
-    let site = site(&far, &other, &peer(&far, "tls = \"required\""));
+    let site = site(&far, &other, &peer(&far, "tls = \"verify\""));
     send(&site, "b@far.example");
     send(&site, "b@other.example");
     other.wait(1, secs(15));
