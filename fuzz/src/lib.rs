@@ -13,6 +13,7 @@ mod policy;
 mod pop3;
 mod reply;
 mod session;
+mod spf;
 mod trace;
 
 pub use mutate::Mutator;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pop3", run: pop3::dialogue, seeds: pop3::DIALOGUES },
     Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES },
     Target { name: "policy", run: policy::run, seeds: policy::SEEDS },
+    Target { name: "spf", run: spf::run, seeds: spf::SEEDS },
     Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
 ];
 

@@ -225,8 +225,7 @@ pub(crate) struct Answers {
 
 impl Answers {
     pub(crate) fn reachable(hop: &str) -> Self {
-        Self::default()
-            .with(&format!("reach {hop}"), Probe::Takes(Reply::new(250, EnhancedStatus::new(2, 0, 0), "yes")))
+        Self::default().with(&format!("reach {hop}"), Probe::Takes(said(250, "yes")))
     }
 
     pub(crate) fn with(self, question: &str, probe: Probe) -> Self {
@@ -245,7 +244,7 @@ impl Answers {
     fn find(&self, question: String) -> Probe {
         let answer = self.answers.lock().unwrap().get(&question).cloned();
         self.asked.lock().unwrap().push(question);
-        answer.unwrap_or_else(|| Probe::Unknown(Reply::defer(4, 1, "cannot connect")))
+        answer.unwrap_or_else(|| Probe::Unknown(said(451, "cannot connect")))
     }
 }
 
@@ -265,10 +264,15 @@ impl Prober for Answers {
 
 /// Yes, in the words of another system.
 pub(crate) fn takes() -> Probe {
-    Probe::Takes(Reply::new(250, EnhancedStatus::new(2, 1, 5), "yes"))
+    Probe::Takes(said(250, "yes"))
 }
 
 /// No.
 pub(crate) fn refuses() -> Probe {
-    Probe::Refuses(Reply::refuse(1, 1, "no such user"))
+    Probe::Refuses(said(550, "no such user"))
+}
+
+/// The words of another system.
+fn said(code: u16, words: &str) -> Reply {
+    Reply::new(code, EnhancedStatus::new((code / 100) as u8, 1, 1), words)
 }

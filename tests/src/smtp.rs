@@ -67,8 +67,12 @@ impl Smtp {
         Self::greeted(Wire::connect_tls(to, tls, name).expect("a TLS connection"))
     }
 
+    /// Reads the greeting on a connection.
+    ///
+    /// # Panics
+    /// If there is none, or it is not 220.
     #[track_caller]
-    fn greeted(wire: Wire) -> Self {
+    pub fn greeted(wire: Wire) -> Self {
         let mut smtp = Self { wire };
         let greeting = smtp.reply().expect("a greeting");
         assert_eq!(greeting.code, 220, "{greeting:?}");

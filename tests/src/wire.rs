@@ -2,10 +2,11 @@
 //! Shared by the raw SMTP and POP3 clients and by dialogues that break the rules.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
@@ -31,7 +32,21 @@ impl Wire {
     /// # Errors
     /// As the system says.
     pub fn connect(to: SocketAddrV4) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&SocketAddr::V4(to), PATIENCE)?;
+        Self::new(TcpStream::connect_timeout(&SocketAddr::V4(to), PATIENCE)?)
+    }
+
+    /// Connects from an address of this machine.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn connect_from(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<Self> {
+        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
+        net::bind(&socket, &SocketAddrV4::new(from, 0))?;
+        net::connect(&socket, &to)?;
+        Self::new(socket.into())
+    }
+
+    fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;

@@ -29,6 +29,8 @@ pub struct Config {
     pub expire: String,
     /// Lines that go before the first table.
     pub top: String,
+    /// Lines that belong into the `[relay]` table.
+    pub relay: String,
     /// Lines that belong into the `[queue]` table.
     pub queue: String,
     /// Tables at the end.
@@ -51,6 +53,7 @@ impl Config {
             retry: vec!["1s".to_owned()],
             expire: "1h".to_owned(),
             top: String::new(),
+            relay: String::new(),
             queue: String::new(),
             more: String::new(),
         }
@@ -78,7 +81,7 @@ impl Config {
         let nobody = vec![format!("{}:1", self.ip)];
         let servers = if self.dns.is_empty() { &nobody } else { &self.dns };
         let _ = writeln!(text, "[dns]\nservers = {servers:?}\n{}", self.dns_more);
-        let _ = writeln!(text, "[relay]\nnetworks = {:?}", self.networks);
+        let _ = writeln!(text, "[relay]\nnetworks = {:?}\n{}", self.networks, self.relay);
         for (domain, via) in &self.routes {
             let _ = writeln!(text, "[[route]]\ndomain = {domain:?}\nvia = {via:?}");
         }
