@@ -356,7 +356,7 @@ async fn too_many_connections_are_told_so() {
     let mut first = connect(&server).await;
     assert!(first.line().await.starts_with("+OK"));
     let mut second = connect(&server).await;
-    assert_eq!(second.line().await, "-ERR [SYS/TEMP] Too many connections; try again later\r\n");
+    assert_eq!(second.line().await, "-ERR [SYS/TEMP] too many connections; try again later\r\n");
     drop(first);
     for _ in 0..200 {
         if connect(&server).await.line().await.starts_with("+OK") {

@@ -30,6 +30,8 @@ pub mod storage;
 
 pub mod health;
 
+pub mod limits;
+
 pub mod seam;
 
 #[cfg(feature = "sim")]

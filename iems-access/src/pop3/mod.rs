@@ -6,7 +6,6 @@
 //!
 //! APOP is not offered: it needs the password in the clear on the server.
 
-mod admission;
 mod command;
 mod connection;
 mod listener;

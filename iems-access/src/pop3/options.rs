@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use iems_core::limits::{Act, Bound, Limit, Per};
 use iems_core::seam::sasl::Mechanism;
 
 /// A server's options.
@@ -78,6 +79,17 @@ pub struct Limits {
     pub errors: u32,
     /// Messages a session sees, the oldest first. Default 200,000, which take 3 MiB; the rest comes in the next session.
     pub messages: usize,
+}
+
+impl Limits {
+    /// Those on connections, as the one place that counts wants them.
+    pub(super) fn rules(&self) -> Vec<Limit> {
+        let (all, each) = (Bound::AtOnce(self.connections as u64), Bound::AtOnce(self.per_address as u64));
+        vec![
+            Limit::new("limits.connections", Act::Connection, Per::All, all),
+            Limit::new("limits.connections_per_address", Act::Connection, Per::Address, each),
+        ]
+    }
 }
 
 impl Default for Limits {

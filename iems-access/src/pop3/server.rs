@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use iems_core::limits::{Act, Limits, Who};
+use iems_core::seam::SystemClock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::admission::Admission;
 use super::session::Nonce;
 use super::{Listener, Maildrops, ServerOptions, connection};
 
@@ -35,7 +36,8 @@ pub(super) struct Shared {
     pub(super) maildrops: Arc<Maildrops>,
     pub(super) tls: Option<TlsConfig>,
     pub(super) nonce: Nonce,
-    admission: Arc<Admission>,
+    limits: Arc<Limits>,
+    scope: Arc<str>,
 }
 
 /// Why there can be no such server.
@@ -67,9 +69,19 @@ impl Server {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(ServerError::Random)?;
         options.auth.secret.get_or_insert(secret);
-        let admission = Arc::new(Admission::new(&options.limits));
-        let shared = Shared { options: Arc::new(options), maildrops, tls, nonce: nonce(), admission };
+        let (limits, scope) = (Limits::new(Arc::new(SystemClock)), Arc::from("server"));
+        let shared = Shared { options: Arc::new(options), maildrops, tls, nonce: nonce(), limits, scope };
+        shared.limits.set(&shared.scope, shared.options.limits.rules());
         Ok(Self { shared: Arc::new(ArcSwap::from_pointee(shared)), listeners })
+    }
+
+    /// The same with counts that others share, under a name of its own there: limits and bans of the site hold here, too. To be
+    /// called before it serves.
+    pub fn sharing(self, limits: Arc<Limits>, scope: impl Into<Arc<str>>) -> Self {
+        let shared = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
+        shared.limits.set(&shared.scope, shared.options.limits.rules());
+        self.shared.store(Arc::new(shared));
+        self
     }
 
     #[cfg(test)]
@@ -88,14 +100,15 @@ impl Server {
         let now = self.shared.load();
         let mut options = (*now.options).clone();
         change(&mut options);
-        now.admission.adjust(&options.limits);
+        now.limits.set(&now.scope, options.limits.rules());
         self.shared.store(Arc::new(Shared { options: Arc::new(options), ..(**now).clone() }));
     }
 
     /// Tells how many connections are open; outlives the server.
     pub fn connections(&self) -> Arc<dyn Fn() -> usize + Send + Sync> {
-        let admission = self.shared.load().admission.clone();
-        Arc::new(move || admission.connections())
+        let shared = self.shared.load();
+        let (limits, scope) = (shared.limits.clone(), shared.scope.clone());
+        Arc::new(move || limits.open(&scope))
     }
 
     /// Serves until `shutdown`; then tells idle peers, and waits for replies in progress, for at most `Timeouts::drain`.
@@ -165,9 +178,11 @@ fn start(
     tls: bool,
     shutdown: &CancellationToken,
 ) {
-    let ticket = match shared.admission.admit(peer.ip()) {
-        Ok(ticket) => ticket,
-        Err(why) => {
+    let who = Who { scope: &shared.scope, address: Some(peer.ip()), ..Who::default() };
+    let ticket = match shared.limits.enter(Act::Connection, &who) {
+        Ok((ticket, _)) => ticket,
+        Err(hit) => {
+            let why = hit.text();
             tracing::info!(%peer, why, "turned away");
             if !tls {
                 // A fresh socket has room for one line.

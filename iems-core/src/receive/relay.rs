@@ -7,7 +7,7 @@ use super::Connection;
 use crate::message::Mailbox;
 
 /// A network such as `192.0.2.0/24`, `2001:db8::/32` or a single address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
@@ -39,6 +39,55 @@ impl FromStr for Network {
 }
 
 impl Network {
+    /// The network of so many leading bits around an address: `v4` of an IPv4 address (IPv4-mapped counts as that), `v6` of an
+    /// IPv6 address.
+    pub fn around(address: IpAddr, v4: u8, v6: u8) -> Self {
+        let address = address.to_canonical();
+        let prefix = if address.is_ipv4() { v4.min(32) } else { v6.min(128) };
+        Self { address, prefix }.masked()
+    }
+
+    /// The same with all bits behind its length zero, so that equal networks are equal values.
+    pub fn masked(self) -> Self {
+        let (address, prefix) = match self.address.to_canonical() {
+            IpAddr::V4(v4) if self.address.is_ipv6() && self.prefix >= 96 => {
+                (IpAddr::V4(v4), self.prefix - 96)
+            }
+            IpAddr::V4(_) if self.address.is_ipv6() => (self.address, self.prefix),
+            address => (address, self.prefix),
+        };
+        let address = match address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V4((u32::from(v4) & mask).into())
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V6((u128::from(v6) & mask).into())
+            }
+        };
+        Self { address, prefix }
+    }
+
+    /// Its address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits its addresses share.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// As people write it: a single address without its length.
+    pub fn short(&self) -> impl std::fmt::Display + use<> {
+        let longest = if self.address.is_ipv4() { 32 } else { 128 };
+        match self.prefix == longest {
+            true => self.address.to_string(),
+            false => self.to_string(),
+        }
+    }
+
     /// Whether every address of its kind is in it.
     pub fn is_everything(&self) -> bool {
         self.prefix == 0

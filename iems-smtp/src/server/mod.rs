@@ -3,7 +3,6 @@
 //! `session` is the dialogue without I/O, time or directory: octets in, events and replies out. `connection` carries it
 //! over a socket, asks the engine, and knows tokio and rustls; `serve` accepts connections within the limits.
 
-mod admission;
 mod connection;
 mod listener;
 mod options;

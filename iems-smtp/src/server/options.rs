@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use iems_core::limits::{Act, Bound, Budget, Limit, Per};
 use iems_core::message::ChannelId;
 use iems_core::seam::sasl::Mechanism;
 
@@ -123,6 +124,25 @@ pub struct Limits {
     /// Least octets a second of a message on its way in, after `Timeouts::rate_grace`. Default 64: the slowest modem
     /// passes, a socket held open by single octets does not.
     pub min_rate: u32,
+}
+
+impl Limits {
+    /// Those on connections, as the one place that counts wants them.
+    pub(super) fn rules(&self) -> Vec<Limit> {
+        let (all, each) = (Bound::AtOnce(self.connections as u64), Bound::AtOnce(self.per_address as u64));
+        let minute = Bound::Budget(Budget::per_minute(self.per_address_minute.into()));
+        let mut rules = vec![
+            Limit::new("limits.connections", Act::Connection, Per::All, all),
+            Limit::new("limits.connections_per_address", Act::Connection, Per::Address, each),
+        ];
+        if self.per_address_minute > 0 {
+            rules.push(Limit::new("limits.connections_per_minute", Act::Connection, Per::Address, minute));
+        }
+        match self.count_loopback {
+            true => rules.into_iter().map(|rule| rule.excepting([])).collect(),
+            false => rules,
+        }
+    }
 }
 
 impl Default for Limits {

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use iems_core::deliver::Channel;
+use iems_core::limits::{Act, Limits, Ticket, Who};
 use iems_core::message::{ChannelId, Reply};
 use iems_core::receive::Intake;
 use iems_core::seam::{Clock, Directory, Resolver};
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::ServerOptions;
-use super::admission::{Admission, Ticket};
 use super::connection::{self, Peer};
 use super::listener::{Accepting, Listener, Security};
 use super::session::Nonce;
@@ -48,7 +48,10 @@ pub(super) struct Shared {
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) tls: Option<TlsConfig>,
     pub(super) nonce: Nonce,
-    admission: Arc<Admission>,
+    /// What counts connections, perhaps with others.
+    pub(super) limits: Arc<Limits>,
+    /// Under which name this server counts there.
+    pub(super) scope: Arc<str>,
 }
 
 /// Why there can be no such server.
@@ -83,13 +86,24 @@ impl Server {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(ServerError::Random)?;
         options.auth.secret.get_or_insert(secret);
-        let admission = Arc::new(Admission::new(options.limits.clone(), clock));
+        let limits = Limits::new(clock);
         let options = Arc::new(options);
         let channel = options.channel.clone();
-        let shared = Shared { options, directory, resolver, tls, nonce: nonce(), admission };
+        let shared =
+            Shared { options, directory, resolver, tls, nonce: nonce(), limits, scope: "server".into() };
+        shared.limits.set(&shared.scope, shared.options.limits.rules());
         let shared = Arc::new(ArcSwap::from_pointee(shared));
         let addresses = listeners.iter().filter_map(Listener::local_addr).collect();
         Ok(Self { channel, shared, addresses, listeners: Mutex::new(listeners) })
+    }
+
+    /// The same with counts that others share, under a name of its own there: limits and bans of the site hold here, too. To be
+    /// called before it serves.
+    pub fn sharing(self, limits: Arc<Limits>, scope: impl Into<Arc<str>>) -> Self {
+        let shared = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
+        shared.limits.set(&shared.scope, shared.options.limits.rules());
+        self.shared.store(Arc::new(shared));
+        self
     }
 
     /// The addresses it listens on, in the order of the listeners, without Unix sockets.
@@ -104,14 +118,15 @@ impl Server {
         let mut options = (*now.options).clone();
         change(&mut options);
         (options.mode, options.channel) = (now.options.mode, self.channel.clone());
-        now.admission.adjust(options.limits.clone());
+        now.limits.set(&now.scope, options.limits.rules());
         self.shared.store(Arc::new(Shared { options: Arc::new(options), ..(**now).clone() }));
     }
 
     /// Tells how many connections are open; outlives the server.
     pub fn connections(&self) -> Arc<dyn Fn() -> usize + Send + Sync> {
-        let admission = self.shared.load().admission.clone();
-        Arc::new(move || admission.open())
+        let shared = self.shared.load();
+        let (limits, scope) = (shared.limits.clone(), shared.scope.clone());
+        Arc::new(move || limits.open(&scope))
     }
 }
 
@@ -191,15 +206,18 @@ fn start(
     socket: Socket,
     peer: Peer,
 ) {
-    match shared.admission.admit(peer.address.map(|a| a.ip())) {
-        Ok(ticket) => {
+    let address = peer.address.map(|address| address.ip());
+    let who = Who { scope: &shared.scope, address, ..Who::default() };
+    match shared.limits.enter(Act::Connection, &who) {
+        Ok((ticket, _)) => {
             let channel = &shared.options.channel;
             let span = tracing::info_span!("connection", %channel, peer = %peer, trace = %peer.trace);
             let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
             let wire = Wire::new(socket);
             connections.spawn(run(shared, intake, wire, peer, ticket, shutdown).instrument(span));
         }
-        Err(reply) => {
+        Err(hit) => {
+            let reply = hit.reply();
             tracing::info!(%peer, trace = %peer.trace, %reply, "turned away");
             if peer.security == Security::Upgrade {
                 turn_away(&socket, &reply, &peer.trace);
