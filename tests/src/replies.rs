@@ -57,7 +57,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" && name != "relay_proof" {
             walk(&path, files);
-        } else if name.ends_with(".rs") && !name.contains("tests") {
+        } else if name.ends_with(".rs") && !name.contains("test") {
             files.push(path);
         }
     }
