@@ -73,6 +73,11 @@ impl Preprocessor for RecipientForward {
         "recipient/forward"
     }
 
+    /// RFC 3463 section 3.2: there is no such mailbox; or, section 3.5, nobody can say now.
+    fn status(&self, verdict: &Verdict) -> (u16, u16) {
+        if verdict.result == CheckResult::Fail { (1, 1) } else { (4, 1) }
+    }
+
     fn stages(&self) -> &[Stage] {
         &[Stage::Recipient]
     }

@@ -101,6 +101,11 @@ impl Preprocessor for Iprev {
         "iprev"
     }
 
+    /// RFC 7372 section 3.3.
+    fn status(&self, _: &Verdict) -> (u16, u16) {
+        (7, 25)
+    }
+
     /// Not earlier: before the reverse-path nobody knows whether an account vouches for the peer.
     fn stages(&self) -> &[Stage] {
         &[Stage::Mail]

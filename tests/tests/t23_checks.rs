@@ -164,9 +164,9 @@ fn the_administrator_says_what_follows() {
     for ((peer, hello), from, code, wanted) in [
         ((GOOD, "localhost"), "bob@far.example", 550, "5.7.1"),
         ((GOOD, "localhost"), "bob@far.example", 550, "helo=fail localhost has no domain"),
-        ((GOOD, good), "bob@null.far.example", 550, "takes no mail (null MX)"),
-        ((GOOD, good), "bob@elsewhere.example", 451, "spf/mail=temperror"),
-        ((FORGED, good), "bob@far.example", 451, "4.7.1"),
+        ((GOOD, good), "bob@null.far.example", 550, "5.7.27 "),
+        ((GOOD, good), "bob@elsewhere.example", 451, "4.7.24 "),
+        ((FORGED, good), "bob@far.example", 451, "4.7.23 "),
         ((FORGED, "[127.0.0.2]"), "bob@far.example", 451, "does not speak for us"),
     ] {
         let reply = send(&site, (peer, hello), from, &letter(from, ANN, "refused"));

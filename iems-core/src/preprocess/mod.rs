@@ -9,5 +9,6 @@ mod preprocessor;
 pub(crate) use chain::{Chain, Found, Module};
 pub(crate) use edit::apply;
 pub use matrix::{Cell, Matrix};
+pub(crate) use policy::reason;
 pub use policy::{Action, Decision, Policy, PolicyError, Rule, Scope};
 pub use preprocessor::{Edit, Findings, Preprocessor, Stage, Subject};

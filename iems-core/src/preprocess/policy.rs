@@ -206,12 +206,17 @@ impl Policy {
         let rules = self.rules.iter().filter(|(scope, _)| scopes.contains(scope));
         for (scope, rule) in rules {
             if let Some(verdict) = verdicts.iter().find(|v| rule.matches(v)) {
-                let reason = format!("{}={} {}", verdict.check, verdict.result, verdict.evidence);
+                let reason = reason(verdict);
                 return Some(Decision { action: rule.action, scope: *scope, rule: rule.to_string(), reason });
             }
         }
         None
     }
+}
+
+/// What a decision says of the verdict it acted on.
+pub(crate) fn reason(verdict: &Verdict) -> String {
+    format!("{}={} {}", verdict.check, verdict.result, verdict.evidence)
 }
 
 #[cfg(test)]

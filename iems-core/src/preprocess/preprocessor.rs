@@ -98,6 +98,13 @@ pub trait Preprocessor: Send + Sync + 'static {
     /// When it wants to be called.
     fn stages(&self) -> &[Stage];
 
+    /// Subject and detail of the enhanced status (RFC 3463) with which a peer is told that the site refuses or defers because of
+    /// one of its verdicts. The default, 7.1, says that it was a policy.
+    fn status(&self, verdict: &Verdict) -> (u16, u16) {
+        let _ = verdict;
+        (7, 1)
+    }
+
     /// Looks.
     async fn inspect(&self, subject: &Subject<'_>) -> Findings;
 }

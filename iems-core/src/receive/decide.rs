@@ -100,7 +100,7 @@ impl Transaction {
                 let flow = self.shared.chain.on_flow(&self.connection.channel, &way.channel);
                 let copy = copies.iter().position(|copy| copy.flow == flow).unwrap_or_default();
                 let decision = self.decide_way(way, &copies[copy]);
-                if let Some(reply) = judge::refusal(&decision) {
+                if let Some(reply) = judge::refusal(&self.shared, &decision, &copies[copy].found) {
                     refused.insert(recipient, reply);
                 }
                 parts.push(Part { recipient, copy, way: way.clone(), decision });

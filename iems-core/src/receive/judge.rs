@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::engine::Shared;
 use crate::message::{EnhancedStatus, Envelope, Mailbox, Reply, Verdict};
-use crate::preprocess::{Action, Decision, Found, Scope, Stage, Subject};
+use crate::preprocess::{self, Action, Decision, Found, Scope, Stage, Subject};
 use crate::route::Way;
 use crate::settings::Settings;
 
@@ -67,36 +67,34 @@ pub(super) fn at_the_door(shared: &Shared, settings: &Settings, found: &[Found])
     let verdicts: Vec<Verdict> =
         found.iter().filter(|(at, _)| everywhere(*at)).map(|(_, v)| v.clone()).collect();
     let decision = settings.policy.decide(&verdicts);
-    match (decision.scope, refusal(&decision)) {
+    match (decision.scope, refusal(shared, &decision, found)) {
         (Scope::Site, Some(reply)) => Err(reply),
         _ => Ok(()),
     }
 }
 
-/// The reply that an action demands, if it is one that refuses.
-pub(super) fn refusal(decision: &Decision) -> Option<Reply> {
-    match decision.action {
-        Action::Refuse => Some(
-            Reply::new(
-                550,
-                EnhancedStatus::new(5, 7, 1),
-                format!(
-                    "refused by the policy of this site: {}; write to its postmaster if that is wrong",
-                    decision.reason
-                ),
-            )
-            .because(decision.rule.clone()),
+/// The reply that an action demands, if it is one that refuses. The module that found what decided says under which status.
+pub(super) fn refusal(shared: &Shared, decision: &Decision, found: &[Found]) -> Option<Reply> {
+    let cause = found.iter().find(|(_, verdict)| preprocess::reason(verdict) == decision.reason);
+    let status = |(at, verdict): &Found| shared.chain.modules[*at].preprocessor.status(verdict);
+    let (subject, detail) = cause.map_or((7, 1), status);
+    let reply = match decision.action {
+        Action::Refuse => Reply::new(
+            550,
+            EnhancedStatus::new(5, subject, detail),
+            format!(
+                "refused by the policy of this site: {}; write to its postmaster if that is wrong",
+                decision.reason
+            ),
         ),
-        Action::Defer => Some(
-            Reply::new(
-                451,
-                EnhancedStatus::new(4, 7, 1),
-                format!("not now, by the policy of this site: {}; try again later", decision.reason),
-            )
-            .because(decision.rule.clone()),
+        Action::Defer => Reply::new(
+            451,
+            EnhancedStatus::new(4, subject, detail),
+            format!("not now, by the policy of this site: {}; try again later", decision.reason),
         ),
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(reply.because(decision.rule.clone()))
 }
 
 /// The verdicts without their modules.

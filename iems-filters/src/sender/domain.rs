@@ -11,6 +11,9 @@ use iems_core::seam::{Clock, Directory, Resolver};
 use super::exchange::{Place, place};
 use crate::common::{is_stranger, only, verdict, within};
 
+/// What is said of a domain with a null MX.
+const NULL_MX: &str = "takes no mail (null MX)";
+
 /// What may be chosen.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -71,7 +74,7 @@ impl SenderDomain {
         let fail = |why: &str| found(CheckResult::Fail, self.settings.score, why);
         match place(&*self.resolver, domain.as_str(), self.settings.private).await {
             Place::Host(host, ip) => found(CheckResult::Pass, 0.0, &format!("takes mail at {host}, {ip}")),
-            Place::TakesNone => fail("takes no mail (null MX)"),
+            Place::TakesNone => fail(NULL_MX),
             Place::Missing => fail("does not exist"),
             Place::Nowhere => fail("has neither a mail exchanger nor an address"),
             Place::Nobody(hosts) => fail(&format!("has mail exchangers without addresses: {hosts}")),
@@ -87,6 +90,11 @@ impl SenderDomain {
 impl Preprocessor for SenderDomain {
     fn id(&self) -> &str {
         "sender/domain"
+    }
+
+    /// RFC 7505 section 4.2, and RFC 3463 section 3.2: the sender's system is not one.
+    fn status(&self, verdict: &Verdict) -> (u16, u16) {
+        if verdict.evidence.ends_with(NULL_MX) { (7, 27) } else { (1, 8) }
     }
 
     fn stages(&self) -> &[Stage] {

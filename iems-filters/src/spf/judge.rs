@@ -99,6 +99,14 @@ impl Preprocessor for Spf {
         "spf"
     }
 
+    /// RFC 7372 section 3.2: validation failed, or could not be done.
+    fn status(&self, verdict: &Verdict) -> (u16, u16) {
+        match verdict.result {
+            CheckResult::TempError | CheckResult::PermError => (7, 24),
+            _ => (7, 23),
+        }
+    }
+
     fn stages(&self) -> &[Stage] {
         &[Stage::Mail]
     }
