@@ -52,7 +52,12 @@ fn weigh(who: Who, count: usize, prepare: impl Fn(&mut Smtp)) -> Memory {
     std::thread::sleep(Duration::from_secs(1));
     let before = watch::memory(&roots);
     let mut held = Vec::with_capacity(count);
+    let start = Instant::now();
     for _ in 0..count {
+        // Some greet so slowly that they would not be done today.
+        if start.elapsed() > Duration::from_secs(30) {
+            break;
+        }
         let Some(mut smtp) = greeted(&door, Duration::from_secs(5)) else { break };
         prepare(&mut smtp);
         held.push(smtp);
@@ -121,7 +126,7 @@ pub(super) fn hostile(who: Who, crowd: usize) -> Beside {
 fn honest(door: &Door, crowd: usize) -> Beside {
     let (text, user) = (text(1024), format!("user1@{DOMAIN}"));
     let (mut took, mut tried, start) = (Vec::new(), 0, Instant::now());
-    while tried < 300 && start.elapsed() < Duration::from_secs(30) {
+    while tried < 300 && start.elapsed() < Duration::from_secs(20) {
         tried += 1;
         let begin = Instant::now();
         let sent = greeted(door, Duration::from_secs(5)).and_then(|mut smtp| {
