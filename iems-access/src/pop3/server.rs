@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use iems_core::limits::{Act, Limits, Who};
+use iems_core::limits::{Act, Decision, Host, Limits, Who};
 use iems_core::seam::SystemClock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
@@ -179,6 +179,16 @@ fn start(
     shutdown: &CancellationToken,
 ) {
     let who = Who { scope: &shared.scope, address: Some(peer.ip()), ..Who::default() };
+    // Names of peers are not looked up here, so that no rule about names lets in or turns away.
+    if let Decision::Rule(rule) = shared.limits.access(&who, Host::None)
+        && let Some(reply) = rule.reply()
+    {
+        tracing::info!(%peer, %reply, "turned away");
+        if !tls {
+            let _ = socket.try_write(format!("-ERR [SYS/PERM] {}\r\n", reply.text).as_bytes());
+        }
+        return;
+    }
     let ticket = match shared.limits.enter(Act::Connection, &who) {
         Ok((ticket, _)) => ticket,
         Err(hit) => {

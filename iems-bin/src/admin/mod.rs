@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod client;
+pub(crate) mod limits;
 pub(crate) mod office;
 pub(crate) mod queue;
 pub(crate) mod request;

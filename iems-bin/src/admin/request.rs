@@ -1,5 +1,8 @@
 //! What can be asked of an administration: one value per command, the same over the socket and here.
 
+use std::time::Duration;
+
+use iems_core::limits::Key;
 use iems_core::message::{Domain, Mailbox, QueueId, ReversePath};
 use iems_core::preprocess::Rule;
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,12 @@ pub(crate) enum Request {
     TlsReportsList { domain: Option<Domain> },
     /// Sends them.
     TlsReportsSend { today: bool },
+    /// Limits, whom they hit, and bans.
+    LimitsList,
+    /// Bans somebody.
+    LimitsBan { who: Key, span: Duration, reason: String },
+    /// Lifts the ban of somebody, or all.
+    LimitsClear { who: Option<Key> },
     /// What the server is doing.
     Status,
     /// A message follows, in pieces.

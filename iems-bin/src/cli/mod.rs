@@ -4,6 +4,7 @@ mod account;
 mod alias;
 mod config;
 mod domain;
+mod limits;
 pub(crate) mod output;
 mod policy;
 mod queue;
@@ -34,6 +35,7 @@ Day by day:
   iems queue list --domain example.net        what waits for a domain, and why
   iems explain 01JD3V9Q4C8R2T6W0X5Y7Z1ABC     the whole story of one message
   iems route someone@example.net              where would it go
+  iems limits list                            which limit hits whom, and who is banned
   iems status                                 does the server run, and does storage work
   iems config check                           is the configuration right
 
@@ -69,6 +71,8 @@ enum Command {
     Explain(show::ExplainArgs),
     Status(status::StatusArgs),
     #[command(subcommand)]
+    Limits(limits::Args),
+    #[command(subcommand)]
     TlsReports(tls_reports::Args),
     Sendmail(sendmail::Args),
     #[command(subcommand)]
@@ -100,6 +104,7 @@ impl Cli {
             Command::Route(args) => args.run(file),
             Command::Explain(args) => args.run(file),
             Command::Status(args) => args.run(file),
+            Command::Limits(args) => args.run(file),
             Command::TlsReports(args) => args.run(file),
             Command::Sendmail(args) => args.run(file),
             Command::Config(args) => args.run(file),

@@ -7,6 +7,7 @@ mod checks;
 mod client;
 mod dns;
 mod leaf;
+mod limit;
 mod load;
 mod peer;
 mod peer_tls;

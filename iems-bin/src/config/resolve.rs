@@ -82,6 +82,8 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         client: client(&file.client, (folder, look.texts), notes),
         tls_reports: tls_reports(&file, notes),
         limits: limits(&file.limits),
+        rates: super::limit::limits(&file.limit, notes),
+        access: super::limit::access(&file.access, notes),
         dnsbl,
         dnsbl_options: dnsbl_options(&file.dnsbl_options),
         checks: super::checks::resolve(

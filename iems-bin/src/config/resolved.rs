@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use iems_core::Settings;
+use iems_core::limits::{AccessRule, Limit};
 use iems_core::message::{Domain, Mailbox};
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
@@ -46,6 +47,10 @@ pub(crate) struct Config {
     pub(crate) tls_reports: Option<Reporting>,
     /// Bounds for peers.
     pub(crate) limits: Limits,
+    /// How much who may do.
+    pub(crate) rates: Vec<Limit>,
+    /// Who may come in at all.
+    pub(crate) access: Vec<AccessRule>,
     /// DNS lists.
     pub(crate) dnsbl: Vec<Dnsbl>,
     /// How they are asked.

@@ -14,6 +14,7 @@ use iems_smtp::client::{TlsLevel, TlsVersion};
 use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
+use super::limit::{WrittenAccess, WrittenLimit};
 use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
 use super::source::WrittenSource;
@@ -59,6 +60,10 @@ section! {
         tls_reports: TlsReports = "{}";
         /// Bounds for peers.
         limits: Limits = "{}";
+        /// How much who may do.
+        limit: Vec<At<WrittenLimit>> = "[]";
+        /// Who may come in at all.
+        access: Vec<At<WrittenAccess>> = "[]";
         /// DNS lists to ask.
         dnsbl: Vec<At<Dnsbl>> = "[]";
         /// How DNS lists are asked.

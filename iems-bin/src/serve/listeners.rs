@@ -77,6 +77,7 @@ impl Doors {
                     let options = pop3_options(config, listener, secret);
                     let server = pop3::Server::new(options, vec![socket], maildrops.clone(), certificate);
                     let server = server.map_err(Failure::config)?;
+                    let server = server.sharing(foundation.limits.clone(), format!("{name} {bound}"));
                     doors.told.push(Door::new(name, bound, server.connections()));
                     let server = Arc::new(server);
                     doors.bounded.push(Bounded::Pop3(server.clone()));
@@ -94,6 +95,7 @@ impl Doors {
                     let clock = foundation.clock.clone();
                     let server = Server::new(options, vec![socket], directory, resolver, clock, certificate);
                     let server = server.map_err(Failure::config)?;
+                    let server = server.sharing(foundation.limits.clone(), format!("{name} {bound}"));
                     doors.told.push(Door::new(name, bound, server.connections()));
                     let server = Arc::new(server);
                     doors.bounded.push(Bounded::Smtp(server.clone()));

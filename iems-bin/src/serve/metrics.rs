@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use iems_core::health::{Condition, Health};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -104,10 +104,24 @@ impl Collector for Numbers {
         put("client_sessions_dane", "Such with a certificate that the DNS names", sessions.dane)?;
         put("client_sessions_pinned", "Such with a configured fingerprint", sessions.pinned)?;
         put("client_handshakes_failed", "Handshakes with other systems that failed", sessions.failed)?;
+        self.limits(&mut encoder)?;
         let open = self.site.connections() as u64;
         gauge(&mut encoder, "connections_open", "Connections of mail listeners now", open)?;
         gauge(&mut encoder, "queue_workers", "Queue workers now", engine.workers)?;
         gauges(&mut encoder, &health)
+    }
+}
+
+impl Numbers {
+    /// How often limits hit, by name, and how many are banned.
+    fn limits(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let help = "How often a limit hit anybody";
+        let mut metric = encoder.encode_descriptor("limit_hits", help, None, MetricType::Counter)?;
+        for (name, hits) in self.site.limits.totals() {
+            metric.encode_family(&[("limit", &*name)])?.encode_counter::<NoLabelSet, _, u64>(&hits, None)?;
+        }
+        let bans = self.site.limits.bans().len() as u64;
+        gauge(encoder, "limit_bans", "Bans that hold now", bans)
     }
 }
 

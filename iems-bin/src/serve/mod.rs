@@ -14,6 +14,7 @@ mod signals;
 use std::sync::Arc;
 use std::time::Instant;
 
+use iems_core::limits::Keeper;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -83,6 +84,8 @@ impl Server {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         site.engine.start();
         tasks.spawn(finish_removals(site.clone()));
+        let keeper = Keeper::open(site.limits.clone(), site.store.storage().store).await;
+        tasks.spawn(keeper.run(shutdown.clone()));
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
         if let Some(sts) = sts {
             let shutdown = shutdown.clone();

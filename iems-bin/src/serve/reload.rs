@@ -45,6 +45,8 @@ impl Reload {
         // What needs a restart stays as it runs, so that the next reload names it again.
         loaded.config.settings = new.config.settings;
         loaded.config.limits = new.config.limits;
+        loaded.config.rates = new.config.rates;
+        loaded.config.access = new.config.access;
         loaded.config.grace = new.config.grace;
         loaded.config.wires = new.config.wires;
         loaded.config.logins = new.config.logins;
@@ -52,7 +54,7 @@ impl Reload {
         self.bounded.iter().for_each(|server| server.adjust(&loaded.config));
         site.replace(&loaded.config);
         tracing::info!(
-            "reload: routes, logins, relaying, queue, peers, reports, rules, limits, marks and certificates are those of the file"
+            "reload: routes, logins, relaying, queue, peers, reports, rules, limits, access, marks and certificates are those of the file"
         );
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iems_core::limits::Limits;
 use iems_core::message::{ChannelId, Domain};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
 use iems_core::{Builder, Engine};
@@ -31,6 +32,8 @@ pub(crate) struct Foundation {
     pub(crate) sts: Option<Arc<Sts>>,
     /// Who tells other systems about TLS with them, if anybody does.
     pub(crate) reporter: Option<Arc<Reporter>>,
+    /// What counts for all listeners.
+    pub(crate) limits: Arc<Limits>,
     random: Arc<dyn Random>,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
@@ -61,7 +64,10 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let clients = clients(config, &resolver, random.clone(), (sts.as_ref(), tally.as_ref()))?;
     let reporter = reporter(config, tally, means)?;
     let directory = Arc::new(directory);
-    Ok(Foundation { store, directory, resolver, clock, clients, sts, reporter, random, postmaster })
+    let limits = Limits::new(clock.clone());
+    limits.set("", config.rates.clone());
+    limits.set_access(config.access.clone());
+    Ok(Foundation { store, directory, resolver, clock, clients, sts, reporter, limits, random, postmaster })
 }
 
 /// `<Postmaster>` without a domain must reach somebody (RFC 5321 section 4.5.1): at the domain of the configured one,

@@ -5,6 +5,7 @@ mod assemble;
 mod explain;
 mod hops;
 mod judges;
+mod limits;
 mod people;
 mod queue;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iems_core::Engine;
+use iems_core::limits::Limits;
 use iems_core::message::{Mailbox, ReversePath};
 use iems_core::storage::StoreError;
 use iems_smtp::client::{Sessions, SmtpClient};
@@ -41,6 +43,7 @@ pub(crate) struct Site {
     pub(crate) engine: Engine,
     clients: Vec<Arc<SmtpClient>>,
     reporter: Option<Arc<Reporter>>,
+    pub(crate) limits: Arc<Limits>,
     running: Option<Running>,
 }
 
@@ -54,8 +57,8 @@ impl Site {
 
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
-        let Foundation { store, directory, clients, reporter, .. } = foundation;
-        Self { store, directory, engine, clients, reporter, running }
+        let Foundation { store, directory, clients, reporter, limits, .. } = foundation;
+        Self { store, directory, engine, clients, reporter, limits, running }
     }
 
     /// How connections to other systems were protected, in all channels together.
@@ -78,6 +81,8 @@ impl Site {
             client.replace_peers(config.wires.clone());
             client.replace_logins(config.logins.clone());
         }
+        self.limits.set("", config.rates.clone());
+        self.limits.set_access(config.access.clone());
         self.engine.replace(config.settings.clone());
     }
 }
@@ -115,6 +120,12 @@ impl Office for Site {
             R::Explain { id } => value(self.explain(id).await?),
             R::TlsReportsList { domain } => value(self.tls_reports(domain).await?),
             R::TlsReportsSend { today } => value(self.send_tls_reports(today).await?),
+            R::LimitsList => value(self.limits().await),
+            R::LimitsBan { who, span, reason } => {
+                self.ban(who, span, &reason).await;
+                value(true)
+            }
+            R::LimitsClear { who } => value(self.clear_limits(who).await?),
             R::Status => value(self.status().await),
             R::Sendmail { .. } => Err(Failure::data("a submission is no question")),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use super::access::{self, AccessRule, Decision, Host};
 use super::ban::{Ban, Bans};
 use super::bucket::Bucket;
 use super::hit::{Hit, HitCount, Hits};
@@ -32,6 +33,7 @@ struct Inner {
     ids: HashMap<(Arc<str>, Arc<str>), u32>,
     counts: Table<(u32, Key), Count>,
     open: HashMap<Arc<str>, usize>,
+    access: Arc<[AccessRule]>,
     bans: Bans,
     hits: Hits,
     totals: BTreeMap<Arc<str>, u64>,
@@ -72,6 +74,7 @@ impl Limits {
             ids: HashMap::new(),
             counts: Table::new(keys),
             open: HashMap::new(),
+            access: [].into(),
             bans: Bans::default(),
             hits: Hits::default(),
             totals: BTreeMap::new(),
@@ -135,6 +138,49 @@ impl Limits {
                 Err(self.hit(*hit, who, now))
             }
         }
+    }
+
+    /// The same whatever the bounds say: it was done already. Whoever is over them is refused the next time.
+    pub fn spend(&self, act: Act, who: &Who<'_>, amount: u64) {
+        let now = self.clock.now();
+        let mut inner = self.inner();
+        let applied: SmallVec<[_; 4]> = inner
+            .applied(act, who)
+            .into_iter()
+            .map(|(rule, key)| ((rule.id, key), rule.limit.bound))
+            .collect();
+        for (key, bound) in applied {
+            if let Bound::Budget(budget) = bound {
+                inner.counts.entry(&key, Count::is_needed).spent.take(&budget, amount, now);
+            }
+        }
+    }
+
+    /// Other rules about who may come in, from now on.
+    pub fn set_access(&self, rules: Vec<AccessRule>) {
+        self.inner().access = rules.into();
+    }
+
+    /// What the rules say of somebody. One that turns away is logged and counted as a hit of `access`.
+    pub fn access(&self, who: &Who<'_>, host: Host<'_>) -> Decision {
+        let rules = self.inner().access.clone();
+        let decision = access::decide(&rules, who, host);
+        if let (Decision::Rule(rule), Some(address)) = (&decision, who.address)
+            && rule.reply().is_some()
+        {
+            let hit = Hit {
+                limit: "access".into(),
+                origin: rule.origin.clone(),
+                act: Act::Connection,
+                per: None,
+                bound: None,
+                key: Key::address(address),
+                wait: None,
+                banned: false,
+            };
+            self.hit((hit, None), who, self.clock.now());
+        }
+        decision
     }
 
     /// Forgets what was counted of this act: it turned out to be innocent.

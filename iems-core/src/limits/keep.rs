@@ -21,34 +21,53 @@ const GATHER: Duration = Duration::from_secs(1);
 /// When those that are over are swept out at the latest.
 const SWEEP: Duration = Duration::from_secs(300);
 
-/// Reads the bans that an earlier process left, then writes what changes, until `shutdown`. Trouble with the store is logged, and
-/// tried again at the next change: bans hold meanwhile, they only might not outlive the process.
-pub async fn keep(limits: Arc<Limits>, store: Arc<dyn Store>, shutdown: CancellationToken) {
-    let mut written = HashMap::new();
-    match load(&*store).await {
-        Ok(bans) => {
-            limits.restore(bans.values().cloned());
-            written = bans.into_iter().map(|(key, ban)| (key, Some(ban))).collect();
-        }
-        Err(error) => tracing::warn!(%error, "the bans of an earlier process could not be read"),
-    }
-    loop {
-        let clock = limits.clock().clone();
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            () = limits.changed.notified() => {
-                tokio::select! {
-                    biased;
-                    () = shutdown.cancelled() => break,
-                    () = clock.sleep(GATHER) => {}
-                }
+/// Keeps bans in a store. Trouble with it is logged, and tried again at the next change: bans hold meanwhile, they only might
+/// not outlive the process.
+pub struct Keeper {
+    limits: Arc<Limits>,
+    store: Arc<dyn Store>,
+    written: Written,
+}
+
+impl Keeper {
+    /// Reads the bans that an earlier process left; they hold from now on.
+    pub async fn open(limits: Arc<Limits>, store: Arc<dyn Store>) -> Self {
+        let mut written = Written::new();
+        match load(&*store).await {
+            Ok(bans) => {
+                limits.restore(bans.values().cloned());
+                written = bans.into_iter().map(|(key, ban)| (key, Some(ban))).collect();
             }
-            () = clock.sleep(SWEEP) => {}
+            Err(error) => tracing::warn!(%error, "the bans of an earlier process could not be read"),
         }
-        write(&limits, &*store, &mut written).await;
+        Self { limits, store, written }
     }
-    write(&limits, &*store, &mut written).await;
+
+    /// Writes what changes, until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let clock = self.limits.clock().clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                () = self.limits.changed.notified() => {
+                    tokio::select! {
+                        biased;
+                        () = shutdown.cancelled() => break,
+                        () = clock.sleep(GATHER) => {}
+                    }
+                }
+                () = clock.sleep(SWEEP) => {}
+            }
+            self.write().await;
+        }
+        self.write().await;
+    }
+
+    /// Writes what has changed.
+    pub async fn write(&mut self) {
+        write(&self.limits, &*self.store, &mut self.written).await;
+    }
 }
 
 /// Bans by their key in the store. Rows that cannot be read are as good as none, and are removed.

@@ -11,7 +11,7 @@ use crate::receive::Network;
 /// What is known of whoever wants something. A limit per something that is not known does not apply.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Who<'a> {
-    /// At which set of limits, besides those for all (see [`super::Limits::set`]).
+    /// At which set of limits, besides those for all (see [`super::Limits::set`]). Its first word is its kind.
     pub scope: &'a str,
     /// The address it comes from; `None` for a local program.
     pub address: Option<IpAddr>,
@@ -19,6 +19,13 @@ pub struct Who<'a> {
     pub account: Option<&'a str>,
     /// The login that it claims, proved or not.
     pub login: Option<&'a str>,
+}
+
+impl<'a> Who<'a> {
+    /// The first word of the scope.
+    pub fn kind(&self) -> &'a str {
+        self.scope.split(' ').next().unwrap_or_default()
+    }
 }
 
 /// What a count or a ban is about.

@@ -145,6 +145,8 @@ pub struct Limit {
     pub ban: Option<Terms>,
     /// Who does not count, if the limit counts by source. Loopback unless changed: many programs share it.
     pub except: Arc<[Network]>,
+    /// Only in scopes whose first word is one of these; empty: in all.
+    pub only: Arc<[Box<str>]>,
 }
 
 impl Limit {
@@ -163,6 +165,7 @@ impl Limit {
             slow: Duration::ZERO,
             ban: None,
             except: loopback.into(),
+            only: [].into(),
         }
     }
 
@@ -190,8 +193,17 @@ impl Limit {
         self
     }
 
+    /// Only in scopes whose first word is one of these.
+    pub fn only(mut self, kinds: impl IntoIterator<Item = Box<str>>) -> Self {
+        self.only = kinds.into_iter().collect();
+        self
+    }
+
     /// The key it counts `who` under, if it counts them.
     pub(super) fn key(&self, who: &Who<'_>) -> Option<Key> {
+        if !self.only.is_empty() && !self.only.iter().any(|kind| **kind == *who.kind()) {
+            return None;
+        }
         let is_excepted = |address: IpAddr| self.except.iter().any(|network| network.contains(address));
         if self.per.is_by_source() && who.address.is_some_and(is_excepted) {
             return None;

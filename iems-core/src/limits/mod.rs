@@ -3,7 +3,7 @@
 //! A [`Limit`] is data: what is counted ([`Act`]), for whom ([`Per`]), how much ([`Bound`]), and where an administrator
 //! has set it. [`Limits`] counts: connections and sessions at once by [`Ticket`]s, everything else by budgets that refill evenly.
 //! Whoever hits limits may be banned for a while; a [`Ban`] is data too: rule, key, count, until. Everything is bounded in memory:
-//! with too many keys the one that did nothing for longest is forgotten. Counting is not I/O; [`keep`] lets bans outlive the process.
+//! with too many keys the one that did nothing for longest is forgotten. Counting is not I/O; [`Keeper`] lets bans outlive the process.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -21,6 +21,7 @@
 //! assert!(limits.check(Act::Failure, &owner).is_ok(), "whose account it is may still come in");
 //! ```
 
+mod access;
 mod ban;
 mod bucket;
 mod counts;
@@ -31,10 +32,11 @@ mod limit;
 mod table;
 mod ticket;
 
+pub use access::{Access, AccessRule, Decision, Host};
 pub use ban::{Ban, MOST_BANS};
 pub use counts::{Limits, MOST_KEYS};
 pub use hit::{Hit, HitCount};
-pub use keep::keep;
+pub use keep::Keeper;
 pub use key::{Key, KeyError, Who};
 pub use limit::{Act, Bound, Budget, Limit, Per, Terms};
 pub use ticket::Ticket;

@@ -199,7 +199,8 @@ async fn bans_outlive_the_process_until_they_are_over() {
         let world = World::new(vec![]);
         world.pass(round * 100);
         let shutdown = tokio_util::sync::CancellationToken::new();
-        let task = tokio::spawn(keep(world.limits.clone(), store.clone(), shutdown.clone()));
+        let task =
+            tokio::spawn(Keeper::open(world.limits.clone(), store.clone()).await.run(shutdown.clone()));
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(world.limits.bans().len(), usize::from(round == 1), "round {round}");
         if round == 0 {

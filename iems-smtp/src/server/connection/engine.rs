@@ -1,8 +1,10 @@
 //! Between the dialogue and the engine: each event becomes a question to the door or the directory, each answer a reply.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use iems_core::limits::{Access, Act, Decision, Host, Who};
 use iems_core::message::{EnhancedStatus, Reply, ReversePath};
 use iems_core::receive::{self, Connection, Intake, Transaction};
 use iems_core::seam::DirectoryError;
@@ -36,6 +38,10 @@ pub(super) struct Talk<'a> {
     door: Option<receive::Session>,
     transaction: Option<Transaction>,
     lookup: Option<Lookup>,
+    /// What a rule makes the peer wait for before each of its replies.
+    tarpit: Duration,
+    /// Octets of the message on its way.
+    octets: u64,
 }
 
 impl<'a> Talk<'a> {
@@ -52,7 +58,7 @@ impl<'a> Talk<'a> {
         let mut session = Session::new(options.clone(), link, shared.nonce.clone());
         session.limit_size(intake.message_size());
         session.trace(&peer.trace.to_string());
-        let lookup = peer
+        let mut lookup = peer
             .address
             .filter(|_| options.reverse_dns)
             .and_then(|a| Lookup::start(&shared.resolver, a.ip(), options.timeouts.reverse_dns));
@@ -61,9 +67,15 @@ impl<'a> Talk<'a> {
         connection.answers_each = options.mode == Mode::Lmtp;
         connection.protocol = session.protocol(false).into();
         connection.tls = tls;
-        let opened = intake.open(connection).await;
+        let (access, host) = access(shared, peer, &mut lookup).await;
+        connection.host = host;
+        let opened = match access.as_ref().err() {
+            Some(reply) => Err(reply.clone()),
+            None => intake.open(connection).await,
+        };
         session.greet(opened.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "connection refused")));
-        Self { shared, session, wire, door: opened.ok(), transaction: None, lookup }
+        let tarpit = access.unwrap_or_default();
+        Self { shared, session, wire, door: opened.ok(), transaction: None, lookup, tarpit, octets: 0 }
     }
 
     /// Works off what was read.
@@ -86,7 +98,8 @@ impl<'a> Talk<'a> {
 
     /// Sends what the dialogue has to say, in one write. Says whether there was anything.
     pub(super) async fn send(&mut self) -> io::Result<bool> {
-        if let Some(delay) = self.session.take_delay() {
+        let delay = self.session.take_delay().unwrap_or_default().max(self.tarpit);
+        if !delay.is_zero() && !self.session.output().is_empty() {
             tokio::time::sleep(delay).await;
         }
         let output = self.session.output();
@@ -124,6 +137,7 @@ impl<'a> Talk<'a> {
             Event::Mail(mail) => self.mail(*mail).await,
             Event::Rcpt(rcpt) => self.rcpt(*rcpt).await,
             Event::Octets(octets) => {
+                self.octets += octets.len() as u64;
                 if let Some(transaction) = &mut self.transaction
                     && let Err(reply) = transaction.write(octets).await
                 {
@@ -131,7 +145,7 @@ impl<'a> Talk<'a> {
                 }
             }
             Event::EndOfData => self.commit().await,
-            Event::Reset => self.transaction = None,
+            Event::Reset => (self.transaction, self.octets) = (None, 0),
             Event::Password { login, password } => {
                 let found = self.shared.directory.check_password(&login, password.as_str()).await;
                 self.log_login(&login, found.as_ref().map(Option::is_some));
@@ -180,6 +194,15 @@ impl<'a> Talk<'a> {
         if connection.protocol != protocol {
             connection.protocol = protocol.into();
         }
+        let connection = door.connection();
+        let account = connection.account.as_ref().map(|account| account.mailbox.to_string());
+        let who = Who { account: account.as_deref(), ..who(&self.shared.scope, connection.ip()) };
+        self.shared.limits.check(Act::Octets, &who).map_err(|hit| hit.reply())?;
+        let delay = self.shared.limits.take(Act::Message, &who, 1).map_err(|hit| hit.reply())?;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let connection = door.connection_mut();
         // In submission the door itself looks at the rights of the sender.
         let account = connection.account.as_ref().filter(|_| !connection.submission);
         if let (Some(account), ReversePath::Mailbox(sender)) = (account, &mail.envelope.sender) {
@@ -197,14 +220,35 @@ impl<'a> Talk<'a> {
     }
 
     async fn rcpt(&mut self, rcpt: Rcpt) {
+        let taken = self.take_recipient().await;
         let accepted = match &mut self.transaction {
+            _ if taken.is_err() => Err(taken.err().unwrap_or_else(closed)),
             Some(transaction) => transaction.recipient(rcpt.path, rcpt.notify, rcpt.original).await,
             None => Err(closed()),
         };
         self.session.rcpt(accepted.as_ref().copied().inspect_err(|reply| log(reply, "recipient refused")));
     }
 
+    /// Counts a recipient that is asked for.
+    async fn take_recipient(&self) -> Result<(), Reply> {
+        let taken = self.counted(|who| self.shared.limits.take(Act::Recipient, who, 1));
+        let delay = taken.unwrap_or(Ok(Duration::ZERO)).map_err(|hit| hit.reply())?;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    /// Asks about whoever is at the other end; nothing if the door was closed to it.
+    fn counted<T>(&self, ask: impl FnOnce(&Who<'_>) -> T) -> Option<T> {
+        let connection = self.door.as_ref()?.connection();
+        let account = connection.account.as_ref().map(|account| account.mailbox.to_string());
+        Some(ask(&Who { account: account.as_deref(), ..who(&self.shared.scope, connection.ip()) }))
+    }
+
     async fn commit(&mut self) {
+        let octets = std::mem::take(&mut self.octets);
+        self.counted(|who| self.shared.limits.spend(Act::Octets, who, octets));
         let outcome = match self.transaction.take() {
             Some(transaction) => transaction.commit().await,
             None => Err(closed()),
@@ -223,6 +267,38 @@ impl<'a> Talk<'a> {
             Err(error) => tracing::warn!(login, %error, "login could not be checked"),
         }
     }
+}
+
+fn who(scope: &str, address: Option<std::net::IpAddr>) -> Who<'_> {
+    Who { scope, address, ..Who::default() }
+}
+
+/// What the rules of the site say of a peer: how late it is answered, or why it is turned away; and its name, if they wanted to
+/// know it.
+async fn access(
+    shared: &Shared,
+    peer: Peer,
+    lookup: &mut Option<Lookup>,
+) -> (Result<Duration, Reply>, Option<String>) {
+    let who = who(&shared.scope, peer.address.map(|address| address.ip()));
+    let mut decision = shared.limits.access(&who, Host::Unasked);
+    let mut host = None;
+    if decision == Decision::AskHost {
+        host = match lookup.take() {
+            Some(lookup) => lookup.finish().await,
+            None => None,
+        };
+        decision = shared.limits.access(&who, host.as_deref().map_or(Host::None, Host::Is));
+    }
+    let answer = match decision {
+        Decision::Rule(rule) => match (rule.reply(), rule.action) {
+            (Some(reply), _) => Err(reply),
+            (None, Access::Slow(delay)) => Ok(delay),
+            _ => Ok(Duration::ZERO),
+        },
+        _ => Ok(Duration::ZERO),
+    };
+    (answer, host)
 }
 
 /// Beside what the dialogue logs of each refusal.
