@@ -6,6 +6,7 @@
 //! libFuzzer, for as long as one likes.
 
 mod address;
+mod batch;
 mod command;
 mod data;
 mod mutate;
@@ -32,6 +33,7 @@ pub struct Target {
 /// All parsers.
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run, seeds: address::SEEDS },
+    Target { name: "batch", run: batch::run, seeds: batch::SEEDS },
     Target { name: "command", run: command::run, seeds: command::SEEDS },
     Target { name: "lines", run: command::lines, seeds: command::LINES },
     Target { name: "reply", run: reply::run, seeds: reply::SEEDS },

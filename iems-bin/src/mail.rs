@@ -118,32 +118,53 @@ impl Header {
         Ok(Self { fields, rest: Vec::new() })
     }
 
-    /// The recipients in To, Cc and Bcc; Bcc goes.
+    /// The recipients in To, Cc and Bcc; Bcc goes. In a message that is sent again, those of the Resent- fields and no
+    /// others (RFC 5322 section 3.6.6): the old ones have it already.
     pub(crate) fn take_recipients(&mut self, site: &Domain) -> Result<Vec<Mailbox>, Failure> {
+        let resent = self.is_resent();
         let mut found = Vec::new();
         if let Some(message) = MessageParser::default().parse_headers(&self.fields[..]) {
             for header in message.headers() {
-                if matches!(header.name, HeaderName::To | HeaderName::Cc | HeaderName::Bcc) {
+                let counts = match header.name {
+                    HeaderName::To | HeaderName::Cc | HeaderName::Bcc => !resent,
+                    HeaderName::ResentTo | HeaderName::ResentCc | HeaderName::ResentBcc => resent,
+                    _ => false,
+                };
+                if counts {
                     let addresses = header.value.as_address().into_iter().flat_map(|list| list.iter());
                     found.extend(addresses.filter_map(|a| a.address.as_deref().map(str::to_owned)));
                 }
             }
         }
         self.remove("bcc");
+        self.remove("resent-bcc");
         recipients(&found, site)
+    }
+
+    fn is_resent(&self) -> bool {
+        ["resent-to", "resent-cc", "resent-bcc"].iter().any(|name| self.has(name))
+    }
+
+    /// The fields, for a notice about the message.
+    pub(crate) fn fields(&self) -> &[u8] {
+        &self.fields
     }
 
     /// Adds From, Date and Message-ID where they are missing (RFC 5322 section 3.6).
     pub(crate) fn complete(&mut self, sender: &ReversePath, full_name: Option<&str>, site: &Domain) {
-        if !self.has("message-id") {
+        let prefix = if self.is_resent() { "Resent-" } else { "" };
+        let missing = |name: &str| !self.has(&format!("{prefix}{name}"));
+        let (id, date, from_field) = (missing("Message-ID"), missing("Date"), missing("From"));
+        if id {
             let (now, noise) = (SystemClock.now(), SeededRandom::unpredictable().next_u64());
-            self.put_in_front(format!("Message-ID: <{:x}.{noise:016x}@{site}>\r\n", now.as_millis()));
+            let id = format!("{:x}.{noise:016x}@{site}", now.as_millis());
+            self.put_in_front(format!("{prefix}Message-ID: <{id}>\r\n"));
         }
-        if !self.has("date") {
-            self.put_in_front(format!("Date: {}\r\n", SystemClock.now().to_rfc5322()));
+        if date {
+            self.put_in_front(format!("{prefix}Date: {}\r\n", SystemClock.now().to_rfc5322()));
         }
-        if !self.has("from") {
-            self.put_in_front(from(sender, full_name, site));
+        if from_field {
+            self.put_in_front(format!("{prefix}{}", from(sender, full_name, site)));
         }
     }
 
@@ -283,6 +304,20 @@ mod tests {
         let expected = "From: \"A \\\"B\\\"\" <MAILER-DAEMON@site.example>\r\n\
                         Date: d\r\nMessage-ID: <i@x>\r\nTo: A <a@x.example>,\r\n b@x.example\r\nSubject: s\r\n\r\nBcc: body\r\n";
         assert_eq!(String::from_utf8(whole).unwrap(), expected);
+    }
+
+    #[test]
+    fn only_the_new_recipients_of_a_message_sent_again_count() {
+        let text = b"From: a@x.example\nDate: d\nMessage-ID: <i@x>\nTo: old@x.example\nResent-To: Team: n (new) <n@x.example>, m@x.example;\nResent-Bcc: h@x.example\n\nb\n";
+        let mut header = Header::read(&mut Input::new(&text[..], false)).unwrap();
+        let site = "site.example".parse().unwrap();
+        let to: Vec<String> =
+            header.take_recipients(&site).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(to, ["n@x.example", "m@x.example", "h@x.example"]);
+        header.complete(&ReversePath::Mailbox("b@x.example".parse().unwrap()), None, &site);
+        let text = String::from_utf8(header.into_bytes().to_vec()).unwrap();
+        assert!(text.starts_with("Resent-From: b@x.example\r\nResent-Date: "), "{text}");
+        assert!(text.contains("Resent-Message-ID: <") && !text.contains("h@x.example"), "{text}");
     }
 
     #[test]

@@ -63,6 +63,7 @@ fn sendmail_with_and_without_a_server() {
         (&["sendmail", "-f", "a b@c", "cid@example.net"][..], 65),
         (&["sendmail"][..], 64),
         (&["sendmail", "-bs"][..], 64),
+        (&["sendmail", "-bv", "nobody@example.org"][..], 67),
     ] {
         let output = site.run(arguments, "Subject: s\n\n");
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,5 +1,6 @@
 //! SMTP, submission and LMTP: server and client.
 
+pub mod batch;
 pub mod client;
 pub mod dialer;
 mod https;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use iems_core::message::{Mailbox, ReversePath};
 use serde_json::Value;
 use tokio::io::BufStream;
 
 use super::answer::Submitted;
 use super::office::{Office, Submission};
-use super::request::Request;
+use super::request::{Letter, Request};
 use super::socket::{Stream, connect};
 use super::wire::{Envelope, LONGEST_ANSWER, Response, VERSION, receive, send, send_piece};
 use crate::exit::Failure;
@@ -66,12 +65,8 @@ impl Office for Remote {
         self.call(request).await.map(|(_, value)| value)
     }
 
-    async fn submit(
-        &self,
-        sender: ReversePath,
-        recipients: Vec<Mailbox>,
-    ) -> Result<Box<dyn Submission>, Failure> {
-        let (stream, _) = self.call(Request::Sendmail { sender, recipients }).await?;
+    async fn submit(&self, letter: Letter) -> Result<Box<dyn Submission>, Failure> {
+        let (stream, _) = self.call(Request::Sendmail { letter }).await?;
         Ok(Box::new(RemoteSubmission { stream }))
     }
 

@@ -16,7 +16,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use iems_core::message::{Mailbox, ReversePath};
 use iems_store::engine::Embedded;
 use serde::de::DeserializeOwned;
 
@@ -26,7 +25,7 @@ use crate::site::{Site, stopped};
 use answer::Submitted;
 use client::Remote;
 use office::Office;
-use request::Request;
+use request::{Letter, Request};
 pub(crate) use server::Desk;
 use status::StatusAnswer;
 
@@ -118,29 +117,26 @@ pub(crate) fn status_of(config: &Config) -> Result<StatusAnswer, Failure> {
     })
 }
 
-/// Submits a message.
-pub(crate) fn submit(
-    file: Option<&Path>,
-    sender: ReversePath,
-    recipients: Vec<Mailbox>,
-    pieces: impl Iterator<Item = Result<Bytes, Failure>>,
-) -> Result<Submitted, Failure> {
-    let config = config::load(file)?.config;
+/// Does `job` with the running server, or with the opened store.
+pub(crate) fn with_office<T>(
+    config: &Config,
+    job: impl AsyncFnOnce(&dyn Office) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     run(async {
-        let office = find(&config).await?;
-        let submitted = submit_to(&*office, sender, recipients, pieces).await;
+        let office = find(config).await?;
+        let done = job(&*office).await;
         office.close().await;
-        submitted
+        done
     })
 }
 
-async fn submit_to(
+/// Submits a message.
+pub(crate) async fn submit(
     office: &dyn Office,
-    sender: ReversePath,
-    recipients: Vec<Mailbox>,
+    letter: Letter,
     pieces: impl Iterator<Item = Result<Bytes, Failure>>,
 ) -> Result<Submitted, Failure> {
-    let mut submission = office.submit(sender, recipients).await?;
+    let mut submission = office.submit(letter).await?;
     for piece in pieces {
         submission.write(piece?).await?;
     }

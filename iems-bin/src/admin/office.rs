@@ -2,11 +2,10 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use iems_core::message::{Mailbox, ReversePath};
 use serde_json::Value;
 
 use super::answer::Submitted;
-use super::request::Request;
+use super::request::{Letter, Request};
 use crate::exit::Failure;
 
 /// Answers requests.
@@ -16,11 +15,7 @@ pub(crate) trait Office: Send + Sync {
     async fn answer(&self, request: Request) -> Result<Value, Failure>;
 
     /// Opens a submission. Every recipient is taken, or the submission is refused.
-    async fn submit(
-        &self,
-        sender: ReversePath,
-        recipients: Vec<Mailbox>,
-    ) -> Result<Box<dyn Submission>, Failure>;
+    async fn submit(&self, letter: Letter) -> Result<Box<dyn Submission>, Failure>;
 
     /// Leaves things as they should be found: everything durable, the folder free.
     async fn close(self: Box<Self>);

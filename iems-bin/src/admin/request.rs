@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iems_core::limits::Key;
-use iems_core::message::{Domain, Mailbox, QueueId, ReversePath};
+use iems_core::message::{Domain, Envelope, Mailbox, Notify, OriginalRecipient, QueueId};
 use iems_core::preprocess::Rule;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,27 @@ pub(crate) enum Request {
     /// What the server is doing.
     Status,
     /// A message follows, in pieces.
-    Sendmail { sender: ReversePath, recipients: Vec<Mailbox> },
+    Sendmail { letter: Letter },
+}
+
+/// Whom a message is from and for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Letter {
+    /// The sender and its wishes; what the body holds is found out.
+    pub(crate) envelope: Envelope,
+    /// The recipients: all are taken, or none.
+    pub(crate) recipients: Vec<Addressee>,
+}
+
+/// A recipient of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Addressee {
+    /// Its address.
+    pub(crate) address: Mailbox,
+    /// What the sender wants to hear (RFC 3461).
+    pub(crate) notify: Option<Notify>,
+    /// The address as the sender knew it.
+    pub(crate) original: Option<OriginalRecipient>,
 }
 
 /// A password. Never shown.

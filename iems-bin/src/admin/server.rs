@@ -90,7 +90,7 @@ impl Desk {
             return Ok(Response::Failure(Failure::unavailable(message)));
         }
         match envelope.request {
-            Request::Sendmail { sender, recipients } => match office.submit(sender, recipients).await {
+            Request::Sendmail { letter } => match office.submit(letter).await {
                 Err(failure) => Ok(Response::Failure(failure)),
                 Ok(submission) => {
                     send(stream, &Response::Ok(serde_json::Value::Null)).await?;

@@ -16,7 +16,7 @@ use super::request::Request;
 use crate::exit::Failure;
 
 /// The version of the protocol.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// The longest request, in octets.
 pub(super) const LONGEST_REQUEST: usize = 1 << 20;
 /// The longest answer, in octets: a listing of some ten thousand messages.

@@ -79,13 +79,18 @@ enum Command {
     Config(config::Args),
 }
 
-/// Understands the command line. Called as `sendmail`, the program is `iems sendmail`.
+/// Understands the command line. Called as `sendmail`, `mailq` or `newaliases`, the program is `iems sendmail`.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut arguments: Vec<OsString> = arguments.collect();
     let name = arguments.first().map(PathBuf::from);
-    if name.as_deref().and_then(|path| path.file_stem()).is_some_and(|stem| stem == "sendmail") {
-        arguments.splice(0..1, ["iems".into(), "sendmail".into()]);
-    }
+    let mode = match name.as_deref().and_then(|path| path.file_stem()?.to_str()) {
+        Some("sendmail") => None,
+        Some("mailq") => Some("-bp"),
+        Some("newaliases") => Some("-bi"),
+        _ => return Cli::try_parse_from(arguments),
+    };
+    let words = ["iems", "sendmail"].into_iter().chain(mode).map(OsString::from);
+    arguments.splice(0..1, words);
     Cli::try_parse_from(arguments)
 }
 

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use iems_core::Engine;
 use iems_core::limits::Limits;
-use iems_core::message::{Mailbox, ReversePath};
 use iems_core::storage::StoreError;
 use iems_smtp::client::{Sessions, SmtpClient};
 use iems_smtp::tlsrpt::Reporter;
@@ -30,7 +29,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::admin::office::{Office, Submission};
-use crate::admin::request::Request;
+use crate::admin::request::{Letter, Request};
 use crate::config::Config;
 use crate::exit::Failure;
 pub(crate) use assemble::{Foundation, lay};
@@ -131,12 +130,8 @@ impl Office for Site {
         }
     }
 
-    async fn submit(
-        &self,
-        sender: ReversePath,
-        recipients: Vec<Mailbox>,
-    ) -> Result<Box<dyn Submission>, Failure> {
-        submit::open(&self.engine, sender, recipients).await
+    async fn submit(&self, letter: Letter) -> Result<Box<dyn Submission>, Failure> {
+        submit::open(&self.engine, letter).await
     }
 
     async fn close(self: Box<Self>) {

@@ -3,29 +3,26 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use iems_core::Engine;
-use iems_core::message::{BodyType, ChannelId, Envelope, ForwardPath, Mailbox, Reply, ReversePath};
+use iems_core::message::{BodyType, ChannelId, Envelope, ForwardPath, Reply};
 use iems_core::receive::{Connection, Session, Transaction};
 
 use crate::admin::answer::Submitted;
 use crate::admin::office::Submission;
+use crate::admin::request::{Addressee, Letter};
 use crate::exit::Failure;
 
 /// Opens a submission; every recipient is taken or the whole is refused.
-pub(super) async fn open(
-    engine: &Engine,
-    sender: ReversePath,
-    recipients: Vec<Mailbox>,
-) -> Result<Box<dyn Submission>, Failure> {
+pub(super) async fn open(engine: &Engine, letter: Letter) -> Result<Box<dyn Submission>, Failure> {
     let mut connection = Connection::new(ChannelId::new("sendmail"), None);
     connection.protocol = "local".into();
     let mut session = engine.intake().open(connection).await.map_err(refusal)?;
     session.hello("localhost").await.map_err(refusal)?;
-    let mut transaction = begin(&mut session, sender, &recipients).await.map_err(refusal)?;
-    for recipient in recipients {
-        let path = ForwardPath::Mailbox(recipient.clone());
-        transaction.recipient(path, None, None).await.map_err(|reply| {
+    let mut transaction = begin(&mut session, letter.envelope, &letter.recipients).await.map_err(refusal)?;
+    for Addressee { address, notify, original } in letter.recipients {
+        let path = ForwardPath::Mailbox(address.clone());
+        transaction.recipient(path, notify, original).await.map_err(|reply| {
             let failure = refusal(reply);
-            Failure { message: format!("{recipient}: {}", failure.message), ..failure }
+            Failure { message: format!("{address}: {}", failure.message), ..failure }
         })?;
     }
     Ok(Box::new(Local { transaction }))
@@ -33,13 +30,13 @@ pub(super) async fn open(
 
 async fn begin(
     session: &mut Session,
-    sender: ReversePath,
-    recipients: &[Mailbox],
+    mut envelope: Envelope,
+    recipients: &[Addressee],
 ) -> Result<Transaction, Reply> {
-    let mut envelope = Envelope::new(sender);
     // Nothing is known of the body yet, and local programs send what they have.
     envelope.body = BodyType::EightBitMime;
-    envelope.smtputf8 = recipients.iter().chain(envelope.sender.mailbox()).any(|mailbox| !mailbox.is_ascii());
+    let addresses = recipients.iter().map(|recipient| &recipient.address);
+    envelope.smtputf8 |= addresses.chain(envelope.sender.mailbox()).any(|mailbox| !mailbox.is_ascii());
     session.begin(envelope, 0).await
 }
 
