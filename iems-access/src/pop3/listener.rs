@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use iems_core::receive::Network;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that wait to be accepted.
@@ -13,6 +15,7 @@ const BACKLOG: i32 = 4096;
 pub struct Listener {
     socket: std::net::TcpListener,
     pub(super) implicit_tls: bool,
+    pub(super) proxies: Arc<[Network]>,
 }
 
 impl Listener {
@@ -34,12 +37,19 @@ impl Listener {
 
     /// A listener that is bound and listens already.
     pub fn tcp(socket: std::net::TcpListener) -> Self {
-        Self { socket, implicit_tls: false }
+        Self { socket, implicit_tls: false, proxies: [].into() }
     }
 
     /// The same, with TLS from the first octet (RFC 8314).
     pub fn implicit_tls(mut self) -> Self {
         self.implicit_tls = true;
+        self
+    }
+
+    /// The same behind proxies: connections from these networks begin with a PROXY header, which says whose they are, before TLS
+    /// and everything else. A header from anybody else is not obeyed.
+    pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
+        self.proxies = proxies.into();
         self
     }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use iems_core::limits::{Act, Decision, Host, Limits, Who};
+use iems_core::limits::{Act, Decision, Host, Limits, Ticket, Who};
+use iems_core::receive::{Network, Preamble, Step};
 use iems_core::seam::SystemClock;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,9 @@ pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
 
 /// How long accepting rests after an error of the operating system, such as too many open files.
 const REST: Duration = Duration::from_millis(100);
+
+/// How long a proxy may take to say whose a connection is.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 
 /// A server on one or more listeners.
 pub struct Server {
@@ -120,7 +125,8 @@ impl Server {
         let mut doors = JoinSet::new();
         for listener in &self.listeners {
             let (shared, accepting) = (self.shared.clone(), listener.accepting()?);
-            doors.spawn(accept(shared, accepting, listener.implicit_tls, shutdown.clone()));
+            let kind = (listener.implicit_tls, listener.proxies.clone());
+            doors.spawn(accept(shared, accepting, kind, shutdown.clone()));
         }
         while let Some(ended) = doors.join_next().await {
             report(ended);
@@ -142,7 +148,12 @@ fn nonce() -> Nonce {
     })
 }
 
-async fn accept(shared: Arc<ArcSwap<Shared>>, listener: TcpListener, tls: bool, shutdown: CancellationToken) {
+async fn accept(
+    shared: Arc<ArcSwap<Shared>>,
+    listener: TcpListener,
+    (tls, proxies): (bool, Arc<[Network]>),
+    shutdown: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -151,7 +162,8 @@ async fn accept(shared: Arc<ArcSwap<Shared>>, listener: TcpListener, tls: bool, 
             Some(ended) = connections.join_next(), if !connections.is_empty() => report(ended),
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
-                    start(&mut connections, &shared.load_full(), socket, peer, tls, &shutdown);
+                    let is_proxy = proxies.iter().any(|proxy| proxy.contains(peer.ip()));
+                    start(&mut connections, &shared.load_full(), (socket, peer, is_proxy), tls, &shutdown);
                 },
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -173,45 +185,97 @@ async fn accept(shared: Arc<ArcSwap<Shared>>, listener: TcpListener, tls: bool, 
 fn start(
     connections: &mut JoinSet<()>,
     shared: &Arc<Shared>,
-    socket: TcpStream,
-    peer: SocketAddr,
+    (socket, peer, is_proxy): (TcpStream, SocketAddr, bool),
     tls: bool,
     shutdown: &CancellationToken,
 ) {
-    let who = Who { scope: &shared.scope, address: Some(peer.ip()), ..Who::default() };
+    // Replies are small and waited for.
+    let _ = socket.set_nodelay(true);
+    let (shared, shutdown) = (shared.clone(), shutdown.clone());
+    if is_proxy {
+        // Until it is known whose the connection is, it counts with all, and nobody's in particular.
+        let Some(ticket) = admit(&shared, &socket, None, tls) else { return };
+        connections.spawn(async move {
+            let Some((socket, peer)) = introduced(socket, peer).await else { return };
+            drop(ticket);
+            if let Some(admitted) = admit(&shared, &socket, Some(peer), tls) {
+                let span = tracing::info_span!("pop3", %peer);
+                Box::pin(run(shared, (socket, peer), tls, admitted, shutdown).instrument(span)).await;
+            }
+        });
+    } else if let Some(admitted) = admit(&shared, &socket, Some(peer), tls) {
+        let span = tracing::info_span!("pop3", %peer);
+        connections.spawn(run(shared, (socket, peer), tls, admitted, shutdown).instrument(span));
+    }
+}
+
+/// Lets a peer in, and says how late; or turns it away.
+fn admit(
+    shared: &Shared,
+    socket: &TcpStream,
+    peer: Option<SocketAddr>,
+    tls: bool,
+) -> Option<(Ticket, Duration)> {
+    let who = Who { scope: &shared.scope, address: peer.map(|peer| peer.ip()), ..Who::default() };
+    let turn_away = |code: &str, why: &str| {
+        tracing::info!(peer = peer.map(tracing::field::display), why, "turned away");
+        if !tls {
+            // A fresh socket has room for one line.
+            let _ = socket.try_write(format!("-ERR [{code}] {why}\r\n").as_bytes());
+        }
+    };
     // Names of peers are not looked up here, so that no rule about names lets in or turns away.
     if let Decision::Rule(rule) = shared.limits.access(&who, Host::None)
         && let Some(reply) = rule.reply()
     {
-        tracing::info!(%peer, %reply, "turned away");
-        if !tls {
-            let _ = socket.try_write(format!("-ERR [SYS/PERM] {}\r\n", reply.text).as_bytes());
-        }
-        return;
+        turn_away(if reply.code >= 500 { "SYS/PERM" } else { "SYS/TEMP" }, &reply.text);
+        return None;
     }
-    let ticket = match shared.limits.enter(Act::Connection, &who) {
-        Ok((ticket, _)) => ticket,
-        Err(hit) => {
-            let why = hit.text();
-            tracing::info!(%peer, why, "turned away");
-            if !tls {
-                // A fresh socket has room for one line.
-                let _ = socket.try_write(format!("-ERR [SYS/TEMP] {why}\r\n").as_bytes());
+    shared.limits.enter(Act::Connection, &who).map_err(|hit| turn_away("SYS/TEMP", &hit.text())).ok()
+}
+
+/// Reads what a proxy says of a connection. A proxy that says nothing of the kind is hung up on.
+async fn introduced(mut socket: TcpStream, proxy: SocketAddr) -> Option<(TcpStream, SocketAddr)> {
+    let preamble = async {
+        let (mut preamble, mut octets) = (Preamble::default(), Vec::new());
+        loop {
+            match preamble.step().map_err(io::Error::other)? {
+                Step::Done(source) => return Ok::<_, io::Error>(source),
+                Step::Read(count) => {
+                    octets.resize(count, 0);
+                    socket.read_exact(&mut octets).await?;
+                    preamble.push(&octets);
+                }
             }
-            return;
         }
     };
-    // Replies are small and waited for.
-    let _ = socket.set_nodelay(true);
-    let span = tracing::info_span!("pop3", %peer);
-    let run = connection::run(shared.clone(), socket, peer.ip(), tls, shutdown.clone());
-    let task = async move {
-        if let Err(error) = run.await {
-            tracing::debug!(%error, "the connection broke");
+    match tokio::time::timeout(INTRODUCTION, preamble).await {
+        Ok(Ok(source)) => Some((socket, source.unwrap_or(proxy))),
+        Ok(Err(error)) => {
+            tracing::warn!(%proxy, %error, "hung up on a proxy");
+            None
         }
-        drop(ticket);
-    };
-    connections.spawn(task.instrument(span));
+        Err(_) => {
+            tracing::warn!(%proxy, "hung up on a proxy that does not say whose its connection is");
+            None
+        }
+    }
+}
+
+async fn run(
+    shared: Arc<Shared>,
+    (socket, peer): (TcpStream, SocketAddr),
+    tls: bool,
+    (ticket, delay): (Ticket, Duration),
+    shutdown: CancellationToken,
+) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    if let Err(error) = connection::run(shared, socket, peer.ip(), tls, shutdown).await {
+        tracing::debug!(%error, "the connection broke");
+    }
+    drop(ticket);
 }
 
 fn report(ended: Result<(), JoinError>) {

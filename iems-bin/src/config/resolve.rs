@@ -10,7 +10,7 @@ use iems_core::health::Marks;
 use iems_core::message::{ChannelId, CheckResult};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::queue::Peer;
-use iems_core::receive::Relay;
+use iems_core::receive::{Network, Relay};
 use iems_core::route::Pattern;
 use iems_smtp::client::{Logins, PeerWires};
 
@@ -224,11 +224,28 @@ fn listeners(
         }
         let certificate = own.or_else(|| common.cloned());
         let cleartext_passwords = listener.cleartext_passwords.value;
-        let candidate = Listener { protocol, address, certificate, cleartext_passwords };
+        let proxies = proxies(listener, protocol, notes);
+        let candidate = Listener { protocol, address, certificate, cleartext_passwords, proxies };
         usable(&candidate, listener, notes);
         resolved.push(candidate);
     }
     resolved
+}
+
+/// Who says whose a connection is. That everybody may say so is never meant.
+fn proxies(listener: &written::Listener, protocol: Protocol, notes: &mut Notes<'_>) -> Vec<Network> {
+    let (proxies, span) = (&listener.proxies.value, listener.proxies.span.as_ref());
+    let key = "listener.proxies";
+    if let Some(network) = proxies.iter().find(|network| network.is_everything()) {
+        let message = format!(
+            "{key}: \"{network}\" would let everybody pretend to be anybody; expected the addresses of your proxies"
+        );
+        notes.add(span, key, message);
+    }
+    if protocol == Protocol::Metrics && !proxies.is_empty() {
+        notes.add(span, key, format!("{key}: expected none for metrics, which do not look at who asks"));
+    }
+    proxies.clone()
 }
 
 /// Notes what makes a listener useless.
@@ -285,6 +302,7 @@ fn limits(written: &written::Limits) -> Limits {
         connections: written.connections.value as usize,
         connections_per_address: written.connections_per_address.value as usize,
         errors: written.errors.value,
+        greeting_delay: written.greeting_delay.value.min(Duration::from_secs(60)),
         idle: written.idle.value,
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use iems_core::Settings;
 use iems_core::limits::{AccessRule, Limit};
 use iems_core::message::{Domain, Mailbox};
+use iems_core::receive::Network;
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
 use iems_smtp::tlsrpt::Reporting;
@@ -82,6 +83,8 @@ pub(crate) struct Listener {
     pub(crate) certificate: Option<Certificate>,
     /// Whether passwords are taken in the clear.
     pub(crate) cleartext_passwords: bool,
+    /// Who says whose a connection is.
+    pub(crate) proxies: Vec<Network>,
 }
 
 /// Two PEM files.
@@ -119,6 +122,8 @@ pub(crate) struct Limits {
     pub(crate) connections_per_address: usize,
     /// Refused commands.
     pub(crate) errors: u32,
+    /// How long a peer waits for its greeting.
+    pub(crate) greeting_delay: Duration,
     /// Silence.
     pub(crate) idle: Duration,
 }

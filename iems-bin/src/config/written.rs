@@ -100,6 +100,8 @@ section! {
         key: String;
         /// Whether passwords are taken without TLS from other machines.
         cleartext_passwords: bool = "false";
+        /// Proxies that say whose a connection is.
+        proxies: Vec<Network> = "[]";
     }
 
     /// The certificate.
@@ -220,6 +222,8 @@ section! {
         errors: u32 = "20";
         /// How long a peer may stay silent.
         idle: Duration = r#""5m""#;
+        /// How long a peer waits for its greeting.
+        greeting_delay: Duration = r#""0s""#;
         /// Memory of the process over which no more connections and messages are taken.
         memory: Size;
     }

@@ -69,7 +69,8 @@ impl Doors {
                     bound
                 }
                 Protocol::Pop3 | Protocol::Pop3s => {
-                    let mut socket = pop3::Listener::bind(address).map_err(cannot)?;
+                    let mut socket =
+                        pop3::Listener::bind(address).map_err(cannot)?.behind(listener.proxies.clone());
                     if listener.protocol == Protocol::Pop3s {
                         socket = socket.implicit_tls();
                     }
@@ -85,7 +86,8 @@ impl Doors {
                     bound
                 }
                 _ => {
-                    let mut socket = SmtpListener::bind(address).map_err(cannot)?;
+                    let mut socket =
+                        SmtpListener::bind(address).map_err(cannot)?.behind(listener.proxies.clone());
                     if listener.protocol == Protocol::Submissions {
                         socket = socket.implicit_tls();
                     }
@@ -143,6 +145,9 @@ fn smtp_bounds(config: &Config, options: &mut ServerOptions) {
     options.limits.recipients = config.settings.limits.recipients;
     options.limits.hard_errors = config.limits.errors;
     options.limits.soft_errors = config.limits.errors / 2;
+    if options.mode == Mode::Relay {
+        options.greeting_delay = config.limits.greeting_delay;
+    }
     options.timeouts.command = config.limits.idle;
     options.timeouts.drain = config.grace;
 }

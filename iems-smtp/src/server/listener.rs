@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use iems_core::receive::Network;
 use socket2::{Domain, Protocol, Socket as Raw, Type};
 
 /// Connections that wait to be accepted.
@@ -22,6 +24,7 @@ pub enum Security {
 pub struct Listener {
     pub(super) socket: Bound,
     pub(super) security: Security,
+    pub(super) proxies: Arc<[Network]>,
 }
 
 #[derive(Debug)]
@@ -67,18 +70,25 @@ impl Listener {
 
     /// A listener that is bound and listens already.
     pub fn tcp(listener: std::net::TcpListener) -> Self {
-        Self { socket: Bound::Tcp(listener), security: Security::Upgrade }
+        Self { socket: Bound::Tcp(listener), security: Security::Upgrade, proxies: [].into() }
     }
 
     /// A listener that is bound and listens already.
     #[cfg(unix)]
     pub fn unix(listener: std::os::unix::net::UnixListener) -> Self {
-        Self { socket: Bound::Unix(listener), security: Security::Upgrade }
+        Self { socket: Bound::Unix(listener), security: Security::Upgrade, proxies: [].into() }
     }
 
     /// The same, with TLS from the first octet.
     pub fn implicit_tls(mut self) -> Self {
         self.security = Security::Implicit;
+        self
+    }
+
+    /// The same behind proxies: connections from these networks begin with a PROXY header, which says whose they are, before TLS
+    /// and everything else. A header from anybody else is not obeyed.
+    pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
+        self.proxies = proxies.into();
         self
     }
 

@@ -36,6 +36,9 @@ pub struct ServerOptions {
     pub require_tls: bool,
     /// Whether the peer's address is looked up in the DNS. Default yes; loopback and private peers never are.
     pub reverse_dns: bool,
+    /// How long a peer without TLS from the start waits for its greeting. Whoever talks meanwhile is turned away: programs that
+    /// send without listening send spam. Default zero: nobody waits.
+    pub greeting_delay: Duration,
     /// Authentication.
     pub auth: AuthOptions,
     /// Bounds.
@@ -56,6 +59,7 @@ impl ServerOptions {
             max_size: 50 << 20,
             require_tls: false,
             reverse_dns: mode == Mode::Relay,
+            greeting_delay: Duration::ZERO,
             auth,
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -11,8 +11,9 @@ use futures_util::future::join_all;
 use iems_core::deliver::Channel;
 use iems_core::limits::{Act, Limits, Ticket, Who};
 use iems_core::message::{ChannelId, Reply};
-use iems_core::receive::Intake;
+use iems_core::receive::{Intake, Network, Preamble, Step};
 use iems_core::seam::{Clock, Directory, Resolver};
+use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -29,6 +30,9 @@ pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
 
 /// How long accepting rests after an error of the operating system, such as too many open files.
 const REST: Duration = Duration::from_millis(100);
+
+/// How long a proxy may take to say whose a connection is.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 
 /// A server on one or more listeners: one input channel.
 pub struct Server {
@@ -151,7 +155,7 @@ impl Channel for Server {
             doors.push(accept(
                 self.shared.clone(),
                 accepting,
-                listener.security,
+                (listener.security, listener.proxies),
                 intake.clone(),
                 shutdown.clone(),
             ));
@@ -165,7 +169,7 @@ impl Channel for Server {
 async fn accept(
     shared: Arc<ArcSwap<Shared>>,
     listener: Accepting,
-    security: Security,
+    (security, proxies): (Security, Arc<[Network]>),
     intake: Intake,
     shutdown: CancellationToken,
 ) {
@@ -179,7 +183,8 @@ async fn accept(
                 Ok((socket, address)) => {
                     let trace = TraceId::fresh(&shared.load().nonce);
                     let peer = Peer { address, security, trace };
-                    start(&mut connections, &shared.load_full(), &intake, &shutdown, socket, peer);
+                    let (shared, is_proxy) = (shared.load_full(), is_proxy(&proxies, address));
+                    start(&mut connections, &shared, &intake, &shutdown, (socket, peer, is_proxy));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -198,30 +203,84 @@ async fn accept(
     connections.shutdown().await;
 }
 
+fn is_proxy(proxies: &[Network], address: Option<SocketAddr>) -> bool {
+    address.is_some_and(|address| proxies.iter().any(|proxy| proxy.contains(address.ip())))
+}
+
 fn start(
     connections: &mut JoinSet<()>,
     shared: &Arc<Shared>,
     intake: &Intake,
     shutdown: &CancellationToken,
-    socket: Socket,
-    peer: Peer,
+    (socket, peer, is_proxy): (Socket, Peer, bool),
 ) {
+    if is_proxy {
+        // Until it is known whose the connection is, it counts with all, and nobody's in particular.
+        let proxy = Peer { address: None, ..peer };
+        let Some(ticket) = admit(shared, &socket, proxy) else { return };
+        let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
+        connections.spawn(async move {
+            let Some((socket, peer)) = introduced(&shared, socket, peer).await else { return };
+            drop(ticket);
+            if let Some(ticket) = admit(&shared, &socket, peer) {
+                let span = span(&shared, peer);
+                let run = run(shared, intake, Wire::new(socket), peer, ticket, shutdown);
+                Box::pin(run.instrument(span)).await;
+            }
+        });
+    } else if let Some(ticket) = admit(shared, &socket, peer) {
+        let span = span(shared, peer);
+        let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
+        connections.spawn(run(shared, intake, Wire::new(socket), peer, ticket, shutdown).instrument(span));
+    }
+}
+
+fn span(shared: &Shared, peer: Peer) -> tracing::Span {
+    let channel = &shared.options.channel;
+    tracing::info_span!("connection", %channel, peer = %peer, trace = %peer.trace)
+}
+
+/// Lets a peer in, and says how late; or turns it away.
+fn admit(shared: &Shared, socket: &Socket, peer: Peer) -> Option<(Ticket, Duration)> {
     let address = peer.address.map(|address| address.ip());
     let who = Who { scope: &shared.scope, address, ..Who::default() };
     match shared.limits.enter(Act::Connection, &who) {
-        Ok((ticket, _)) => {
-            let channel = &shared.options.channel;
-            let span = tracing::info_span!("connection", %channel, peer = %peer, trace = %peer.trace);
-            let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
-            let wire = Wire::new(socket);
-            connections.spawn(run(shared, intake, wire, peer, ticket, shutdown).instrument(span));
-        }
+        Ok(admitted) => Some(admitted),
         Err(hit) => {
             let reply = hit.reply();
             tracing::info!(%peer, trace = %peer.trace, %reply, "turned away");
             if peer.security == Security::Upgrade {
-                turn_away(&socket, &reply, &peer.trace);
+                turn_away(socket, &reply, &peer.trace);
             }
+            None
+        }
+    }
+}
+
+/// Reads what a proxy says of a connection. A proxy that says nothing of the kind is hung up on.
+async fn introduced(shared: &Shared, mut socket: Socket, peer: Peer) -> Option<(Socket, Peer)> {
+    let preamble = async {
+        let (mut preamble, mut octets) = (Preamble::default(), Vec::new());
+        loop {
+            match preamble.step().map_err(io::Error::other)? {
+                Step::Done(source) => return Ok::<_, io::Error>(source),
+                Step::Read(count) => {
+                    octets.resize(count, 0);
+                    socket.read_exact(&mut octets).await?;
+                    preamble.push(&octets);
+                }
+            }
+        }
+    };
+    match tokio::time::timeout(shared.options.timeouts.handshake.min(INTRODUCTION), preamble).await {
+        Ok(Ok(source)) => Some((socket, Peer { address: source.or(peer.address), ..peer })),
+        Ok(Err(error)) => {
+            tracing::warn!(proxy = %peer, %error, "hung up on a proxy");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(proxy = %peer, "hung up on a proxy that does not say whose its connection is");
+            None
         }
     }
 }
@@ -231,9 +290,12 @@ async fn run(
     intake: Intake,
     wire: Wire,
     peer: Peer,
-    ticket: Ticket,
+    (ticket, delay): (Ticket, Duration),
     shutdown: CancellationToken,
 ) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     connection::run(&shared, intake, wire, peer, shutdown).await;
     drop(ticket);
 }

@@ -12,6 +12,8 @@ pub struct Config {
     pub hostname: String,
     /// Protocols to listen for, each on its [`port`].
     pub listeners: Vec<String>,
+    /// Lines that belong into every `[[listener]]` table but that of the metrics.
+    pub listener: String,
     /// Whether there is a certificate.
     pub tls: bool,
     /// Resolvers. Without any, the address of this story at a port where nobody answers: nothing may
@@ -45,6 +47,7 @@ impl Config {
             ip,
             hostname: super::HOST.to_owned(),
             listeners: all.map(str::to_owned).to_vec(),
+            listener: String::new(),
             tls: true,
             dns: Vec::new(),
             dns_more: String::new(),
@@ -74,6 +77,9 @@ impl Config {
         let mut text = format!("hostname = \"{}\"\ndata = \"data\"\n{}\n", self.hostname, self.top);
         for to in self.listeners.iter().map(|p| (p, SocketAddrV4::new(self.ip, port(p)))) {
             let _ = writeln!(text, "[[listener]]\nprotocol = \"{}\"\naddress = \"{}\"", to.0, to.1);
+            if to.0 != "metrics" {
+                let _ = writeln!(text, "{}", self.listener);
+            }
         }
         if self.tls {
             text.push_str("[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n");

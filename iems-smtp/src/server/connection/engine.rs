@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{OUTPUT, Peer, going_down, secure};
 use crate::proto::{Mail, Rcpt};
-use crate::server::Mode;
 use crate::server::reverse::Lookup;
 use crate::server::serve::Shared;
 use crate::server::session::{Event, Link, Session};
 use crate::server::wire::Wire;
+use crate::server::{Mode, Security};
 
 /// What is to be done when the dialogue has nothing more to say.
 pub(super) enum Flow {
@@ -67,14 +67,21 @@ impl<'a> Talk<'a> {
         connection.answers_each = options.mode == Mode::Lmtp;
         connection.protocol = session.protocol(false).into();
         connection.tls = tls;
-        let (access, host) = access(shared, peer, &mut lookup).await;
+        let mut wire = wire;
+        let (mut access, host) = access(shared, peer, &mut lookup).await;
+        if access == Ok(Welcome::Guest) && early(shared, peer, &mut wire).await {
+            access = Err(talked_early(shared, peer));
+        }
         connection.host = host;
         let opened = match access.as_ref().err() {
             Some(reply) => Err(reply.clone()),
             None => intake.open(connection).await,
         };
         session.greet(opened.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "connection refused")));
-        let tarpit = access.unwrap_or_default();
+        let tarpit = match access {
+            Ok(Welcome::Slow(delay)) => delay,
+            _ => Duration::ZERO,
+        };
         Self { shared, session, wire, door: opened.ok(), transaction: None, lookup, tarpit, octets: 0 }
     }
 
@@ -169,6 +176,12 @@ impl<'a> Talk<'a> {
 
     async fn hello(&mut self, name: &str) {
         self.transaction = None;
+        // What follows EHLO was sent without knowing what is offered (RFC 2920 section 3.1).
+        if !self.wire.input.is_empty()
+            && let Some(Err(hit)) = self.counted(|who| self.shared.limits.take(Act::Breach, who, 1))
+        {
+            return self.session.hello(Err(&hit.reply()));
+        }
         let host = match self.lookup.take() {
             Some(lookup) => lookup.finish().await,
             None => None,
@@ -273,13 +286,46 @@ fn who(scope: &str, address: Option<std::net::IpAddr>) -> Who<'_> {
     Who { scope, address, ..Who::default() }
 }
 
-/// What the rules of the site say of a peer: how late it is answered, or why it is turned away; and its name, if they wanted to
+/// How a peer is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Welcome {
+    /// No rule knows it.
+    Guest,
+    /// A rule lets it in.
+    Friend,
+    /// A rule makes it wait.
+    Slow(Duration),
+}
+
+/// Whether a peer talks before it is greeted. It waits for its greeting as long as the options say.
+async fn early(shared: &Shared, peer: Peer, wire: &mut Wire) -> bool {
+    let delay = shared.options.greeting_delay;
+    if delay.is_zero() || peer.address.is_none() || peer.security == Security::Implicit {
+        return false;
+    }
+    let talk = std::future::poll_fn(|cx| wire.poll_fill(cx, super::COMMAND));
+    matches!(timeout(delay, talk).await, Ok(Ok(octets)) if octets > 0)
+}
+
+fn talked_early(shared: &Shared, peer: Peer) -> Reply {
+    let who = who(&shared.scope, peer.address.map(|address| address.ip()));
+    match shared.limits.take(Act::Breach, &who, 1) {
+        Ok(_) => Reply::new(
+            554,
+            EnhancedStatus::new(5, 5, 1),
+            "you talked before the greeting; connect again and wait for it",
+        ),
+        Err(hit) => hit.reply(),
+    }
+}
+
+/// What the rules of the site say of a peer: how it is let in, or why it is turned away; and its name, if they wanted to
 /// know it.
 async fn access(
     shared: &Shared,
     peer: Peer,
     lookup: &mut Option<Lookup>,
-) -> (Result<Duration, Reply>, Option<String>) {
+) -> (Result<Welcome, Reply>, Option<String>) {
     let who = who(&shared.scope, peer.address.map(|address| address.ip()));
     let mut decision = shared.limits.access(&who, Host::Unasked);
     let mut host = None;
@@ -293,10 +339,10 @@ async fn access(
     let answer = match decision {
         Decision::Rule(rule) => match (rule.reply(), rule.action) {
             (Some(reply), _) => Err(reply),
-            (None, Access::Slow(delay)) => Ok(delay),
-            _ => Ok(Duration::ZERO),
+            (None, Access::Slow(delay)) => Ok(Welcome::Slow(delay)),
+            _ => Ok(Welcome::Friend),
         },
-        _ => Ok(Duration::ZERO),
+        _ => Ok(Welcome::Guest),
     };
     (answer, host)
 }
