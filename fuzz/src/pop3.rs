@@ -66,6 +66,7 @@ fn answer(session: &mut Session, event: Event) -> bool {
                 next = session.password(Ok(known.then_some(Account { mailbox })));
             }
             Event::Verifier { .. } => next = session.verifier(Ok(None)),
+            Event::Certificate { .. } | Event::Token { .. } => next = session.password(Ok(None)),
             Event::Open(_) => session.opened(Ok(Maildrop::new("box", (1..9).map(|uid| (Uid(uid), 10))))),
             Event::Retrieve { uid, .. } => {
                 assert!((1..9).contains(&uid.0));

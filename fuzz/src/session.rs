@@ -114,6 +114,7 @@ fn answer(
             return session.password(Ok(mailbox.map(|mailbox| Account { mailbox })));
         }
         Event::Verifier { .. } => return session.verifier(Ok(None)),
+        Event::Certificate { .. } | Event::Token { .. } => return session.password(Ok(None)),
         Event::Octets(_) | Event::StartTls | Event::Authenticated(_) | Event::Close => {}
     }
     None

@@ -4,6 +4,7 @@
 //! mail it asks of the libraries.
 
 mod admin;
+mod believe;
 mod cli;
 mod config;
 mod exit;
@@ -14,6 +15,7 @@ mod password;
 mod serve;
 mod site;
 mod tls;
+mod tokens;
 
 use std::process::ExitCode;
 

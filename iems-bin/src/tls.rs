@@ -8,11 +8,16 @@ use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::believe::Believer;
 use crate::config::Certificate;
 use crate::exit::Failure;
 
 /// What a listener needs for a handshake, or why the files do not give it.
-pub(crate) fn server_config(files: &Certificate) -> Result<Arc<ServerConfig>, String> {
+/// `believer` looks at the certificates of peers, which are not asked for one without it.
+pub(crate) fn server_config(
+    files: &Certificate,
+    believer: Option<&Arc<Believer>>,
+) -> Result<Arc<ServerConfig>, String> {
     let (chain, key) = (&files.certificate, &files.key);
     let certificates = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -23,8 +28,12 @@ pub(crate) fn server_config(files: &Certificate) -> Result<Arc<ServerConfig>, St
     let private = PrivateKeyDer::from_pem_file(key).map_err(|e| format!("{}: {}", key.display(), pem(e)))?;
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?
-        .with_no_client_auth()
+        .map_err(|e| e.to_string())?;
+    let config = match believer {
+        Some(believer) => config.with_client_cert_verifier(believer.clone()),
+        None => config.with_no_client_auth(),
+    };
+    let config = config
         .with_single_cert(certificates, private)
         .map_err(|e| format!("{} and {} do not belong together: {e}", chain.display(), key.display()))?;
     Ok(Arc::new(config))
@@ -32,7 +41,7 @@ pub(crate) fn server_config(files: &Certificate) -> Result<Arc<ServerConfig>, St
 
 /// Whether the files are usable.
 pub(crate) fn inspect(files: &Certificate) -> Result<(), String> {
-    server_config(files).map(|_| ())
+    server_config(files, None).map(|_| ())
 }
 
 fn pem(error: rustls_pki_types::pem::Error) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iems_core::seam::Directory;
+use iems_core::seam::sasl::Beneath;
 use iems_store::mailbox::{Message, Uid};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -31,12 +32,14 @@ pub(super) async fn run(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let mut wire = Wire::new(socket);
+    let mut beneath = Arc::default();
     if implicit_tls {
-        wire = secure(&shared, wire).await?;
+        (wire, beneath) = secure(&shared, wire).await?;
     }
     let local = peer.to_canonical().is_loopback();
     let link = Link { tls: implicit_tls, tls_available: shared.tls.is_some(), local };
-    let session = Session::new(shared.options.clone(), link, shared.nonce.clone());
+    let mut session = Session::new(shared.options.clone(), link, shared.nonce.clone());
+    session.over(beneath);
     let deadline = Instant::now() + session.patience();
     let mut connection = Connection { shared, wire, session, held: None, deadline };
     loop {
@@ -64,9 +67,9 @@ pub(super) async fn run(
     }
 }
 
-async fn secure(shared: &Shared, wire: Wire) -> io::Result<Wire> {
+async fn secure(shared: &Shared, wire: Wire) -> io::Result<(Wire, Arc<Beneath>)> {
     let config = shared.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?.load_full();
-    let handshake = wire.secure(config);
+    let handshake = wire.secure(&config, shared.options.auth.believed.as_ref());
     timeout(shared.options.timeouts.handshake, handshake).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
@@ -110,8 +113,9 @@ impl Connection {
 
     async fn start_tls(mut self) -> io::Result<Self> {
         self.flush().await?;
-        let wire = secure(&self.shared, self.wire).await?;
-        let session = self.session.secured();
+        let (wire, beneath) = secure(&self.shared, self.wire).await?;
+        let mut session = self.session.secured();
+        session.over(beneath);
         let deadline = Instant::now() + session.patience();
         Ok(Self { wire, session, deadline, ..self })
     }
@@ -129,6 +133,22 @@ impl Connection {
             Event::Verifier { login } => {
                 let found = self.shared.maildrops.directory().scram(&login).await;
                 Ok(self.session.verifier(found.map_err(trouble)))
+            }
+            Event::Certificate { certificate, identity } => {
+                let directory = self.shared.maildrops.directory();
+                let found = directory.by_certificate(&certificate, identity.as_deref()).await;
+                if let Ok(None) = found {
+                    tracing::info!(%certificate, "the certificate stands for no account");
+                }
+                Ok(self.session.password(found.map_err(trouble)))
+            }
+            Event::Token { login, token } => {
+                let directory = self.shared.maildrops.directory();
+                let found = directory.by_token(login.as_deref(), token.as_str()).await;
+                if let Ok(None) = found {
+                    tracing::info!(login, "the token is not good");
+                }
+                Ok(self.session.password(found.map_err(trouble)))
             }
             Event::Open(account) => {
                 let options = &self.shared.options;

@@ -6,6 +6,7 @@
 //!
 //! APOP is not offered: it needs the password in the clear on the server.
 
+mod beneath;
 mod command;
 mod connection;
 mod listener;
@@ -17,6 +18,7 @@ mod server;
 pub mod session;
 mod wire;
 
+pub use beneath::Believed;
 pub use command::{Command, CommandError};
 pub use listener::Listener;
 pub use maildrops::Maildrops;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use iems_core::limits::{Act, Bound, Limit, Per};
 use iems_core::seam::sasl::Mechanism;
 
+use super::Believed;
+
 /// A server's options.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -35,11 +37,14 @@ impl ServerOptions {
 }
 
 /// Who may authenticate, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthOptions {
-    /// The mechanisms of `AUTH`, in the order in which they are offered. Default: all that are known.
+    /// The mechanisms of `AUTH`, in the order in which they are offered. Default: those that need nothing but a password. Those
+    /// that the channel gives nothing for are not offered.
     pub mechanisms: Vec<Mechanism>,
+    /// Whom certificates of peers are believed from. Default: none is believed.
+    pub believed: Option<Believed>,
     /// Whether passwords may come without TLS from peers that are not on this machine. Default no.
     pub without_tls: bool,
     /// From this secret come the verifiers that `SCRAM` makes up for unknown logins. Keep it over restarts, so that they
@@ -54,10 +59,17 @@ pub struct AuthOptions {
     pub failure_delay: Duration,
 }
 
+impl std::fmt::Debug for AuthOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthOptions").field("mechanisms", &self.mechanisms).finish_non_exhaustive()
+    }
+}
+
 impl Default for AuthOptions {
     fn default() -> Self {
         Self {
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms: Mechanism::WITH_PASSWORD.to_vec(),
+            believed: None,
             without_tls: false,
             secret: None,
             iterations: 10_000,

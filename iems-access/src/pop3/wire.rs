@@ -11,10 +11,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use iems_core::seam::sasl::Beneath;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use super::beneath::{Believed, beneath, watched};
 
 /// How much is read at a time, in octets.
 const PIECE: usize = 4096;
@@ -36,13 +39,20 @@ impl Wire {
         Self { socket: Socket::Tcp(socket), input: BytesMut::new() }
     }
 
-    /// Shakes hands.
-    pub(super) async fn secure(self, config: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+    /// Shakes hands; says what exchanges can make use of.
+    pub(super) async fn secure(
+        self,
+        config: &rustls::ServerConfig,
+        believed: Option<&Believed>,
+    ) -> io::Result<(Self, Arc<Beneath>)> {
         let Socket::Tcp(stream) = self.socket else {
             return Err(io::Error::other("TLS is in force already"));
         };
+        let (config, chosen) = watched(config);
         let stream = TlsAcceptor::from(config).accept(stream).await?;
-        Ok(Self { socket: Socket::Tls(Box::new(stream)), input: BytesMut::new() })
+        let beneath = beneath(stream.get_ref().1, chosen.certificate(), believed);
+        let wire = Self { socket: Socket::Tls(Box::new(stream)), input: BytesMut::new() };
+        Ok((wire, Arc::new(beneath)))
     }
 
     /// Reads once; 0 at the end. Cancel-safe.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use iems_core::limits::Key;
 use iems_core::message::{Domain, Envelope, Mailbox, Notify, OriginalRecipient, QueueId};
 use iems_core::preprocess::Rule;
-use serde::{Deserialize, Serialize};
+use iems_core::seam::CertificateMark;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::queue::{Extent, Filter, HopName, Order};
 
@@ -35,6 +37,10 @@ pub(crate) enum Request {
     AccountSet { address: Mailbox, change: AccountChange },
     /// A new password.
     AccountPassword { address: Mailbox, password: Secret },
+    /// Binds a certificate to an account, or unbinds it.
+    AccountCertificate { address: Mailbox, mark: Mark, add: bool },
+    /// The certificates of an account.
+    AccountCertificates { address: Mailbox },
     /// Mail for `from` goes to all of `to` as well.
     AliasAdd { from: Mailbox, to: Vec<Mailbox> },
     /// Takes targets away, or the whole alias if none are named.
@@ -95,6 +101,22 @@ pub(crate) struct Addressee {
     pub(crate) notify: Option<Notify>,
     /// The address as the sender knew it.
     pub(crate) original: Option<OriginalRecipient>,
+}
+
+/// The SHA-256 of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(pub(crate) CertificateMark);
+
+impl Serialize for Mark {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// A password. Never shown.

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use clap::Subcommand;
 use iems_core::message::{Domain, Mailbox};
+use iems_core::seam::CertificateMark;
 
 use super::output::{Table, octets, say, show};
 use crate::admin::answer::AccountAnswer;
-use crate::admin::request::{AccountChange, Owner, Request, Secret};
+use crate::admin::request::{AccountChange, Mark, Owner, Request, Secret};
 use crate::admin::{ask, order};
 use crate::config::size;
 use crate::exit::Failure;
@@ -70,6 +71,54 @@ pub(super) enum Args {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Certificates that the account logs in with (EXTERNAL)
+    #[command(subcommand)]
+    Certificate(Certificate),
+}
+
+/// What is done with certificates.
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Example:\n  iems account certificate add ann@example.org \"$(openssl x509 -in ann.pem -noout -fingerprint -sha256 | cut -d= -f2)\""
+)]
+pub(super) enum Certificate {
+    /// Bind a certificate to the account
+    Add {
+        /// The account
+        address: Mailbox,
+        /// The SHA-256 of the certificate, 64 hexadecimal digits
+        fingerprint: CertificateMark,
+    },
+    /// Take it away from the account
+    Remove {
+        /// The account
+        address: Mailbox,
+        /// The SHA-256 of the certificate
+        fingerprint: CertificateMark,
+    },
+    /// List the certificates of the account
+    List {
+        /// The account
+        address: Mailbox,
+        /// As JSON: an array of fingerprints
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Certificate {
+    fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        let (address, mark, add) = match self {
+            Self::Add { address, fingerprint } => (address, fingerprint, true),
+            Self::Remove { address, fingerprint } => (address, fingerprint, false),
+            Self::List { address, json } => {
+                let all: Vec<String> = ask(file, Request::AccountCertificates { address })?;
+                return show(&all, json, |all| all.iter().map(|mark| format!("{mark}\n")).collect());
+            }
+        };
+        order(file, Request::AccountCertificate { address: address.clone(), mark: Mark(mark), add })?;
+        say(format!("certificate {} {address}", if add { "bound to" } else { "taken away from" }))
+    }
 }
 
 /// What can be changed.
@@ -123,6 +172,7 @@ impl Args {
                 show(&one, json, |one| table(std::slice::from_ref(one)))
             }
             Self::Set { address, change } => change.run(file, address),
+            Self::Certificate(what) => what.run(file),
             Self::Password { address, password_stdin: _ } => {
                 let password = password()?;
                 order(file, Request::AccountPassword { address: address.clone(), password })?;

@@ -10,6 +10,7 @@ use iems_core::preprocess::Action;
 use iems_core::queue::{AddressPattern, PeerPattern, Priority, Rate, RateError};
 use iems_core::receive::Network;
 use iems_core::route::Pattern;
+use iems_core::seam::CertificateMark;
 use iems_smtp::client::Hop;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -47,6 +48,7 @@ from_text! {
     Mailbox, "an address such as \"ann@example.org\"", |text| text.parse().ok();
     PeerPattern, "\"example.org\", \"*.example.org\", \"*\" or a next hop such as \"[192.0.2.1]:25\" or \"/run/lmtp\"", peer;
     AddressPattern, "\"ann@example.org\", \"example.org\", \"*.example.org\", \"*\" or \"<>\"", |text| text.parse().ok();
+    CertificateMark, "the SHA-256 of a certificate, 64 hexadecimal digits", |text| text.parse().ok();
     NameServer, "a name server such as \"192.0.2.53\" or \"127.0.0.1:5353\"", NameServer::parse;
 }
 

@@ -13,8 +13,9 @@ use super::resolve::{Look, resolve};
 use super::resolved::Config;
 use super::route::read_password;
 use super::written::File;
+use crate::believe::Believer;
 use crate::exit::Failure;
-use crate::tls;
+use crate::{tls, tokens};
 
 /// The largest configuration that is read, in octets.
 const LARGEST: u64 = 4 << 20;
@@ -26,7 +27,13 @@ const USUAL: [&str; 2] = ["iems.toml", "/etc/iems/iems.toml"];
 const EMBEDDED: &str = "(built-in configuration)";
 
 /// Looks into all files that a configuration names.
-const CLOSE: Look = Look { certificate: tls::inspect, texts: read_texts, password: read_password };
+const CLOSE: Look = Look {
+    certificate: tls::inspect,
+    client: Believer::inspect,
+    tokens: tokens::inspect,
+    texts: read_texts,
+    password: read_password,
+};
 
 /// A configuration and where it came from.
 #[derive(Debug, Clone)]

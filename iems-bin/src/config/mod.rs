@@ -12,6 +12,7 @@ mod load;
 mod peer;
 mod peer_tls;
 mod problem;
+mod proofs;
 mod read;
 mod reports;
 mod resolve;
@@ -26,7 +27,7 @@ mod manual;
 
 pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
-pub(crate) use resolved::{Certificate, Config, Listener};
+pub(crate) use resolved::{Certificate, ClientCertificates, Config, Listener, OAuth};
 pub(crate) use via::way;
 pub(crate) use written::{About, LogFormat, Protocol};
 

@@ -18,9 +18,12 @@ use super::client::{client, tls_reports};
 use super::peer::peers;
 use super::peer_tls::Files;
 use super::problem::Notes;
+use super::proofs::client_certificates;
 use super::read::At;
 use super::reports::{self, ReadTexts};
-use super::resolved::{Cell, Certificate, Config, Dnsbl, DnsblOptions, Limits, Listener};
+use super::resolved::{
+    Cell, Certificate, ClientCertificates, Config, Dnsbl, DnsblOptions, Limits, Listener, OAuth,
+};
 use super::route::{ReadPassword, routes};
 use super::source::sources;
 use super::written::{self, File, Protocol};
@@ -35,6 +38,10 @@ pub(super) type Inspect = fn(&Certificate) -> Result<(), String>;
 pub(super) struct Look {
     /// Certificates.
     pub(super) certificate: Inspect,
+    /// Authorities of client certificates.
+    pub(super) client: fn(&ClientCertificates) -> Result<(), String>,
+    /// Keys of tokens.
+    pub(super) tokens: fn(&OAuth) -> Result<(), String>,
     /// Texts of reports.
     pub(super) texts: ReadTexts,
     /// Passwords.
@@ -43,8 +50,13 @@ pub(super) struct Look {
 
 impl Look {
     /// Not at all.
-    pub(super) const AWAY: Self =
-        Self { certificate: |_| Ok(()), texts: |_| Ok(None), password: |_| Ok(None) };
+    pub(super) const AWAY: Self = Self {
+        certificate: |_| Ok(()),
+        client: |_| Ok(()),
+        tokens: |_| Ok(()),
+        texts: |_| Ok(None),
+        password: |_| Ok(None),
+    };
 }
 
 /// The configuration that `file` means, or `None` after noting why there is none.
@@ -55,7 +67,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         file.admin.socket.as_ref().map_or_else(|| data.join("admin.sock"), |s| folder.join(&s.value));
     let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
     let common = common.resolve("tls", folder, inspect, notes);
-    let listeners = listeners(&file.listener, common.as_ref(), (folder, inspect), notes);
+    let listeners = listeners(&file.listener, common.as_ref(), (folder, look), notes);
     let ((mut settings, wires), dnsbl) =
         (settings(&file, (folder, look.texts), notes), dnsbl(&file.dnsbl, notes));
     let logins: Logins;
@@ -75,6 +87,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         grace: file.grace.value,
         threads: file.threads.as_ref().map(|threads| threads.value.min(1024) as usize),
         listeners,
+        oauth: super::proofs::oauth(&file, (folder, look), notes),
         dns: super::dns::resolve(&file.dns, folder, look.texts, notes),
         settings,
         wires,
@@ -203,7 +216,7 @@ impl Pair<'_> {
 fn listeners(
     written: &[At<written::Listener>],
     common: Option<&Certificate>,
-    (folder, inspect): (&Path, Inspect),
+    (folder, look): (&Path, Look),
     notes: &mut Notes<'_>,
 ) -> Vec<Listener> {
     let mut taken = HashMap::new();
@@ -212,7 +225,7 @@ fn listeners(
         let protocol = need(listener.protocol.clone(), "protocol", "listener", &listener.span, notes);
         let address = need(listener.address.clone(), "address", "listener", &listener.span, notes);
         let own = Pair { certificate: &listener.certificate, key: &listener.key };
-        let own = own.resolve("listener", folder, inspect, notes);
+        let own = own.resolve("listener", folder, look.certificate, notes);
         let (Some(protocol), Some(address)) = (protocol, address) else { continue };
         if taken.insert(address, protocol).is_some() && address.port() != 0 {
             let span = listener.address.as_ref().and_then(|a| a.span.as_ref());
@@ -225,7 +238,8 @@ fn listeners(
         let certificate = own.or_else(|| common.cloned());
         let cleartext_passwords = listener.cleartext_passwords.value;
         let proxies = proxies(listener, protocol, notes);
-        let candidate = Listener { protocol, address, certificate, cleartext_passwords, proxies };
+        let client = client_certificates(listener, certificate.is_some(), (folder, look), notes);
+        let candidate = Listener { protocol, address, certificate, cleartext_passwords, proxies, client };
         usable(&candidate, listener, notes);
         resolved.push(candidate);
     }

@@ -8,6 +8,7 @@ use iems_core::Settings;
 use iems_core::limits::{AccessRule, Limit};
 use iems_core::message::{Domain, Mailbox};
 use iems_core::receive::Network;
+use iems_core::seam::CertificateMark;
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
 use iems_smtp::tlsrpt::Reporting;
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) threads: Option<usize>,
     /// Where peers connect.
     pub(crate) listeners: Vec<Listener>,
+    /// How tokens are looked into, if they are.
+    pub(crate) oauth: Option<OAuth>,
     /// Whom we ask for names.
     pub(crate) dns: Dns,
     /// What the engine can take over while it runs: routes, relaying, queue, peers, rules, bounds.
@@ -85,6 +88,34 @@ pub(crate) struct Listener {
     pub(crate) cleartext_passwords: bool,
     /// Who says whose a connection is.
     pub(crate) proxies: Vec<Network>,
+    /// What is asked of a peer's certificate; nothing unless set.
+    pub(crate) client: Option<ClientCertificates>,
+}
+
+/// What is asked of a peer's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientCertificates {
+    /// Whether there is no handshake without one that is believed.
+    pub(crate) required: bool,
+    /// PEM: the authorities that are believed.
+    pub(crate) ca: Option<PathBuf>,
+    /// Certificates that are believed whoever signed them.
+    pub(crate) marks: Vec<CertificateMark>,
+}
+
+/// How tokens are looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OAuth {
+    /// The file with the keys.
+    pub(crate) keys: PathBuf,
+    /// Who issues tokens.
+    pub(crate) issuer: String,
+    /// For whom.
+    pub(crate) audience: String,
+    /// The claim with the login.
+    pub(crate) claim: String,
+    /// How far clocks may differ.
+    pub(crate) leeway: Duration,
 }
 
 /// Two PEM files.

@@ -9,6 +9,7 @@ use iems_core::preprocess::Action;
 use iems_core::receive::Network;
 use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
+use iems_core::seam::CertificateMark;
 use iems_smtp::client::{TlsLevel, TlsVersion};
 
 use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
@@ -38,6 +39,8 @@ section! {
         listener: Vec<At<Listener>> = "[]";
         /// The certificate of all listeners that have none of their own.
         tls: Tls = "{}";
+        /// Logins by token.
+        oauth: OAuth = "{}";
         /// Whom we ask for names.
         dns: Dns = "{}";
         /// Who may send to the world through us without a password.
@@ -102,6 +105,12 @@ section! {
         cleartext_passwords: bool = "false";
         /// Proxies that say whose a connection is.
         proxies: Vec<Network> = "[]";
+        /// Whether peers are asked for a certificate.
+        client_certificates: Demand = r#""off""#;
+        /// PEM: the authorities whose client certificates are believed.
+        client_ca: String;
+        /// Client certificates that are believed whoever signed them.
+        client_fingerprints: Vec<CertificateMark> = "[]";
     }
 
     /// The certificate.
@@ -110,6 +119,20 @@ section! {
         certificate: String;
         /// PEM: the private key.
         key: String;
+    }
+
+    /// Tokens that are taken instead of passwords.
+    OAuth {
+        /// JSON Web Key Set: the keys that tokens are signed with.
+        keys: String;
+        /// Who issues them.
+        issuer: String;
+        /// For whom they are issued.
+        audience: String;
+        /// The claim with the login.
+        claim: String = r#""email""#;
+        /// How far clocks may differ.
+        leeway: Duration = r#""60s""#;
     }
 
     /// Name servers.
@@ -348,6 +371,17 @@ impl Protocol {
     }
 }
 
+/// Whether peers are asked for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// They are not.
+    Off,
+    /// They are, and may have none, or one that is not believed.
+    Optional,
+    /// Without one that is believed there is no handshake.
+    Required,
+}
+
 /// What a DNS list is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
@@ -391,6 +425,9 @@ words! {
         "pop3" => Protocol::Pop3, "pop3s" => Protocol::Pop3s, "metrics" => Protocol::Metrics,
         "imap" => Protocol::Later("imap"), "imaps" => Protocol::Later("imaps"),
         "http" => Protocol::Later("http"), "https" => Protocol::Later("https"),
+    };
+    Demand, "one of off, optional, required", {
+        "off" => Demand::Off, "optional" => Demand::Optional, "required" => Demand::Required,
     };
     About, "one of address, sender, hello", {
         "address" => About::Address, "sender" => About::Sender, "hello" => About::Hello,

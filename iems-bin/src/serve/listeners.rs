@@ -8,10 +8,12 @@ use arc_swap::ArcSwap;
 use iems_access::pop3;
 use iems_core::deliver::Channel;
 use iems_core::message::ChannelId;
-use iems_smtp::server::{Listener as SmtpListener, Mode, Server, ServerOptions, TlsConfig};
+use iems_core::seam::sasl::Mechanism;
+use iems_smtp::server::{Believed, Listener as SmtpListener, Mode, Server, ServerOptions, TlsConfig};
 use iems_store::directory::PasswordOptions;
 
-use crate::config::{Certificate, Config, Listener, Protocol};
+use crate::believe::Believer;
+use crate::config::{Certificate, ClientCertificates, Config, Listener, Protocol};
 use crate::exit::Failure;
 use crate::site::{Door, Foundation};
 use crate::tls;
@@ -32,6 +34,24 @@ impl Bounded {
     }
 }
 
+/// A certificate in use, with what is asked of those of peers.
+pub(super) struct Secured {
+    pub(super) files: Certificate,
+    wanted: Option<ClientCertificates>,
+    pub(super) believer: Option<Arc<Believer>>,
+    pub(super) handle: TlsConfig,
+}
+
+impl Secured {
+    /// What servers take for a listener, and whom they believe.
+    fn given(&self) -> (Option<TlsConfig>, Option<Believed>) {
+        let believer = self.believer.clone();
+        let believed =
+            believer.map(|believer| Arc::new(move |chain: &[_]| believer.believes(chain)) as Believed);
+        (Some(self.handle.clone()), believed)
+    }
+}
+
 /// All doors, bound and not yet open.
 #[derive(Default)]
 pub(super) struct Doors {
@@ -44,7 +64,7 @@ pub(super) struct Doors {
     /// Those that give numbers.
     pub(super) metrics: Vec<std::net::TcpListener>,
     /// The certificates in use, to be read again.
-    pub(super) certificates: Vec<(Certificate, TlsConfig)>,
+    pub(super) certificates: Vec<Secured>,
     /// What is told of each but those that give numbers.
     pub(super) told: Vec<Door>,
     /// Protocol and address of each.
@@ -58,7 +78,7 @@ impl Doors {
         let secret = secret(config)?;
         let maildrops = pop3::Maildrops::new(foundation.directory.clone());
         for listener in &config.listeners {
-            let certificate = doors.certificate(listener)?;
+            let (certificate, believed) = doors.certificate(listener)?;
             let (name, address) = (listener.protocol.name(), listener.address);
             let cannot = |error: std::io::Error| cannot_listen(name, address, &error);
             let bound = match listener.protocol {
@@ -75,7 +95,8 @@ impl Doors {
                         socket = socket.implicit_tls();
                     }
                     let bound = socket.local_addr().map_err(cannot)?;
-                    let options = pop3_options(config, listener, secret);
+                    let mut options = pop3_options(config, listener, secret);
+                    options.auth.believed = believed;
                     let server = pop3::Server::new(options, vec![socket], maildrops.clone(), certificate);
                     let server = server.map_err(Failure::config)?;
                     let server = server.sharing(foundation.limits.clone(), format!("{name} {bound}"));
@@ -92,7 +113,8 @@ impl Doors {
                         socket = socket.implicit_tls();
                     }
                     let bound = socket.local_addr().unwrap_or(address);
-                    let options = smtp_options(config, listener, secret);
+                    let mut options = smtp_options(config, listener, secret);
+                    options.auth.believed = believed;
                     let (directory, resolver) = (foundation.directory.clone(), foundation.resolver.clone());
                     let clock = foundation.clock.clone();
                     let server = Server::new(options, vec![socket], directory, resolver, clock, certificate);
@@ -112,14 +134,19 @@ impl Doors {
     }
 
     /// The listener's certificate, in a handle through which it can be replaced.
-    fn certificate(&mut self, listener: &Listener) -> Result<Option<TlsConfig>, Failure> {
-        let Some(files) = &listener.certificate else { return Ok(None) };
-        if let Some((_, known)) = self.certificates.iter().find(|(known, _)| known == files) {
-            return Ok(Some(known.clone()));
+    fn certificate(&mut self, listener: &Listener) -> Result<(Option<TlsConfig>, Option<Believed>), Failure> {
+        let Some(files) = &listener.certificate else { return Ok((None, None)) };
+        let same = |known: &&Secured| known.files == *files && known.wanted == listener.client;
+        if let Some(known) = self.certificates.iter().find(same) {
+            return Ok(known.given());
         }
-        let handle = Arc::new(ArcSwap::new(tls::server_config(files).map_err(Failure::config)?));
-        self.certificates.push((files.clone(), handle.clone()));
-        Ok(Some(handle))
+        let believer = listener.client.as_ref().map(Believer::new).transpose().map_err(Failure::config)?;
+        let config = tls::server_config(files, believer.as_ref()).map_err(Failure::config)?;
+        let handle = Arc::new(ArcSwap::new(config));
+        let secured = Secured { files: files.clone(), wanted: listener.client.clone(), believer, handle };
+        let given = secured.given();
+        self.certificates.push(secured);
+        Ok(given)
     }
 }
 
@@ -133,8 +160,19 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;
+    options.auth.mechanisms = mechanisms(config, listener);
     smtp_bounds(config, &mut options);
     options
+}
+
+/// Every mechanism that something stands behind.
+fn mechanisms(config: &Config, listener: &Listener) -> Vec<Mechanism> {
+    let has = |mechanism: &Mechanism| match mechanism {
+        Mechanism::External => listener.client.is_some(),
+        Mechanism::OAuthBearer | Mechanism::XOAuth2 => config.oauth.is_some(),
+        _ => true,
+    };
+    Mechanism::ALL.into_iter().filter(has).collect()
 }
 
 /// `[limits]` and `grace` for SMTP and LMTP.
@@ -157,6 +195,7 @@ fn pop3_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> pop3:
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;
+    options.auth.mechanisms = mechanisms(config, listener);
     pop3_bounds(config, &mut options);
     options
 }

@@ -3,23 +3,21 @@
 
 use std::sync::Arc;
 
-use iems_smtp::server::TlsConfig;
-
-use super::listeners::Bounded;
+use super::listeners::{Bounded, Secured};
 use super::{limits, notify};
-use crate::config::{self, Certificate, Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::site::Site;
 use crate::tls;
 
 /// What can be replaced.
 pub(super) struct Reload {
-    certificates: Vec<(Certificate, TlsConfig)>,
+    certificates: Vec<Secured>,
     bounded: Vec<Bounded>,
 }
 
 impl Reload {
     /// The certificates in use, and the servers that have bounds.
-    pub(super) fn new(certificates: Vec<(Certificate, TlsConfig)>, bounded: Vec<Bounded>) -> Self {
+    pub(super) fn new(certificates: Vec<Secured>, bounded: Vec<Bounded>) -> Self {
         Self { certificates, bounded }
     }
 
@@ -59,8 +57,8 @@ impl Reload {
     }
 
     fn reload_certificates(&self) {
-        for (files, handle) in &self.certificates {
-            match tls::server_config(files) {
+        for Secured { files, believer, handle, .. } in &self.certificates {
+            match tls::server_config(files, believer.as_ref()) {
                 Ok(fresh) => handle.store(Arc::clone(&fresh)),
                 Err(why) => tracing::error!("reload: the certificate stays: {why}"),
             }
@@ -79,6 +77,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data", old.data != new.data),
         ("threads", old.threads != new.threads),
         ("[[listener]] or [tls] file names", old.listeners != new.listeners),
+        ("[oauth]", old.oauth != new.oauth),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),
         ("[tls_reports]", old.tls_reports != new.tls_reports),

@@ -19,6 +19,7 @@ use rustls::RootCertStore;
 use super::judges;
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::tokens::Tokens;
 
 /// What stands before there is an engine.
 pub(crate) struct Foundation {
@@ -48,6 +49,13 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     options.postmaster = config.postmaster.clone();
     options.login_domain = config.login_domain.clone();
     let directory = StoreDirectory::new(storage, clock.clone(), options);
+    let directory = match &config.oauth {
+        Some(wanted) => {
+            let tokens = Tokens::new(wanted, clock.clone()).map_err(Failure::config)?;
+            directory.with_tokens(Arc::new(tokens))
+        }
+        None => directory,
+    };
     let postmaster = postmaster_domain(config, &directory).await?;
     let resolver = resolver(config);
     let random: Arc<dyn Random> = Arc::new(SeededRandom::unpredictable());

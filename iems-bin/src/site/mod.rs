@@ -104,6 +104,10 @@ impl Office for Site {
             R::AccountShow { address } => value(self.account(&address).await?),
             R::AccountSet { address, change } => value(self.set_account(&address, change).await?),
             R::AccountPassword { address, password } => value(self.set_password(&address, password).await?),
+            R::AccountCertificate { address, mark, add } => {
+                value(self.bind_certificate(&address, mark.0, add).await?)
+            }
+            R::AccountCertificates { address } => value(self.certificates(&address).await?),
             R::AliasAdd { from, to } => value(self.add_alias(&from, to).await?),
             R::AliasRemove { from, to } => value(self.remove_alias(&from, &to).await?),
             R::AliasList { domain } => value(self.aliases(domain).await?),

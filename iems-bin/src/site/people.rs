@@ -2,6 +2,7 @@
 
 use iems_core::message::{Domain, Mailbox};
 use iems_core::preprocess::Rule;
+use iems_core::seam::CertificateMark;
 use iems_store::directory::{AccountInfo, AliasInfo, DomainInfo, NewAccount, Password, Quota, SenderRight};
 
 use super::Site;
@@ -134,6 +135,26 @@ impl Site {
 
     pub(super) async fn set_password(&self, address: &Mailbox, password: Secret) -> Result<(), Failure> {
         Ok(self.directory.set_password(address, Password::Clear(password.0)).await?)
+    }
+
+    pub(super) async fn bind_certificate(
+        &self,
+        address: &Mailbox,
+        mark: CertificateMark,
+        add: bool,
+    ) -> Result<(), Failure> {
+        if add {
+            return Ok(self.directory.add_certificate(address, mark).await?);
+        }
+        match self.directory.remove_certificate(address, mark).await? {
+            true => Ok(()),
+            false => Err(Failure::no_user(format!("the certificate {mark} is not bound to {address}"))),
+        }
+    }
+
+    pub(super) async fn certificates(&self, address: &Mailbox) -> Result<Vec<String>, Failure> {
+        let marks = self.directory.certificates(address).await?;
+        Ok(marks.iter().map(ToString::to_string).collect())
     }
 
     /// Adds to the targets an alias has.

@@ -1,10 +1,11 @@
 //! Who is connecting: what an input channel knows about its peer.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::message::ChannelId;
 use crate::queue::Origin;
-use crate::seam::Account;
+use crate::seam::{Account, PeerCertificate};
 
 /// The peer of an input channel, filled in as more becomes known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Connection {
     pub protocol: String,
     /// TLS version and cipher suite, for people; `None` in the clear.
     pub tls: Option<String>,
+    /// The certificate that it has shown, if it was asked for one.
+    pub certificate: Option<Arc<PeerCertificate>>,
     /// Who it proved to be.
     pub account: Option<Account>,
     /// Whether this is submission by a user's program: an account is required, sender rights hold, missing fields
@@ -41,6 +44,7 @@ impl Connection {
             helo: String::new(),
             protocol: "ESMTP".into(),
             tls: None,
+            certificate: None,
             account: None,
             submission: false,
             answers_each: false,

@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use crate::message::{ChannelId, Domain, Mailbox, Reply};
 use crate::preprocess::Policy;
 
+use super::PeerCertificate;
+
 /// Where mail for one local address goes, after aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -100,6 +102,22 @@ pub trait Directory: Send + Sync + 'static {
     /// The account and its SCRAM verifier. For a login that does not exist, engines of the exchange
     /// go on with a made-up verifier, so that this cannot be seen from outside.
     async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError>;
+
+    /// The account that a certificate stands for. `identity` is whom the peer wants to act as; without it, the certificate
+    /// says who that is. By default, nobody logs in by certificate.
+    async fn by_certificate(
+        &self,
+        _certificate: &PeerCertificate,
+        _identity: Option<&str>,
+    ) -> Result<Option<Account>, DirectoryError> {
+        Ok(None)
+    }
+
+    /// The account that a bearer token stands for; `login` is what the peer calls itself, if it does, and has to be the same
+    /// account. By default, nobody logs in by token.
+    async fn by_token(&self, _login: Option<&str>, _token: &str) -> Result<Option<Account>, DirectoryError> {
+        Ok(None)
+    }
 
     /// What the owner of a local mailbox wants done about verdicts: the rules of the domain,
     /// then those of the user.

@@ -3,74 +3,30 @@
 //! [`Exchange`], the server's side, takes the peer's octets and says what comes next: a challenge, a question to the
 //! directory, or the end. [`client`] is the other side.
 //! The protocol owns the framing (base 64, `*` for giving up) and asks the directory between two steps.
-//! Mechanisms: `PLAIN` (RFC 4616), `LOGIN`, `SCRAM-SHA-256` (RFC 5802, RFC 7677) without channel binding.
+//! Mechanisms: `PLAIN` (RFC 4616), `LOGIN`, `SCRAM-SHA-256` with and without channel binding (RFC 5802, RFC 7677), `EXTERNAL`
+//! (RFC 4422 appendix A), `OAUTHBEARER` (RFC 7628), `XOAUTH2`.
 
+mod bearer;
+mod binding;
 pub mod client;
+mod mechanism;
 mod scram;
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Account, ScramVerifier};
+use super::{Account, PeerCertificate, ScramVerifier};
 
+pub use binding::{Beneath, ChannelBinding};
+pub use mechanism::{Mechanism, MechanismError};
 pub use scram::derive_verifier;
 
 /// Longest login that is looked up, in octets.
 const LOGIN: usize = 512;
 /// Longest password that is checked, in octets.
 const PASSWORD: usize = 4096;
-
-/// A mechanism that both sides can carry out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    /// `PLAIN`: login and password in the clear.
-    Plain,
-    /// `LOGIN`: the same, asked for one by one.
-    Login,
-    /// `SCRAM-SHA-256`: the password is never sent.
-    ScramSha256,
-}
-
-impl Mechanism {
-    /// All of them, the strongest first.
-    pub const ALL: [Self; 3] = [Self::ScramSha256, Self::Plain, Self::Login];
-
-    /// The registered name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-        }
-    }
-
-    /// Whether the password itself goes over the wire, so that the wire must be protected.
-    pub const fn shows_password(self) -> bool {
-        matches!(self, Self::Plain | Self::Login)
-    }
-}
-
-impl fmt::Display for Mechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// There is no such mechanism here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a mechanism that is known")]
-pub struct MechanismError;
-
-impl FromStr for Mechanism {
-    type Err = MechanismError;
-
-    /// The mechanism of this name, in any case.
-    fn from_str(name: &str) -> Result<Self, MechanismError> {
-        Self::ALL.into_iter().find(|m| m.name().eq_ignore_ascii_case(name)).ok_or(MechanismError)
-    }
-}
 
 /// A password on its way. Wiped from memory when dropped, never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -112,6 +68,20 @@ pub enum Step {
         /// What the peer calls itself.
         login: String,
     },
+    /// Ask [`super::Directory::by_certificate`], and give the answer to [`Exchange::checked`].
+    CheckCertificate {
+        /// What the peer has shown.
+        certificate: Arc<PeerCertificate>,
+        /// Whom it wants to act as, if it says so.
+        identity: Option<String>,
+    },
+    /// Ask [`super::Directory::by_token`], and give the answer to [`Exchange::checked`].
+    CheckToken {
+        /// What the peer calls itself, if it does.
+        login: Option<String>,
+        /// Its token.
+        token: Password,
+    },
     /// The peer proved to be this account.
     Done(Account),
     /// The exchange is over without success.
@@ -127,9 +97,12 @@ pub enum Failure {
     /// Login and password do not belong together, or the account may not act for the identity it names.
     #[error("the credentials are not valid")]
     Credentials,
-    /// The peer wants something that is not done here, such as channel binding.
+    /// The peer wants something that is not done here, such as another channel binding.
     #[error("the peer asks for what is not supported")]
     Unsupported,
+    /// The peer sees another channel than we do, or other mechanisms than we offer: somebody stands between.
+    #[error("the peer's channel is not ours: somebody may stand between")]
+    NotBound,
 }
 
 /// What an exchange needs besides the peer's octets.
@@ -141,11 +114,14 @@ pub struct Entropy {
     pub secret: [u8; 32],
     /// The iteration count of made-up verifiers: what real ones have.
     pub iterations: u32,
+    /// What the channel gives. Without bindings, `SCRAM-SHA-256-PLUS` was not offered.
+    pub beneath: Arc<Beneath>,
 }
 
 /// The server's side of one exchange. After `Done` or `Fail` every further step fails.
 #[derive(Debug)]
 pub struct Exchange {
+    mechanism: Mechanism,
     state: State,
 }
 
@@ -153,9 +129,20 @@ pub struct Exchange {
 enum State {
     Plain,
     LoginName,
-    LoginPassword { login: String },
+    LoginPassword {
+        login: String,
+    },
     Checking,
     Scram(Box<scram::Scram>),
+    External(Arc<Beneath>),
+    Bearer {
+        old: bool,
+    },
+    CheckingToken {
+        old: bool,
+    },
+    /// The peer was told that its token is not good, and has to say that it has understood.
+    TokenRefused,
     Over,
 }
 
@@ -165,15 +152,24 @@ impl Exchange {
         let state = match mechanism {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::LoginName,
-            Mechanism::ScramSha256 => State::Scram(Box::new(scram::Scram::new(entropy))),
+            Mechanism::ScramSha256 => State::Scram(Box::new(scram::Scram::new(entropy, false))),
+            Mechanism::ScramSha256Plus => State::Scram(Box::new(scram::Scram::new(entropy, true))),
+            Mechanism::External => State::External(entropy.beneath),
+            Mechanism::OAuthBearer => State::Bearer { old: false },
+            Mechanism::XOAuth2 => State::Bearer { old: true },
         };
-        let mut exchange = Self { state };
+        let mut exchange = Self { mechanism, state };
         let step = match (mechanism, initial) {
             (_, Some(initial)) => exchange.respond(initial),
             (Mechanism::Login, None) => Step::Challenge(b"Username:".to_vec()),
             (_, None) => Step::Challenge(Vec::new()),
         };
         (exchange, step)
+    }
+
+    /// What is carried out.
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
     }
 
     /// The peer's answer to a challenge.
@@ -195,14 +191,32 @@ impl Exchange {
                 self.state = State::Scram(scram);
                 step
             }
-            State::Checking | State::Over => Step::Fail(Failure::Malformed),
+            State::External(beneath) => self.external(&beneath, response),
+            State::Bearer { old } => {
+                let said = if old { bearer::xoauth2(response) } else { bearer::bearer(response) };
+                match said {
+                    Ok((login, token)) => {
+                        self.state = State::CheckingToken { old };
+                        Step::CheckToken { login, token }
+                    }
+                    Err(failure) => Step::Fail(failure),
+                }
+            }
+            // Whatever the peer says to it (RFC 7628 section 3.2.3).
+            State::TokenRefused => Step::Fail(Failure::Credentials),
+            State::Checking | State::CheckingToken { .. } | State::Over => Step::Fail(Failure::Malformed),
         }
     }
 
-    /// The directory's answer to [`Step::CheckPassword`].
+    /// The directory's answer to [`Step::CheckPassword`], [`Step::CheckCertificate`] and [`Step::CheckToken`].
     pub fn checked(&mut self, account: Option<Account>) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), account) {
-            (State::Checking, Some(account)) => Step::Done(account),
+            (State::Checking | State::CheckingToken { .. }, Some(account)) => Step::Done(account),
+            (State::CheckingToken { old }, None) => {
+                self.state = State::TokenRefused;
+                let said = if old { bearer::REFUSED_OLD } else { bearer::REFUSED };
+                Step::Challenge(said.to_vec())
+            }
             _ => Step::Fail(Failure::Credentials),
         }
     }
@@ -213,6 +227,24 @@ impl Exchange {
         match &mut self.state {
             State::Scram(scram) => scram.verifier(found),
             _ => Step::Fail(Failure::Malformed),
+        }
+    }
+
+    /// The response is the identity to act as, which may be empty (RFC 4422 appendix A).
+    fn external(&mut self, beneath: &Beneath, response: &[u8]) -> Step {
+        let identity = match response {
+            [] => None,
+            response => match text(response, LOGIN) {
+                Ok(identity) => Some(identity),
+                Err(failure) => return Step::Fail(failure),
+            },
+        };
+        match &beneath.certificate {
+            Some(certificate) => {
+                self.state = State::Checking;
+                Step::CheckCertificate { certificate: certificate.clone(), identity }
+            }
+            None => Step::Fail(Failure::Unsupported),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use iems_core::message::{Domain, EnhancedStatus, NextHop, Reply};
+use iems_core::seam::sasl::ChannelBinding;
 use iems_core::seam::{Endpoint, Stream};
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
@@ -215,8 +216,9 @@ async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Conne
                 Err((_, flaw)) => Some(flaw.clone()),
             };
             target.count(client, need.counted.as_ref(), flaw);
-            wire = secured.map_err(|(failure, _)| failure)?.0;
-            step = hello.secured();
+            let bindings;
+            ((wire, bindings), _) = secured.map_err(|(failure, _)| failure)?;
+            step = hello.secured(bindings);
         }
         let line = match step {
             HelloStep::Say(command) => format!("{command}\r\n").into(),
@@ -314,7 +316,7 @@ async fn secure(
     name: Option<ServerName<'static>>,
     stream: Box<dyn Stream>,
     peer: &mut Peer,
-) -> Result<(Wire, Option<Flaw>), (Failure, Flaw)> {
+) -> Result<((Wire, Vec<ChannelBinding>), Option<Flaw>), (Failure, Flaw)> {
     let done = match name {
         None => Err(HandshakeError::new("there is no name to ask for")),
         Some(name) => {
@@ -329,7 +331,8 @@ async fn secure(
         Ok(secured) => {
             peer.protection.agreed = Some(secured.agreed);
             peer.protection.proof = secured.proof;
-            Ok((Wire::new(secured.stream), secured.flaw.map(|flaw| (flaw.kind, flaw.text))))
+            let channel = (Wire::new(secured.stream), secured.bindings);
+            Ok((channel, secured.flaw.map(|flaw| (flaw.kind, flaw.text))))
         }
         Err(HandshakeError { kind, text }) => {
             client.sessions.failed();

@@ -23,7 +23,7 @@ use super::listener::Security;
 use super::serve::Shared;
 use super::session::Waiting;
 use super::trace::TraceId;
-use super::wire::Wire;
+use super::wire::{Secured, Wire};
 use super::{Limits, Timeouts};
 
 /// Octets read at once while a command is waited for, and at first while a message is.
@@ -130,11 +130,14 @@ async fn serve(
     }
 }
 
-async fn secure(shared: &Shared, wire: Wire) -> io::Result<(Wire, String)> {
+async fn secure(shared: &Shared, wire: Wire) -> io::Result<(Wire, Secured)> {
     let Some(tls) = &shared.tls else { return Err(io::Error::other("there is no certificate")) };
-    timeout(shared.options.timeouts.handshake, wire.secure(tls.load_full()))
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    timeout(
+        shared.options.timeouts.handshake,
+        wire.secure(&tls.load_full(), shared.options.auth.believed.as_ref()),
+    )
+    .await
+    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 fn going_down() -> Reply {

@@ -3,6 +3,7 @@
 //! `session` is the dialogue without I/O, time or directory: octets in, events and replies out. `connection` carries it
 //! over a socket, asks the engine, and knows tokio and rustls; `serve` accepts connections within the limits.
 
+mod beneath;
 mod connection;
 mod listener;
 mod options;
@@ -12,6 +13,7 @@ pub mod session;
 mod trace;
 mod wire;
 
+pub use beneath::Believed;
 pub use listener::{Listener, Security};
 pub use options::{AuthOptions, Limits, Mode, ServerOptions, Timeouts};
 pub use serve::{Server, ServerError, TlsConfig};

@@ -6,6 +6,8 @@ use iems_core::limits::{Act, Bound, Budget, Limit, Per};
 use iems_core::message::ChannelId;
 use iems_core::seam::sasl::Mechanism;
 
+use super::Believed;
+
 /// What kind of server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -68,13 +70,16 @@ impl ServerOptions {
 }
 
 /// Who may authenticate, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthOptions {
     /// Whether `AUTH` is offered at all.
     pub enabled: bool,
-    /// The mechanisms, in the order in which they are offered. Default: all that are known.
+    /// The mechanisms, in the order in which they are offered. Default: those that need nothing but a password. Those that
+    /// the channel gives nothing for are not offered.
     pub mechanisms: Vec<Mechanism>,
+    /// Whom certificates of peers are believed from. Default: none is believed.
+    pub believed: Option<Believed>,
     /// Whether it is offered without TLS to peers that are not on this machine. Default no.
     pub without_tls: bool,
     /// From this secret come the verifiers that `SCRAM` makes up for unknown logins. Keep it over restarts, so that they
@@ -88,11 +93,21 @@ pub struct AuthOptions {
     pub failure_delay: Duration,
 }
 
+impl std::fmt::Debug for AuthOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthOptions")
+            .field("enabled", &self.enabled)
+            .field("mechanisms", &self.mechanisms)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for AuthOptions {
     fn default() -> Self {
         Self {
             enabled: false,
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms: Mechanism::WITH_PASSWORD.to_vec(),
+            believed: None,
             without_tls: false,
             secret: None,
             iterations: 10_000,

@@ -11,9 +11,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use iems_core::seam::sasl::Beneath;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use super::beneath::{Believed, beneath, watched};
+
+/// What a handshake gave.
+pub(super) struct Secured {
+    /// Version and cipher suite, for people.
+    pub(super) agreed: String,
+    /// What exchanges can make use of.
+    pub(super) beneath: Arc<Beneath>,
+}
 
 /// The socket under a dialogue.
 pub(super) enum Socket {
@@ -40,13 +51,20 @@ impl Wire {
         Self { socket, input: BytesMut::new() }
     }
 
-    /// Shakes hands; says version and cipher suite, for people.
-    pub(super) async fn secure(self, config: Arc<rustls::ServerConfig>) -> io::Result<(Self, String)> {
+    /// Shakes hands; says what came of it. `believed` tells whether a certificate of the peer is to be believed.
+    pub(super) async fn secure(
+        self,
+        config: &rustls::ServerConfig,
+        believed: Option<&Believed>,
+    ) -> io::Result<(Self, Secured)> {
         let Socket::Tcp(stream) = self.socket else {
             return Err(io::Error::other("TLS starts on a plain TCP connection only"));
         };
+        let (config, chosen) = watched(config);
         let stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await?;
-        let facts = describe(stream.get_ref().1);
+        let connection = stream.get_ref().1;
+        let beneath = beneath(connection, chosen.certificate(), believed);
+        let facts = Secured { agreed: describe(connection), beneath: Arc::new(beneath) };
         Ok((Self::new(Socket::Tls(Box::new(stream))), facts))
     }
 

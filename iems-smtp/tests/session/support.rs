@@ -150,6 +150,7 @@ impl Desk {
                 let right = login == "user" && password.as_str() == "pencil";
                 return session.password(Ok(right.then(account)));
             }
+            Event::Certificate { .. } | Event::Token { .. } => return session.password(Ok(None)),
             Event::Verifier { login } => {
                 self.events.push("verifier");
                 let known = login == "user";

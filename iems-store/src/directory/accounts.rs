@@ -191,7 +191,10 @@ impl StoreDirectory {
     }
 
     /// The account's row as it stands in the store.
-    async fn account_row(&self, mailbox: &Mailbox) -> Result<(Bytes, AccountId, AccountRow), ChangeError> {
+    pub(super) async fn account_row(
+        &self,
+        mailbox: &Mailbox,
+    ) -> Result<(Bytes, AccountId, AccountRow), ChangeError> {
         match self.storage.store.get(&schema::one(Of::Account, mailbox)).await? {
             Some(bytes) => {
                 let (id, row) = schema::read_account(&bytes)?;

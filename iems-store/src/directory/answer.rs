@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use iems_core::message::{Domain, Mailbox};
 use iems_core::preprocess::{Policy, Scope};
-use iems_core::seam::{Account, Directory, DirectoryError, Resolution, ScramVerifier};
+use iems_core::seam::{Account, Directory, DirectoryError, PeerCertificate, Resolution, ScramVerifier};
 use iems_core::storage::StoreError;
 
 use super::cache::Entry;
@@ -62,6 +62,18 @@ impl Directory for StoreDirectory {
         Ok(known.map(|(account, secret)| (account, secret.verifier())))
     }
 
+    async fn by_certificate(
+        &self,
+        certificate: &PeerCertificate,
+        identity: Option<&str>,
+    ) -> Result<Option<Account>, DirectoryError> {
+        self.whose_certificate(certificate, identity).await
+    }
+
+    async fn by_token(&self, login: Option<&str>, token: &str) -> Result<Option<Account>, DirectoryError> {
+        self.whose_token(login, token).await
+    }
+
     async fn policy(&self, mailbox: &Mailbox) -> Result<Policy, DirectoryError> {
         let mut policy = Policy::new();
         if let Some(domain) = self.domain(mailbox.domain()).await.map_err(unavailable)? {
@@ -89,7 +101,7 @@ impl StoreDirectory {
         Ok(secret.filter(|_| settings.enabled).map(|secret| (account, secret)))
     }
 
-    fn login_mailbox(&self, login: &str) -> Option<Mailbox> {
+    pub(super) fn login_mailbox(&self, login: &str) -> Option<Mailbox> {
         if login.len() > 512 {
             return None;
         }
@@ -101,6 +113,6 @@ impl StoreDirectory {
     }
 }
 
-fn unavailable(e: StoreError) -> DirectoryError {
+pub(super) fn unavailable(e: StoreError) -> DirectoryError {
     DirectoryError::Unavailable(e.to_string())
 }

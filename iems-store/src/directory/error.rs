@@ -40,6 +40,9 @@ pub enum ChangeError {
         /// What may have been meant.
         nearest: Option<Mailbox>,
     },
+    /// A certificate is for one account.
+    #[error("the certificate is bound to the account {0}: remove it there first")]
+    CertificateTaken(Mailbox),
     /// There is no such alias.
     #[error("there is no alias {mailbox}{}", did_you_mean(nearest))]
     NoSuchAlias {

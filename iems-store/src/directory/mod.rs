@@ -13,6 +13,7 @@ mod domains;
 mod error;
 mod expand;
 mod options;
+mod proofs;
 mod schema;
 mod secret;
 #[cfg(test)]
@@ -32,7 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use iems_core::message::{ChannelId, LocalPart, Mailbox};
-use iems_core::seam::Clock;
+use iems_core::seam::{Clock, TokenVerifier};
 use iems_core::storage::{Batch, CommitError, Storage, StoreError};
 
 use cache::Cache;
@@ -69,6 +70,7 @@ pub struct StoreDirectory {
     agent: ChannelId,
     cache: Cache,
     verifier: Verifier,
+    tokens: Option<Arc<dyn TokenVerifier>>,
 }
 
 impl StoreDirectory {
@@ -77,7 +79,21 @@ impl StoreDirectory {
         let cache = Cache::new(storage.store.watch(&[NAMESPACE]), options.cache);
         let verifier = Verifier::new(&options.passwords);
         let mailboxes = Mailboxes::new(storage.clone());
-        Self { storage, mailboxes, clock, agent: ChannelId::new("local"), cache, verifier, options }
+        Self {
+            storage,
+            mailboxes,
+            clock,
+            agent: ChannelId::new("local"),
+            cache,
+            verifier,
+            options,
+            tokens: None,
+        }
+    }
+
+    /// The same, where accounts may also log in by tokens that `tokens` finds good.
+    pub fn with_tokens(self, tokens: Arc<dyn TokenVerifier>) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     /// The mailboxes of the accounts.

@@ -10,10 +10,11 @@
 //! | `Ds D 0 L` | the account's secret: Argon2id hash and SCRAM verifier |
 //! | `Di D 0 number` | the local part of the account with this number: the oldest first |
 //! | `Dl D 0 L` | the alias: its targets |
+//! | `Dc mark` | the certificate with this SHA-256: the account it is bound to |
 //! | `Dn` | counter: the last account number |
 
 use iems_core::message::{Domain, LocalPart, Mailbox};
-use iems_core::seam::Timestamp;
+use iems_core::seam::{CertificateMark, Timestamp};
 use iems_core::storage::{Slot, StoreError, Template};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,23 @@ pub(super) struct AccountRow {
     pub(super) inbox: MailboxId,
     pub(super) created: Timestamp,
     pub(super) settings: AccountSettings,
+}
+
+/// What stands in the row of a certificate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CertificateRow {
+    pub(super) account: AccountId,
+    pub(super) mailbox: Mailbox,
+}
+
+/// The prefix of all certificates.
+pub(super) fn certificates() -> Vec<u8> {
+    vec![NAMESPACE, b'c']
+}
+
+/// The key of a certificate.
+pub(super) fn certificate(mark: &CertificateMark) -> Vec<u8> {
+    [&certificates()[..], &mark.0].concat()
 }
 
 /// A kind of key that begins with a domain and ends with a local part.

@@ -334,3 +334,72 @@ async fn lists_come_in_pages() {
     assert_eq!(all.len(), 2);
     assert_eq!(directory.domains(Some(&all[0].domain), 10).await.unwrap(), all[1..]);
 }
+
+#[tokio::test]
+async fn certificates_stand_for_accounts() {
+    let (_, directory) = directory().await;
+    for name in ["ann@example.org", "bob@example.org"] {
+        directory.add_account(NewAccount::new(m(name))).await.unwrap();
+    }
+    let mark = |octet| iems_core::seam::CertificateMark([octet; 32]);
+    let ask = async |octet, names: &[&str], verified, identity| {
+        let mut certificate = iems_core::seam::PeerCertificate::read(b"", false);
+        (certificate.mark, certificate.verified) = (mark(octet), verified);
+        certificate.mailboxes = names.iter().map(|name| name.to_string()).collect();
+        let found = directory.by_certificate(&certificate, identity).await.unwrap();
+        found.map(|account| account.mailbox.to_string())
+    };
+    let (ann, bob) = (Some("ann@example.org".to_owned()), Some("bob@example.org".to_owned()));
+    assert_eq!(ask(1, &["ann@example.org"], false, None).await, None, "anybody can write that into one");
+    assert_eq!(ask(1, &["nobody@example.org", "Ann@example.org"], true, None).await, ann);
+    assert_eq!(ask(1, &["ann@example.org", "bob@example.org"], true, Some("bob@example.org")).await, bob);
+    assert_eq!(ask(1, &["ann@example.org"], true, Some("bob@example.org")).await, None);
+    assert_eq!(ask(1, &["not an address"], true, None).await, None);
+
+    directory.add_certificate(&m("ann@example.org"), mark(1)).await.unwrap();
+    directory.add_certificate(&m("ann@example.org"), mark(1)).await.unwrap();
+    assert_eq!(ask(1, &[], false, None).await, ann);
+    assert_eq!(ask(1, &[], false, Some("ann@example.org")).await, ann);
+    assert_eq!(ask(1, &[], false, Some("bob@example.org")).await, None);
+    let taken = directory.add_certificate(&m("bob@example.org"), mark(1)).await;
+    assert!(matches!(taken, Err(ChangeError::CertificateTaken(owner)) if owner == m("ann@example.org")));
+    assert!(!directory.remove_certificate(&m("bob@example.org"), mark(1)).await.unwrap());
+    assert_eq!(directory.certificates(&m("ann@example.org")).await.unwrap(), [mark(1)]);
+    assert_eq!(directory.certificates(&m("bob@example.org")).await.unwrap(), []);
+    directory.update_account(&m("ann@example.org"), |s| s.enabled = false).await.unwrap();
+    assert_eq!(ask(1, &["ann@example.org"], true, None).await, None);
+
+    directory.remove_account(&m("ann@example.org")).await.unwrap();
+    directory.add_account(NewAccount::new(m("ann@example.org"))).await.unwrap();
+    assert_eq!(ask(1, &[], false, None).await, None, "another account of the same name");
+    directory.add_certificate(&m("bob@example.org"), mark(1)).await.unwrap();
+    assert!(directory.remove_certificate(&m("bob@example.org"), mark(1)).await.unwrap());
+    assert_eq!(ask(1, &[], false, None).await, None);
+}
+
+/// Tokens whose text is the login.
+struct Spoken;
+
+#[async_trait::async_trait]
+impl iems_core::seam::TokenVerifier for Spoken {
+    async fn login(&self, token: &str) -> Result<Option<String>, iems_core::seam::DirectoryError> {
+        Ok(Some(token.to_owned()).filter(|token| token != "forged"))
+    }
+}
+
+#[tokio::test]
+async fn tokens_stand_for_accounts() {
+    let (_, directory) = directory().await;
+    directory.add_account(NewAccount::new(m("ann@example.org"))).await.unwrap();
+    assert_eq!(directory.by_token(None, "ann@example.org").await.unwrap(), None, "nobody looks into tokens");
+    let directory = directory.with_tokens(std::sync::Arc::new(Spoken));
+    let ask = async |login, token| directory.by_token(login, token).await.unwrap().is_some();
+    assert!(ask(None, "Ann@example.org").await && ask(Some("ann@Example.org"), "ann@example.org").await);
+    for (login, token) in
+        [(None, "forged"), (None, "bob@example.org"), (Some("bob@example.org"), "ann@example.org")]
+    {
+        assert!(!ask(login, token).await, "{login:?} {token}");
+    }
+    directory.update_account(&m("ann@example.org"), |s| s.enabled = false).await.unwrap();
+    assert!(!ask(None, "ann@example.org").await);
+}

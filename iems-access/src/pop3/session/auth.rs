@@ -2,11 +2,12 @@
 //!
 //! `USER` and `PASS` go the way of `PLAIN`, so that there is one way to check a password.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use iems_core::seam::sasl::{Entropy, Exchange, Failure, Mechanism, Step};
+use iems_core::seam::sasl::{Beneath, Entropy, Exchange, Failure, Mechanism, Step};
 
 use super::{Event, Pending, Session, State};
 use crate::pop3::reply::{self, Code};
@@ -35,7 +36,10 @@ impl Session {
     }
 
     pub(super) fn on_auth(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event> {
-        let offered = mechanism.parse().ok().filter(|m| self.options.auth.mechanisms.contains(m));
+        let offered = mechanism
+            .parse()
+            .ok()
+            .filter(|m: &Mechanism| self.options.auth.mechanisms.contains(m) && m.fits(&self.beneath));
         let Some(mechanism) = offered else {
             self.refuse("Unknown mechanism; CAPA lists what is known");
             return None;
@@ -60,7 +64,15 @@ impl Session {
             self.error(Code::Temporary, "Credentials cannot be checked now; try again later");
             return None;
         };
-        let entropy = Entropy { nonce, secret, iterations: auth.iterations };
+        // Without the mechanism that binds, nothing to bind to was offered.
+        let beneath = match auth.mechanisms.contains(&Mechanism::ScramSha256Plus) {
+            true => self.beneath.clone(),
+            false => {
+                let certificate = self.beneath.certificate.clone();
+                Arc::new(Beneath { bindings: Vec::new(), certificate })
+            }
+        };
+        let entropy = Entropy { nonce, secret, iterations: auth.iterations, beneath };
         let (exchange, step) = Exchange::start(mechanism, initial, entropy);
         self.auth_step(Box::new(exchange), step)
     }
@@ -102,7 +114,18 @@ impl Session {
                 self.pending = Pending::Credentials;
                 Some(Event::Verifier { login })
             }
+            Step::CheckCertificate { certificate, identity } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Certificate { certificate, identity })
+            }
+            Step::CheckToken { login, token } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Token { login, token })
+            }
             Step::Done(account) => {
+                tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), "identity proved");
                 self.state = State::authorization();
                 self.pending = Pending::Maildrop;
                 Some(Event::Open(account))
@@ -122,7 +145,10 @@ impl Session {
         match failure {
             Failure::Malformed => self.refuse("The response does not follow the mechanism"),
             Failure::Credentials => self.error(Code::Auth, "Wrong login or password"),
-            Failure::Unsupported => self.refuse("Not supported; use the mechanism without channel binding"),
+            Failure::Unsupported => self.refuse("Not supported; use another mechanism or channel binding"),
+            Failure::NotBound => {
+                self.error(Code::Auth, "Your TLS channel is not ours; check who stands between");
+            }
         }
         if self.failures >= self.options.auth.max_failures {
             self.state = State::Closing;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iems_core::seam::sasl::{Exchange, Password, Step};
-use iems_core::seam::{Account, ScramVerifier};
+use iems_core::seam::{Account, PeerCertificate, ScramVerifier};
 use iems_store::mailbox::Uid;
 
 use super::{Maildrop, Pending, Session, State};
@@ -31,6 +31,20 @@ pub enum Event {
     Verifier {
         /// What the peer calls itself.
         login: String,
+    },
+    /// Ask the directory whom a certificate stands for. Answer: [`Session::password`].
+    Certificate {
+        /// What the peer has shown.
+        certificate: Arc<PeerCertificate>,
+        /// Whom it wants to act as, if it says so.
+        identity: Option<String>,
+    },
+    /// Ask the directory whom a token stands for. Answer: [`Session::password`].
+    Token {
+        /// What the peer calls itself, if it does.
+        login: Option<String>,
+        /// Its token.
+        token: Password,
     },
     /// The peer proved to be this account: open its maildrop. Answer: [`Session::opened`].
     Open(Account),
@@ -69,7 +83,7 @@ pub enum NotFound {
 }
 
 impl Session {
-    /// The answer to [`Event::Password`]: `Err` if the directory did not answer.
+    /// The answer to [`Event::Password`], [`Event::Certificate`] and [`Event::Token`]: `Err` if the directory did not answer.
     pub fn password(&mut self, found: Result<Option<Account>, ()>) -> Option<Event> {
         self.credentials(found, Exchange::checked)
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use iems_core::seam::sasl::Exchange;
+use iems_core::seam::sasl::{Beneath, Exchange};
 
 use self::maildrop::Listing;
 use super::command::LineReader;
@@ -86,6 +86,7 @@ pub struct Session {
     options: Arc<ServerOptions>,
     nonce: Nonce,
     link: Link,
+    beneath: Arc<Beneath>,
     state: State,
     pending: Pending,
     failures: u32,
@@ -107,7 +108,13 @@ impl Session {
     fn silent(options: Arc<ServerOptions>, link: Link, nonce: Nonce) -> Self {
         let (state, pending, delay) = (State::authorization(), Pending::Nothing, None);
         let (line, output) = (LineReader::default(), BytesMut::new());
-        Self { options, nonce, link, state, pending, failures: 0, errors: 0, delay, line, output }
+        let beneath = Arc::default();
+        Self { options, nonce, link, beneath, state, pending, failures: 0, errors: 0, delay, line, output }
+    }
+
+    /// What the channel gives to exchanges, until TLS begins.
+    pub fn over(&mut self, beneath: Arc<Beneath>) {
+        self.beneath = beneath;
     }
 
     /// What the peer's octets lead to. Takes them out of `input`. `None`: send [`Session::output`], and read more;
@@ -244,7 +251,8 @@ impl Session {
     fn capabilities(&mut self, logged_in: bool) {
         self.ok("What is known here");
         let clear = self.passwords_may_pass();
-        let mechanisms = self.options.auth.mechanisms.iter().filter(|m| clear || !m.shows_password());
+        let mechanisms = self.options.auth.mechanisms.iter().copied();
+        let mechanisms = mechanisms.filter(|m| (clear || !m.shows_password()) && m.fits(&self.beneath));
         let sasl: String = mechanisms.map(|m| format!(" {}", m.name())).collect();
         let delay = self.options.login_delay.as_secs();
         let mut lines = vec!["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"];

@@ -93,6 +93,7 @@ impl Player {
                 return self.session().password(Ok(known.then_some(account)));
             }
             Event::Verifier { .. } => return self.session().verifier(Ok(None)),
+            Event::Certificate { .. } | Event::Token { .. } => return self.session().password(Ok(None)),
             Event::Open(account) => {
                 let mail = self.mail.iter().map(|uid| (*uid, text(*uid).len() as u64));
                 let maildrop = match account.mailbox.local().as_str() {

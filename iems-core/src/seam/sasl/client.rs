@@ -12,8 +12,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{LOGIN, Mechanism, PASSWORD, Password, text};
-use scram::Scram;
+use super::{ChannelBinding, LOGIN, Mechanism, PASSWORD, Password, text};
+use scram::{Flag, Scram};
 
 /// The longest challenge that is looked at, in octets.
 const CHALLENGE: usize = 2048;
@@ -118,18 +118,37 @@ enum State {
 }
 
 impl Exchange {
+    /// The mechanism to take, of those that a server offers: the strongest for which a password and this channel will do.
+    pub fn choose(bindings: &[ChannelBinding], is_offered: impl Fn(Mechanism) -> bool) -> Option<Mechanism> {
+        let fits = |mechanism: &Mechanism| *mechanism != Mechanism::ScramSha256Plus || !bindings.is_empty();
+        Mechanism::WITH_PASSWORD.into_iter().filter(fits).find(|mechanism| is_offered(*mechanism))
+    }
+
     /// Starts, and says what comes first if the client speaks first. `nonce` are fresh octets that nobody can guess, at least
-    /// 15 of them.
-    pub fn start(mechanism: Mechanism, login: &Login, nonce: &[u8]) -> (Self, Option<Secret>) {
+    /// 15 of them. `bindings` are the marks of the channel: with them, a server that is made to look as if it could not bind
+    /// finds that out. `None` for a mechanism that needs another thing than a password, or a mark where there is none.
+    pub fn start(
+        mechanism: Mechanism,
+        login: &Login,
+        nonce: &[u8],
+        bindings: &[ChannelBinding],
+    ) -> Option<(Self, Option<Secret>)> {
+        let binding = bindings.first();
+        let flag = match (mechanism, binding) {
+            (Mechanism::ScramSha256Plus, binding) => Flag::Bound(binding?.clone()),
+            (_, Some(_)) => Flag::NotOffered,
+            (_, None) => Flag::Unable,
+        };
         let (state, first) = match mechanism {
             Mechanism::Plain => (State::Said, Some(plain(login))),
             Mechanism::Login => (State::LoginName(login.clone()), None),
-            Mechanism::ScramSha256 => {
-                let (scram, first) = Scram::start(login, nonce);
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
+                let (scram, first) = Scram::start(login, nonce, flag);
                 (State::Scram(Box::new(scram)), Some(first))
             }
+            Mechanism::External | Mechanism::OAuthBearer | Mechanism::XOAuth2 => return None,
         };
-        (Self { state }, first)
+        Some((Self { state }, first))
     }
 
     /// The response to a challenge. May take as long as a second of computing where the server asks for it.

@@ -1,4 +1,4 @@
-//! `SCRAM-SHA-256` (RFC 5802, RFC 7677), server side, without channel binding.
+//! `SCRAM-SHA-256` (RFC 5802, RFC 7677), server side, with and without channel binding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -37,6 +37,8 @@ pub(super) fn salted(password: &str, salt: &[u8], iterations: u32) -> Zeroizing<
 /// One exchange. The states in order: `First → Looking → Final → Proved`; any may end in failure.
 pub(super) struct Scram {
     entropy: Entropy,
+    /// Whether the name of the mechanism ends in `-PLUS`.
+    plus: bool,
     state: State,
 }
 
@@ -51,7 +53,7 @@ enum State {
     First,
     /// Waits for the directory.
     Looking {
-        gs2: String,
+        binding: Vec<u8>,
         bare: String,
         login: String,
         client_nonce: String,
@@ -67,15 +69,16 @@ enum State {
 struct Expected {
     account: Option<Account>,
     verifier: ScramVerifier,
-    gs2: String,
+    /// `cbind-input`: the header, and the mark of the channel.
+    binding: Vec<u8>,
     nonce: String,
     /// `client-first-message-bare "," server-first-message ","`.
     so_far: String,
 }
 
 impl Scram {
-    pub(super) fn new(entropy: Entropy) -> Self {
-        Self { entropy, state: State::First }
+    pub(super) fn new(entropy: Entropy, plus: bool) -> Self {
+        Self { entropy, plus, state: State::First }
     }
 
     pub(super) fn respond(&mut self, response: &[u8]) -> Step {
@@ -89,7 +92,7 @@ impl Scram {
     }
 
     pub(super) fn verifier(&mut self, found: Option<(Account, ScramVerifier)>) -> Step {
-        let State::Looking { gs2, bare, login, client_nonce } =
+        let State::Looking { binding, bare, login, client_nonce } =
             std::mem::replace(&mut self.state, State::Over)
         else {
             return Step::Fail(Failure::Malformed);
@@ -102,7 +105,7 @@ impl Scram {
         let salt = BASE64.encode(&verifier.salt);
         let server_first = format!("r={nonce},s={salt},i={}", verifier.iterations);
         let so_far = format!("{bare},{server_first},");
-        self.state = State::Final(Box::new(Expected { account, verifier, gs2, nonce, so_far }));
+        self.state = State::Final(Box::new(Expected { account, verifier, binding, nonce, so_far }));
         Step::Challenge(server_first.into_bytes())
     }
 
@@ -112,11 +115,7 @@ impl Scram {
         let mut parts = message.splitn(3, ',');
         let mut part = || parts.next().ok_or(Failure::Malformed);
         let (flag, identity, bare) = (part()?, part()?, part()?);
-        match flag {
-            "n" | "y" => {}
-            flag if flag.starts_with("p=") => return Err(Failure::Unsupported),
-            _ => return Err(Failure::Malformed),
-        }
+        let mark = self.mark(flag)?;
         let mut fields = bare.split(',');
         let mut field = |name| fields.next().and_then(|f| f.strip_prefix(name)).ok_or(Failure::Malformed);
         let name = field("n=")?;
@@ -129,14 +128,31 @@ impl Scram {
         if client_nonce.is_empty() || client_nonce.len() > 256 || !client_nonce.bytes().all(printable) {
             return Err(Failure::Malformed);
         }
-        let gs2 = format!("{flag},{identity},");
+        let mut binding = format!("{flag},{identity},").into_bytes();
+        binding.extend_from_slice(&mark);
         self.state = State::Looking {
-            gs2,
+            binding,
             bare: bare.into(),
             login: login.clone(),
             client_nonce: client_nonce.into(),
         };
         Ok(Step::NeedScram { login })
+    }
+
+    /// The mark of the channel that a `gs2-cbind-flag` asks for, empty if it asks for none (RFC 5802 section 6). A peer that
+    /// could bind, and believes that we cannot, was not told what we offer.
+    fn mark(&self, flag: &str) -> Result<Vec<u8>, Failure> {
+        let bindings = &self.entropy.beneath.bindings;
+        match (flag, flag.strip_prefix("p=")) {
+            ("y", _) if !bindings.is_empty() => Err(Failure::NotBound),
+            ("n" | "y", _) if !self.plus => Ok(Vec::new()),
+            (_, Some(name)) if self.plus => {
+                let binding = bindings.iter().find(|binding| binding.name == name);
+                binding.map(|binding| binding.data.clone()).ok_or(Failure::Unsupported)
+            }
+            (_, Some(_)) => Err(Failure::Unsupported),
+            _ => Err(Failure::Malformed),
+        }
     }
 
     /// `"c=" base64 ",r=" nonce [extensions] ",p=" base64`.
@@ -149,9 +165,12 @@ impl Scram {
         if fields.any(|field| field.starts_with("m=")) {
             return Err(Failure::Unsupported);
         }
-        let same_header = BASE64.decode(binding).is_ok_and(|b| b == expected.gs2.as_bytes());
-        if !same_header || nonce != expected.nonce {
+        let binding = BASE64.decode(binding).map_err(|_| Failure::Malformed)?;
+        if nonce != expected.nonce {
             return Err(Failure::Malformed);
+        }
+        if !bool::from(binding.ct_eq(&expected.binding)) {
+            return Err(if self.plus { Failure::NotBound } else { Failure::Malformed });
         }
         let proof: [u8; 32] =
             BASE64.decode(proof).ok().and_then(|p| p.try_into().ok()).ok_or(Failure::Malformed)?;
@@ -187,7 +206,7 @@ fn proves(verifier: &ScramVerifier, spoken: &[&[u8]], proof: [u8; 32]) -> bool {
 }
 
 /// `saslname`: `=2C` stands for a comma, `=3D` for an equals sign, nothing else for anything.
-fn saslname(name: &str) -> Result<String, Failure> {
+pub(super) fn saslname(name: &str) -> Result<String, Failure> {
     let mut pieces = name.split('=');
     let mut login = String::from(pieces.next().unwrap_or_default());
     for piece in pieces {

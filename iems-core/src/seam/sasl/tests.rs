@@ -9,7 +9,7 @@ const CLIENT_FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)
     p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 
 fn entropy() -> Entropy {
-    Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096 }
+    Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: Arc::default() }
 }
 
 fn account() -> Account {
@@ -174,4 +174,90 @@ fn plain_refuses_what_it_must() {
 fn a_password_is_not_printed() {
     let (_, step) = Exchange::start(Mechanism::Plain, Some(b"\0user\0hunter2"), entropy());
     assert!(!format!("{step:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_header_of_a_bound_exchange_says_so() {
+    let beneath = Arc::new(Beneath::new(Some([5; 32]), None));
+    let entropy = || Entropy { beneath: beneath.clone(), ..entropy() };
+    for (mechanism, message, failure) in [
+        (Mechanism::ScramSha256Plus, "n,,n=user,r=abc", Failure::Malformed),
+        (Mechanism::ScramSha256Plus, "y,,n=user,r=abc", Failure::NotBound),
+        (Mechanism::ScramSha256, "y,,n=user,r=abc", Failure::NotBound),
+        (Mechanism::ScramSha256, "p=tls-exporter,,n=user,r=abc", Failure::Unsupported),
+        (Mechanism::ScramSha256Plus, "p=tls-unique,,n=user,r=abc", Failure::Unsupported),
+        (Mechanism::ScramSha256Plus, "p=,,n=user,r=abc", Failure::Unsupported),
+    ] {
+        let (_, step) = Exchange::start(mechanism, Some(message.as_bytes()), entropy());
+        assert_eq!(step, Step::Fail(failure), "{mechanism} {message}");
+    }
+    // The mark is part of what is signed: without it there is no success, whatever the password.
+    let first = b"p=tls-exporter,,n=user,r=rOprNGfwEbeRWgbNEkqO";
+    let (mut exchange, _) = Exchange::start(Mechanism::ScramSha256Plus, Some(first), entropy());
+    let Step::Challenge(server_first) = exchange.verifier(Some((account(), verifier()))) else { panic!() };
+    let header = BASE64.encode("p=tls-exporter,,");
+    let (answer, _) = client_final(std::str::from_utf8(&server_first).unwrap(), "pencil", &header);
+    assert_eq!(exchange.respond(answer.as_bytes()), Step::Fail(Failure::NotBound));
+}
+
+#[test]
+fn external_asks_about_the_certificate_that_was_shown() {
+    let certificate = PeerCertificate::read(b"none", true);
+    assert!(!certificate.verified, "what cannot be read is not believed");
+    let beneath = Arc::new(Beneath::default().with_certificate(Some(certificate.clone())));
+    let entropy = || Entropy { beneath: beneath.clone(), ..entropy() };
+    let certificate = Arc::new(certificate);
+    for (response, identity) in [(&b""[..], None), (b"ann@example.org", Some("ann@example.org".to_owned()))] {
+        let (mut exchange, step) = Exchange::start(Mechanism::External, Some(response), entropy());
+        assert_eq!(step, Step::CheckCertificate { certificate: certificate.clone(), identity });
+        assert_eq!(exchange.respond(b""), Step::Fail(Failure::Malformed), "it is not its turn");
+        assert_eq!(exchange.checked(Some(account())), Step::Fail(Failure::Credentials), "over is over");
+    }
+    let (mut exchange, step) = Exchange::start(Mechanism::External, None, entropy());
+    assert_eq!(step, Step::Challenge(Vec::new()));
+    exchange.respond(b"");
+    assert_eq!(exchange.checked(Some(account())), Step::Done(account()));
+    let (_, step) = Exchange::start(Mechanism::External, Some(b"a\0b"), entropy());
+    assert_eq!(step, Step::Fail(Failure::Malformed));
+    let (_, step) = Exchange::start(Mechanism::External, Some(b""), super::tests::entropy());
+    assert_eq!(step, Step::Fail(Failure::Unsupported), "nothing was shown");
+}
+
+#[test]
+fn bearers_are_asked_about_and_told_why_not() {
+    // RFC 7628 section 4.1, with another token.
+    let standard = "n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=Bearer vF9dft4q.m-T~c+/=\x01\x01";
+    let old = "user=user@example.com\x01auth=Bearer vF9dft4q.m-T~c+/=\x01\x01";
+    for (mechanism, message, refusal) in [
+        (Mechanism::OAuthBearer, standard, &br#"{"status":"invalid_token"}"#[..]),
+        (Mechanism::XOAuth2, old, br#"{"status":"401","schemes":"bearer"}"#),
+    ] {
+        let start = || Exchange::start(mechanism, Some(message.as_bytes()), entropy());
+        let (mut exchange, step) = start();
+        let token = Password::from("vF9dft4q.m-T~c+/=".to_owned());
+        assert_eq!(step, Step::CheckToken { login: Some("user@example.com".into()), token });
+        assert_eq!(exchange.checked(Some(account())), Step::Done(account()));
+        let (mut exchange, _) = start();
+        assert_eq!(exchange.checked(None), Step::Challenge(refusal.to_vec()));
+        assert_eq!(exchange.respond(b"\x01"), Step::Fail(Failure::Credentials));
+        assert_eq!(exchange.respond(b"\x01"), Step::Fail(Failure::Malformed), "over is over");
+    }
+    for (message, failure) in [
+        ("", Failure::Malformed),
+        ("n,,", Failure::Malformed),
+        ("n,,\x01\x01", Failure::Malformed),
+        ("n,,\x01auth=Bearer x\x01", Failure::Malformed),
+        ("n,,\x01auth=Bearer \x01\x01", Failure::Malformed),
+        ("n,,\x01auth=Bearer a b\x01\x01", Failure::Malformed),
+        ("n,,\x01auth=Basic x\x01\x01", Failure::Unsupported),
+        ("p=tls-exporter,,\x01auth=Bearer x\x01\x01", Failure::Unsupported),
+        ("n,user,\x01auth=Bearer x\x01\x01", Failure::Malformed),
+        ("n,a==,\x01auth=Bearer x\x01\x01", Failure::Malformed),
+    ] {
+        let (_, step) = Exchange::start(Mechanism::OAuthBearer, Some(message.as_bytes()), entropy());
+        assert_eq!(step, Step::Fail(failure), "{message:?}");
+    }
+    let long = format!("n,,\x01auth=Bearer {}\x01\x01", "x".repeat(10_000));
+    let (_, step) = Exchange::start(Mechanism::OAuthBearer, Some(long.as_bytes()), entropy());
+    assert_eq!(step, Step::Fail(Failure::Malformed));
 }

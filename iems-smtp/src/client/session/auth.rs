@@ -5,8 +5,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use iems_core::seam::sasl::Mechanism;
 use iems_core::seam::sasl::client::{Exchange, Failure, Login, Secret};
+use iems_core::seam::sasl::{ChannelBinding, Mechanism};
 
 use crate::proto::Response;
 
@@ -51,11 +51,18 @@ pub(super) struct Auth {
 
 impl Auth {
     /// Begins with the strongest mechanism among those that are offered, and gives the command line.
-    pub(super) fn start(login: Login, offered: &[String], nonce: &[u8]) -> Result<(Self, Secret), AuthError> {
-        let known = |mechanism: &Mechanism| offered.iter().any(|name| name == mechanism.name());
-        let mechanism = Mechanism::ALL.into_iter().find(known);
-        let mechanism = mechanism.ok_or_else(|| AuthError::NotOffered(offered.to_vec()))?;
-        let (exchange, first) = Exchange::start(mechanism, &login, nonce);
+    /// `bindings` are the marks of the channel.
+    pub(super) fn start(
+        login: Login,
+        offered: &[String],
+        nonce: &[u8],
+        bindings: &[ChannelBinding],
+    ) -> Result<(Self, Secret), AuthError> {
+        let is_offered = |mechanism: Mechanism| offered.iter().any(|name| name == mechanism.name());
+        let mechanism = Exchange::choose(bindings, is_offered);
+        let started = mechanism.and_then(|m| Some((m, Exchange::start(m, &login, nonce, bindings)?)));
+        let (mechanism, (exchange, first)) =
+            started.ok_or_else(|| AuthError::NotOffered(offered.to_vec()))?;
         let mut auth = Self { login, exchange, waiting: None, said: Vec::new() };
         let command = format!("AUTH {mechanism}");
         let line = match first {
@@ -132,7 +139,7 @@ mod tests {
     fn start(offered: &[&str], password: &str) -> Result<(Auth, String), AuthError> {
         let offered: Vec<String> = offered.iter().map(|name| name.to_string()).collect();
         let login = Login::new("ann", password.to_owned().into()).unwrap();
-        Auth::start(login, &offered, &[0; 18]).map(|(auth, line)| (auth, text(&line)))
+        Auth::start(login, &offered, &[0; 18], &[]).map(|(auth, line)| (auth, text(&line)))
     }
 
     fn text(line: &Secret) -> String {

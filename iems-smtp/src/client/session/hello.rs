@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use iems_core::seam::sasl::ChannelBinding;
 use iems_core::seam::sasl::client::{Login, Secret};
 
 use super::auth::{Auth, AuthError, AuthStep};
@@ -77,6 +78,8 @@ pub(in crate::client) struct Hello {
     extensions: Extensions,
     identity: Option<Identity>,
     auth: Option<Auth>,
+    /// The marks of the channel.
+    bindings: Vec<ChannelBinding>,
 }
 
 impl Hello {
@@ -84,7 +87,7 @@ impl Hello {
     pub(in crate::client) fn new(protocol: Protocol, name: &str, tls: Starttls) -> Self {
         let (state, extensions) = (State::Greeting, Extensions::default());
         let (name, identity, auth) = (name.to_owned(), None, None);
-        Self { protocol, name, tls, secured: false, state, extensions, identity, auth }
+        Self { protocol, name, tls, secured: false, state, extensions, identity, auth, bindings: Vec::new() }
     }
 
     /// The same, that has to log in before it is ready.
@@ -134,8 +137,9 @@ impl Hello {
     }
 
     /// The handshake is done: everything the server said before is forgotten (RFC 3207 section 4.2).
-    pub(in crate::client) fn secured(&mut self) -> HelloStep {
-        self.secured = true;
+    /// `bindings` are the marks of the channel.
+    pub(in crate::client) fn secured(&mut self, bindings: Vec<ChannelBinding>) -> HelloStep {
+        (self.secured, self.bindings) = (true, bindings);
         self.extensions = Extensions::default();
         self.ehlo()
     }
@@ -176,7 +180,8 @@ impl Hello {
             return Err(HelloError::Login(AuthError::Unprotected));
         }
         let login = Login::clone(&login);
-        let (auth, line) = Auth::start(login, &self.extensions.auth, &nonce).map_err(HelloError::Login)?;
+        let (auth, line) =
+            Auth::start(login, &self.extensions.auth, &nonce, &self.bindings).map_err(HelloError::Login)?;
         (self.state, self.auth) = (State::Auth, Some(auth));
         Ok(HelloStep::Tell(line))
     }
@@ -197,7 +202,7 @@ mod tests {
             let mut step = hello.reply(reply.clone());
             if step == Ok(HelloStep::Handshake) {
                 said.push("(handshake)".into());
-                step = Ok(hello.secured());
+                step = Ok(hello.secured(Vec::new()));
             }
             said.push(match step {
                 Ok(HelloStep::Say(command)) => command.to_string(),

@@ -13,6 +13,7 @@ mod verify;
 use std::sync::Arc;
 
 use iems_core::seam::Stream;
+use iems_core::seam::sasl::{Beneath, ChannelBinding};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
@@ -44,6 +45,8 @@ pub(super) struct Secured {
     /// For people: `TLSv1.3 TLS13_AES_256_GCM_SHA384`.
     pub(super) agreed: String,
     pub(super) proof: Proof,
+    /// What binds an exchange to it.
+    pub(super) bindings: Vec<ChannelBinding>,
     /// What is wrong with the certificate, where that does not matter.
     pub(super) flaw: Option<Flaw>,
 }
@@ -88,13 +91,14 @@ impl Tls {
         let found = verifier.found();
         match (connected, found) {
             (Ok(stream), found) => {
-                let agreed = describe(stream.get_ref().1);
+                let connection = stream.get_ref().1;
+                let (agreed, bindings) = (describe(connection), bindings(connection));
                 let (proof, flaw) = match found {
                     Some(Err(flaw)) => (Proof::Flawed(flaw.text.clone()), Some(flaw)),
                     Some(Ok(proof)) => (proof, None),
                     None => (Proof::Nothing, None),
                 };
-                Ok(Secured { stream: Box::new(stream), agreed, proof, flaw })
+                Ok(Secured { stream: Box::new(stream), agreed, proof, bindings, flaw })
             }
             (Err(_), Some(Err(flaw))) => Err(HandshakeError {
                 kind: flaw.kind,
@@ -116,6 +120,16 @@ fn config(
     };
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// The marks of a connection. Key material is one only where it is unique whatever the server does (RFC 9266 section 4.2).
+fn bindings(connection: &ClientConnection) -> Vec<ChannelBinding> {
+    let unique = connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+    let label = b"EXPORTER-Channel-Binding";
+    let exported =
+        unique.then(|| connection.export_keying_material([0; 32], label, Some(b"")).ok()).flatten();
+    let theirs = connection.peer_certificates().and_then(|chain| chain.first());
+    Beneath::new(exported, theirs.map(AsRef::as_ref)).bindings
 }
 
 fn describe(connection: &ClientConnection) -> String {

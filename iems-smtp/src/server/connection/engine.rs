@@ -8,6 +8,7 @@ use iems_core::limits::{Access, Act, Decision, Host, Who};
 use iems_core::message::{EnhancedStatus, Reply, ReversePath};
 use iems_core::receive::{self, Connection, Intake, Transaction};
 use iems_core::seam::DirectoryError;
+use iems_core::seam::sasl::Beneath;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ use crate::proto::{Mail, Rcpt};
 use crate::server::reverse::Lookup;
 use crate::server::serve::Shared;
 use crate::server::session::{Event, Link, Session};
-use crate::server::wire::Wire;
+use crate::server::wire::{Secured, Wire};
 use crate::server::{Mode, Security};
 
 /// What is to be done when the dialogue has nothing more to say.
@@ -51,7 +52,7 @@ impl<'a> Talk<'a> {
         intake: Intake,
         wire: Wire,
         peer: Peer,
-        tls: Option<String>,
+        tls: Option<Secured>,
     ) -> Self {
         let options = &shared.options;
         let link = Link { tls: tls.is_some(), tls_available: shared.tls.is_some(), local: peer.is_local() };
@@ -66,7 +67,10 @@ impl<'a> Talk<'a> {
         connection.submission = options.mode == Mode::Submission;
         connection.answers_each = options.mode == Mode::Lmtp;
         connection.protocol = session.protocol(false).into();
-        connection.tls = tls;
+        if let Some(Secured { agreed, beneath }) = tls {
+            note(&mut connection, agreed, &beneath);
+            session.over(beneath);
+        }
         let mut wire = wire;
         let (mut access, host) = access(shared, peer, &mut lookup).await;
         if access == Ok(Welcome::Guest) && early(shared, peer, &mut wire).await {
@@ -126,14 +130,15 @@ impl<'a> Talk<'a> {
     /// wire, the state with the old dialogue.
     pub(super) async fn secure(mut self) -> io::Result<Self> {
         self.transaction = None;
-        let (wire, facts) = secure(self.shared, self.wire).await?;
-        let session = self.session.secured();
+        let (wire, Secured { agreed, beneath }) = secure(self.shared, self.wire).await?;
+        let mut session = self.session.secured();
         if let Some(door) = &mut self.door {
             let connection = door.connection_mut();
             connection.helo = String::new();
             connection.account = None;
-            connection.tls = Some(facts);
+            note(connection, agreed, &beneath);
         }
+        session.over(beneath);
         Ok(Self { wire, session, ..self })
     }
 
@@ -162,6 +167,17 @@ impl<'a> Talk<'a> {
                 let found = self.shared.directory.scram(&login).await;
                 self.log_login(&login, found.as_ref().map(Option::is_some));
                 return self.session.verifier(found.map_err(|_| ()));
+            }
+            Event::Certificate { certificate, identity } => {
+                let found = self.shared.directory.by_certificate(&certificate, identity.as_deref()).await;
+                self.log_login(&certificate.to_string(), found.as_ref().map(Option::is_some));
+                return self.session.password(found.map_err(|_| ()));
+            }
+            Event::Token { login, token } => {
+                let found = self.shared.directory.by_token(login.as_deref(), token.as_str()).await;
+                let login = login.as_deref().unwrap_or("(by token)");
+                self.log_login(login, found.as_ref().map(Option::is_some));
+                return self.session.password(found.map_err(|_| ()));
             }
             Event::Authenticated(account) => {
                 tracing::info!(account = %account.mailbox, "authenticated");
@@ -345,6 +361,15 @@ async fn access(
         _ => Ok(Welcome::Guest),
     };
     (answer, host)
+}
+
+/// What a handshake gave, for those who decide later.
+fn note(connection: &mut Connection, agreed: String, beneath: &Beneath) {
+    connection.tls = Some(agreed);
+    connection.certificate.clone_from(&beneath.certificate);
+    if let Some(certificate) = &beneath.certificate {
+        tracing::info!(%certificate, "certificate shown");
+    }
 }
 
 /// Beside what the dialogue logs of each refusal.

@@ -1,10 +1,12 @@
 //! `AUTH` (RFC 4954): base 64 around the exchange of `iems_core::seam::sasl`.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::BufMut;
 use iems_core::message::Reply;
-use iems_core::seam::sasl::{Entropy, Exchange, Failure, Mechanism, Step};
+use iems_core::seam::sasl::{Beneath, Entropy, Exchange, Failure, Mechanism, Step};
 
 use super::output::{Text, directory_away, error, out_of_order};
 use super::state::{Hello, Pending, State};
@@ -15,6 +17,22 @@ impl Session {
     pub(super) fn may_authenticate(&self) -> bool {
         let auth = &self.options.auth;
         auth.enabled && (self.link.is_protected() || auth.without_tls) && !self.authenticated
+    }
+
+    /// Whether a mechanism is offered, once `AUTH` is.
+    pub(super) fn is_offered(&self, mechanism: Mechanism) -> bool {
+        self.options.auth.mechanisms.contains(&mechanism) && mechanism.fits(&self.beneath)
+    }
+
+    /// What an exchange may make use of. Without the mechanism that binds, nothing to bind to was offered.
+    fn beneath_exchanges(&self) -> Arc<Beneath> {
+        match self.options.auth.mechanisms.contains(&Mechanism::ScramSha256Plus) {
+            true => self.beneath.clone(),
+            false => {
+                let certificate = self.beneath.certificate.clone();
+                Arc::new(Beneath { bindings: Vec::new(), certificate })
+            }
+        }
     }
 
     pub(super) fn on_auth(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event> {
@@ -38,7 +56,8 @@ impl Session {
             self.refuse(&directory_away());
             return None;
         };
-        let entropy = Entropy { nonce, secret, iterations: auth.iterations };
+        let entropy =
+            Entropy { nonce, secret, iterations: auth.iterations, beneath: self.beneath_exchanges() };
         let (exchange, step) = Exchange::start(mechanism, initial.as_deref(), entropy);
         self.auth_step(Box::new(exchange), step)
     }
@@ -58,7 +77,7 @@ impl Session {
                 Err(error(538, 7, 11, "encryption required; send STARTTLS first"))
             }
             () => match mechanism.parse() {
-                Ok(mechanism) if auth.mechanisms.contains(&mechanism) => Ok(mechanism),
+                Ok(mechanism) if self.is_offered(mechanism) => Ok(mechanism),
                 _ => Err(error(504, 5, 4, "unknown mechanism; use one that EHLO announced")),
             },
         }
@@ -105,7 +124,18 @@ impl Session {
                 self.pending = Pending::Credentials;
                 Some(Event::Verifier { login })
             }
+            Step::CheckCertificate { certificate, identity } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Certificate { certificate, identity })
+            }
+            Step::CheckToken { login, token } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Token { login, token })
+            }
             Step::Done(account) => {
+                tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), "identity proved");
                 self.authenticated = true;
                 self.state = State::Ready;
                 self.say(Text::Authenticated);
@@ -127,7 +157,10 @@ impl Session {
             Failure::Malformed => error(501, 5, 2, "the response does not follow the mechanism; correct it"),
             Failure::Credentials => error(535, 7, 8, "wrong login or password; check both"),
             Failure::Unsupported => {
-                error(504, 5, 4, "not supported; use the mechanism without channel binding")
+                error(504, 5, 4, "not supported; use another mechanism or channel binding")
+            }
+            Failure::NotBound => {
+                error(535, 7, 8, "your TLS channel is not ours; check who stands between and connect again")
             }
         });
         let enough = self.auth_failures >= self.options.auth.max_failures;

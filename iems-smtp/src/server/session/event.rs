@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iems_core::message::Reply;
 use iems_core::receive::Receipt;
-use iems_core::seam::Account;
 use iems_core::seam::sasl::Password;
+use iems_core::seam::{Account, PeerCertificate};
 
 use super::Session;
 use super::output::{self, Text};
@@ -44,6 +44,20 @@ pub enum Event {
     Verifier {
         /// What the peer calls itself.
         login: String,
+    },
+    /// Ask the directory whom a certificate stands for. Answer: [`Session::password`].
+    Certificate {
+        /// What the peer has shown.
+        certificate: Arc<PeerCertificate>,
+        /// Whom it wants to act as, if it says so.
+        identity: Option<String>,
+    },
+    /// Ask the directory whom a token stands for. Answer: [`Session::password`].
+    Token {
+        /// What the peer calls itself, if it does.
+        login: Option<String>,
+        /// Its token.
+        token: Password,
     },
     /// The peer proved to be this account. Answer: none.
     Authenticated(Account),
@@ -133,7 +147,7 @@ impl Session {
         }
     }
 
-    /// The answer to [`Event::Password`]: `Err` if the directory did not answer.
+    /// The answer to [`Event::Password`], [`Event::Certificate`] and [`Event::Token`]: `Err` if the directory did not answer.
     pub fn password(&mut self, found: Result<Option<Account>, ()>) -> Option<Event> {
         self.credentials(found, |exchange, account| exchange.checked(account))
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use iems_core::message::Reply;
+use iems_core::seam::sasl::Beneath;
 
 use self::state::{Hello, Pending, State};
 use super::ServerOptions;
@@ -48,6 +49,7 @@ pub struct Session {
     /// What refusals name, so that the log can be asked.
     trace: Option<Box<str>>,
     link: Link,
+    beneath: Arc<Beneath>,
     max_size: u64,
     state: State,
     pending: Pending,
@@ -73,6 +75,7 @@ impl Session {
             nonce,
             trace: None,
             link,
+            beneath: Arc::default(),
             state: State::Fresh,
             pending: Pending::Greeting,
             hello: Hello::None,
@@ -96,6 +99,11 @@ impl Session {
     /// Every refusal ends in this name from now on, in brackets: the one under which the log has the connection.
     pub fn trace(&mut self, name: &str) {
         self.trace = Some(name.into());
+    }
+
+    /// What the channel gives to exchanges, until TLS begins.
+    pub fn over(&mut self, beneath: Arc<Beneath>) {
+        self.beneath = beneath;
     }
 
     /// Greets the peer, or turns it away. A peer that is turned away with 554 may still say `QUIT` (RFC 5321 section 3.1).

@@ -129,7 +129,10 @@ impl Session {
 
     fn extensions(&self) -> Extensions {
         let auth = match self.may_authenticate() {
-            true => self.options.auth.mechanisms.iter().map(|m| m.name().to_owned()).collect(),
+            true => {
+                let offered = self.options.auth.mechanisms.iter().filter(|m| self.is_offered(**m));
+                offered.map(|m| m.name().to_owned()).collect()
+            }
             false => Vec::new(),
         };
         Extensions {

@@ -1,4 +1,4 @@
-//! `SCRAM-SHA-256` (RFC 5802, RFC 7677), client side, without channel binding.
+//! `SCRAM-SHA-256` (RFC 5802, RFC 7677), client side, with and without channel binding.
 
 use std::fmt;
 
@@ -9,15 +9,33 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::super::scram::{hmac, salted};
-use super::{Failure, Login, Password, Secret};
+use super::{ChannelBinding, Failure, Login, Password, Secret};
 
 /// The fewest iterations that protect a password (RFC 7677 section 4).
 pub(super) const LEAST: u32 = 4096;
 /// The most that are computed: about a second.
 pub(super) const MOST: u32 = 1_000_000;
 
-/// The header that says: no channel binding, no other identity.
-const GS2: &str = "n,,";
+/// What is said of channel binding.
+pub(super) enum Flag {
+    /// There is none here.
+    Unable,
+    /// There is, and the server offers none.
+    NotOffered,
+    /// By this mark.
+    Bound(ChannelBinding),
+}
+
+impl Flag {
+    /// The header: about channel binding, and no other identity.
+    fn gs2(&self) -> String {
+        match self {
+            Self::Unable => "n,,".into(),
+            Self::NotOffered => "y,,".into(),
+            Self::Bound(binding) => format!("p={},,", binding.name),
+        }
+    }
+}
 
 /// One exchange. The states in order: `First → Final → Proved`; any may end in failure.
 pub(super) struct Scram {
@@ -30,6 +48,8 @@ enum State {
         password: Password,
         nonce: String,
         bare: String,
+        /// `cbind-input`.
+        binding: Vec<u8>,
     },
     /// Waits for `server-final-message`, which has to have this signature.
     Final(Zeroizing<[u8; 32]>),
@@ -46,12 +66,17 @@ impl fmt::Debug for Scram {
 
 impl Scram {
     /// Begins, with `client-first-message`.
-    pub(super) fn start(login: &Login, nonce: &[u8]) -> (Self, Secret) {
+    pub(super) fn start(login: &Login, nonce: &[u8], flag: Flag) -> (Self, Secret) {
+        let gs2 = flag.gs2();
         let nonce = BASE64.encode(nonce);
         let name = login.user.replace('=', "=3D").replace(',', "=2C");
         let bare = format!("n={name},r={nonce}");
-        let first = format!("{GS2}{bare}").into_bytes().into();
-        let state = State::First { password: login.password.clone(), nonce, bare };
+        let first = format!("{gs2}{bare}").into_bytes().into();
+        let mut binding = gs2.into_bytes();
+        if let Flag::Bound(mark) = flag {
+            binding.extend_from_slice(&mark.data);
+        }
+        let state = State::First { password: login.password.clone(), nonce, bare, binding };
         (Self { state }, first)
     }
 
@@ -62,7 +87,9 @@ impl Scram {
             return Err(Failure::Refused(error.chars().take_while(printable).take(60).collect()));
         }
         match std::mem::replace(&mut self.state, State::Over) {
-            State::First { password, nonce, bare } => self.prove(&password, &nonce, &bare, challenge),
+            State::First { password, nonce, bare, binding } => {
+                self.prove(&password, &nonce, (&bare, challenge), &binding)
+            }
             State::Final(signature) => {
                 let theirs = field(challenge.split(',').next(), "v=")?;
                 let theirs = BASE64.decode(theirs).map_err(|_| Failure::Malformed)?;
@@ -81,7 +108,13 @@ impl Scram {
     }
 
     /// The answer to `"r=" nonce ",s=" base64 ",i=" count [extensions]`.
-    fn prove(&mut self, password: &Password, ours: &str, bare: &str, first: &str) -> Result<Secret, Failure> {
+    fn prove(
+        &mut self,
+        password: &Password,
+        ours: &str,
+        (bare, first): (&str, &str),
+        binding: &[u8],
+    ) -> Result<Secret, Failure> {
         if first.starts_with("m=") {
             return Err(Failure::Unsupported);
         }
@@ -98,7 +131,7 @@ impl Scram {
             return Err(Failure::Iterations(count));
         }
         let salted = salted(password.as_str(), &salt, count);
-        let without_proof = format!("c={},r={nonce}", BASE64.encode(GS2));
+        let without_proof = format!("c={},r={nonce}", BASE64.encode(binding));
         let spoken = format!("{bare},{first},{without_proof}");
         let mut proof = Zeroizing::new(hmac(&*salted, &[b"Client Key"]));
         let mask = hmac(&Sha256::digest(*proof), &[spoken.as_bytes()]);

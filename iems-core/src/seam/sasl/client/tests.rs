@@ -24,7 +24,8 @@ fn said(secret: &Secret) -> String {
 /// An exchange that has sent its first message.
 fn scram() -> (Exchange, String) {
     let nonce = BASE64.decode(CLIENT_NONCE).unwrap();
-    let (exchange, first) = Exchange::start(Mechanism::ScramSha256, &login("user", "pencil"), &nonce);
+    let (exchange, first) =
+        Exchange::start(Mechanism::ScramSha256, &login("user", "pencil"), &nonce, &[]).unwrap();
     (exchange, said(&first.unwrap()))
 }
 
@@ -84,18 +85,18 @@ fn first_messages_that_make_no_sense_get_no_proof() {
 
 #[test]
 fn names_are_escaped() {
-    let (_, first) = Exchange::start(Mechanism::ScramSha256, &login("a,b=c", "x"), &[0; 15]);
+    let (_, first) = Exchange::start(Mechanism::ScramSha256, &login("a,b=c", "x"), &[0; 15], &[]).unwrap();
     assert!(said(&first.unwrap()).starts_with("n,,n=a=2Cb=3Dc,r="));
 }
 
 #[test]
 fn plain_and_login_say_name_and_password() {
-    let (mut plain, first) = Exchange::start(Mechanism::Plain, &login("ann", "pässword"), &[]);
+    let (mut plain, first) = Exchange::start(Mechanism::Plain, &login("ann", "pässword"), &[], &[]).unwrap();
     assert_eq!(said(&first.unwrap()), "\0ann\0pässword");
     assert!(plain.is_complete());
     assert_eq!(plain.respond(b"more"), Err(Failure::Malformed));
 
-    let (mut exchange, first) = Exchange::start(Mechanism::Login, &login("ann", "secret"), &[]);
+    let (mut exchange, first) = Exchange::start(Mechanism::Login, &login("ann", "secret"), &[], &[]).unwrap();
     assert_eq!(first, None);
     assert_eq!(said(&exchange.respond(b"Who?").unwrap()), "ann");
     assert!(!exchange.is_complete(), "the password is still to be asked for");
@@ -120,7 +121,7 @@ fn what_no_mechanism_can_carry_is_no_login() {
 fn nothing_secret_is_printed() {
     let login = login("ann", "hunter2");
     for mechanism in Mechanism::ALL {
-        let started = Exchange::start(mechanism, &login, &[1; 18]);
+        let started = Exchange::start(mechanism, &login, &[1; 18], &[]);
         let shown = format!("{login:?} {started:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
     }
@@ -129,8 +130,9 @@ fn nothing_secret_is_printed() {
 #[test]
 fn our_server_and_our_client_understand_each_other() {
     let account = Account { mailbox: "user@example.org".parse().unwrap() };
-    let (mut client, first) = Exchange::start(Mechanism::ScramSha256, &login("user", "pencil"), &[3; 18]);
-    let entropy = Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096 };
+    let (mut client, first) =
+        Exchange::start(Mechanism::ScramSha256, &login("user", "pencil"), &[3; 18], &[]).unwrap();
+    let entropy = Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: Default::default() };
     let first = first.unwrap();
     let (mut exchange, step) = server::Exchange::start(Mechanism::ScramSha256, Some(first.as_ref()), entropy);
     assert_eq!(step, Step::NeedScram { login: "user".into() });
@@ -140,4 +142,60 @@ fn our_server_and_our_client_understand_each_other() {
     }
     assert_eq!(step, Step::Done(account));
     assert!(client.is_complete());
+}
+
+/// What a mark of a channel looks like.
+fn mark(data: u8) -> ChannelBinding {
+    ChannelBinding { name: "tls-exporter", data: vec![data; 32] }
+}
+
+/// How an exchange ends whose client and server have these marks; the mechanism is what the client chooses of what it sees.
+fn ended(client: &[ChannelBinding], server: &[ChannelBinding], sees_plus: bool) -> Result<Step, Failure> {
+    let seen = |m: Mechanism| m != Mechanism::ScramSha256Plus || sees_plus;
+    let mechanism = Exchange::choose(client, seen).unwrap();
+    let (mut client, first) = Exchange::start(mechanism, &login("user", "pencil"), &[3; 18], client).unwrap();
+    let beneath = server::Beneath { bindings: server.to_vec(), certificate: None };
+    let entropy = Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: beneath.into() };
+    let (mut exchange, mut step) =
+        server::Exchange::start(mechanism, first.as_ref().map(AsRef::as_ref), entropy);
+    let account = Account { mailbox: "user@example.org".parse().unwrap() };
+    loop {
+        step = match step {
+            Step::NeedScram { .. } => {
+                exchange.verifier(Some((account.clone(), derive_verifier("pencil", b"salt", 4096))))
+            }
+            Step::Challenge(challenge) => exchange.respond(client.respond(&challenge)?.as_ref()),
+            last => {
+                assert_eq!(matches!(last, Step::Done(_)), client.is_complete());
+                return Ok(last);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exchange_is_good_for_one_channel_only() {
+    let done = Ok(Step::Done(Account { mailbox: "user@example.org".parse().unwrap() }));
+    let not_bound = Ok(Step::Fail(server::Failure::NotBound));
+    assert_eq!(ended(&[mark(1)], &[mark(1)], true), done);
+    assert_eq!(ended(&[mark(1)], &[mark(2)], true), not_bound, "somebody passes it on");
+    assert_eq!(ended(&[mark(1)], &[mark(1)], false), not_bound, "somebody took -PLUS out of the list");
+    assert_eq!(ended(&[mark(1)], &[], false), done, "a server without it");
+    assert_eq!(ended(&[], &[mark(1)], true), done, "a client without it");
+    let other = ChannelBinding { name: "tls-server-end-point", data: vec![1; 32] };
+    assert_eq!(
+        ended(std::slice::from_ref(&other), &[mark(1)], true),
+        Ok(Step::Fail(server::Failure::Unsupported))
+    );
+    let both = [mark(1), other.clone()];
+    assert_eq!(ended(&[other], &both, true), done);
+}
+
+#[test]
+fn what_needs_more_than_a_password_is_not_begun() {
+    for mechanism in
+        [Mechanism::External, Mechanism::OAuthBearer, Mechanism::XOAuth2, Mechanism::ScramSha256Plus]
+    {
+        assert!(Exchange::start(mechanism, &login("user", "pencil"), &[3; 18], &[]).is_none());
+    }
 }
