@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::Client;
 use super::connect::{self, Connected};
+use super::parts;
 use super::prepare::{Bounds, Payload, Prepared, prepare, unreadable};
 use super::session::{Manner, Step, Transaction};
 use super::settings::Protocol;
@@ -33,6 +34,8 @@ pub(super) struct SmtpLink {
     connection: Connected,
     reset: bool,
     broken: bool,
+    /// Transactions begun over this connection.
+    begun: u32,
     /// When the body must have been taken.
     deadline: Option<Instant>,
 }
@@ -58,18 +61,39 @@ impl From<StoreError> for BodyError {
 
 impl SmtpLink {
     pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
-        Self { client, hop, connection, reset: false, broken: false, deadline: None }
+        Self { client, hop, connection, reset: false, broken: false, begun: 0, deadline: None }
     }
 
-    /// Replaces a connection that ended while nobody used it.
+    /// Whether the server takes no more messages over this connection (`MAILMAX`, RFC 9422).
+    fn is_spent(&self) -> bool {
+        self.connection.extensions.limits.mail_max.is_some_and(|most| self.begun >= most)
+    }
+
+    /// Replaces a connection that ended while nobody used it, or has carried what it may.
     async fn refresh(&mut self) -> Result<(), Reply> {
+        if self.is_spent() {
+            self.quit().await;
+            self.broken = true;
+        }
         if self.broken || !self.connection.wire.is_quiet() {
             // If none can be had, the next message wants to know it from the start, with its whole site.
             self.broken = true;
             self.connection = connect::open(&self.client, &self.hop).await?;
-            (self.reset, self.broken) = (false, false);
+            (self.reset, self.broken, self.begun) = (false, false, 0);
         }
         Ok(())
+    }
+
+    /// Says good-bye, unless nobody listens.
+    async fn quit(&mut self) {
+        if !self.broken {
+            let limit = self.client.settings.timeouts.quit;
+            let line = format!("{}\r\n", Command::Quit);
+            if self.connection.wire.write([line.into()].into(), limit).await.is_ok() {
+                // RFC 5321 section 4.1.1.10 wants the reply awaited; it changes nothing any more.
+                let _ = self.connection.wire.read(limit).await;
+            }
+        }
     }
 
     /// What the server offers, less what we do not use.
@@ -97,20 +121,43 @@ impl SmtpLink {
         }
     }
 
-    async fn carry(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Reply> {
+    /// One transaction, or as many as the server's limits make of it.
+    async fn carry(&mut self, attempt: &Attempt) -> Vec<Outcome> {
+        let mut outcomes = vec![None; attempt.destinations.len()];
+        while outcomes.iter().any(Option::is_none) {
+            if let Err(reply) = self.part(attempt, &mut outcomes).await {
+                fill(&mut outcomes, &Outcome::from_reply(Arrival::Relayed, reply));
+            } else if self.broken {
+                fill(&mut outcomes, &Outcome::deferred(4, 2, "the connection ended before these recipients"));
+            }
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// A transaction for the first of those who have no outcome yet.
+    async fn part(&mut self, attempt: &Attempt, outcomes: &mut [Option<Outcome>]) -> Result<(), Reply> {
         self.refresh().await?;
         let extensions = self.extensions();
         let conversion = self.client.settings.largest_conversion;
         let bounds = Bounds { conversion, size: self.connection.terms.size };
         let prepared = prepare(attempt, &extensions, bounds, &self.connection.peer).await?;
-        let Prepared { mail, rcpts, outcomes, payload } = prepared;
-        let idle = rcpts.is_empty();
+        let Prepared { mail, mut rcpts, outcomes: decided, payload } = prepared;
+        rcpts.retain(|(at, _)| outcomes[*at].is_none());
+        parts::first(&mut rcpts, &attempt.destinations, extensions.limits);
+        let settled: Vec<_> = rcpts.iter().map(|(at, _)| *at).collect();
         let manner = self.manner(&extensions, payload.size());
-        let mut transaction = Transaction::new(manner, mail, rcpts, outcomes);
-        if !idle {
+        let mut transaction = Transaction::new(manner, mail, rcpts, decided.clone());
+        if !settled.is_empty() {
+            self.begun = self.begun.saturating_add(1);
             self.run(&mut transaction, &payload, attempt).await;
         }
-        Ok(transaction.into_outcomes())
+        let said = transaction.into_outcomes();
+        for (at, (outcome, said)) in outcomes.iter_mut().zip(said).enumerate() {
+            if outcome.is_none() && (settled.contains(&at) || decided[at].is_some()) {
+                *outcome = Some(said);
+            }
+        }
+        Ok(())
     }
 
     async fn run(&mut self, transaction: &mut Transaction, payload: &Payload, attempt: &Attempt) {
@@ -207,6 +254,11 @@ impl SmtpLink {
     }
 }
 
+/// What holds for all who have no outcome yet.
+fn fill(outcomes: &mut [Option<Outcome>], with: &Outcome) {
+    outcomes.iter_mut().filter(|outcome| outcome.is_none()).for_each(|outcome| *outcome = Some(with.clone()));
+}
+
 /// Where the octets of the body come from.
 enum Source<'a> {
     Stored(iems_core::message::BodyReader<'a>),
@@ -232,28 +284,15 @@ impl<'a> Source<'a> {
 #[async_trait]
 impl Link for SmtpLink {
     async fn transmit(&mut self, attempt: &Attempt) -> Vec<Outcome> {
-        match self.carry(attempt).await {
-            Ok(outcomes) => outcomes,
-            Err(reply) => {
-                let outcome = Outcome::from_reply(Arrival::Relayed, reply);
-                vec![outcome; attempt.destinations.len()]
-            }
-        }
+        self.carry(attempt).await
     }
 
     /// A connection that was opened on other terms than hold now, such as without TLS, takes no more messages.
     fn is_reusable(&self) -> bool {
-        !self.broken && self.connection.terms == self.client.terms(&self.hop)
+        !self.broken && !self.is_spent() && self.connection.terms == self.client.terms(&self.hop)
     }
 
     async fn close(mut self: Box<Self>) {
-        if !self.broken {
-            let limit = self.client.settings.timeouts.quit;
-            let line = format!("{}\r\n", Command::Quit);
-            if self.connection.wire.write([line.into()].into(), limit).await.is_ok() {
-                // RFC 5321 section 4.1.1.10 wants the reply awaited; it changes nothing any more.
-                let _ = self.connection.wire.read(limit).await;
-            }
-        }
+        self.quit().await;
     }
 }

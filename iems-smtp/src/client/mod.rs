@@ -15,6 +15,7 @@ mod link;
 mod logins;
 mod mx;
 mod outlook;
+mod parts;
 mod peer;
 mod prepare;
 mod probe;

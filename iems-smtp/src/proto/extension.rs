@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::SessionLimits;
+
 /// Service extensions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub struct Extensions {
     pub starttls: bool,
     /// `AUTH` (RFC 4954): the mechanisms, in upper case. Empty if there is none.
     pub auth: Vec<String>,
+    /// `LIMITS` (RFC 9422): how much fits in a session and a transaction. Empty if nothing is told.
+    pub limits: SessionLimits,
 }
 
 impl Extensions {
@@ -43,8 +47,9 @@ impl Extensions {
         ];
         let size = self.size.map(|size| Cow::from(format!("SIZE {size}")));
         let auth = (!self.auth.is_empty()).then(|| Cow::from(format!("AUTH {}", self.auth.join(" "))));
+        let limits = (!self.limits.is_empty()).then(|| Cow::from(format!("LIMITS{}", self.limits)));
         let plain = plain.into_iter().filter_map(|(has, word)| has.then_some(Cow::from(word)));
-        size.into_iter().chain(plain).chain(auth)
+        size.into_iter().chain(limits).chain(plain).chain(auth)
     }
 
     /// Reads the lines of a reply to `EHLO` behind the first, which is the server's name. Unknown ones are passed over.
@@ -59,6 +64,7 @@ impl Extensions {
         let mut words = line.split([' ', '=']).filter(|word| !word.is_empty());
         match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
             "SIZE" => self.size = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
+            "LIMITS" => self.limits = SessionLimits::read(line),
             "PIPELINING" => self.pipelining = true,
             "8BITMIME" => self.eight_bit_mime = true,
             "SMTPUTF8" => self.smtputf8 = true,
@@ -94,6 +100,7 @@ mod tests {
             enhanced_status_codes: true,
             starttls: true,
             auth: vec!["PLAIN".into(), "SCRAM-SHA-256".into()],
+            limits: SessionLimits { mail_max: Some(5), rcpt_max: Some(100), rcpt_domain_max: Some(1) },
         };
         for extensions in [all, Extensions::default()] {
             let lines: Vec<_> = extensions.lines().collect();

@@ -9,6 +9,7 @@ pub mod line;
 mod params;
 mod parse;
 pub mod reply;
+mod session_limits;
 pub mod xtext;
 
 pub use command::{Command, CommandError, Mail, Rcpt};
@@ -16,3 +17,4 @@ pub use data::{DataDecoder, DataEncoder, Piece};
 pub use extension::Extensions;
 pub use line::{LineError, LineReader};
 pub use reply::{Response, ResponseDecoder, ResponseError};
+pub use session_limits::SessionLimits;

@@ -123,6 +123,41 @@ async fn several_messages_over_one_connection() {
     world.settle().await;
 }
 
+/// RFC 9422: two recipients at once, of one domain, and two messages over a connection.
+#[tokio::test]
+async fn the_limits_of_the_server_are_kept() {
+    let body = "C: BDAT 25 LAST\nOCTETS: Subject: x\\n\\n.dot\\nend\\n";
+    let hello = "S: 220 mx
+        C: EHLO us.example
+        S: 250-mx\\n250-PIPELINING\\n250-LIMITS MAILMAX=2 RCPTMAX=2 RCPTDOMAINMAX=1\\n250 CHUNKING";
+    let (mail, quit) = ("C: MAIL FROM:<s@us.example>", "C: QUIT\nS: 221 bye");
+    let first = format!(
+        "{hello}
+        {mail}\nC: RCPT TO:<a@d.example>\nC: RCPT TO:<c@d.example>\n{body}
+        S: 250 m\\n250 a\\n550 5.1.1 c\\n250 queued
+        {mail}\nC: RCPT TO:<b@e.example>\n{body}
+        S: 250 m\\n250 b\\n250 queued
+        {quit}"
+    );
+    let second = format!(
+        "{hello}
+        {mail}\nC: RCPT TO:<d@d.example>\n{body}
+        S: 250 m\\n452 4.2.2 d\\n503 nobody
+        {quit}"
+    );
+    let world = Arc::new(World::new().server(AT, &first).server(AT, &second));
+    let attempt = message(BODY, &["a@d.example", "b@e.example", "c@D.example", "d@d.example"]).await;
+    let mut link = open(&world, smtp(), HOP).await.unwrap();
+    let outcomes = link.transmit(&attempt).await;
+    assert_eq!(
+        short(&outcomes),
+        ["done 250 2.0.0", "done 250 2.0.0", "failed 550 5.1.1", "deferred 452 4.2.2"]
+    );
+    assert!(link.is_reusable(), "one message more may go");
+    link.close().await;
+    world.settle().await;
+}
+
 #[tokio::test]
 async fn lmtp_has_a_reply_for_each_recipient() {
     for (chunking, body) in [

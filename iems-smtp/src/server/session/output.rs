@@ -5,7 +5,7 @@ use iems_core::receive::Receipt;
 
 use super::Session;
 use super::state::State;
-use crate::proto::{Extensions, LineError, reply};
+use crate::proto::{Extensions, LineError, SessionLimits, reply};
 use crate::server::Mode;
 
 /// Replies that are always the same.
@@ -135,6 +135,10 @@ impl Session {
             }
             false => Vec::new(),
         };
+        let limits = SessionLimits {
+            rcpt_max: SessionLimits::tell(self.options.limits.recipients),
+            ..SessionLimits::default()
+        };
         Extensions {
             size: Some(self.max_size),
             pipelining: true,
@@ -145,6 +149,7 @@ impl Session {
             enhanced_status_codes: true,
             starttls: self.link.tls_available && !self.link.tls,
             auth,
+            limits,
             ..Extensions::default()
         }
     }
