@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::claim::Claim;
 use super::key::{self, GroupId, HopKey};
 use super::lease::Asked;
 use super::load;
 use super::rows;
-use super::settle::{self, End};
+use super::settle::{self, End, Settled};
 use super::state;
+use super::wall::WallClock;
 use crate::engine::Shared;
 use crate::message::Reply;
 use crate::seam::Timestamp;
@@ -30,17 +32,13 @@ const NAP: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(5);
 /// After a failure of the store it rests.
 const REST: Duration = Duration::from_secs(1);
-/// A wall clock that went on by so much more than the time that passed is not believed at once.
-const JUMP: Duration = Duration::from_secs(600);
-/// For so long nothing is given up after such a jump: an administrator, or the clock itself, may put it right.
-const DOUBT: Duration = Duration::from_secs(3600);
-
 /// When the next thing is due, and the bell for something earlier.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     /// In milliseconds; 0 means that the store has to be asked.
     next: AtomicU64,
     bell: Notify,
+    wall: WallClock,
 }
 
 impl Alarm {
@@ -51,15 +49,20 @@ impl Alarm {
             self.bell.notify_one();
         }
     }
+
+    /// Whether what is over at `now` may be given up.
+    pub(super) fn believes(&self, now: Timestamp) -> bool {
+        self.wall.believes(now)
+    }
 }
 
 /// Watches the time until shutdown. While nothing is due, the store is left alone.
 pub(crate) async fn watch(shared: Arc<Shared>) {
-    let mut time = Time::new(shared.clock.now());
     let mut was_set_back = true; // perhaps while nobody was looking
     while !shared.shutdown.is_cancelled() {
         let (alarm, now) = (&shared.runner.alarm, shared.clock.now());
-        if time.look(now) == Jump::Back {
+        let believed = alarm.believes(now);
+        if alarm.wall.was_set_back() {
             was_set_back = true;
             shared.runner.was_set_back();
             alarm.next.store(0, Ordering::Relaxed);
@@ -67,7 +70,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         let mut until = now.after(NAP);
         if alarm.next.load(Ordering::Relaxed) <= now.as_millis() {
             alarm.next.store(u64::MAX, Ordering::Relaxed);
-            match round(&shared, now, time.is_believed(), was_set_back).await {
+            match round(&shared, now, believed, was_set_back).await {
                 Ok(next) => {
                     was_set_back = false;
                     next.into_iter().for_each(|next| alarm.expect(next));
@@ -86,48 +89,6 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             () = alarm.bell.notified() => {}
             () = shared.shutdown.cancelled() => return,
         }
-    }
-}
-
-/// How the wall clock went on since it was last looked at.
-#[derive(Debug, PartialEq, Eq)]
-enum Jump {
-    None,
-    Back,
-    Ahead,
-}
-
-/// The wall clock beside the time that passed: nobody's mail is given up because a clock was set wrong.
-struct Time {
-    wall: Timestamp,
-    passed: tokio::time::Instant,
-    doubted_until: Option<tokio::time::Instant>,
-}
-
-impl Time {
-    fn new(wall: Timestamp) -> Self {
-        Self { wall, passed: tokio::time::Instant::now(), doubted_until: None }
-    }
-
-    fn look(&mut self, wall: Timestamp) -> Jump {
-        let passed = tokio::time::Instant::now();
-        let jump = match () {
-            () if wall < self.wall => Jump::Back,
-            () if wall.since(self.wall) > (passed - self.passed) + JUMP => Jump::Ahead,
-            () => Jump::None,
-        };
-        if jump == Jump::Ahead {
-            tracing::error!(before = %self.wall, now = %wall, "the clock jumped ahead: nothing is given up for an hour");
-            self.doubted_until = Some(passed + DOUBT);
-        }
-        (self.wall, self.passed) = (wall, passed);
-        jump
-    }
-
-    /// Whether what is over by this clock may be given up.
-    fn is_believed(&mut self) -> bool {
-        self.doubted_until = self.doubted_until.filter(|until| tokio::time::Instant::now() < *until);
-        self.doubted_until.is_none()
     }
 }
 
@@ -238,16 +199,19 @@ async fn lapsed(shared: &Arc<Shared>, when: Timestamp, at: GroupId) -> Option<Ti
         }
     };
     let hop = loaded.group.hop_key();
-    if shared.runner.is_in_flight(&hop, at) {
+    let Some(claim) = Claim::lay(shared, &hop, at) else {
         return soon; // the attempt that is under way ends it, or defers it once more
-    }
+    };
     if let Some(node) = &shared.node
         && node.ask(shared, &hop).await.ok() != Some(Asked::Granted)
     {
         return soon; // whoever works for the hop does it
     }
     let reply = last_answer(shared, &hop, loaded.group.last_reply.clone());
-    settle::end(shared, loaded, &End::Lapse(reply)).await;
+    let ends = loaded.group.expires <= shared.clock.now();
+    if settle::end(shared, loaded, &End::Lapse(reply)).await == Settled::Done && ends {
+        claim.gone();
+    }
     None
 }
 

@@ -292,13 +292,15 @@ impl Runner {
         self.lock().hop(key).is_none_or(|hop| hop.in_flight.insert(at))
     }
 
-    /// Attempts may begin with the group again, if it is still there.
-    pub(super) fn disclaim(&self, key: &HopKey, at: GroupId) {
+    /// Attempts may begin with the group again, unless it is `gone`.
+    pub(super) fn disclaim(&self, key: &HopKey, at: GroupId, gone: bool) {
         let mut inner = self.lock();
         if let Some(hop) = inner.hops.get_mut(key) {
             hop.in_flight.remove(&at);
-            (hop.more, hop.cursor) = (true, None); // its head may have been passed over meanwhile
-            inner.rouse(key);
+            if !gone {
+                (hop.more, hop.cursor) = (true, None); // its head may have been passed over meanwhile
+                inner.rouse(key);
+            }
             inner.drop_idle(key);
         }
         drop(inner);

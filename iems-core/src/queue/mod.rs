@@ -32,6 +32,7 @@
 mod alarm;
 mod backoff;
 mod carry;
+mod claim;
 mod forget;
 mod hops;
 mod key;
@@ -54,6 +55,7 @@ mod state;
 mod submit;
 mod turns;
 mod wake;
+mod wall;
 mod window;
 mod worker;
 

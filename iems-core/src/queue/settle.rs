@@ -201,7 +201,8 @@ async fn prepare(
     let (delivery, next) = match end {
         End::Attempt(delivery, _) => {
             let schedule = &settings.peers.at(&loaded.group.hop).schedule;
-            (delivery, state::settle(&loaded.group, &delivery.outcomes, now, schedule, &*shared.random))
+            let over = now >= loaded.group.deadline() && shared.runner.alarm.believes(now);
+            (delivery, state::settle(&loaded.group, &delivery.outcomes, now, over, schedule, &*shared.random))
         }
         End::Lapse(reply) => (&nothing, state::lapse(&loaded.group, now, reply)),
         End::Bounced(reply) => (&nothing, state::bounce(&loaded.group, reply)),

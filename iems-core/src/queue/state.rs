@@ -19,11 +19,13 @@ pub(crate) struct Next {
     pub(crate) expired: Vec<Destination>,
 }
 
-/// Takes the outcomes of an attempt that ended `now`. A destination without outcome is deferred.
+/// Takes the outcomes of an attempt that ended `now`. A destination without outcome is deferred. `over` says whether the
+/// clock is to be believed about warnings and ends.
 pub(crate) fn settle(
     group: &Group,
     outcomes: &[Outcome],
     now: Timestamp,
+    over: bool,
     schedule: &Schedule,
     random: &dyn Random,
 ) -> Next {
@@ -35,7 +37,9 @@ pub(crate) fn settle(
         match outcomes.get(at).unwrap_or(&missing) {
             Outcome::Done(arrival, reply) => done(*arrival, destination, reply, &mut next),
             Outcome::Failed(reply) => failed(destination, reply, &mut next),
-            Outcome::Deferred(reply) if now >= group.expires => expired(destination, reply, &mut next),
+            Outcome::Deferred(reply) if over && now >= group.expires => {
+                expired(destination, reply, &mut next)
+            }
             Outcome::Deferred(reply) => {
                 last_reply = Some(reply.clone());
                 waiting.push(destination.clone());
@@ -43,7 +47,12 @@ pub(crate) fn settle(
         }
     }
     if !waiting.is_empty() {
-        next.group = Some(wait_on(group, waiting, last_reply, now, schedule, random, &mut next.reports));
+        let warns = over && group.warn.is_some_and(|warn| now >= warn);
+        let mut left = wait_on(group, waiting, last_reply, now, schedule, random);
+        if warns {
+            next.reports.extend(warn(&mut left));
+        }
+        next.group = Some(left);
     }
     next
 }
@@ -101,6 +110,7 @@ pub(crate) fn waits() -> Reply {
     Reply::defer(4, 7, "the message is still waiting")
 }
 
+/// The group after an attempt that did not end it.
 fn wait_on(
     group: &Group,
     waiting: Vec<Destination>,
@@ -108,19 +118,21 @@ fn wait_on(
     now: Timestamp,
     schedule: &Schedule,
     random: &dyn Random,
-    reports: &mut Vec<Told>,
 ) -> Group {
-    let mut warn = group.warn;
-    if warn.is_some_and(|warn| now >= warn) {
-        warn = None;
-        let told = waiting.iter().filter(|d| d.recipient.notify().delay);
-        let reply = last_reply.clone().unwrap_or_else(waits);
-        reports.extend(told.map(|d| Told::new(Action::Delayed, d, &reply).until(group.expires)));
-    }
     let attempts = group.attempts + 1;
-    let due = schedule.next(attempts, now, group.expires, random);
+    // Beyond its end there is nothing to wait for, unless that end is doubted.
+    let end = if now < group.expires { group.expires } else { Timestamp::from_millis(u64::MAX) };
+    let due = schedule.next(attempts, now, end, random);
     let state = if group.state == State::Held { State::Held } else { State::Deferred };
-    Group { destinations: waiting, state, attempts, due, warn, last_reply, ..group.clone() }
+    Group { destinations: waiting, state, attempts, due, last_reply, ..group.clone() }
+}
+
+/// Warns those who wish it, once.
+fn warn(left: &mut Group) -> Vec<Told> {
+    left.warn = None;
+    let reply = left.last_reply.clone().unwrap_or_else(waits);
+    let concerned = left.destinations.iter().filter(|d| d.recipient.notify().delay);
+    concerned.map(|d| Told::new(Action::Delayed, d, &reply).until(left.expires)).collect()
 }
 
 #[cfg(test)]
@@ -159,6 +171,7 @@ mod tests {
             group,
             outcomes,
             Timestamp::from_millis(1000 * secs),
+            true,
             &Schedule::default(),
             &SeededRandom::new(1),
         )
@@ -195,6 +208,15 @@ mod tests {
         assert!(next.group.is_none());
         assert_eq!((next.expired.len(), next.reports.len()), (2, 2));
         assert_eq!(next.reports[0].reply.enhanced, EnhancedStatus::new(5, 4, 7));
+    }
+
+    #[test]
+    fn a_clock_that_is_doubted_ends_and_warns_nothing() {
+        let (waiting, late) = (group(&["a@x.example"]), Timestamp::from_millis(1 << 40));
+        let next = settle(&waiting, &[], late, false, &Schedule::default(), &SeededRandom::new(1));
+        let left = next.group.unwrap();
+        assert!(next.reports.is_empty() && next.expired.is_empty());
+        assert!(left.due > late && left.warn == waiting.warn && left.expires == waiting.expires);
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Transaction {
         let hop = HopKey { channel: bundle.channel.clone(), hop: bundle.hop.clone() };
         let group = queue::group(&self.settings, now, message, hop, bundle.destinations, bundle.body);
         let schedule = &self.settings.peers.at(&group.hop).schedule;
-        let next = queue::settle(&group, &delivery.outcomes, now, schedule, &*self.shared.random);
+        let next = queue::settle(&group, &delivery.outcomes, now, true, schedule, &*self.shared.random);
         reports.extend(next.reports);
         for (destination, outcome) in group.destinations.iter().zip(&delivery.outcomes) {
             let (mailbox, reply) = (destination.mailbox.clone(), outcome.reply().clone());

@@ -43,6 +43,8 @@ pub(super) struct Ledger {
     pub(super) boxes_refuse: bool,
     /// How far the wall clock was set forwards, in all.
     pub(super) leapt: Duration,
+    /// How far it was set back, in all.
+    pub(super) set_back: Duration,
     /// How long a message is tried.
     pub(super) lifetime: Duration,
     /// The time that really passed.
@@ -114,7 +116,7 @@ impl Ledger {
             notify,
             copy,
             copy_id: None,
-            purged: false,
+            dismissed: false,
             rows: 0,
             done: false,
             never: false,
@@ -252,20 +254,20 @@ impl Ledger {
         }
     }
 
-    /// The operator may have removed anything.
-    pub(super) fn perhaps_purged(&mut self) {
-        self.ways.values_mut().filter(|way| way.end.is_none()).for_each(|way| way.purged = true);
+    /// The operator may have ended anything.
+    pub(super) fn perhaps_dismissed(&mut self) {
+        self.ways.values_mut().filter(|way| way.end.is_none()).for_each(|way| way.dismissed = true);
     }
 
-    /// The operator may have removed these.
-    pub(super) fn purged(&mut self, entries: &[Entry]) {
+    /// The operator may have removed or failed these.
+    pub(super) fn dismissed(&mut self, entries: &[Entry]) {
         let removed: HashSet<(QueueId, &str)> = entries
             .iter()
             .flat_map(|entry| entry.recipients.iter().map(|to| (entry.id, to.as_str())))
             .collect();
         for way in self.ways.values_mut() {
             let id = self.letters.get(&way.number).and_then(|letter| letter.id);
-            way.purged |= way.copy || id.is_some_and(|id| removed.contains(&(id, way.to.as_str())));
+            way.dismissed |= way.copy || id.is_some_and(|id| removed.contains(&(id, way.to.as_str())));
         }
     }
 }

@@ -51,8 +51,8 @@ pub(super) struct Way {
     pub(super) copy: bool,
     /// The message in which the copy was seen.
     pub(super) copy_id: Option<QueueId>,
-    /// The operator may have removed it.
-    pub(super) purged: bool,
+    /// The operator may have removed it, or failed it.
+    pub(super) dismissed: bool,
     /// Rows of mailboxes.
     pub(super) rows: u64,
     /// A far system took it, and said so.

@@ -2,8 +2,7 @@
 //!
 //! Every commit requires that the group is still as it was read; if an attempt ended meanwhile, it is read again.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
@@ -11,7 +10,8 @@ use super::find::Walk;
 use super::{Done, Extent, Filter, Order, Queue, QueueError};
 use crate::engine::Shared;
 use crate::message::{ChannelId, EnhancedStatus, Reply};
-use crate::queue::key::{self, GroupId, HopKey};
+use crate::queue::claim::Claim;
+use crate::queue::key::{self, HopKey};
 use crate::queue::load::Loaded;
 use crate::queue::record::encode;
 use crate::queue::settle::{self, End};
@@ -102,7 +102,7 @@ impl Queue {
         trial: bool,
         done: &mut Done,
     ) -> Result<(), QueueError> {
-        let hops: HashSet<HopKey> = together.iter().map(|loaded| loaded.group.hop_key()).collect();
+        let hops: BTreeSet<HopKey> = together.iter().map(|loaded| loaded.group.hop_key()).collect();
         let fates: Vec<Result<Fate, QueueError>> = match trial {
             true => together.iter().map(|loaded| Ok(self.fate(order, loaded))).collect(),
             false => join_all(together.into_iter().map(|loaded| self.one(order, loaded))).await,
@@ -249,24 +249,4 @@ fn told(order: &Order, group: &Group) -> What {
 fn refusal(text: Option<&str>) -> Reply {
     let text = text.unwrap_or("the administrator of this system gave the message up");
     Reply::new(554, EnhancedStatus::new(5, 3, 0), text)
-}
-
-/// A group that no attempt may begin with; ends when dropped.
-struct Claim<'a> {
-    engine: &'a Arc<Shared>,
-    hop: HopKey,
-    at: GroupId,
-}
-
-impl<'a> Claim<'a> {
-    /// `None` if an attempt is under way.
-    fn lay(engine: &'a Arc<Shared>, hop: &HopKey, at: GroupId) -> Option<Self> {
-        engine.runner.claim(hop, at).then(|| Self { engine, hop: hop.clone(), at })
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.engine.runner.disclaim(&self.hop, self.at);
-    }
 }

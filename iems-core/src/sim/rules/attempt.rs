@@ -32,7 +32,7 @@ pub(super) fn not_beside_another(ledger: &Ledger, contact: &Contact) -> Finding 
 pub(super) fn not_after_the_end(ledger: &Ledger, contact: &Contact) -> Finding {
     let Some(way) = ledger.known(contact.id, &contact.to) else { return Ok(()) };
     match (&contact.step, way.end) {
-        (Step::Begun, Some(end)) if end != End::Purged && !way.purged => {
+        (Step::Begun, Some(end)) if end != End::Purged && !way.dismissed => {
             Err(format!("{} for {} is tried, and its end was {end:?}", contact.id, contact.to))
         }
         _ => Ok(()),

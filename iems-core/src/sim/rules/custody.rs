@@ -35,7 +35,8 @@ pub(crate) fn ending(way: &Way, story: &Story) -> Option<(End, Timestamp)> {
         let end = match &event.what {
             What::Attempt { outcomes, .. } if outcomes.iter().any(refused) => End::Bounced,
             What::Expired { mailbox } if is_it(mailbox) => End::Expired,
-            What::Administered { action } if action == "purge" && way.purged => End::Purged,
+            What::Administered { action } if action == "purge" && way.dismissed => End::Purged,
+            What::Bounced { mailboxes, .. } if way.dismissed && mailboxes.iter().any(is_it) => End::Bounced,
             _ => return None,
         };
         Some((end, event.at))
@@ -45,7 +46,10 @@ pub(crate) fn ending(way: &Way, story: &Story) -> Option<(End, Timestamp)> {
 /// Nobody is given up without a cause, and the sender is told in the same commit.
 fn ended_rightly(ledger: &Ledger, way: &Way, story: &Story, end: End, at: Timestamp) -> Finding {
     let place = way.to.rsplit('@').next().unwrap_or_default();
-    let refusable = way.never || ledger.closed.contains(place) || (way.is_local() && ledger.boxes_refuse);
+    let refusable = way.never
+        || ledger.closed.contains(place)
+        || (way.is_local() && ledger.boxes_refuse)
+        || way.dismissed;
     if end == End::Bounced && !refusable {
         return Err(format!("{} for {} bounced, and nobody refused it:\n{story}", story.id, way.to));
     }
@@ -54,7 +58,7 @@ fn ended_rightly(ledger: &Ledger, way: &Way, story: &Story, end: End, at: Timest
         None => matches!(what, What::Reported { .. } | What::NotReported { .. }),
     };
     let failed = matches!(end, End::Bounced | End::Expired);
-    let is_told = story.events.iter().any(|event| event.at >= at && told(&event.what));
+    let is_told = story.events.iter().any(|event| event.at.after(ledger.set_back) >= at && told(&event.what));
     if failed && way.notify.failure && !is_told {
         return Err(format!("{} for {} failed, and nobody was told:\n{story}", story.id, way.to));
     }

@@ -39,7 +39,7 @@ pub(super) fn closed(ledger: &Ledger, _: &Closing<'_>) -> Finding {
 pub(super) fn copies(ledger: &Ledger, _: &Closing<'_>) -> Finding {
     let expanded = |way: &Way| ledger.way(way.number, "list@here.example").is_some_and(Way::is_delivered);
     let lost =
-        |way: &&Way| way.copy && expanded(way) && !way.is_delivered() && way.told[0] == 0 && !way.purged;
+        |way: &&Way| way.copy && expanded(way) && !way.is_delivered() && way.told[0] == 0 && !way.dismissed;
     match ledger.ways.values().find(lost) {
         Some(way) => Err(format!("the copy of letter {} for {} is lost", way.number, way.to)),
         None => Ok(()),
@@ -66,10 +66,10 @@ fn report_ended(story: &Story, way: &Way, closing: &Closing<'_>) -> bool {
         let What::Reported { report, .. } = &event.what else { return false };
         let story = report.parse().ok().and_then(|id: QueueId| closing.stories.get(&id));
         story.is_some_and(|story| {
-            story
-                .events
-                .iter()
-                .any(|event| matches!(event.what, What::Expired { .. } | What::Administered { .. }))
+            let ends = |what: &What| {
+                matches!(what, What::Expired { .. } | What::Administered { .. } | What::Bounced { .. })
+            };
+            story.events.iter().any(|event| ends(&event.what))
         })
     })
 }

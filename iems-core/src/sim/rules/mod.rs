@@ -11,7 +11,7 @@ mod end;
 mod schedule;
 mod told;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::ledger::{Arrived, Ledger};
@@ -38,6 +38,8 @@ pub(super) struct Sight<'a> {
     /// Stories of letters of which a way is not in the queue any more, and did not arrive.
     pub(super) stories: &'a HashMap<QueueId, Story>,
     pub(super) peers: &'a SimPeers,
+    /// Places that the operator stopped, or may have.
+    pub(super) paused: &'a BTreeSet<String>,
     pub(super) hosts: &'a [HostSight],
     /// How long nothing has disturbed the engine: no fault, crash, jump, or change.
     pub(super) calm: Duration,

@@ -8,6 +8,8 @@ use crate::sim::ledger::Ledger;
 
 /// How long after its time something may begin, while nothing disturbs the engine.
 const LATE: Duration = Duration::from_secs(30);
+/// No schedule has such a wait.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Neither a restart nor other settings move the expiry of what was accepted.
 pub(super) fn expiry_is_fixed(ledger: &Ledger, sight: &Sight<'_>) -> Finding {
@@ -22,12 +24,18 @@ pub(super) fn expiry_is_fixed(ledger: &Ledger, sight: &Sight<'_>) -> Finding {
     Ok(())
 }
 
-/// The next attempt is not after the expiry.
+/// The next attempt is not after the expiry. What was put off by a clock that was wrong by years, and is right again, is ready
+/// all the same; its record keeps the time.
 pub(super) fn within_expiry(_: &Ledger, sight: &Sight<'_>) -> Finding {
-    match sight.entries.iter().find(|entry| entry.next_attempt > entry.expires && entry.attempts > 0) {
-        Some(entry) if entry.expires > sight.now => {
-            Err(format!("{} is due at {} and expires at {}", entry.id, entry.next_attempt, entry.expires))
-        }
+    let beyond = |entry: &&Entry| {
+        let sane = entry.next_attempt < sight.now.after(YEAR);
+        entry.next_attempt > entry.expires && entry.attempts > 0 && entry.state != State::Held && sane
+    };
+    match sight.entries.iter().find(beyond) {
+        Some(entry) if entry.expires > sight.now && sight.calm > LATE => Err(format!(
+            "{} is due at {} and expires at {}: {entry:?}",
+            entry.id, entry.next_attempt, entry.expires
+        )),
         _ => Ok(()),
     }
 }
@@ -35,7 +43,10 @@ pub(super) fn within_expiry(_: &Ledger, sight: &Sight<'_>) -> Finding {
 /// What is over its time is gone, once the attempt that may be under way has ended.
 pub(super) fn nothing_outlives_expiry(_: &Ledger, sight: &Sight<'_>) -> Finding {
     let patience = sight.patience * 3 + LATE;
-    let outlived = |entry: &&Entry| sight.now > entry.expires.after(patience) && may_be_judged(entry, sight);
+    let outlived = |entry: &&Entry| {
+        let rests = is_stopped(entry, sight) && sight.hosts.iter().any(|host| host.free);
+        sight.now > entry.expires.after(patience) && (rests || may_be_judged(entry, sight))
+    };
     match sight.entries.iter().find(outlived) {
         Some(entry) if sight.calm > patience => {
             Err(format!("{} expired at {} and is there at {}: {entry:?}", entry.id, entry.expires, sight.now))
@@ -63,5 +74,10 @@ fn may_be_judged(entry: &Entry, sight: &Sight<'_>) -> bool {
     let wait = sight.longest_wait + sight.patience * 2;
     let reachable = places.iter().all(|place| sight.peers.harmless_for(place) > wait);
     let free = |host: &super::HostSight| host.free && places.iter().all(|place| host.is_idle(place));
-    reachable && entry.state != State::Held && !sight.hosts.is_empty() && sight.hosts.iter().all(free)
+    reachable && !is_stopped(entry, sight) && !sight.hosts.is_empty() && sight.hosts.iter().all(free)
+}
+
+/// Whether an operator wants it so.
+fn is_stopped(entry: &Entry, sight: &Sight<'_>) -> bool {
+    entry.state == State::Held || sight.paused.contains(entry.hop.as_str())
 }

@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{World, trace};
-use crate::message::Domain;
-use crate::queue::Filter;
 use crate::seam::Clock;
 use crate::sim::Fault;
 use crate::sim::manner::{Manner, Mood};
 use crate::sim::report::Violation;
+
+/// In milliseconds.
+pub(super) const TEN_YEARS: i64 = 10 * 365 * 86_400_000;
 
 impl World {
     /// One step.
@@ -17,16 +18,16 @@ impl World {
         for _ in 0..self.dice.below(self.plan.letters + 1) {
             self.post();
         }
+        self.leap_back();
         match self.dice.below(16) {
             0..5 if self.plan.weather => self.weather(),
             5 if self.plan.weather => self.people(),
             6..9 if self.plan.faults => self.fault(),
             9 if self.plan.crashes => self.crash().await?,
             10 if self.plan.crashes => self.stop(Duration::from_secs(self.dice.below(30))).await?,
-            11 if self.plan.operator => self.retry().await,
-            12 if self.plan.operator && self.dice.chance(400) => self.purge().await,
-            13 if self.plan.operator => self.change_settings(),
+            11..14 if self.plan.operator => self.operator().await,
             14 if !self.plan.jumps.is_zero() => self.jump(),
+            15 if !self.plan.jumps.is_zero() && self.dice.chance(250) => self.leap(),
             _ => {}
         }
         Ok(())
@@ -85,70 +86,12 @@ impl World {
         trace!(self, "storage of engine {number}: {fault:?} {count} times after {after} operations");
     }
 
-    /// All of the queue, or what concerns one place or one sender.
-    fn some_filter(&self) -> Filter {
-        let mut filter = Filter::default();
-        match self.dice.below(3) {
-            0 => {
-                let place = format!("far{}.example", self.dice.below(self.plan.places));
-                filter.domain = place.parse::<Domain>().ok();
-            }
-            1 => filter.sender = Some(format!("s{}@here.example", self.dice.below(3))),
-            _ => {}
-        }
-        filter
-    }
-
-    async fn retry(&mut self) {
-        let filter = self.some_filter();
-        let Some(host) = self.some_host() else { return };
-        let queue = host.engine.queue();
-        let done = queue.retry(&filter).await;
-        self.disturb();
-        match done {
-            Ok(count) => trace!(self, "the operator asks for {count} groups"),
-            Err(error) => trace!(self, "the operator cannot ask: {error}"),
-        }
-    }
-
-    async fn purge(&mut self) {
-        let filter = self.some_filter();
-        let Some(host) = self.some_host() else { return };
-        let queue = host.engine.queue();
-        let (meant, began) =
-            (self.bare.list(&filter, usize::MAX).await.unwrap_or_default(), self.clock.elapsed());
-        self.ledger.purged(&meant);
-        let done = queue.purge(&filter).await;
-        let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
-        self.ledger.purged(&meant);
-        if self.clock.elapsed() > began {
-            self.ledger.perhaps_purged(); // what came in between may have been meant too
-        }
-        match done {
-            Ok(count) => trace!(self, "the operator removes {count} groups"),
-            Err(error) => trace!(self, "the operator cannot remove: {error}"),
-        }
-    }
-
-    fn change_settings(&mut self) {
-        let peer = &mut self.settings.peers.default;
-        peer.concurrency = 1 + self.dice.below(4) as usize;
-        peer.link_idle = Duration::from_millis(self.dice.below(5000));
-        peer.messages_per_link = *self.dice.pick(&[1, 3, 1000]);
-        self.bounds.0 = self.bounds.0.max(peer.concurrency);
-        self.settings.concurrency = *self.dice.pick(&[3, 10, 200]);
-        self.bounds.1 = self.bounds.1.max(self.settings.concurrency);
-        self.disturb();
-        let (per_hop, in_all) = (self.settings.peers.default.concurrency, self.settings.concurrency);
-        trace!(self, "settings: {per_hop} links to a hop, {in_all} in all");
-        self.hosts.iter().flatten().for_each(|host| host.engine.replace(self.settings.clone()));
-    }
-
     /// Somebody sets the wall clock.
     fn jump(&mut self) {
         let far = self.plan.jumps.as_millis() as u64;
         let millis = self.dice.below(2 * far) as i64 - far as i64;
         self.ledger.leapt += Duration::from_millis(millis.max(0) as u64);
+        self.ledger.set_back += Duration::from_millis(millis.min(0).unsigned_abs());
         self.clock.jump(millis);
         self.disturb();
         self.disturbed += match millis {
@@ -157,5 +100,39 @@ impl World {
             _ => Duration::from_secs(3600), // such a clock is doubted for an hour
         };
         trace!(self, "the wall clock is set by {millis} ms");
+    }
+
+    /// The wall clock is wrong by ten years until somebody notices, within the hour.
+    fn leap(&mut self) {
+        let all_know_the_time = self.clock.elapsed() > self.booted;
+        if self.leaps_back.is_none() && all_know_the_time {
+            let right_again =
+                self.clock.elapsed() + self.dice.span(Duration::ZERO, Duration::from_secs(3000));
+            self.leaps_back = Some(right_again);
+            self.clock.jump(TEN_YEARS);
+            trace!(self, "the wall clock is wrong by ten years");
+        }
+        self.disturb();
+    }
+
+    /// Sets the clock right again, when it is time.
+    pub(super) fn leap_back(&mut self) {
+        let Some(at) = self.leaps_back else { return };
+        self.disturb();
+        if self.clock.elapsed() < at {
+            return;
+        }
+        if self.clock.elapsed() > at + Duration::from_secs(590) {
+            self.believe_leap(); // the hour of doubt may be over
+        }
+        self.leaps_back = None;
+        self.ledger.set_back += Duration::from_millis(TEN_YEARS.unsigned_abs());
+        self.clock.jump(-TEN_YEARS);
+        trace!(self, "the wall clock is right again");
+    }
+
+    /// An engine takes the wrong time for the right one, and cannot know better.
+    pub(super) fn believe_leap(&mut self) {
+        self.ledger.leapt += Duration::from_millis(TEN_YEARS.unsigned_abs());
     }
 }

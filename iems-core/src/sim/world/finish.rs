@@ -20,8 +20,10 @@ impl World {
         let pause = (self.plan.longest_wait() / 50).max(Duration::from_secs(20));
         loop {
             tokio::time::sleep(pause).await;
+            self.leap_back();
             self.look().await?;
             self.up.fill(Duration::ZERO);
+            self.let_all_go().await;
             self.revive().await?; // a fault may strike late, in an operation that began before
             let is_empty = self.entries().await.is_empty() && self.posts.is_empty();
             if is_empty || self.clock.elapsed() > bound {
@@ -61,7 +63,7 @@ impl World {
         let end = |way: &Way| match way {
             way if way.is_delivered() => Some(End::Delivered),
             way if way.told[0] > 0 => Some(End::Bounced),
-            way => way.purged.then_some(End::Purged),
+            way => way.dismissed.then_some(End::Purged),
         };
         let ends: Vec<_> = copies.filter_map(|(key, way)| Some((key.clone(), end(way)?))).collect();
         for (key, end) in ends {
@@ -71,6 +73,7 @@ impl World {
 
     /// Bodies that are kept when reservations are over: nobody has an owner for one any more.
     async fn bodies(&mut self) -> Result<usize, Violation> {
+        self.clock.jump(super::act::TEN_YEARS); // a reservation may have been made when the clock was wrong
         tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
         while self.memory.collect().await.is_ok_and(|collected| collected.blobs > 0) {}
         Ok(self.memory.blob_count())

@@ -24,6 +24,10 @@ impl World {
     pub(super) fn boot(&mut self, at: usize) {
         let life = Life::new();
         self.boots += 1;
+        self.booted = self.clock.elapsed();
+        if self.leaps_back.is_some() {
+            self.believe_leap();
+        }
         let (number, name) = (self.boots, format!("host {}", self.boots));
         let disk = self.dice.apart(&format!("{name} disk"));
         let storage = SimStorage::new(self.memory.storage(), life.clone(), disk);

@@ -38,6 +38,7 @@ impl World {
             waiting: &waiting,
             stories: &stories,
             peers: &self.peers,
+            paused: &self.paused,
             hosts: &hosts,
             calm: self.clock.elapsed().saturating_sub(self.disturbed),
             patience: self.plan.patience,

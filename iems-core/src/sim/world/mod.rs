@@ -5,6 +5,7 @@ mod act;
 mod finish;
 mod host;
 mod look;
+mod operator;
 mod post;
 
 use std::collections::BTreeMap;
@@ -55,11 +56,17 @@ pub(super) struct World {
     bounds: (usize, usize),
     /// Engines that were started so far.
     boots: u64,
+    /// When the last of them was.
+    booted: Duration,
     posts: Vec<Post>,
     letters: u64,
     /// When the engine was last disturbed.
     disturbed: Duration,
     manners: BTreeMap<String, Manner>,
+    /// Places that the operator stopped, or may have.
+    paused: operator::Paused,
+    /// When a wall clock that is wrong by years is set right again.
+    leaps_back: Option<Duration>,
     ledger: Ledger,
     days: Vec<Day>,
     trace: Trace,
@@ -81,10 +88,13 @@ impl World {
             up: vec![Duration::ZERO; plan.engines],
             bounds: (settings.peers.default.concurrency, settings.concurrency),
             boots: 0,
+            booted: Duration::ZERO,
             posts: Vec::new(),
             letters: 0,
             disturbed: Duration::ZERO,
             manners: BTreeMap::new(),
+            paused: operator::Paused::new(),
+            leaps_back: None,
             ledger: Ledger { lifetime: plan.schedule.expire, patience: plan.patience, ..Ledger::default() },
             days: Vec::new(),
             trace: Trace::new(),
