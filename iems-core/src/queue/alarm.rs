@@ -221,11 +221,14 @@ fn last_answer(shared: &Shared, hop: &HopKey, own: Option<Reply>) -> Reply {
     own.or_else(site).unwrap_or_else(state::waits)
 }
 
+/// No schedule puts anything off beyond this.
+pub(super) fn horizon(shared: &Shared, now: Timestamp) -> Timestamp {
+    now.after(shared.settings().peers.longest_wait()).after(Duration::from_secs(2 * 3600))
+}
+
 /// A clock that was set back leaves due times that no schedule can have made: they count as due.
 async fn unfreeze(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError> {
-    let settings = shared.settings();
-    let horizon = now.after(settings.peers.longest_wait()).after(Duration::from_secs(2 * 3600));
-    let end = key::timed(horizon, GroupId::FIRST);
+    let end = key::timed(horizon(shared, now), GroupId::FIRST);
     loop {
         let scan = Scan::prefix(key::TIMED, PAGE).starting_at(&end);
         let rows = shared.storage.store.scan(scan).await?;

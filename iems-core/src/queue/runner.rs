@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alarm;
 use super::hops::Start;
 use super::key::{self, HopKey};
 use super::lease::Asked;
@@ -93,12 +94,16 @@ pub(crate) async fn find_hops(shared: &Shared) -> Result<usize, StoreError> {
 /// What operators stopped, and which sites were down, when the process ended.
 async fn remember(shared: &Shared) -> Result<(), StoreError> {
     shared.runner.set_pauses(Pauses::read(&*shared.storage.store).await?);
-    let mut from = key::DOWN.to_vec();
+    let (now, mut from) = (shared.clock.now(), key::DOWN.to_vec());
+    let horizon = alarm::horizon(shared, now);
     loop {
         let rows = shared.storage.store.scan(Scan::prefix(key::DOWN, 1000).starting_at(&from)).await?;
         for (row, value) in &rows {
             match (key::parse_down(row), decode::<Down>(value, "state of a site")) {
-                (Some((channel, site)), Ok(down)) => {
+                (Some((channel, site)), Ok(mut down)) => {
+                    if down.next > horizon {
+                        down.next = now; // written by a clock that has been set back
+                    }
                     shared.runner.was_down(SiteKey { channel, site: Site::new(&site) }, down);
                 }
                 _ => tracing::warn!(key = ?row, "the state of a site cannot be read"),

@@ -65,10 +65,10 @@ impl Ledger {
         all.map(|(_, way)| way).filter(move |way| way.recipient == recipient)
     }
 
-    /// The sender of a letter, if it has one.
-    pub(super) fn sender_of(&self, number: u64) -> Option<&str> {
+    /// Whether this is whom reports about a letter, or about the copies that a list made of it, go to.
+    pub(super) fn is_told_about(&self, number: u64, address: &str) -> bool {
         let mut ways = self.ways.range((number, String::new())..(number + 1, String::new()));
-        ways.find_map(|(_, way)| way.sender.as_deref().filter(|_| !way.copy))
+        ways.any(|(_, way)| way.sender.as_deref() == Some(address))
     }
 
     /// The way of a message that is known by its id.

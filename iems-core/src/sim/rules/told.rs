@@ -13,8 +13,7 @@ fn each(ledger: &Ledger, arrived: &Arrived<'_>, holds: impl Fn(u64, &Told) -> Fi
         }
         _ => return Ok(()),
     };
-    let sender = ledger.sender_of(number);
-    let about_letter = |told: &&Told| sender != Some(told.recipient.as_str());
+    let about_letter = |told: &&Told| !ledger.is_told_about(number, &told.recipient);
     match ledger.reports.contains(&arrived.id) {
         true => Ok(()),
         false => all.iter().filter(about_letter).try_for_each(|told| holds(number, told)),

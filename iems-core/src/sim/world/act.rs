@@ -104,7 +104,7 @@ impl World {
 
     /// The wall clock is wrong by ten years until somebody notices, within the hour.
     fn leap(&mut self) {
-        let all_know_the_time = self.clock.elapsed() > self.booted;
+        let all_know_the_time = self.clock.elapsed() > self.steady;
         if self.leaps_back.is_none() && all_know_the_time {
             let right_again =
                 self.clock.elapsed() + self.dice.span(Duration::ZERO, Duration::from_secs(3000));
@@ -122,17 +122,10 @@ impl World {
         if self.clock.elapsed() < at {
             return;
         }
-        if self.clock.elapsed() > at + Duration::from_secs(590) {
-            self.believe_leap(); // the hour of doubt may be over
-        }
         self.leaps_back = None;
+        self.steady = self.clock.elapsed();
         self.ledger.set_back += Duration::from_millis(TEN_YEARS.unsigned_abs());
         self.clock.jump(-TEN_YEARS);
         trace!(self, "the wall clock is right again");
-    }
-
-    /// An engine takes the wrong time for the right one, and cannot know better.
-    pub(super) fn believe_leap(&mut self) {
-        self.ledger.leapt += Duration::from_millis(TEN_YEARS.unsigned_abs());
     }
 }

@@ -20,7 +20,6 @@ impl World {
         let pause = (self.plan.longest_wait() / 50).max(Duration::from_secs(20));
         loop {
             tokio::time::sleep(pause).await;
-            self.leap_back();
             self.look().await?;
             self.up.fill(Duration::ZERO);
             self.let_all_go().await;
@@ -42,6 +41,8 @@ impl World {
 
     async fn heal(&mut self) -> Result<(), Violation> {
         trace!(self, "everything becomes well");
+        self.leaps_back = self.leaps_back.map(|_| Duration::ZERO);
+        self.leap_back();
         self.peers.heal();
         for manner in [&self.boxes.later, &self.boxes.never, &self.boxes.strict] {
             manner.store(0, Ordering::SeqCst);

@@ -24,10 +24,7 @@ impl World {
     pub(super) fn boot(&mut self, at: usize) {
         let life = Life::new();
         self.boots += 1;
-        self.booted = self.clock.elapsed();
-        if self.leaps_back.is_some() {
-            self.believe_leap();
-        }
+        self.steady = self.clock.elapsed();
         let (number, name) = (self.boots, format!("host {}", self.boots));
         let disk = self.dice.apart(&format!("{name} disk"));
         let storage = SimStorage::new(self.memory.storage(), life.clone(), disk);
@@ -71,7 +68,9 @@ impl World {
             if self.hosts[at].as_ref().is_some_and(|host| host.life.is_over()) {
                 self.bury(at).await?;
             }
-            if self.hosts[at].is_none() && self.clock.elapsed() >= self.up[at] {
+            // An engine that starts with a wrong clock cannot know; nobody starts one while the clock is years off.
+            let may_start = self.leaps_back.is_none() && self.clock.elapsed() >= self.up[at];
+            if self.hosts[at].is_none() && may_start {
                 self.boot(at);
             }
         }

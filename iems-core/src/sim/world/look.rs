@@ -119,8 +119,11 @@ impl World {
         }
     }
 
-    /// A fault disturbs an engine when it strikes, and may strike at any time while it is planned.
+    /// A fault disturbs an engine when it strikes, and may strike at any time while it is planned; a wrong clock does all the time.
     pub(super) fn feel_faults(&mut self) {
+        if self.leaps_back.is_some() {
+            self.disturb();
+        }
         for host in self.hosts.iter().flatten() {
             let last = host.storage.last_fault();
             match host.storage.is_faulty() || last.is_some_and(|last| last.elapsed() < SHAKY) {

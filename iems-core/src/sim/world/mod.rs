@@ -56,8 +56,8 @@ pub(super) struct World {
     bounds: (usize, usize),
     /// Engines that were started so far.
     boots: u64,
-    /// When the last of them was.
-    booted: Duration,
+    /// When the last of them was, or the wall clock was set right last.
+    steady: Duration,
     posts: Vec<Post>,
     letters: u64,
     /// When the engine was last disturbed.
@@ -88,7 +88,7 @@ impl World {
             up: vec![Duration::ZERO; plan.engines],
             bounds: (settings.peers.default.concurrency, settings.concurrency),
             boots: 0,
-            booted: Duration::ZERO,
+            steady: Duration::ZERO,
             posts: Vec::new(),
             letters: 0,
             disturbed: Duration::ZERO,
@@ -148,7 +148,10 @@ impl World {
         let (least, most) = self.plan.pause;
         let octaves = (most.as_millis().max(1) / least.as_millis().max(1)).max(1).ilog2();
         let least = least * (1 << self.dice.below(u64::from(octaves) + 1));
-        let span = self.dice.span(least, least * 2);
+        let mut span = self.dice.span(least, least * 2);
+        if let Some(at) = self.leaps_back {
+            span = span.min(at.saturating_sub(self.clock.elapsed()) + Duration::from_secs(1));
+        }
         let deaths: Vec<_> = self.hosts.iter().flatten().map(|host| Box::pin(host.life.over())).collect();
         if deaths.is_empty() {
             return tokio::time::sleep(span).await;
@@ -183,5 +186,6 @@ fn settings(plan: &Plan) -> Settings {
     }
     settings.peers.default.schedule = plan.schedule.clone();
     settings.attempt_time = plan.patience;
+    settings.history = Duration::from_secs(365 * 86_400); // the rules read every story at the end
     settings
 }
