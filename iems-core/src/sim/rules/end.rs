@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Finding, ending};
-use crate::message::QueueId;
+use crate::message::{ChannelId, QueueId};
 use crate::queue::Entry;
 use crate::report::{Story, What};
+use crate::route::UNROUTED;
 use crate::sim::ledger::Ledger;
 use crate::sim::letter::{End, Fate, Way};
 
@@ -52,22 +53,26 @@ pub(super) fn failure_is_told(ledger: &Ledger, closing: &Closing<'_>) -> Finding
     let ours = |way: &&Way| way.sender.as_deref().is_some_and(|sender| sender.ends_with("@here.example"));
     for way in ledger.ways.values().filter(failed).filter(ours).filter(|way| way.told[0] == 0) {
         let story = ledger.letters[&way.number].id.and_then(|id| closing.stories.get(&id));
-        if !story.is_some_and(|story| report_ended(story, way, closing)) {
-            return Err(format!("letter {} for {} failed, and its sender does not know", way.number, way.to));
+        if !story.is_some_and(|story| report_ended(ledger, story, way, closing)) {
+            let told = story.map_or_else(|| "it has no story".to_owned(), |story| reports(story, closing));
+            let (number, to) = (way.number, &way.to);
+            return Err(format!("letter {number} for {to} failed, and its sender does not know: {told}"));
         }
     }
     Ok(())
 }
 
 /// Whether the report of what ended a way did not reach its reader for a cause that its own story names.
-fn report_ended(story: &Story, way: &Way, closing: &Closing<'_>) -> bool {
+fn report_ended(ledger: &Ledger, story: &Story, way: &Way, closing: &Closing<'_>) -> bool {
     let Some((_, at)) = ending(way, story) else { return false };
-    story.events.iter().filter(|event| event.at == at).any(|event| {
+    story.events.iter().filter(|event| event.at.after(ledger.set_back) >= at).any(|event| {
         let What::Reported { report, .. } = &event.what else { return false };
         let story = report.parse().ok().and_then(|id: QueueId| closing.stories.get(&id));
         story.is_some_and(|story| {
             let ends = |what: &What| {
-                matches!(what, What::Expired { .. } | What::Administered { .. } | What::Bounced { .. })
+                // What was routed late went on as a message of its own, which may have ended like that too.
+                let late = |what: &What| matches!(what, What::Attempt { channel, .. } if *channel == ChannelId::new(UNROUTED));
+                matches!(what, What::Expired { .. } | What::Administered { .. } | What::Bounced { .. }) || late(what)
             };
             story.events.iter().any(|event| ends(&event.what))
         })
@@ -79,4 +84,17 @@ pub(super) fn no_leak(_: &Ledger, closing: &Closing<'_>) -> Finding {
         0 => Ok(()),
         kept => Err(format!("{kept} bodies are kept, and nothing is left that they belong to")),
     }
+}
+
+/// The story of a letter and those of the reports about it, for people.
+fn reports(story: &Story, closing: &Closing<'_>) -> String {
+    let mut text = format!("\n{story}");
+    for event in &story.events {
+        if let What::Reported { report, .. } = &event.what
+            && let Some(report) = report.parse().ok().and_then(|id: QueueId| closing.stories.get(&id))
+        {
+            text += &format!("\n{report}");
+        }
+    }
+    text
 }
