@@ -132,7 +132,12 @@ impl Header {
                 };
                 if counts {
                     let addresses = header.value.as_address().into_iter().flat_map(|list| list.iter());
-                    found.extend(addresses.filter_map(|a| a.address.as_deref().map(str::to_owned)));
+                    // `To: root`, as cron writes it, is read as a name without an address.
+                    let word = |name: &&str| !name.contains(char::is_whitespace);
+                    let of = |a: &mail_parser::Addr<'_>| {
+                        a.address.as_deref().or(a.name.as_deref().filter(word)).map(str::to_owned)
+                    };
+                    found.extend(addresses.filter_map(of));
                 }
             }
         }

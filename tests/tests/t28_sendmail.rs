@@ -26,6 +26,10 @@ fn inbox(site: &Iems, count: usize) -> Vec<String> {
 #[test]
 fn programs_submit_by_the_old_names() {
     let mut site = Iems::with_accounts(&[ANN]);
+    // Names without a domain get the server's.
+    let host = site.config.hostname.clone();
+    site.admin(&["domain", "add", &host]).good();
+    site.admin(&["alias", "add", &format!("ann@{host}"), ANN]).good();
     site.start();
     let cron = b"From: root (Cron)\nTo: ann\nSubject: Cron\n\nout\n";
     called("sendmail", &site, &["-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "root"], cron)
