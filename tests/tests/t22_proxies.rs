@@ -110,3 +110,42 @@ fn whoever_talks_before_the_greeting_is_turned_away_and_then_banned() {
     assert!(hasty.line().expect("a reply").starts_with(b"250"));
     assert!(site.admin(&["limits", "list"]).good().out.contains("breaches per address"));
 }
+
+#[test]
+fn a_trusted_host_speaks_for_others_and_a_stranger_does_not() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.more =
+        "[[access]]\nnetwork = \"203.0.113.66\"\naction = \"deny\"\ntext = \"not you; ask your postmaster\"\n[[access]]\nhost = \"*.bad.example\"\naction = \"defer\"\n".into();
+    site.config.listeners.retain(|protocol| !protocol.starts_with("pop3"));
+    site.config.listener = format!("xclient = [\"{PROXY}\"]");
+    site.start();
+    let from = |address| Smtp::greeted(Wire::connect_from(address, site.at("smtp")).expect("a connection"));
+    let mut trusted = from(PROXY);
+    assert!(trusted.must("EHLO filter.example", 250).text().contains("XCLIENT NAME ADDR PORT"));
+    trusted.must("XCLIENT ADDR=203.0.113.7 LOGIN=ann", 501);
+    trusted.must("XCLIENT ADDR=203.0.113.7 NAME=client.example PORT=40000", 220);
+    trusted.must("MAIL FROM:<c@client.example>", 503);
+    trusted.must("EHLO hello.example", 250);
+    trusted.must("MAIL FROM:<c@client.example>", 250);
+    trusted.must("XCLIENT ADDR=203.0.113.8", 503);
+    // Loopback may relay here; whom it speaks for may not.
+    trusted.must("RCPT TO:<x@elsewhere.example>", 550);
+    trusted.must("RSET", 250);
+    let sent = trusted.send("c@client.example", &[ANN], &letter("c@client.example", ANN, "for another"));
+    let sent = sent.expect("a reply").text();
+    assert!(sent.contains("queued as"), "{sent}");
+    trusted.must("XCLIENT ADDR=203.0.113.66", 554);
+    let mut named = from(PROXY);
+    named.must("XCLIENT ADDR=IPV6:2001:db8::1 NAME=x.bad.example", 421);
+    let mut stranger = from(STRANGER);
+    assert!(!stranger.must("EHLO stranger.example", 250).text().contains("XCLIENT"));
+    stranger.must("XCLIENT ADDR=203.0.113.7", 550);
+    let log = std::fs::read_to_string(site.log()).expect("the log");
+    assert!(log.contains("speaks for somebody else"), "{log}");
+    site.config.listeners.push("pop3".into());
+    site.config.listener.clear();
+    site.stop();
+    site.start();
+    let got = String::from_utf8(wait_all(site.at("pop3"), ANN, "secret", 1).remove(0)).expect("text");
+    assert!(got.contains("client.example [203.0.113.7]") && got.contains("hello.example"), "{got}");
+}

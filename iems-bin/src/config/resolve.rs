@@ -237,9 +237,10 @@ fn listeners(
         }
         let certificate = own.or_else(|| common.cloned());
         let cleartext_passwords = listener.cleartext_passwords.value;
-        let proxies = proxies(listener, protocol, notes);
+        let (proxies, xclient) = (proxies(listener, protocol, notes), xclient(listener, protocol, notes));
         let client = client_certificates(listener, certificate.is_some(), (folder, look), notes);
-        let candidate = Listener { protocol, address, certificate, cleartext_passwords, proxies, client };
+        let candidate =
+            Listener { protocol, address, certificate, cleartext_passwords, proxies, xclient, client };
         usable(&candidate, listener, notes);
         resolved.push(candidate);
     }
@@ -260,6 +261,27 @@ fn proxies(listener: &written::Listener, protocol: Protocol, notes: &mut Notes<'
         notes.add(span, key, format!("{key}: expected none for metrics, which do not look at who asks"));
     }
     proxies.clone()
+}
+
+/// Who may say for whom it speaks, by SMTP and LMTP.
+fn xclient(listener: &written::Listener, protocol: Protocol, notes: &mut Notes<'_>) -> Vec<Network> {
+    let (hosts, span) = (&listener.xclient.value, listener.xclient.span.as_ref());
+    let key = "listener.xclient";
+    if let Some(network) = hosts.iter().find(|network| network.is_everything()) {
+        let message = format!(
+            "{key}: \"{network}\" would let everybody pretend to be anybody; expected the addresses of your own hosts"
+        );
+        notes.add(span, key, message);
+    }
+    let speaks = !matches!(protocol, Protocol::Metrics | Protocol::Pop3 | Protocol::Pop3s);
+    if !speaks && !hosts.is_empty() {
+        notes.add(
+            span,
+            key,
+            format!("{key}: expected none for {}, which has no such command", protocol.name()),
+        );
+    }
+    hosts.clone()
 }
 
 /// Notes what makes a listener useless.

@@ -86,6 +86,8 @@ pub(crate) struct Listener {
     pub(crate) certificate: Option<Certificate>,
     /// Whether passwords are taken in the clear.
     pub(crate) cleartext_passwords: bool,
+    /// Who may say for whom it speaks.
+    pub(crate) xclient: Vec<Network>,
     /// Who says whose a connection is.
     pub(crate) proxies: Vec<Network>,
     /// What is asked of a peer's certificate; nothing unless set.

@@ -103,6 +103,8 @@ section! {
         key: String;
         /// Whether passwords are taken without TLS from other machines.
         cleartext_passwords: bool = "false";
+        /// Hosts that may say for whom they speak.
+        xclient: Vec<Network> = "[]";
         /// Proxies that say whose a connection is.
         proxies: Vec<Network> = "[]";
         /// Whether peers are asked for a certificate.

@@ -107,8 +107,10 @@ impl Doors {
                     bound
                 }
                 _ => {
-                    let mut socket =
-                        SmtpListener::bind(address).map_err(cannot)?.behind(listener.proxies.clone());
+                    let mut socket = SmtpListener::bind(address)
+                        .map_err(cannot)?
+                        .behind(listener.proxies.clone())
+                        .trusting(listener.xclient.clone());
                     if listener.protocol == Protocol::Submissions {
                         socket = socket.implicit_tls();
                     }

@@ -9,6 +9,7 @@ use iems_core::message::{
     ReversePath,
 };
 
+use super::claim::Claim;
 use super::xtext;
 
 /// A command line.
@@ -45,6 +46,8 @@ pub enum Command {
     Help,
     /// `STARTTLS` (RFC 3207).
     StartTls,
+    /// `XCLIENT`.
+    Claim(Box<Claim>),
     /// `AUTH mechanism [initial-response]` (RFC 4954), the response still in base 64; `=` stands for an empty one.
     Auth {
         /// The mechanism, in upper case.
@@ -183,6 +186,7 @@ impl fmt::Display for Command {
             Self::Vrfy(who) => write!(f, "VRFY {who}"),
             Self::Help => f.write_str("HELP"),
             Self::StartTls => f.write_str("STARTTLS"),
+            Self::Claim(claim) => claim.fmt(f),
             Self::Auth { mechanism, initial: None } => write!(f, "AUTH {mechanism}"),
             Self::Auth { mechanism, initial: Some(response) } => write!(f, "AUTH {mechanism} {response}"),
         }

@@ -2,6 +2,7 @@
 //!
 //! Bytes in, typed values out, and back. No state of a dialogue, no time, no socket.
 
+pub(crate) mod claim;
 pub mod command;
 pub mod data;
 pub mod extension;
@@ -12,6 +13,7 @@ pub mod reply;
 mod session_limits;
 pub mod xtext;
 
+pub use claim::Claim;
 pub use command::{Command, CommandError, Mail, Rcpt};
 pub use data::{DataDecoder, DataEncoder, Piece};
 pub use extension::Extensions;

@@ -5,6 +5,7 @@
 
 use iems_core::message::{AddressError, Envelope, ForwardPath, ReversePath};
 
+use super::claim::Claim;
 use super::command::{Command, CommandError, Mail, Rcpt};
 use super::params;
 
@@ -42,6 +43,10 @@ fn dispatch(verb: &[u8], rest: &str) -> Result<Command, CommandError> {
         b"HELP" => Ok(Command::Help),
         b"STARTTLS" => alone(rest, Command::StartTls, "STARTTLS"),
         b"AUTH" => auth(rest),
+        b"XCLIENT" => match Claim::parse(rest) {
+            Some(claim) => Ok(Command::Claim(Box::new(claim))),
+            None => Err(CommandError::Syntax("XCLIENT [NAME=name] [ADDR=address] [PORT=port]")),
+        },
         b"EXPN" => Err(CommandError::NotImplemented("EXPN")),
         b"ETRN" => Err(CommandError::NotImplemented("ETRN")),
         b"TURN" => Err(CommandError::NotImplemented("TURN")),

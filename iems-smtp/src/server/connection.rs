@@ -43,6 +43,8 @@ pub(super) struct Peer {
     pub(super) address: Option<SocketAddr>,
     pub(super) security: Security,
     pub(super) trace: TraceId,
+    /// Whether it may say for whom it speaks.
+    pub(super) trusted: bool,
 }
 
 impl Peer {
@@ -92,7 +94,7 @@ async fn serve(
     let mut clock = pin!(sleep_until(Instant::now() + shared.options.timeouts.command));
     let mut stop = pin!(shutdown.cancelled());
     // What is not needed while the peer is idle is boxed, so that an idle connection is small.
-    let mut talk = Box::pin(Talk::open(shared, intake, wire, peer, tls)).await;
+    let mut talk = Box::pin(Talk::open(shared, intake, wire, peer, (tls, None))).await;
     let mut pace = Pace::new(Instant::now());
     loop {
         match Box::pin(talk.advance(shutdown)).await? {
@@ -100,6 +102,10 @@ async fn serve(
             Flow::Secure => {
                 talk.send().await?;
                 talk = Box::pin(talk.secure()).await?;
+            }
+            Flow::Claim(claim) => {
+                talk.send().await?;
+                talk = Box::pin(talk.claim(*claim)).await;
             }
             Flow::Close => {
                 talk.send().await?;

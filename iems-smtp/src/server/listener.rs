@@ -25,6 +25,7 @@ pub struct Listener {
     pub(super) socket: Bound,
     pub(super) security: Security,
     pub(super) proxies: Arc<[Network]>,
+    pub(super) trusted: Arc<[Network]>,
 }
 
 #[derive(Debug)]
@@ -70,13 +71,23 @@ impl Listener {
 
     /// A listener that is bound and listens already.
     pub fn tcp(listener: std::net::TcpListener) -> Self {
-        Self { socket: Bound::Tcp(listener), security: Security::Upgrade, proxies: [].into() }
+        Self {
+            socket: Bound::Tcp(listener),
+            security: Security::Upgrade,
+            proxies: [].into(),
+            trusted: [].into(),
+        }
     }
 
     /// A listener that is bound and listens already.
     #[cfg(unix)]
     pub fn unix(listener: std::os::unix::net::UnixListener) -> Self {
-        Self { socket: Bound::Unix(listener), security: Security::Upgrade, proxies: [].into() }
+        Self {
+            socket: Bound::Unix(listener),
+            security: Security::Upgrade,
+            proxies: [].into(),
+            trusted: [].into(),
+        }
     }
 
     /// The same, with TLS from the first octet.
@@ -89,6 +100,12 @@ impl Listener {
     /// and everything else. A header from anybody else is not obeyed.
     pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
         self.proxies = proxies.into();
+        self
+    }
+
+    /// The same with hosts that may say for whom they speak (`XCLIENT`).
+    pub fn trusting(mut self, hosts: impl Into<Arc<[Network]>>) -> Self {
+        self.trusted = hosts.into();
         self
     }
 

@@ -155,7 +155,7 @@ impl Channel for Server {
             doors.push(accept(
                 self.shared.clone(),
                 accepting,
-                (listener.security, listener.proxies),
+                (listener.security, listener.proxies, listener.trusted),
                 intake.clone(),
                 shutdown.clone(),
             ));
@@ -169,7 +169,7 @@ impl Channel for Server {
 async fn accept(
     shared: Arc<ArcSwap<Shared>>,
     listener: Accepting,
-    (security, proxies): (Security, Arc<[Network]>),
+    (security, proxies, trusted): (Security, Arc<[Network]>, Arc<[Network]>),
     intake: Intake,
     shutdown: CancellationToken,
 ) {
@@ -182,9 +182,9 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((socket, address)) => {
                     let trace = TraceId::fresh(&shared.load().nonce);
-                    let peer = Peer { address, security, trace };
-                    let (shared, is_proxy) = (shared.load_full(), is_proxy(&proxies, address));
-                    start(&mut connections, &shared, &intake, &shutdown, (socket, peer, is_proxy));
+                    let peer = Peer { address, security, trace, trusted: is_in(&trusted, address) };
+                    let (shared, is_proxy) = (shared.load_full(), is_in(&proxies, address));
+                    start(&mut connections, &shared, &intake, &shutdown, (socket, peer, is_proxy.then(|| trusted.clone())));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -203,8 +203,8 @@ async fn accept(
     connections.shutdown().await;
 }
 
-fn is_proxy(proxies: &[Network], address: Option<SocketAddr>) -> bool {
-    address.is_some_and(|address| proxies.iter().any(|proxy| proxy.contains(address.ip())))
+fn is_in(networks: &[Network], address: Option<SocketAddr>) -> bool {
+    address.is_some_and(|address| networks.iter().any(|network| network.contains(address.ip())))
 }
 
 fn start(
@@ -212,15 +212,16 @@ fn start(
     shared: &Arc<Shared>,
     intake: &Intake,
     shutdown: &CancellationToken,
-    (socket, peer, is_proxy): (Socket, Peer, bool),
+    (socket, peer, behind): (Socket, Peer, Option<Arc<[Network]>>),
 ) {
-    if is_proxy {
+    if let Some(trusted) = behind {
         // Until it is known whose the connection is, it counts with all, and nobody's in particular.
         let proxy = Peer { address: None, ..peer };
         let Some(ticket) = admit(shared, &socket, proxy) else { return };
         let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
         connections.spawn(async move {
             let Some((socket, peer)) = introduced(&shared, socket, peer).await else { return };
+            let peer = Peer { trusted: is_in(&trusted, peer.address), ..peer };
             drop(ticket);
             if let Some(ticket) = admit(&shared, &socket, peer) {
                 let span = span(&shared, peer);

@@ -1,6 +1,8 @@
 //! Between the dialogue and the engine: each event becomes a question to the door or the directory, each answer a reply.
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -13,7 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{OUTPUT, Peer, going_down, secure};
-use crate::proto::{Mail, Rcpt};
+use crate::proto::{Claim, Mail, Rcpt};
 use crate::server::reverse::Lookup;
 use crate::server::serve::Shared;
 use crate::server::session::{Event, Link, Session};
@@ -26,6 +28,8 @@ pub(super) enum Flow {
     More,
     /// Send, and shake hands.
     Secure,
+    /// Begin again, for somebody else.
+    Claim(Box<Claim>),
     /// Send, and hang up.
     Close,
 }
@@ -33,6 +37,8 @@ pub(super) enum Flow {
 /// One connection's dialogue with all that belongs to it.
 pub(super) struct Talk<'a> {
     shared: &'a Shared,
+    intake: Intake,
+    peer: Peer,
     pub(super) session: Session,
     pub(super) wire: Wire,
     /// `None` if the engine turned the peer away.
@@ -52,16 +58,19 @@ impl<'a> Talk<'a> {
         intake: Intake,
         wire: Wire,
         peer: Peer,
-        tls: Option<Secured>,
+        (tls, known): (Option<Secured>, Option<Known>),
     ) -> Self {
         let options = &shared.options;
         let link = Link { tls: tls.is_some(), tls_available: shared.tls.is_some(), local: peer.is_local() };
         let mut session = Session::new(options.clone(), link, shared.nonce.clone());
         session.limit_size(intake.message_size());
         session.trace(&peer.trace.to_string());
+        if peer.trusted {
+            session.trust();
+        }
         let mut lookup = peer
             .address
-            .filter(|_| options.reverse_dns)
+            .filter(|_| options.reverse_dns && known.as_ref().is_none_or(|known| known.0.is_none()))
             .and_then(|a| Lookup::start(&shared.resolver, a.ip(), options.timeouts.reverse_dns));
         let mut connection = Connection::new(options.channel.clone(), peer.address);
         connection.submission = options.mode == Mode::Submission;
@@ -72,11 +81,18 @@ impl<'a> Talk<'a> {
             session.over(beneath);
         }
         let mut wire = wire;
-        let (mut access, host) = access(shared, peer, &mut lookup).await;
-        if access == Ok(Welcome::Guest) && early(shared, peer, &mut wire).await {
+        let (mut access, host) = access(shared, peer, &mut lookup, known.as_ref()).await;
+        if known.is_none() && access == Ok(Welcome::Guest) && early(shared, peer, &mut wire).await {
             access = Err(talked_early(shared, peer));
         }
         connection.host = host;
+        if known.is_some() && access.is_ok() {
+            // The trusted host has the place; whom it speaks for may still be over a rate, or banned.
+            let who = who(&shared.scope, peer.address.map(|address| address.ip()));
+            if let Err(hit) = shared.limits.take(Act::Connection, &who, 1) {
+                access = Err(hit.reply());
+            }
+        }
         let opened = match access.as_ref().err() {
             Some(reply) => Err(reply.clone()),
             None => intake.open(connection).await,
@@ -86,7 +102,18 @@ impl<'a> Talk<'a> {
             Ok(Welcome::Slow(delay)) => delay,
             _ => Duration::ZERO,
         };
-        Self { shared, session, wire, door: opened.ok(), transaction: None, lookup, tarpit, octets: 0 }
+        Self {
+            shared,
+            intake,
+            peer,
+            session,
+            wire,
+            door: opened.ok(),
+            transaction: None,
+            lookup,
+            tarpit,
+            octets: 0,
+        }
     }
 
     /// Works off what was read.
@@ -95,6 +122,7 @@ impl<'a> Talk<'a> {
             match event {
                 Event::Close => return Ok(Flow::Close),
                 Event::StartTls => return Ok(Flow::Secure),
+                Event::Claim(claim) => return Ok(Flow::Claim(claim)),
                 Event::Mail(_) if shutdown.is_cancelled() => self.session.abandon(&going_down()),
                 event => {
                     let mut next = Some(event);
@@ -142,6 +170,18 @@ impl<'a> Talk<'a> {
         Ok(Self { wire, session, ..self })
     }
 
+    /// Begins again for whom a trusted host speaks: rules, limits, checks and the trace are about them from now on.
+    pub(super) async fn claim(self, claim: Claim) -> Self {
+        let port = claim.port.unwrap_or_default();
+        let address = claim.address.map(|address| SocketAddr::new(address, port)).or(self.peer.address);
+        let peer = Peer { address, ..self.peer };
+        tracing::info!(by = %self.peer, peer = %peer, "speaks for somebody else");
+        // The certificate is that of the trusted host, and proves nothing for whom it speaks for.
+        let agreed = self.door.as_ref().and_then(|door| door.connection().tls.clone());
+        let tls = agreed.map(|agreed| Secured { agreed, beneath: Arc::default() });
+        Self::open(self.shared, self.intake, self.wire, peer, (tls, Some(Known(claim.name)))).await
+    }
+
     /// Answers one event. The answer may lead to another.
     async fn answer(&mut self, event: Event) -> Option<Event> {
         match event {
@@ -185,7 +225,7 @@ impl<'a> Talk<'a> {
                     door.connection_mut().account = Some(account);
                 }
             }
-            Event::StartTls | Event::Close => {}
+            Event::StartTls | Event::Claim(_) | Event::Close => {}
         }
         None
     }
@@ -341,8 +381,13 @@ async fn access(
     shared: &Shared,
     peer: Peer,
     lookup: &mut Option<Lookup>,
+    known: Option<&Known>,
 ) -> (Result<Welcome, Reply>, Option<String>) {
     let who = who(&shared.scope, peer.address.map(|address| address.ip()));
+    if let Some(Known(Some(name))) = known {
+        let decision = shared.limits.access(&who, name.as_deref().map_or(Host::None, Host::Is));
+        return (welcome(decision), name.clone());
+    }
     let mut decision = shared.limits.access(&who, Host::Unasked);
     let mut host = None;
     if decision == Decision::AskHost {
@@ -352,15 +397,18 @@ async fn access(
         };
         decision = shared.limits.access(&who, host.as_deref().map_or(Host::None, Host::Is));
     }
-    let answer = match decision {
+    (welcome(decision), host)
+}
+
+fn welcome(decision: Decision) -> Result<Welcome, Reply> {
+    match decision {
         Decision::Rule(rule) => match (rule.reply(), rule.action) {
             (Some(reply), _) => Err(reply),
             (None, Access::Slow(delay)) => Ok(Welcome::Slow(delay)),
             _ => Ok(Welcome::Friend),
         },
         _ => Ok(Welcome::Guest),
-    };
-    (answer, host)
+    }
 }
 
 /// What a handshake gave, for those who decide later.
@@ -371,6 +419,9 @@ fn note(connection: &mut Connection, agreed: String, beneath: &Beneath) {
         tracing::info!(%certificate, "certificate shown");
     }
 }
+
+/// What a trusted host says of the name of whom it speaks for, if it says anything.
+pub(super) struct Known(Option<Option<String>>);
 
 /// Beside what the dialogue logs of each refusal.
 fn log(reply: &Reply, what: &str) {

@@ -6,7 +6,7 @@ use iems_core::message::BodyType;
 use super::output::{Text, error, out_of_order, too_large};
 use super::state::{Body, Chunk, Hello, Pending, Skip, State};
 use super::{Event, Session};
-use crate::proto::{Command, CommandError, DataDecoder, Mail, Rcpt};
+use crate::proto::{Claim, Command, CommandError, DataDecoder, Mail, Rcpt};
 use crate::server::Mode;
 
 /// What `HELP` says.
@@ -46,6 +46,7 @@ impl Session {
             Command::Help => self.on_help(),
             Command::Quit => self.on_quit(),
             Command::StartTls => self.on_starttls(input),
+            Command::Claim(claim) => self.on_claim(claim),
             Command::Auth { mechanism, initial } => self.on_auth(&mechanism, initial.as_deref()),
         }
     }
@@ -207,6 +208,24 @@ impl Session {
         self.say(Text::Tls);
         self.state = State::Handshake;
         Some(Event::StartTls)
+    }
+
+    /// Only in trusted hosts' sessions, and between messages.
+    fn on_claim(&mut self, claim: Box<Claim>) -> Option<Event> {
+        if !self.trusted {
+            self.refuse(&error(
+                550,
+                7,
+                1,
+                "XCLIENT is for hosts that are trusted here; send mail without it",
+            ));
+            return None;
+        }
+        if matches!(self.state, State::Mail(_)) {
+            self.refuse(&out_of_order("a transaction is open; end it or send RSET"));
+            return None;
+        }
+        Some(Event::Claim(claim))
     }
 
     fn idle_command(&mut self, text: Text) -> Option<Event> {

@@ -11,7 +11,7 @@ use iems_core::seam::{Account, PeerCertificate};
 use super::Session;
 use super::output::{self, Text};
 use super::state::{Hello, Pending, State, Transaction};
-use crate::proto::{Mail, Rcpt};
+use crate::proto::{Claim, Mail, Rcpt};
 
 /// Makes fresh octets nobody can guess; `None` if there are none now.
 pub type Nonce = Arc<dyn Fn() -> Option<[u8; 18]> + Send + Sync>;
@@ -61,6 +61,8 @@ pub enum Event {
     },
     /// The peer proved to be this account. Answer: none.
     Authenticated(Account),
+    /// A trusted host says for whom it speaks from now on: everything begins again, with a greeting. Answer: none; a new dialogue.
+    Claim(Box<Claim>),
     /// Send the output and close. Nothing follows.
     Close,
 }

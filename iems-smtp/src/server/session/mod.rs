@@ -61,6 +61,7 @@ pub struct Session {
     late: bool,
     slow: bool,
     quit: bool,
+    trusted: bool,
     line: LineReader,
     output: BytesMut,
 }
@@ -86,6 +87,7 @@ impl Session {
             late: false,
             slow: false,
             quit: false,
+            trusted: false,
             line: LineReader::default(),
             output: BytesMut::new(),
         }
@@ -104,6 +106,11 @@ impl Session {
     /// What the channel gives to exchanges, until TLS begins.
     pub fn over(&mut self, beneath: Arc<Beneath>) {
         self.beneath = beneath;
+    }
+
+    /// The peer may say for whom it speaks (`XCLIENT`).
+    pub fn trust(&mut self) {
+        self.trusted = true;
     }
 
     /// Greets the peer, or turns it away. A peer that is turned away with 554 may still say `QUIT` (RFC 5321 section 3.1).
@@ -186,6 +193,7 @@ impl Session {
         session.pending = Pending::Nothing;
         session.max_size = self.max_size;
         session.trace = self.trace;
+        session.trusted = self.trusted;
         (session.errors, session.idle_commands) = (self.errors, self.idle_commands);
         session.auth_failures = self.auth_failures;
         session

@@ -5,6 +5,7 @@ use iems_core::receive::Receipt;
 
 use super::Session;
 use super::state::State;
+use crate::proto::claim::ATTRIBUTES;
 use crate::proto::{Extensions, LineError, SessionLimits, reply};
 use crate::server::Mode;
 
@@ -123,7 +124,8 @@ impl Session {
             return reply::write_lines(&mut self.output, 250, [name.as_str()]);
         }
         let extensions = self.extensions();
-        let lines: Vec<_> = std::iter::once(name.into()).chain(extensions.lines()).collect();
+        let claims = self.trusted.then(|| ATTRIBUTES.into());
+        let lines: Vec<_> = std::iter::once(name.into()).chain(extensions.lines()).chain(claims).collect();
         reply::write_lines(&mut self.output, 250, lines.iter().map(|line| line.as_ref()));
     }
 
