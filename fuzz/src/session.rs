@@ -115,7 +115,7 @@ fn answer(
         }
         Event::Verifier { .. } => return session.verifier(Ok(None)),
         Event::Certificate { .. } | Event::Token { .. } => return session.password(Ok(None)),
-        Event::Octets(_) | Event::StartTls | Event::Authenticated(_) | Event::Close => {}
+        Event::Octets(_) | Event::StartTls | Event::Claim(_) | Event::Authenticated(_) | Event::Close => {}
     }
     None
 }

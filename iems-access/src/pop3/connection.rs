@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iems_core::limits::{Act, Who};
 use iems_core::seam::Directory;
 use iems_core::seam::sasl::Beneath;
 use iems_store::mailbox::{Message, Uid};
@@ -41,7 +42,8 @@ pub(super) async fn run(
     let mut session = Session::new(shared.options.clone(), link, shared.nonce.clone());
     session.over(beneath);
     let deadline = Instant::now() + session.patience();
-    let mut connection = Connection { shared, wire, session, held: None, deadline };
+    let mut connection =
+        Connection { shared, wire, session, held: None, deadline, peer, login: String::new(), failures: 0 };
     loop {
         let mut event = connection.session.next(&mut connection.wire.input);
         if event.is_none() {
@@ -77,6 +79,11 @@ struct Connection {
     shared: Arc<Shared>,
     wire: Wire,
     session: Session,
+    peer: IpAddr,
+    /// The login that was tried last.
+    login: String,
+    /// Failed logins that the limits know of.
+    failures: u32,
     held: Option<Held>,
     /// Until when the peer has to have said its next command.
     deadline: Instant,
@@ -100,6 +107,7 @@ impl Connection {
 
     /// Sends what is to be sent, late if the peer is to wait.
     async fn flush(&mut self) -> io::Result<()> {
+        self.count_failures();
         if let Some(delay) = self.session.take_delay() {
             tokio::time::sleep(delay).await;
         }
@@ -109,6 +117,33 @@ impl Connection {
             self.deadline = Instant::now() + self.session.patience();
         }
         Ok(())
+    }
+
+    /// Whether a login may be tried from here; otherwise the peer hears which limit it has hit, and is hung up on.
+    fn may_try(&mut self, login: &str) -> bool {
+        self.count_failures();
+        login.clone_into(&mut self.login);
+        match self.shared.limits.check(Act::Failure, &self.who()) {
+            Ok(()) => true,
+            Err(hit) => {
+                self.session.turn_away(&hit.text());
+                false
+            }
+        }
+    }
+
+    /// Tells the limits of logins that failed.
+    fn count_failures(&mut self) {
+        let failures = self.session.failed_logins();
+        let new = failures.saturating_sub(std::mem::replace(&mut self.failures, failures));
+        if new > 0 {
+            let _ = self.shared.limits.take(Act::Failure, &self.who(), u64::from(new));
+        }
+    }
+
+    fn who(&self) -> Who<'_> {
+        let login = Some(self.login.as_str()).filter(|login| !login.is_empty());
+        Who { scope: &self.shared.scope, address: Some(self.peer), login, ..Who::default() }
     }
 
     async fn start_tls(mut self) -> io::Result<Self> {
@@ -123,6 +158,9 @@ impl Connection {
     async fn answer(&mut self, event: Event) -> io::Result<Option<Event>> {
         match event {
             Event::Password { login, password } => {
+                if !self.may_try(&login) {
+                    return Ok(None);
+                }
                 let directory = self.shared.maildrops.directory();
                 let found = directory.check_password(&login, password.as_str()).await;
                 if let Ok(None) = found {
@@ -131,6 +169,9 @@ impl Connection {
                 Ok(self.session.password(found.map_err(trouble)))
             }
             Event::Verifier { login } => {
+                if !self.may_try(&login) {
+                    return Ok(None);
+                }
                 let found = self.shared.maildrops.directory().scram(&login).await;
                 Ok(self.session.verifier(found.map_err(trouble)))
             }
@@ -143,6 +184,9 @@ impl Connection {
                 Ok(self.session.password(found.map_err(trouble)))
             }
             Event::Token { login, token } => {
+                if !self.may_try(login.as_deref().unwrap_or("(by token)")) {
+                    return Ok(None);
+                }
                 let directory = self.shared.maildrops.directory();
                 let found = directory.by_token(login.as_deref(), token.as_str()).await;
                 if let Ok(None) = found {

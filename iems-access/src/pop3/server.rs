@@ -41,8 +41,8 @@ pub(super) struct Shared {
     pub(super) maildrops: Arc<Maildrops>,
     pub(super) tls: Option<TlsConfig>,
     pub(super) nonce: Nonce,
-    limits: Arc<Limits>,
-    scope: Arc<str>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) scope: Arc<str>,
 }
 
 /// Why there can be no such server.

@@ -146,6 +146,18 @@ impl Session {
         &mut self.output
     }
 
+    /// Logins that failed so far.
+    pub fn failed_logins(&self) -> u32 {
+        self.failures
+    }
+
+    /// Says why, and closes: for a peer that tried to log in too often.
+    pub fn turn_away(&mut self, why: &str) {
+        self.error(Code::Temporary, why);
+        self.state = State::Closing;
+        self.pending = Pending::Nothing;
+    }
+
     /// How late the output is to be sent. Said once.
     pub fn take_delay(&mut self) -> Option<Duration> {
         self.delay.take()

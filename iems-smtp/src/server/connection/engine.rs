@@ -49,6 +49,10 @@ pub(super) struct Talk<'a> {
     tarpit: Duration,
     /// Octets of the message on its way.
     octets: u64,
+    /// The login that was tried last.
+    login: Option<String>,
+    /// Failed logins that the limits know of.
+    failures: u32,
 }
 
 impl<'a> Talk<'a> {
@@ -113,6 +117,8 @@ impl<'a> Talk<'a> {
             lookup,
             tarpit,
             octets: 0,
+            login: None,
+            failures: 0,
         }
     }
 
@@ -137,6 +143,7 @@ impl<'a> Talk<'a> {
 
     /// Sends what the dialogue has to say, in one write. Says whether there was anything.
     pub(super) async fn send(&mut self) -> io::Result<bool> {
+        self.count_failures();
         let delay = self.session.take_delay().unwrap_or_default().max(self.tarpit);
         if !delay.is_zero() && !self.session.output().is_empty() {
             tokio::time::sleep(delay).await;
@@ -199,11 +206,17 @@ impl<'a> Talk<'a> {
             Event::EndOfData => self.commit().await,
             Event::Reset => (self.transaction, self.octets) = (None, 0),
             Event::Password { login, password } => {
+                if !self.may_try(&login) {
+                    return None;
+                }
                 let found = self.shared.directory.check_password(&login, password.as_str()).await;
                 self.log_login(&login, found.as_ref().map(Option::is_some));
                 return self.session.password(found.map_err(|_| ()));
             }
             Event::Verifier { login } => {
+                if !self.may_try(&login) {
+                    return None;
+                }
                 let found = self.shared.directory.scram(&login).await;
                 self.log_login(&login, found.as_ref().map(Option::is_some));
                 return self.session.verifier(found.map_err(|_| ()));
@@ -214,8 +227,12 @@ impl<'a> Talk<'a> {
                 return self.session.password(found.map_err(|_| ()));
             }
             Event::Token { login, token } => {
+                let name = login.as_deref().unwrap_or("(by token)");
+                if !self.may_try(name) {
+                    return None;
+                }
                 let found = self.shared.directory.by_token(login.as_deref(), token.as_str()).await;
-                let login = login.as_deref().unwrap_or("(by token)");
+                let login = name;
                 self.log_login(login, found.as_ref().map(Option::is_some));
                 return self.session.password(found.map_err(|_| ()));
             }
@@ -228,6 +245,28 @@ impl<'a> Talk<'a> {
             Event::StartTls | Event::Claim(_) | Event::Close => {}
         }
         None
+    }
+
+    /// Whether a login may be tried from here; otherwise the peer hears which limit it has hit, and is hung up on.
+    fn may_try(&mut self, login: &str) -> bool {
+        self.count_failures();
+        self.login = Some(login.to_owned());
+        match self.counted(|who| self.shared.limits.check(Act::Failure, who)) {
+            Some(Err(hit)) => {
+                self.session.abandon(&hit.reply());
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Tells the limits of logins that failed.
+    fn count_failures(&mut self) {
+        let failures = self.session.auth_failures();
+        let new = failures.saturating_sub(std::mem::replace(&mut self.failures, failures));
+        if new > 0 {
+            self.counted(|who| self.shared.limits.take(Act::Failure, who, u64::from(new)));
+        }
     }
 
     async fn hello(&mut self, name: &str) {
@@ -312,7 +351,8 @@ impl<'a> Talk<'a> {
     fn counted<T>(&self, ask: impl FnOnce(&Who<'_>) -> T) -> Option<T> {
         let connection = self.door.as_ref()?.connection();
         let account = connection.account.as_ref().map(|account| account.mailbox.to_string());
-        Some(ask(&Who { account: account.as_deref(), ..who(&self.shared.scope, connection.ip()) }))
+        let (account, login) = (account.as_deref(), self.login.as_deref());
+        Some(ask(&Who { account, login, ..who(&self.shared.scope, connection.ip()) }))
     }
 
     async fn commit(&mut self) {

@@ -163,6 +163,11 @@ impl Session {
         self.pending == Pending::Nothing && self.state.is_idle()
     }
 
+    /// Exchanges that failed so far.
+    pub fn auth_failures(&self) -> u32 {
+        self.auth_failures
+    }
+
     /// Whether the peer said `QUIT`; otherwise it may still be sending when the connection closes.
     pub fn has_quit(&self) -> bool {
         self.quit
