@@ -224,8 +224,11 @@ fn as_ann(hop: &NextHop, password: &str, tls: TlsLevel) -> SmtpClient {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_log_in_with_every_mechanism_under_tls_and_within_the_machine() {
-    for mechanism in Mechanism::ALL {
+    for mechanism in Mechanism::WITH_PASSWORD {
         for tls in [TlsLevel::None, TlsLevel::Opportunistic] {
+            if mechanism == Mechanism::ScramSha256Plus && tls == TlsLevel::None {
+                continue; // there is no channel to bind to
+            }
             let (engine, hop, kept) = engine(Mode::Submission, &[mechanism]);
             let wrong = as_ann(&hop, "wrong", tls).open(&hop).await.err().expect("no link");
             assert_eq!((wrong.code, wrong.enhanced), (451, EnhancedStatus::new(4, 7, 8)), "{wrong}");

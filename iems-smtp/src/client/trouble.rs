@@ -144,7 +144,7 @@ impl Peer {
             }
             AuthError::NotOffered(names) => {
                 let names: String = names.join(" ").chars().take(200).collect();
-                let known = Mechanism::ALL.map(Mechanism::name).join(", ");
+                let known = Mechanism::WITH_PASSWORD.map(Mechanism::name).join(", ");
                 let what = format!(
                     "we log in there, and it offers AUTH with {names} only, none of {known}: nothing is sent"
                 );

@@ -74,7 +74,10 @@ async fn nothing_is_sent_where_there_is_no_way_to_log_in() {
     let said = refusal("S: 220 mx\nC* EHLO\nS: 502 what\nC* HELO\nS: 250 mx\nC: QUIT").await;
     assert!(said.starts_with("451 4.7.4 "), "{said}");
     let said = refusal(&format!("{HELLO} CRAM-MD5 XOAUTH2\nC: QUIT")).await;
-    assert!(said.contains("CRAM-MD5 XOAUTH2 only, none of SCRAM-SHA-256, PLAIN, LOGIN"), "{said}");
+    assert!(
+        said.contains("CRAM-MD5 XOAUTH2 only, none of SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
