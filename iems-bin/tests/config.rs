@@ -42,7 +42,7 @@ fn unknown_keys_name_the_nearest_valid_one() {
              per_hop, attempts, history",
             "iems.toml:4:1: [[listener]] needs the key \"address\"",
             "iems.toml:6:1: unknown key \"adress\" in [listener]: did you mean \"address\"? Valid keys: protocol, address, \
-             certificate, key, cleartext_passwords",
+             certificate, key, cleartext_passwords, xclient, proxies, client_certificates, client_ca, client_fingerprints",
         ]
     );
 }

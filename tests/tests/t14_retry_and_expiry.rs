@@ -128,7 +128,7 @@ fn routes_can_refuse_and_smart_hosts_take_the_rest() {
     smtp.must("EHLO client.example.test", 250);
     smtp.must("MAIL FROM:<ann@example.test>", 250);
     let closed = smtp.must("RCPT TO:<b@closed.example>", 550);
-    assert_eq!(closed.text(), "5.1.2 this domain is closed");
+    assert!(closed.text().starts_with("5.1.2 this domain is closed ["), "{closed:?}");
     let today = smtp.command("RCPT TO:<b@open.example>").expect("a reply");
     assert!(today.code / 100 == 4 && today.text().starts_with("4.4.1"), "{today:?}");
     smtp.must("RCPT TO:<b@far.test>", 250);

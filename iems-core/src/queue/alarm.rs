@@ -30,6 +30,8 @@ const TOGETHER: usize = 32;
 const NAP: Duration = Duration::from_secs(60);
 /// It does not look again sooner than this: what comes in between is done together.
 const TICK: Duration = Duration::from_millis(5);
+/// For so long after the clock was set back, attempts may still write down times that they read before.
+const UNSETTLED: Duration = Duration::from_secs(600);
 /// After a failure of the store it rests.
 const REST: Duration = Duration::from_secs(1);
 /// When the next thing is due, and the bell for something earlier.
@@ -59,11 +61,13 @@ impl Alarm {
 /// Watches the time until shutdown. While nothing is due, the store is left alone.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let mut was_set_back = true; // perhaps while nobody was looking
+    let mut unsettled_until = tokio::time::Instant::now();
     while !shared.shutdown.is_cancelled() {
         let (alarm, now) = (&shared.runner.alarm, shared.clock.now());
         let believed = alarm.believes(now);
         if alarm.wall.was_set_back() {
             was_set_back = true;
+            unsettled_until = tokio::time::Instant::now() + UNSETTLED;
             shared.runner.was_set_back();
             alarm.next.store(0, Ordering::Relaxed);
         }
@@ -72,7 +76,10 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             alarm.next.store(u64::MAX, Ordering::Relaxed);
             match round(&shared, now, believed, was_set_back).await {
                 Ok(next) => {
-                    was_set_back = false;
+                    was_set_back = tokio::time::Instant::now() < unsettled_until;
+                    if was_set_back {
+                        alarm.expect(now.after(NAP));
+                    }
                     next.into_iter().for_each(|next| alarm.expect(next));
                 }
                 Err(error) => {
