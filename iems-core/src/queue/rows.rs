@@ -20,7 +20,7 @@ impl Group {
     }
 
     /// When something is due that needs no attempt: the warning, or the end.
-    pub(super) fn deadline(&self) -> Timestamp {
+    fn deadline(&self) -> Timestamp {
         self.warn.map_or(self.expires, |warn| warn.min(self.expires))
     }
 }

@@ -201,7 +201,8 @@ async fn prepare(
     let (delivery, next) = match end {
         End::Attempt(delivery, _) => {
             let schedule = &settings.peers.at(&loaded.group.hop).schedule;
-            let over = now >= loaded.group.deadline() && shared.runner.alarm.believes(now);
+            // Asked about every attempt: a time that is written down must not escape whoever watches the clock.
+            let over = shared.runner.alarm.believes(now);
             (delivery, state::settle(&loaded.group, &delivery.outcomes, now, over, schedule, &*shared.random))
         }
         End::Lapse(reply) => (&nothing, state::lapse(&loaded.group, now, reply)),

@@ -27,7 +27,7 @@ impl World {
             10 if self.plan.crashes => self.stop(Duration::from_secs(self.dice.below(30))).await?,
             11..14 if self.plan.operator => self.operator().await,
             14 if !self.plan.jumps.is_zero() => self.jump(),
-            15 if self.plan.jumps >= Duration::from_secs(3600) && self.dice.chance(250) => self.leap(),
+            15 if !self.plan.jumps.is_zero() && self.dice.chance(250) => self.leap(),
             _ => {}
         }
         Ok(())
