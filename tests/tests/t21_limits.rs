@@ -96,3 +96,33 @@ fn rules_decide_who_comes_in_and_change_while_it_runs() {
         greeting(&site, OTHER, "smtp").starts_with("220").then_some(())
     });
 }
+
+#[test]
+fn whoever_guesses_is_locked_out_and_not_the_owner() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.more = "[[limit]]\nof = \"failures\"\nper = \"login\"\nmost = \"3/1h\"\nexcept = []\n".into();
+    site.start();
+    let session = |from: Ipv4Addr| {
+        let mut smtp = Smtp::greeted(Wire::connect_from(from, site.at("submission")).expect("a connection"));
+        smtp.must("EHLO guest.example", 250);
+        smtp
+    };
+    for _ in 0..3 {
+        let refused = session(GUEST).auth_plain(ANN, "a guess").expect("a reply");
+        assert_eq!(refused.code, 535, "{refused:?}");
+    }
+    // Even the right password opens nothing to a guesser, who could tell it by that; nor by another protocol.
+    let locked = session(GUEST).auth_plain(ANN, "secret").expect("a reply");
+    assert!(locked.code == 454 && locked.text().contains("too many failed logins"), "{locked:?}");
+    let mut pop3 = Wire::connect_from(GUEST, site.at("pop3")).expect("a connection");
+    for (command, answer) in
+        [("", "+OK"), ("USER ann@example.test\r\n", "+OK"), ("PASS a guess\r\n", "-ERR [SYS/TEMP] too")]
+    {
+        pop3.send(command.as_bytes()).expect("sent");
+        let line = String::from_utf8_lossy(&pop3.line().unwrap_or_default()).into_owned();
+        assert!(line.starts_with(answer), "{command:?}: {line}");
+    }
+    let owner = session(OTHER).auth_plain(ANN, "secret").expect("a reply");
+    assert_eq!(owner.code, 235, "{owner:?}");
+    assert!(site.admin(&["limits", "list"]).good().out.contains("failures per login"));
+}
