@@ -1,5 +1,6 @@
-//! Mailbox access: POP3.
+//! Mailbox access: POP3 and IMAP.
 //!
 //! What users' programs speak to read mail. Not here: what mailboxes are (`iems-store`), and how mail gets into them.
 
+pub mod imap;
 pub mod pop3;
