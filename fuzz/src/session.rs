@@ -90,6 +90,7 @@ fn answer(
         Event::Rcpt(_) => "rcpt",
         Event::EndOfData => "end",
         Event::Close => "close",
+        Event::Turn(_) => "turn",
         _ => "other",
     });
     match event {
@@ -99,6 +100,7 @@ fn answer(
         }
         Event::Mail(_) => session.mail(Ok(())),
         Event::Rcpt(_) => session.rcpt(Ok(())),
+        Event::Turn(_) => session.turned(Ok(2)),
         Event::EndOfData => {
             let refused = message.contains(&b'x');
             outcome.messages.push(std::mem::take(message));

@@ -1,5 +1,5 @@
 //! The envelope: who a message is from and for, and what the sender asked of the transport
-//! (RFC 5321 section 2.3.1, RFC 3461, RFC 6152, RFC 6531).
+//! (RFC 5321 section 2.3.1, RFC 3461, RFC 6152, RFC 6531, RFC 6710).
 
 use std::fmt;
 
@@ -104,11 +104,14 @@ pub struct Envelope {
     pub body: BodyType,
     /// Whether addresses or headers may hold UTF-8 (RFC 6531).
     pub smtputf8: bool,
+    /// `MT-PRIORITY=` (RFC 6710): from -9, what can wait, to 9, what cannot; `None` if the sender did not say.
+    #[serde(default)]
+    pub priority: Option<i8>,
 }
 
 impl Envelope {
     /// An envelope without wishes.
     pub const fn new(sender: ReversePath) -> Self {
-        Self { sender, id: None, ret: None, body: BodyType::SevenBit, smtputf8: false }
+        Self { sender, id: None, ret: None, body: BodyType::SevenBit, smtputf8: false, priority: None }
     }
 }

@@ -58,11 +58,13 @@ pub(crate) fn group(
     }
 }
 
-/// The highest that any of its recipients gives it.
+/// The highest that any of its recipients gives it; where no rule speaks about it, what its sender wishes.
 fn priority(settings: &Settings, message: &Message, destinations: &[Destination]) -> Priority {
     let (sender, tenant) = (message.envelope.sender.to_string(), message.origin.tenant.as_ref());
     let of = |d: &Destination| settings.sources.priority(&sender, tenant, &d.recipient.mailbox);
-    destinations.iter().map(of).max().unwrap_or_default()
+    let ruled = destinations.iter().map(of).max().unwrap_or_default();
+    let wish = message.envelope.priority.and_then(|wish| Priority::try_from(i64::from(wish)).ok());
+    if ruled == Priority::NORMAL { wish.unwrap_or_default() } else { ruled }
 }
 
 /// Adds the rows of a message.

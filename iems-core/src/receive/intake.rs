@@ -7,8 +7,9 @@ use super::judge::Seen;
 use super::transaction::Transaction;
 use super::{Connection, judge};
 use crate::engine::Shared;
-use crate::message::{EnhancedStatus, Envelope, Mailbox, Reply};
+use crate::message::{Domain, EnhancedStatus, Envelope, Mailbox, Reply};
 use crate::preprocess::{Found, Stage};
+use crate::queue::{Extent, Filter, Order, Queue};
 use crate::settings::Settings;
 
 /// The door. Cheap to clone; every input channel gets one.
@@ -76,8 +77,13 @@ impl Session {
     }
 
     /// A reverse-path. `size` is the size the peer announced, in octets, 0 if it did not.
-    pub async fn begin(&mut self, envelope: Envelope, size: u64) -> Result<Transaction, Reply> {
+    ///
+    /// A priority above normal counts only if an account or a trusted network vouches for it (RFC 6710 section 4.1).
+    pub async fn begin(&mut self, mut envelope: Envelope, size: u64) -> Result<Transaction, Reply> {
         let settings = self.shared.settings();
+        if self.connection.account.is_none() && !settings.relay.trusts(&self.connection) {
+            envelope.priority = envelope.priority.map(|wish| wish.min(0));
+        }
         self.may_begin(&settings, &envelope, size).await?;
         let mut found = self.found.clone();
         if self.shared.chain.wants(Stage::Mail) {
@@ -87,6 +93,23 @@ impl Session {
             judge::at_the_door(&self.shared, &settings, &found)?;
         }
         Ok(Transaction::new(self, settings, envelope, size, found))
+    }
+
+    /// Sends what waits for recipients in `domain` now, and says how many groups of recipients that are. Only for peers that
+    /// an account or a trusted network vouches for.
+    pub async fn send_waiting(&self, domain: &Domain) -> Result<u64, Reply> {
+        let settings = self.shared.settings();
+        if self.connection.account.is_none() && !settings.relay.trusts(&self.connection) {
+            return Err(Reply::new(459, EnhancedStatus::new(4, 7, 1), "not for you: log in first"));
+        }
+        let filter = Filter { domain: Some(domain.clone()), ..Filter::default() };
+        let (queue, extent) = (Queue::of_engine(self.shared.clone()), Extent::default());
+        let done = queue.carry_out(&Order::Retry, &filter, &extent).await;
+        let done = done.map_err(|error| {
+            Reply::new(458, EnhancedStatus::new(4, 3, 0), "the queue cannot be asked now; try again later")
+                .because(error.to_string())
+        })?;
+        Ok(done.changed)
     }
 
     async fn may_begin(&self, settings: &Settings, envelope: &Envelope, size: u64) -> Result<(), Reply> {

@@ -109,6 +109,7 @@ fn envelope(attempt: &Attempt, extensions: &Extensions, body: BodyType, utf8: bo
         ret: ours.ret.filter(|_| extensions.dsn),
         body,
         smtputf8: utf8,
+        priority: ours.priority.filter(|_| extensions.priority),
     }
 }
 

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use iems_core::message::{
-    AddressError, BodyType, EnhancedStatus, Envelope, ForwardPath, Notify, OriginalRecipient, Reply, Ret,
-    ReversePath,
+    AddressError, BodyType, Domain, EnhancedStatus, Envelope, ForwardPath, Notify, OriginalRecipient, Reply,
+    Ret, ReversePath,
 };
 
 use super::claim::Claim;
@@ -42,6 +42,8 @@ pub enum Command {
     Quit,
     /// `VRFY` with its argument.
     Vrfy(String),
+    /// `ETRN domain` (RFC 1985): what waits for the domain is to be sent now.
+    Etrn(Domain),
     /// `HELP`, whatever follows it.
     Help,
     /// `STARTTLS` (RFC 3207).
@@ -184,6 +186,7 @@ impl fmt::Display for Command {
             Self::Noop => f.write_str("NOOP"),
             Self::Quit => f.write_str("QUIT"),
             Self::Vrfy(who) => write!(f, "VRFY {who}"),
+            Self::Etrn(domain) => write!(f, "ETRN {domain}"),
             Self::Help => f.write_str("HELP"),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Claim(claim) => claim.fmt(f),
@@ -215,6 +218,9 @@ impl fmt::Display for Mail {
         }
         if let Some(id) = &envelope.id {
             write!(f, " ENVID={}", xtext::encode(id))?;
+        }
+        if let Some(priority) = envelope.priority {
+            write!(f, " MT-PRIORITY={priority}")?;
         }
         match &self.auth {
             None => Ok(()),

@@ -18,6 +18,8 @@ pub struct Extensions {
     pub smtputf8: bool,
     /// `DSN` (RFC 3461).
     pub dsn: bool,
+    /// `MT-PRIORITY` (RFC 6710).
+    pub priority: bool,
     /// `CHUNKING` (RFC 3030).
     pub chunking: bool,
     /// `BINARYMIME` (RFC 3030).
@@ -40,6 +42,7 @@ impl Extensions {
             (self.eight_bit_mime, "8BITMIME"),
             (self.smtputf8, "SMTPUTF8"),
             (self.dsn, "DSN"),
+            (self.priority, "MT-PRIORITY"),
             (self.chunking, "CHUNKING"),
             (self.binary_mime, "BINARYMIME"),
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
@@ -69,6 +72,7 @@ impl Extensions {
             "8BITMIME" => self.eight_bit_mime = true,
             "SMTPUTF8" => self.smtputf8 = true,
             "DSN" => self.dsn = true,
+            "MT-PRIORITY" => self.priority = true,
             "CHUNKING" => self.chunking = true,
             "BINARYMIME" => self.binary_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
@@ -95,6 +99,7 @@ mod tests {
             eight_bit_mime: true,
             smtputf8: true,
             dsn: true,
+            priority: true,
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,

@@ -1,4 +1,4 @@
-//! Parameters of `MAIL` and `RCPT`: `SIZE BODY SMTPUTF8 RET ENVID AUTH` and `NOTIFY ORCPT`.
+//! Parameters of `MAIL` and `RCPT`: `SIZE BODY SMTPUTF8 RET ENVID MT-PRIORITY AUTH` and `NOTIFY ORCPT`.
 //!
 //! Unknown ones are refused with 555, known ones with a wrong value, or given twice, with 501.
 
@@ -21,6 +21,8 @@ pub(super) fn mail(mut mail: Mail, rest: &str) -> Result<Mail, CommandError> {
             mail.envelope.ret = Some(seen.once("RET", value.and_then(ret))?);
         } else if is("ENVID") {
             mail.envelope.id = Some(seen.once("ENVID", value.and_then(envid))?);
+        } else if is("MT-PRIORITY") {
+            mail.envelope.priority = Some(seen.once("MT-PRIORITY", value.and_then(priority))?);
         } else if is("AUTH") {
             mail.auth = Some(seen.once("AUTH", value.and_then(auth))?);
         } else {
@@ -96,6 +98,13 @@ fn ret(value: &str) -> Option<Ret> {
 fn envid(value: &str) -> Option<String> {
     let fits = (1..=100).contains(&value.len());
     fits.then(|| xtext::decode(value).ok()).flatten().filter(|id| id.is_ascii())
+}
+
+/// A digit, with a minus sign or without (RFC 6710 section 3).
+fn priority(value: &str) -> Option<i8> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let fits = digits.len() == 1 && digits.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| value.parse().ok()).flatten()
 }
 
 /// `AUTH=<>` or a mailbox in xtext.

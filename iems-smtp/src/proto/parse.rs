@@ -48,7 +48,12 @@ fn dispatch(verb: &[u8], rest: &str) -> Result<Command, CommandError> {
             None => Err(CommandError::Syntax("XCLIENT [NAME=name] [ADDR=address] [PORT=port]")),
         },
         b"EXPN" => Err(CommandError::NotImplemented("EXPN")),
-        b"ETRN" => Err(CommandError::NotImplemented("ETRN")),
+        b"ETRN" if rest.is_empty() => Err(CommandError::Syntax("ETRN domain")),
+        // `@` asks for names below the domain as well: those have queues of their own here, and are asked for by name.
+        b"ETRN" => {
+            let domain = rest.strip_prefix('@').unwrap_or(rest).parse();
+            domain.map(Command::Etrn).map_err(|_| CommandError::Syntax("ETRN domain"))
+        }
         b"TURN" => Err(CommandError::NotImplemented("TURN")),
         b"SEND" | b"SOML" | b"SAML" => Err(CommandError::NotImplemented("sending to terminals")),
         _ => Err(CommandError::Unknown),

@@ -103,6 +103,7 @@ impl Desk {
                 self.message.clear();
                 session.hello(Ok(()));
             }
+            Event::Turn(_) => session.turned(Ok(0)),
             Event::Mail(mail) => {
                 self.events.push("mail");
                 self.recipients.clear();

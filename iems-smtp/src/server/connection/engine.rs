@@ -203,6 +203,14 @@ impl<'a> Talk<'a> {
                     self.session.refuse_message(reply);
                 }
             }
+            Event::Turn(domain) => {
+                let started = match &self.door {
+                    Some(door) => door.send_waiting(&domain).await,
+                    None => Err(closed()),
+                };
+                self.session
+                    .turned(started.as_ref().copied().inspect_err(|reply| log(reply, "ETRN refused")));
+            }
             Event::EndOfData => self.commit().await,
             Event::Reset => (self.transaction, self.octets) = (None, 0),
             Event::Password { login, password } => {

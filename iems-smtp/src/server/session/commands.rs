@@ -1,7 +1,7 @@
 //! What each command does in each state (RFC 5321 sections 4.1.1 and 4.1.4).
 
 use bytes::BytesMut;
-use iems_core::message::BodyType;
+use iems_core::message::{BodyType, Domain};
 
 use super::output::{Text, error, out_of_order, too_large};
 use super::state::{Body, Chunk, Hello, Pending, Skip, State};
@@ -11,7 +11,7 @@ use crate::server::Mode;
 
 /// What `HELP` says.
 const HELP: [&str; 2] = [
-    "2.0.0 EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT",
+    "2.0.0 EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY ETRN HELP STARTTLS AUTH QUIT",
     "2.0.0 see RFC 5321; questions go to postmaster",
 ];
 
@@ -42,6 +42,7 @@ impl Session {
             Command::Bdat { size, last } => self.on_bdat(size, last),
             Command::Rset => self.on_rset(),
             Command::Noop => self.idle_command(Text::Noop),
+            Command::Etrn(domain) => self.on_etrn(domain),
             Command::Vrfy(_) => self.idle_command(Text::Verify),
             Command::Help => self.on_help(),
             Command::Quit => self.on_quit(),
@@ -181,6 +182,28 @@ impl Session {
         crate::proto::reply::write_lines(&mut self.output, 214, HELP);
         self.count_idle();
         None
+    }
+
+    fn on_etrn(&mut self, domain: Domain) -> Option<Event> {
+        let refusal = match () {
+            () if self.hello != Hello::Extended => Some(out_of_order("say who you are first: EHLO")),
+            () if matches!(self.state, State::Mail(_)) => {
+                Some(out_of_order("a transaction is open; end it or send RSET"))
+            }
+            () if self.options.require_tls && !self.link.tls => Some(error(530, 7, 0, "send STARTTLS first")),
+            () => None,
+        };
+        self.count_idle();
+        match refusal {
+            Some(reply) => {
+                self.refuse(&reply);
+                None
+            }
+            None => {
+                self.pending = Pending::Turn;
+                Some(Event::Turn(domain))
+            }
+        }
     }
 
     fn on_quit(&mut self) -> Option<Event> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iems_core::message::Reply;
+use iems_core::message::{Domain, EnhancedStatus, Reply};
 use iems_core::receive::Receipt;
 use iems_core::seam::sasl::Password;
 use iems_core::seam::{Account, PeerCertificate};
@@ -25,6 +25,8 @@ pub enum Event {
     Mail(Box<Mail>),
     /// A recipient. Answer: [`Session::rcpt`].
     Rcpt(Box<Rcpt>),
+    /// The peer asks for what waits for a domain (`ETRN`). Answer: [`Session::turned`].
+    Turn(Domain),
     /// Octets of the message, in order. Answer: none, or [`Session::refuse_message`].
     Octets(Bytes),
     /// The message is complete. Answer: [`Session::committed`].
@@ -114,6 +116,19 @@ impl Session {
         }
     }
 
+    /// The answer to [`Event::Turn`]: how many messages wait, and are sent now.
+    pub fn turned(&mut self, started: Result<u64, &Reply>) {
+        if self.pending != Pending::Turn {
+            return;
+        }
+        self.pending = Pending::Nothing;
+        match started {
+            Ok(0) => self.write(&success(251, "nothing waits for this domain")),
+            Ok(count) => self.write(&success(253, &format!("{count} messages wait, and are sent now"))),
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
     /// The message will be refused with `reply` once it is read. The first refusal counts.
     pub fn refuse_message(&mut self, reply: Reply) {
         let body = match &mut self.state {
@@ -183,4 +198,8 @@ impl Session {
             }
         }
     }
+}
+
+fn success(code: u16, text: &str) -> Reply {
+    Reply::new(code, EnhancedStatus::new(2, 0, 0), text)
 }

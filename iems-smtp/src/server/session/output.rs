@@ -147,6 +147,7 @@ impl Session {
             eight_bit_mime: true,
             smtputf8: true,
             dsn: true,
+            priority: true,
             chunking: true,
             enhanced_status_codes: true,
             starttls: self.link.tls_available && !self.link.tls,

@@ -66,6 +66,7 @@ pub(super) enum Pending {
     Hello(Hello),
     Mail { smtputf8: bool },
     Rcpt,
+    Turn,
     Commit,
     Credentials,
 }
