@@ -88,6 +88,8 @@ pub(crate) struct QueueAnswer {
     pub(crate) state: String,
     /// All that holds it, what holds it first in front.
     pub(crate) waits: Vec<WaitsAnswer>,
+    /// From -9 (last) to 9 (first), as in RFC 6710: the highest of all recipients.
+    pub(crate) priority: i8,
     /// Octets.
     pub(crate) size: u64,
     /// When it arrived (RFC 3339).

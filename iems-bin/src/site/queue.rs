@@ -167,6 +167,7 @@ fn answer(entry: &Entry, now: Timestamp) -> QueueAnswer {
         recipients: entry.recipients.iter().map(waiting).collect(),
         state: state.into(),
         waits: waits(&entry.waits, now),
+        priority: entry.priority,
         size: entry.size,
         arrived: entry.arrived.to_string(),
         age: now.since(entry.arrived).as_secs(),
@@ -194,6 +195,7 @@ pub(super) fn waits(waits: &[queue::Waits], now: Timestamp) -> Vec<WaitsAnswer> 
 fn join(message: &mut QueueAnswer, next: QueueAnswer) {
     message.recipients.extend(next.recipients);
     message.attempts = message.attempts.max(next.attempts);
+    message.priority = message.priority.max(next.priority);
     if next.next_attempt < message.next_attempt {
         message.next_attempt = next.next_attempt;
     }

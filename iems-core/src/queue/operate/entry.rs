@@ -32,6 +32,8 @@ pub struct Entry {
     pub state: State,
     /// Whether an attempt is under way now. Always false where no engine runs on the store.
     pub in_flight: bool,
+    /// Its priority, from -9 (last) to 9 (first), as in RFC 6710.
+    pub priority: i8,
     /// Attempts so far.
     pub attempts: u32,
     /// When the message arrived.
@@ -65,6 +67,7 @@ impl Queue {
             channel: group.channel,
             hop: group.hop,
             state: group.state,
+            priority: group.lane.priority(),
             attempts: group.attempts,
             arrived: message.arrived,
             next_attempt: group.due,
