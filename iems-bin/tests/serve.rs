@@ -278,3 +278,55 @@ fn the_first_start_shows_a_password_once() {
         "{second}"
     );
 }
+
+/// Writes a certificate for a host and its key into the folder.
+fn certificate(site: &Folder, name: &str, host: &str) {
+    let made = rcgen::generate_simple_self_signed([host.to_owned()]).expect("a certificate");
+    std::fs::write(site.path(&format!("{name}.key")), made.signing_key.serialize_pem()).expect("a file");
+    std::fs::write(site.path(&format!("{name}.pem")), made.cert.pem()).expect("a file");
+}
+
+#[test]
+fn certificates_are_listed_and_read_again() {
+    let site = Folder::new();
+    certificate(&site, "mx", "mx.example.test");
+    certificate(&site, "two", "mail.example.net");
+    let tls = "[tls]\ncertificate = \"mx.pem\"\nkey = \"mx.key\"\n";
+    site.configure(tls);
+    let at_rest = site.json(&["tls", "show", "--json"]);
+    assert_eq!(at_rest[0]["names"][0], "mx.example.test");
+    let server = site.serve();
+    let before = site.json(&["tls", "show", "--json"]);
+    assert_eq!(before, at_rest);
+    assert!(
+        before[0]["tlsa"][0].as_str().expect("a record").starts_with("_25._tcp.mx.example.test. TLSA 3 1 1 ")
+    );
+    assert_eq!(before[0]["listeners"][0], format!("smtp {}", site.smtp));
+
+    // A change of the file needs nothing else; one that is no good changes nothing.
+    std::fs::write(site.path("mx.pem"), "half of a").expect("a file");
+    server.wait_to_say("a certificate stays as it was");
+    assert_eq!(site.json(&["tls", "show", "--json"]), before);
+    certificate(&site, "mx", "other.example.test");
+    server.wait_to_say("a certificate was taken over");
+    let after = site.json(&["tls", "show", "--json"]);
+    assert_eq!(after[0]["names"][0], "other.example.test");
+    assert!(after[0]["wrong"].to_string().contains("it is not for mx.example.test"), "{after}");
+    assert!(server.said().contains("it is not for mx.example.test"), "{}", server.said());
+    assert!(
+        site.good(&["config", "check"]).contains("it is not for mx.example.test")
+            || site.run(&["config", "check"], "").stderr.len() > 1
+    );
+
+    // One more takes a signal, and no restart.
+    site.configure(&format!("{tls}[[certificate]]\ncertificate = \"two.pem\"\nkey = \"two.key\"\n"));
+    server.signal("HUP");
+    server.wait_to_say_times("a certificate was taken over", 2);
+    assert!(!server.said().contains("after a restart"), "{}", server.said());
+    let text = site.good(&["tls", "show"]);
+    assert!(
+        text.contains("mail.example.net\n") && text.contains("publish   _25._tcp.mail.example.net."),
+        "{text}"
+    );
+    server.end();
+}

@@ -1,6 +1,7 @@
 //! Administration: the same requests, answered by the server while one runs, and here when none does.
 
 pub(crate) mod answer;
+pub(crate) mod certificates;
 mod client;
 pub(crate) mod limits;
 pub(crate) mod office;
@@ -22,7 +23,9 @@ use serde::de::DeserializeOwned;
 use crate::config::{self, Config};
 use crate::exit::Failure;
 use crate::site::{Site, stopped};
+use crate::tls;
 use answer::Submitted;
+use certificates::CertificateAnswer;
 use client::Remote;
 use office::Office;
 use request::{Letter, Request};
@@ -114,6 +117,16 @@ pub(crate) fn status_of(config: &Config) -> Result<StatusAnswer, Failure> {
         let answer = site.answer(Request::Status).await;
         site.close().await;
         serde_json::from_value(answer?).map_err(Failure::data)
+    })
+}
+
+/// The certificates that the running server shows; without one, those that the configuration names.
+pub(crate) fn certificates_of(config: &Config) -> Result<Vec<CertificateAnswer>, Failure> {
+    run(async {
+        match Remote::find(&config.socket).await? {
+            Some(remote) => remote.answer(Request::TlsShow).await.and_then(read),
+            None => tls::at_rest(config),
+        }
     })
 }
 

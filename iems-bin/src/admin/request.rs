@@ -71,6 +71,8 @@ pub(crate) enum Request {
     TlsReportsList { domain: Option<Domain> },
     /// Sends them.
     TlsReportsSend { today: bool },
+    /// The certificates that listeners show.
+    TlsShow,
     /// Limits, whom they hit, and bans.
     LimitsList,
     /// Bans somebody.

@@ -14,6 +14,7 @@ mod serve;
 mod show;
 mod status;
 mod story;
+mod tls;
 mod tls_reports;
 
 use std::ffi::OsString;
@@ -35,6 +36,7 @@ Day by day:
   iems queue list --domain example.net        what waits for a domain, and why
   iems explain 01JD3V9Q4C8R2T6W0X5Y7Z1ABC     the whole story of one message
   iems route someone@example.net              where would it go
+  iems tls show                               certificates: until when, what is wrong, what to publish
   iems limits list                            which limit hits whom, and who is banned
   iems status                                 does the server run, and does storage work
   iems config check                           is the configuration right
@@ -73,6 +75,8 @@ enum Command {
     #[command(subcommand)]
     Limits(limits::Args),
     #[command(subcommand)]
+    Tls(tls::Args),
+    #[command(subcommand)]
     TlsReports(tls_reports::Args),
     Sendmail(sendmail::Args),
     #[command(subcommand)]
@@ -110,6 +114,7 @@ impl Cli {
             Command::Explain(args) => args.run(file),
             Command::Status(args) => args.run(file),
             Command::Limits(args) => args.run(file),
+            Command::Tls(args) => args.run(file),
             Command::TlsReports(args) => args.run(file),
             Command::Sendmail(args) => args.run(file),
             Command::Config(args) => args.run(file),

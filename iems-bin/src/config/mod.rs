@@ -3,6 +3,7 @@
 //! `written` declares the file, `resolved` what the program works with; `resolve` goes from one to the
 //! other and collects every problem on the way. `docs/config.md` is the manual.
 
+mod certificates;
 mod checks;
 mod client;
 mod dns;
@@ -27,9 +28,16 @@ mod manual;
 
 pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
-pub(crate) use resolved::{Certificate, ClientCertificates, Config, Listener, OAuth};
+pub(crate) use resolved::{Certificate, ClientCertificates, Config, Listener, NamedCertificate, OAuth};
 pub(crate) use via::way;
 pub(crate) use written::{About, LogFormat, Protocol};
+
+/// The same for files that are relative to a folder.
+#[cfg(test)]
+pub(crate) fn at(text: &str, folder: &std::path::Path) -> Result<Config, String> {
+    let look = resolve::Look::AWAY;
+    load::understand(text, "test.toml".as_ref(), folder, look).map_err(|problems| problems.to_string())
+}
 
 /// The configuration of a text; files that it names are not looked at.
 #[cfg(test)]

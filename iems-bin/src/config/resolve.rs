@@ -14,6 +14,7 @@ use iems_core::receive::{Network, Relay};
 use iems_core::route::Pattern;
 use iems_smtp::client::{Logins, PeerWires};
 
+use super::certificates::{Common, Inspect, Pair, common};
 use super::client::{client, tls_reports};
 use super::peer::peers;
 use super::peer_tls::Files;
@@ -21,17 +22,12 @@ use super::problem::Notes;
 use super::proofs::client_certificates;
 use super::read::At;
 use super::reports::{self, ReadTexts};
-use super::resolved::{
-    Cell, Certificate, ClientCertificates, Config, Dnsbl, DnsblOptions, Limits, Listener, OAuth,
-};
+use super::resolved::{Cell, ClientCertificates, Config, Dnsbl, DnsblOptions, Limits, Listener, OAuth};
 use super::route::{ReadPassword, routes};
 use super::source::sources;
 use super::written::{self, File, Protocol};
 
 type Span = Option<Range<usize>>;
-
-/// Looks into the files of a certificate; the error is for people.
-pub(super) type Inspect = fn(&Certificate) -> Result<(), String>;
 
 /// How files that the configuration names are looked at.
 #[derive(Clone, Copy)]
@@ -51,7 +47,7 @@ pub(super) struct Look {
 impl Look {
     /// Not at all.
     pub(super) const AWAY: Self = Self {
-        certificate: |_| Ok(()),
+        certificate: |_, _| Ok(Vec::new()),
         client: |_| Ok(()),
         tokens: |_| Ok(()),
         texts: |_| Ok(None),
@@ -61,13 +57,11 @@ impl Look {
 
 /// The configuration that `file` means, or `None` after noting why there is none.
 pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'_>) -> Option<Config> {
-    let inspect = look.certificate;
     let data = folder.join(&file.data.value);
     let socket =
         file.admin.socket.as_ref().map_or_else(|| data.join("admin.sock"), |s| folder.join(&s.value));
-    let common = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
-    let common = common.resolve("tls", folder, inspect, notes);
-    let listeners = listeners(&file.listener, common.as_ref(), (folder, look), notes);
+    let common = common(&file, (folder, look), notes);
+    let listeners = listeners(&file, &common, (folder, look), notes);
     let ((mut settings, wires), dnsbl) =
         (settings(&file, (folder, look.texts), notes), dnsbl(&file.dnsbl, notes));
     let logins: Logins;
@@ -87,6 +81,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         grace: file.grace.value,
         threads: file.threads.as_ref().map(|threads| threads.value.min(1024) as usize),
         listeners,
+        tls_minimum: file.tls.minimum.value,
         oauth: super::proofs::oauth(&file, (folder, look), notes),
         dns: super::dns::resolve(&file.dns, folder, look.texts, notes),
         settings,
@@ -182,50 +177,20 @@ pub(super) fn need<T: Clone>(
     value.map(|at| at.value)
 }
 
-/// A certificate and its key, as written.
-struct Pair<'a> {
-    certificate: &'a Option<At<String>>,
-    key: &'a Option<At<String>>,
-}
-
-impl Pair<'_> {
-    fn resolve(
-        &self,
-        section: &str,
-        folder: &Path,
-        inspect: Inspect,
-        notes: &mut Notes<'_>,
-    ) -> Option<Certificate> {
-        let (span, message) = match (self.certificate, self.key) {
-            (None, None) => return None,
-            (Some(c), None) => (&c.span, format!("{section}: a certificate needs its `key`")),
-            (None, Some(k)) => (&k.span, format!("{section}: a key needs its `certificate`")),
-            (Some(c), Some(k)) => {
-                let files = Certificate { certificate: folder.join(&c.value), key: folder.join(&k.value) };
-                match inspect(&files) {
-                    Ok(()) => return Some(files),
-                    Err(why) => (&c.span, format!("{section}.certificate: {why}")),
-                }
-            }
-        };
-        notes.add(span.as_ref(), section, message);
-        None
-    }
-}
-
 fn listeners(
-    written: &[At<written::Listener>],
-    common: Option<&Certificate>,
+    file: &File,
+    common: &Common,
     (folder, look): (&Path, Look),
     notes: &mut Notes<'_>,
 ) -> Vec<Listener> {
     let mut taken = HashMap::new();
     let mut resolved = Vec::new();
-    for listener in written {
+    let host: Vec<String> = file.hostname.iter().map(|hostname| hostname.value.to_string()).collect();
+    for listener in &file.listener.value {
         let protocol = need(listener.protocol.clone(), "protocol", "listener", &listener.span, notes);
         let address = need(listener.address.clone(), "address", "listener", &listener.span, notes);
         let own = Pair { certificate: &listener.certificate, key: &listener.key };
-        let own = own.resolve("listener", folder, look.certificate, notes);
+        let own = own.resolve("listener", &host, (folder, look), notes);
         let (Some(protocol), Some(address)) = (protocol, address) else { continue };
         if taken.insert(address, protocol).is_some() && address.port() != 0 {
             let span = listener.address.as_ref().and_then(|a| a.span.as_ref());
@@ -235,12 +200,21 @@ fn listeners(
                 format!("listener.address: {address} is used by two listeners"),
             );
         }
-        let certificate = own.or_else(|| common.cloned());
+        let others = if own.is_some() { Vec::new() } else { common.named.clone() };
+        let certificate = own.or_else(|| common.default.clone());
         let cleartext_passwords = listener.cleartext_passwords.value;
         let (proxies, xclient) = (proxies(listener, protocol, notes), xclient(listener, protocol, notes));
         let client = client_certificates(listener, certificate.is_some(), (folder, look), notes);
-        let candidate =
-            Listener { protocol, address, certificate, cleartext_passwords, proxies, xclient, client };
+        let candidate = Listener {
+            protocol,
+            address,
+            certificate,
+            others,
+            cleartext_passwords,
+            proxies,
+            xclient,
+            client,
+        };
         usable(&candidate, listener, notes);
         resolved.push(candidate);
     }

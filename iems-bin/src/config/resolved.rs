@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) threads: Option<usize>,
     /// Where peers connect.
     pub(crate) listeners: Vec<Listener>,
+    /// The least version of TLS at listeners.
+    pub(crate) tls_minimum: TlsVersion,
     /// How tokens are looked into, if they are.
     pub(crate) oauth: Option<OAuth>,
     /// Whom we ask for names.
@@ -84,6 +86,8 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     /// Certificate and key, its own or the common one.
     pub(crate) certificate: Option<Certificate>,
+    /// Certificates for peers that ask for certain hosts; none where it has one of its own.
+    pub(crate) others: Vec<NamedCertificate>,
     /// Whether passwords are taken in the clear.
     pub(crate) cleartext_passwords: bool,
     /// Who may say for whom it speaks.
@@ -95,7 +99,7 @@ pub(crate) struct Listener {
 }
 
 /// What is asked of a peer's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ClientCertificates {
     /// Whether there is no handshake without one that is believed.
     pub(crate) required: bool,
@@ -121,12 +125,23 @@ pub(crate) struct OAuth {
 }
 
 /// Two PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Certificate {
     /// The chain.
     pub(crate) certificate: PathBuf,
     /// The key.
     pub(crate) key: PathBuf,
+}
+
+/// A certificate for peers that ask for certain hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedCertificate {
+    /// The hosts, in lower case, or `*.` and a domain; those that it names if empty.
+    pub(crate) names: Vec<String>,
+    /// Where it is.
+    pub(crate) files: Certificate,
+    /// Whether the server gets it itself.
+    pub(crate) managed: bool,
 }
 
 /// Outgoing connections.

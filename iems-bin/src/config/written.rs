@@ -12,6 +12,7 @@ use iems_core::route::{Pattern, Via};
 use iems_core::seam::CertificateMark;
 use iems_smtp::client::{TlsLevel, TlsVersion};
 
+use super::certificates::WrittenCertificate;
 use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
@@ -39,6 +40,8 @@ section! {
         listener: Vec<At<Listener>> = "[]";
         /// The certificate of all listeners that have none of their own.
         tls: Tls = "{}";
+        /// Certificates for peers that ask for certain hosts.
+        certificate: Vec<At<WrittenCertificate>> = "[]";
         /// Logins by token.
         oauth: OAuth = "{}";
         /// Whom we ask for names.
@@ -121,6 +124,8 @@ section! {
         certificate: String;
         /// PEM: the private key.
         key: String;
+        /// The least version of TLS.
+        minimum: TlsVersion = r#""1.2""#;
     }
 
     /// Tokens that are taken instead of passwords.

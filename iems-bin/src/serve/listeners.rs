@@ -4,19 +4,17 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use iems_access::pop3;
 use iems_core::deliver::Channel;
 use iems_core::message::ChannelId;
 use iems_core::seam::sasl::Mechanism;
-use iems_smtp::server::{Believed, Listener as SmtpListener, Mode, Server, ServerOptions, TlsConfig};
+use iems_smtp::server::{Listener as SmtpListener, Mode, Server, ServerOptions};
 use iems_store::directory::PasswordOptions;
 
-use crate::believe::Believer;
-use crate::config::{Certificate, ClientCertificates, Config, Listener, Protocol};
+use crate::config::{Config, Listener, Protocol};
 use crate::exit::Failure;
 use crate::site::{Door, Foundation};
-use crate::tls;
+use crate::tls::{self, Kept};
 
 /// A server whose bounds can change.
 pub(super) enum Bounded {
@@ -34,24 +32,6 @@ impl Bounded {
     }
 }
 
-/// A certificate in use, with what is asked of those of peers.
-pub(super) struct Secured {
-    pub(super) files: Certificate,
-    wanted: Option<ClientCertificates>,
-    pub(super) believer: Option<Arc<Believer>>,
-    pub(super) handle: TlsConfig,
-}
-
-impl Secured {
-    /// What servers take for a listener, and whom they believe.
-    fn given(&self) -> (Option<TlsConfig>, Option<Believed>) {
-        let believer = self.believer.clone();
-        let believed =
-            believer.map(|believer| Arc::new(move |chain: &[_]| believer.believes(chain)) as Believed);
-        (Some(self.handle.clone()), believed)
-    }
-}
-
 /// All doors, bound and not yet open.
 #[derive(Default)]
 pub(super) struct Doors {
@@ -63,8 +43,6 @@ pub(super) struct Doors {
     pub(super) bounded: Vec<Bounded>,
     /// Those that give numbers.
     pub(super) metrics: Vec<std::net::TcpListener>,
-    /// The certificates in use, to be read again.
-    pub(super) certificates: Vec<Secured>,
     /// What is told of each but those that give numbers.
     pub(super) told: Vec<Door>,
     /// Protocol and address of each.
@@ -73,12 +51,16 @@ pub(super) struct Doors {
 
 impl Doors {
     /// Binds them all.
-    pub(super) fn open(config: &Config, foundation: &Foundation) -> Result<Self, Failure> {
+    pub(super) fn open(
+        config: &Config,
+        foundation: &Foundation,
+        certificates: &Kept,
+    ) -> Result<Self, Failure> {
         let mut doors = Self::default();
         let secret = secret(config)?;
         let maildrops = pop3::Maildrops::new(foundation.directory.clone());
-        for listener in &config.listeners {
-            let (certificate, believed) = doors.certificate(listener)?;
+        for (at, listener) in config.listeners.iter().enumerate() {
+            let (certificate, believed) = certificates.of(at);
             let (name, address) = (listener.protocol.name(), listener.address);
             let cannot = |error: std::io::Error| cannot_listen(name, address, &error);
             let bound = match listener.protocol {
@@ -133,22 +115,6 @@ impl Doors {
             doors.named.push((name.to_owned(), bound.to_string()));
         }
         Ok(doors)
-    }
-
-    /// The listener's certificate, in a handle through which it can be replaced.
-    fn certificate(&mut self, listener: &Listener) -> Result<(Option<TlsConfig>, Option<Believed>), Failure> {
-        let Some(files) = &listener.certificate else { return Ok((None, None)) };
-        let same = |known: &&Secured| known.files == *files && known.wanted == listener.client;
-        if let Some(known) = self.certificates.iter().find(same) {
-            return Ok(known.given());
-        }
-        let believer = listener.client.as_ref().map(Believer::new).transpose().map_err(Failure::config)?;
-        let config = tls::server_config(files, believer.as_ref()).map_err(Failure::config)?;
-        let handle = Arc::new(ArcSwap::new(config));
-        let secured = Secured { files: files.clone(), wanted: listener.client.clone(), believer, handle };
-        let given = secured.given();
-        self.certificates.push(secured);
-        Ok(given)
     }
 }
 

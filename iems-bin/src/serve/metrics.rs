@@ -105,6 +105,7 @@ impl Collector for Numbers {
         put("client_sessions_pinned", "Such with a configured fingerprint", sessions.pinned)?;
         put("client_handshakes_failed", "Handshakes with other systems that failed", sessions.failed)?;
         self.limits(&mut encoder)?;
+        self.certificates(&mut encoder)?;
         let open = self.site.connections() as u64;
         gauge(&mut encoder, "connections_open", "Connections of mail listeners now", open)?;
         gauge(&mut encoder, "queue_workers", "Queue workers now", engine.workers)?;
@@ -113,6 +114,26 @@ impl Collector for Numbers {
 }
 
 impl Numbers {
+    /// Until when certificates hold, and whether anything is wrong with them, by file.
+    fn certificates(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Ok(all) = self.site.shown_certificates() else { return Ok(()) };
+        let name = "certificate_expires_timestamp_seconds";
+        let help = "When a certificate expires, in seconds since 1970";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for one in &all {
+            let file = one.file.display().to_string();
+            metric.encode_family(&[("file", &*file)])?.encode_gauge(&one.expires)?;
+        }
+        let help = "How many things are wrong with a certificate; `iems tls show` names them";
+        let mut metric = encoder.encode_descriptor("certificate_flaws", help, None, MetricType::Gauge)?;
+        for one in &all {
+            let (file, flaws) =
+                (one.file.display().to_string(), i64::try_from(one.wrong.len()).unwrap_or(i64::MAX));
+            metric.encode_family(&[("file", &*file)])?.encode_gauge(&flaws)?;
+        }
+        Ok(())
+    }
+
     /// How often limits hit, by name, and how many are banned.
     fn limits(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let help = "How often a limit hit anybody";

@@ -22,7 +22,8 @@ use crate::admin::Desk;
 use crate::config::{Config, Loaded, Protocol};
 use crate::exit::Failure;
 use crate::site::{Running, Site, close_store, lay};
-use crate::{log, memory, tls};
+use crate::tls::{self, Kept};
+use crate::{log, memory};
 use listeners::Doors;
 use metrics::Numbers;
 use reload::Reload;
@@ -65,12 +66,14 @@ impl Server {
         }
         let config = &loaded.config;
         let desk = Desk::open(&config.socket).await?;
-        let doors = Doors::open(config, &foundation)?;
+        let certificates = Kept::open(config).map_err(Failure::config)?;
+        let doors = Doors::open(config, &foundation, &certificates)?;
         let running = Running {
             since: Instant::now(),
             file: loaded.file.clone(),
             listeners: doors.named.clone(),
             doors: doors.told.clone(),
+            certificates: certificates.clone(),
         };
         let engine =
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
@@ -86,6 +89,7 @@ impl Server {
         tasks.spawn(finish_removals(site.clone()));
         let keeper = Keeper::open(site.limits.clone(), site.store.storage().store).await;
         tasks.spawn(keeper.run(shutdown.clone()));
+        tasks.spawn(certificates.clone().watch(shutdown.clone()));
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
         if let Some(sts) = sts {
             let shutdown = shutdown.clone();
@@ -110,7 +114,7 @@ impl Server {
             loaded.file.as_deref().map_or_else(|| "built in".into(), |file| file.display().to_string());
         tracing::info!(hostname = %config.hostname, data = %config.data.display(), configuration = file, "ready");
         notify::tell("READY=1");
-        Ok(Self { site, reload: Reload::new(doors.certificates, doors.bounded), signals, shutdown, tasks })
+        Ok(Self { site, reload: Reload::new(certificates, doors.bounded), signals, shutdown, tasks })
     }
 
     async fn until_told_to_stop(mut self, mut loaded: Loaded) -> Result<(), Failure> {

@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
-use super::listeners::{Bounded, Secured};
+use super::listeners::Bounded;
 use super::{limits, notify};
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Listener, Loaded};
 use crate::site::Site;
-use crate::tls;
+use crate::tls::Kept;
 
 /// What can be replaced.
 pub(super) struct Reload {
-    certificates: Vec<Secured>,
+    certificates: Arc<Kept>,
     bounded: Vec<Bounded>,
 }
 
 impl Reload {
     /// The certificates in use, and the servers that have bounds.
-    pub(super) fn new(certificates: Vec<Secured>, bounded: Vec<Bounded>) -> Self {
+    pub(super) fn new(certificates: Arc<Kept>, bounded: Vec<Bounded>) -> Self {
         Self { certificates, bounded }
     }
 
@@ -25,7 +25,7 @@ impl Reload {
     pub(super) fn run(&self, loaded: &mut Loaded, site: &Site) {
         notify::tell("RELOADING=1");
         match &loaded.file {
-            None => self.reload_certificates(),
+            None => self.certificates.refresh(),
             Some(file) => match config::load_for_service(Some(file)) {
                 Ok(new) => self.take_over(loaded, new, site),
                 Err(failure) => tracing::error!("reload: nothing was changed: {failure}"),
@@ -35,7 +35,6 @@ impl Reload {
     }
 
     fn take_over(&self, loaded: &mut Loaded, new: Loaded, site: &Site) {
-        self.reload_certificates();
         new.warn();
         for what in needs_restart(&loaded.config, &new.config) {
             tracing::warn!("reload: a change of {what} takes effect after a restart");
@@ -48,6 +47,14 @@ impl Reload {
         loaded.config.grace = new.config.grace;
         loaded.config.wires = new.config.wires;
         loaded.config.logins = new.config.logins;
+        loaded.config.tls_minimum = new.config.tls_minimum;
+        let listeners = loaded.config.listeners.iter_mut();
+        for (ours, theirs) in
+            listeners.zip(new.config.listeners).filter(|(ours, theirs)| is_same(ours, theirs))
+        {
+            (ours.certificate, ours.others) = (theirs.certificate, theirs.others);
+        }
+        self.certificates.take_over(&loaded.config);
         limits::raise_open_files(&loaded.config);
         self.bounded.iter().for_each(|server| server.adjust(&loaded.config));
         site.replace(&loaded.config);
@@ -55,15 +62,17 @@ impl Reload {
             "reload: routes, logins, relaying, queue, peers, reports, rules, limits, access, marks and certificates are those of the file"
         );
     }
+}
 
-    fn reload_certificates(&self) {
-        for Secured { files, believer, handle, .. } in &self.certificates {
-            match tls::server_config(files, believer.as_ref()) {
-                Ok(fresh) => handle.store(Arc::clone(&fresh)),
-                Err(why) => tracing::error!("reload: the certificate stays: {why}"),
-            }
-        }
-    }
+/// Whether they differ at most in the certificates they show.
+fn is_same(ours: &Listener, theirs: &Listener) -> bool {
+    let (certificate, others) = (ours.certificate.clone(), ours.others.clone());
+    let has_one = theirs.certificate.is_some() == certificate.is_some();
+    has_one && *ours == Listener { certificate, others, ..theirs.clone() }
+}
+
+fn same_listeners(ours: &[Listener], theirs: &[Listener]) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| is_same(ours, theirs))
 }
 
 /// The keys whose change the running server does not take over.
@@ -76,7 +85,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("data", old.data != new.data),
         ("threads", old.threads != new.threads),
-        ("[[listener]] or [tls] file names", old.listeners != new.listeners),
+        ("[[listener]]", !same_listeners(&old.listeners, &new.listeners)),
         ("[oauth]", old.oauth != new.oauth),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),

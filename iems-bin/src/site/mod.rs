@@ -28,6 +28,7 @@ use iems_store::engine::Embedded;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::admin::certificates::CertificateAnswer;
 use crate::admin::office::{Office, Submission};
 use crate::admin::request::{Letter, Request};
 use crate::config::Config;
@@ -72,6 +73,12 @@ impl Site {
             all.failed += one.failed;
         }
         all
+    }
+
+    /// The certificates that a running server shows.
+    pub(crate) fn shown_certificates(&self) -> Result<Vec<CertificateAnswer>, Failure> {
+        let running = self.running.as_ref().ok_or_else(|| Failure::unavailable("no server runs"))?;
+        Ok(running.certificates.show())
     }
 
     /// Takes over what may change while it runs.
@@ -129,6 +136,7 @@ impl Office for Site {
                 value(true)
             }
             R::LimitsClear { who } => value(self.clear_limits(who).await?),
+            R::TlsShow => value(self.shown_certificates()?),
             R::Status => value(self.status().await),
             R::Sendmail { .. } => Err(Failure::data("a submission is no question")),
         }

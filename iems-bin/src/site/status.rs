@@ -18,6 +18,7 @@ use crate::admin::status::{
     TroubleAnswer,
 };
 use crate::exit::Failure;
+use crate::tls::Kept;
 
 /// How long storage may take to say what is in it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,6 +34,8 @@ pub(crate) struct Running {
     pub(crate) listeners: Vec<(String, String)>,
     /// Those whose connections are counted.
     pub(crate) doors: Vec<Door>,
+    /// The certificates that they show.
+    pub(crate) certificates: Arc<Kept>,
 }
 
 /// A listener whose connections are counted.

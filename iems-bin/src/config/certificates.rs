@@ -1,0 +1,176 @@
+//! Which certificates listeners show: `[tls]`, `[[certificate]]`, and those of single listeners.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use iems_core::message::Domain;
+use iems_core::route::Pattern;
+
+use super::problem::Notes;
+use super::read::{At, section};
+use super::resolve::Look;
+use super::resolved::{Certificate, NamedCertificate};
+use super::written::File;
+
+section! {
+    /// A certificate for whoever asks for certain hosts.
+    WrittenCertificate {
+        /// PEM: the certificate, then its issuers.
+        certificate: String;
+        /// PEM: the private key.
+        key: String;
+        /// The hosts; those that the certificate names unless set.
+        names: Vec<Pattern> = "[]";
+    }
+}
+
+/// Looks into the files of a certificate that is meant for these hosts: what is dangerous, or why it is of no use, for people.
+pub(super) type Inspect = fn(&Certificate, &[String]) -> Result<Vec<String>, String>;
+
+/// A certificate and its key, as written.
+pub(super) struct Pair<'a> {
+    pub(super) certificate: &'a Option<At<String>>,
+    pub(super) key: &'a Option<At<String>>,
+}
+
+impl Pair<'_> {
+    /// The files, if both are named and of use. What is wrong with them is noted.
+    pub(super) fn resolve(
+        &self,
+        section: &str,
+        hosts: &[String],
+        (folder, look): (&Path, Look),
+        notes: &mut Notes<'_>,
+    ) -> Option<Certificate> {
+        let (span, message) = match (self.certificate, self.key) {
+            (None, None) => return None,
+            (Some(c), None) => (&c.span, format!("{section}: a certificate needs its `key`")),
+            (None, Some(k)) => (&k.span, format!("{section}: a key needs its `certificate`")),
+            (Some(c), Some(k)) => {
+                let files = Certificate { certificate: folder.join(&c.value), key: folder.join(&k.value) };
+                let key = format!("{section}.certificate");
+                match (look.certificate)(&files, hosts) {
+                    Ok(dangers) => {
+                        let said = dangers.into_iter().map(|danger| format!("{key}: {danger}"));
+                        said.for_each(|danger| notes.warn(c.span.as_ref(), &key, danger));
+                        return Some(files);
+                    }
+                    Err(why) => (&c.span, format!("{key}: {why}")),
+                }
+            }
+        };
+        notes.add(span.as_ref(), section, message);
+        None
+    }
+}
+
+/// The certificate of listeners that have none of their own, and those for certain hosts.
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    pub(super) default: Option<Certificate>,
+    pub(super) named: Vec<NamedCertificate>,
+}
+
+/// What `[tls]` and the `[[certificate]]`s say.
+pub(super) fn common(file: &File, place: (&Path, Look), notes: &mut Notes<'_>) -> Common {
+    let host: Vec<String> = file.hostname.iter().map(|hostname| hostname.value.to_string()).collect();
+    let default = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
+    let default = default.resolve("tls", &host, place, notes);
+    let mut named = Vec::new();
+    for written in &file.certificate.value {
+        named.extend(one(written, place, notes));
+    }
+    twice(&file.certificate.value, notes);
+    if default.is_none() && file.tls.certificate.is_none() {
+        unnamed_host(&named, file.hostname.as_ref().map(|hostname| &hostname.value), notes);
+    }
+    Common { default: default.or_else(|| named.first().map(|first| first.files.clone())), named }
+}
+
+fn one(
+    written: &At<WrittenCertificate>,
+    place: (&Path, Look),
+    notes: &mut Notes<'_>,
+) -> Option<NamedCertificate> {
+    let names = &written.names;
+    if names.contains(&Pattern::Any) {
+        let message =
+            "certificate.names: \"*\" is no host; the certificate for everybody else is that of [tls]";
+        notes.add(names.span.as_ref(), "certificate.names", message);
+    }
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    if written.certificate.is_none() && written.key.is_none() {
+        let message = "a [[certificate]] needs `certificate` and `key`";
+        notes.add(written.span.as_ref(), "certificate", message);
+        return None;
+    }
+    let pair = Pair { certificate: &written.certificate, key: &written.key };
+    let files = pair.resolve("certificate", &names, place, notes)?;
+    Some(NamedCertificate { names, files, managed: false })
+}
+
+/// Two entries with the same files are a slip of the pen. Two for the same host may be of different kinds (RSA and ECDSA).
+fn twice(written: &[At<WrittenCertificate>], notes: &mut Notes<'_>) {
+    let mut seen = HashMap::new();
+    for entry in written {
+        let Some(file) = &entry.certificate else { continue };
+        if seen.insert(file.value.clone(), ()).is_some() {
+            let message = format!("certificate.certificate: \"{}\" has an entry already", file.value);
+            notes.add(file.span.as_ref(), "certificate.certificate", message);
+        }
+    }
+}
+
+/// Without `[tls]`, whoever asks for no host, or for ours, gets the first one.
+fn unnamed_host(named: &[NamedCertificate], hostname: Option<&Domain>, notes: &mut Notes<'_>) {
+    let (Some(hostname), false) = (hostname, named.is_empty()) else { return };
+    let host = hostname.to_string();
+    let parent = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+    let is_for = |name: &String| *name == host || Some(name) == parent.as_ref();
+    let known = named.iter().any(|one| one.names.is_empty() || one.names.iter().any(is_for));
+    if !known {
+        let message =
+            format!("no certificate is for hostname, {host}: other servers get the first [[certificate]]");
+        notes.warn(None, "certificate.names", message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::of;
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        let error = |text: &str| of(&format!("hostname = \"mx.example.test\"\n{text}")).unwrap_err();
+        let pair = "[[certificate]]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n";
+        assert!(
+            error("[[certificate]]\nnames = [\"a.example\"]\n").contains("needs `certificate` and `key`")
+        );
+        assert!(error("[[certificate]]\ncertificate = \"a.pem\"\n").contains("needs its `key`"));
+        assert!(
+            error(&format!("{pair}names = [\"*\"]\n")).contains(":5:9: certificate.names: \"*\" is no host")
+        );
+        assert!(error(&format!("{pair}{pair}")).contains("has an entry already"));
+        assert!(error("[tls]\nminimum = \"1.1\"\n").contains("one of 1.2, 1.3"));
+        assert!(error(&format!("{pair}hosts = []\n")).contains("unknown key \"hosts\""));
+    }
+
+    #[test]
+    fn listeners_show_what_is_for_them() {
+        let text = "hostname = \"mx.example.test\"\n[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:25\"\n\
+                    [[listener]]\nprotocol = \"pop3s\"\naddress = \"127.0.0.1:995\"\ncertificate = \"own.pem\"\nkey = \"own.key\"\n\
+                    [[certificate]]\ncertificate = \"a.pem\"\nkey = \"a.key\"\nnames = [\"a.example\"]\n";
+        let config = of(text).unwrap();
+        let [smtp, pop3s] = &config.listeners[..] else { panic!("two listeners") };
+        assert_eq!(
+            smtp.certificate.as_ref().unwrap().key,
+            std::path::Path::new("/a.key"),
+            "the first is for everybody"
+        );
+        assert_eq!((smtp.others.len(), pop3s.others.len()), (1, 0));
+        assert!(config.warnings[0].message.contains("no certificate is for hostname"));
+        let config = of(&format!("{text}[tls]\ncertificate = \"t.pem\"\nkey = \"t.key\"\n")).unwrap();
+        assert_eq!(config.listeners[0].certificate.as_ref().unwrap().key, std::path::Path::new("/t.key"));
+        assert!(config.warnings.is_empty());
+    }
+}
