@@ -12,7 +12,7 @@ use iems_core::message::{Body, Mailbox};
 use iems_core::seam::{SystemClock, Timestamp};
 use iems_core::storage::{Batch, MemoryStorage, StoreError};
 use iems_store::directory::{AccountInfo, DirectoryOptions, NewAccount, StoreDirectory};
-use iems_store::mailbox::{Flags, Mailboxes, NewMessage, Uid};
+use iems_store::mailbox::{Mailboxes, NewMessage, Uid};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -55,7 +55,7 @@ impl World {
         let blob = writer.finish().await.unwrap();
         let prefix = Bytes::copy_from_slice(prefix.as_bytes());
         let body = Body { prefix, blob, blob_size: text.len() as u64, header_size: 0 };
-        let message = NewMessage { received: Timestamp::from_millis(0), flags: Flags::empty(), body };
+        let message = NewMessage::new(Timestamp::from_millis(0), body);
         let ann = self.ann().await;
         let mut batch = Batch::new();
         Mailboxes::append(&mut batch, ann.id, ann.inbox, &message).unwrap();

@@ -7,6 +7,7 @@ use iems_core::report::verdict_field;
 use iems_core::storage::StoreError;
 
 use crate::directory::{AccountInfo, fold};
+use crate::mailbox::MessageIds;
 
 /// How much of a header section is searched for loops, in octets.
 const SEARCHED: u64 = 64 * 1024;
@@ -38,23 +39,24 @@ fn with_detail(mailbox: &Mailbox, detail: &str) -> String {
     }
 }
 
-/// The accounts that a message was delivered to before. Read once for all destinations.
-#[derive(Default)]
-pub(super) struct Seen(Option<Vec<Mailbox>>);
+/// What the header section says that matters to a delivery.
+pub(super) struct Seen {
+    /// The accounts that the message was delivered to before.
+    before: Vec<Mailbox>,
+    /// What it is called, and what it answers.
+    pub(super) ids: MessageIds,
+}
 
 impl Seen {
+    /// Reads the header section. Once for all destinations.
+    pub(super) async fn in_header_of(attempt: &Attempt) -> Result<Self, StoreError> {
+        let header = attempt.body.header(&*attempt.blobs, SEARCHED).await?;
+        Ok(Self { before: delivered_to(&header), ids: MessageIds::of(&header) })
+    }
+
     /// Whether the message was delivered to `account` before.
-    pub(super) async fn delivered_to(
-        &mut self,
-        attempt: &Attempt,
-        account: &Mailbox,
-    ) -> Result<bool, StoreError> {
-        if self.0.is_none() {
-            let header = attempt.body.header(&*attempt.blobs, SEARCHED).await?;
-            self.0 = Some(delivered_to(&header));
-        }
-        let before = self.0.as_deref().unwrap_or_default();
-        Ok(before.iter().any(|mailbox| mailbox == account))
+    pub(super) fn delivered_to(&self, account: &Mailbox) -> bool {
+        self.before.contains(account)
     }
 }
 

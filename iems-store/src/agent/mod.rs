@@ -15,11 +15,11 @@ use async_trait::async_trait;
 use iems_core::deliver::{Arrival, Attempt, Delivery, DeliveryAgent, Destination, Outcome};
 use iems_core::message::{ChannelId, EnhancedStatus, Mailbox, Reply};
 use iems_core::preprocess::{Action, Decision, Scope};
-use iems_core::seam::Directory;
+use iems_core::seam::{Directory, Timestamp};
 use iems_core::storage::{Batch, StoreError};
 
 use crate::directory::{AccountInfo, StoreDirectory};
-use crate::mailbox::{Flags, MailboxId, Mailboxes, NewMessage, SpecialUse};
+use crate::mailbox::{MailboxId, Mailboxes, NewMessage, SpecialUse};
 
 use fields::{Seen, fields};
 
@@ -73,7 +73,7 @@ impl LocalAgent {
         &self,
         attempt: &Attempt,
         destination: &Destination,
-        seen: &mut Seen,
+        seen: &Seen,
     ) -> Result<Placed, Reply> {
         let account = self.account(&destination.mailbox).await?;
         if !account.settings.enabled {
@@ -83,7 +83,7 @@ impl LocalAgent {
                 "The mailbox is disabled; try again later",
             ));
         }
-        if seen.delivered_to(attempt, &account.mailbox).await.map_err(store_trouble)? {
+        if seen.delivered_to(&account.mailbox) {
             let reply = Reply::new(
                 554,
                 EnhancedStatus::new(5, 4, 6),
@@ -98,11 +98,16 @@ impl LocalAgent {
             return Ok(Placed { batch, own });
         }
         self.has_room(&account, 0).await?;
-        let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await;
-        let folder = folder.map_err(store_trouble)?;
+        let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await?;
         let body = attempt.body.with_prefix(fields(attempt, destination, &account, &decision).as_bytes());
-        let message = NewMessage { received: attempt.arrived, flags: Flags::empty(), body };
-        Mailboxes::append(&mut batch, account.id, folder, &message).map_err(store_trouble)?;
+        let thread = self.mailboxes().thread_of(account.id, &seen.ids).await.map_err(store_trouble)?;
+        let mut message = NewMessage::new(attempt.arrived, body).in_thread(&seen.ids, thread);
+        message.saved = attempt.now;
+        let added = match folder {
+            Folder::There(folder) => Mailboxes::append(&mut batch, account.id, folder, &message),
+            Folder::New(folder) => Mailboxes::append_to_new(&mut batch, account.id, folder, &message),
+        };
+        added.map_err(store_trouble)?;
         Ok(Placed { batch, own })
     }
 
@@ -124,25 +129,48 @@ impl LocalAgent {
         destination: &Destination,
         account: &AccountInfo,
         decision: &Decision,
-    ) -> Result<MailboxId, StoreError> {
+    ) -> Result<Folder, Reply> {
         let mailboxes = self.mailboxes();
         if decision.action == Action::Junk {
-            if let Some(junk) = mailboxes.special(account.id, SpecialUse::Junk).await? {
-                return Ok(junk);
-            }
-            if let Some(junk) = mailboxes.find(account.id, JUNK).await? {
-                return Ok(junk);
-            }
-            return mailboxes.create(batch, account.id, JUNK, Some(SpecialUse::Junk), attempt.now).await;
+            return self.junk(batch, account, attempt.now).await;
         }
         match &destination.detail {
             Some(detail) if !detail.is_empty() => {
-                let folder = mailboxes.find_in_any_case(account.id, detail).await?;
-                Ok(folder.unwrap_or(account.inbox))
+                let folder = mailboxes.find_in_any_case(account.id, detail).await.map_err(store_trouble)?;
+                Ok(Folder::There(folder.unwrap_or(account.inbox)))
             }
-            _ => Ok(account.inbox),
+            _ => Ok(Folder::There(account.inbox)),
         }
     }
+
+    /// The junk folder, made on demand.
+    async fn junk(&self, batch: &mut Batch, account: &AccountInfo, now: Timestamp) -> Result<Folder, Reply> {
+        let mailboxes = self.mailboxes();
+        if let Some(junk) = mailboxes.special(account.id, SpecialUse::Junk).await.map_err(store_trouble)? {
+            return Ok(Folder::There(junk));
+        }
+        if let Some(junk) = mailboxes.find(account.id, JUNK).await.map_err(store_trouble)? {
+            return Ok(Folder::There(junk));
+        }
+        match mailboxes.create_in(batch, account.id, JUNK, Some(SpecialUse::Junk), now).await {
+            Ok(junk) => {
+                Mailboxes::subscribe_in(batch, account.id, JUNK);
+                Ok(Folder::New(junk))
+            }
+            // There are as many mailboxes as there may be, or the like: mail must arrive all the same.
+            Err(error) if !error.is_temporary() => {
+                tracing::warn!(account = %account.mailbox, %error, "no junk folder can be made");
+                Ok(Folder::There(account.inbox))
+            }
+            Err(error) => Err(trouble(error.to_string())),
+        }
+    }
+}
+
+/// A mailbox, and whether the batch makes it.
+enum Folder {
+    There(MailboxId),
+    New(MailboxId),
 }
 
 struct Placed {
@@ -166,9 +194,13 @@ impl DeliveryAgent for LocalAgent {
 
     async fn deliver(&self, attempt: &Attempt) -> Delivery {
         let mut delivery = Delivery::default();
-        let mut seen = Seen::default();
+        let seen = Seen::in_header_of(attempt).await;
         for destination in &attempt.destinations {
-            let (outcome, own) = match self.place(attempt, destination, &mut seen).await {
+            let placed = match &seen {
+                Ok(seen) => self.place(attempt, destination, seen).await,
+                Err(e) => Err(store_trouble(e.clone())),
+            };
+            let (outcome, own) = match placed {
                 Ok(Placed { batch, own }) => {
                     delivery.effects.batch.merge(batch);
                     let reply = Reply::new(250, EnhancedStatus::new(2, 1, 5), "Delivered to the mailbox");

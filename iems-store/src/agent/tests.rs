@@ -197,10 +197,8 @@ async fn two_deliveries_that_both_make_the_folder_conflict_once() {
 async fn a_subaddress_names_a_folder_that_exists() {
     let world = world(&["ann@example.org"]).await;
     let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
-    let mut batch = Batch::new();
     let now = Timestamp::from_millis(0);
-    world.directory.mailboxes().create(&mut batch, info.id, "Lists", None, now).await.unwrap();
-    world.storage.store.commit(batch).await.unwrap();
+    world.directory.mailboxes().create(info.id, "Lists", None, now).await.unwrap();
     let details = [Some("lists"), Some("other"), Some(""), None];
     let destinations = details.map(|detail| to("ann@example.org", detail, &Policy::new(), &[]));
     let attempt = world.attempt("A: b\r\n\r\n", destinations.to_vec(), &[]).await;

@@ -3,7 +3,8 @@
 use iems_core::seam::Timestamp;
 use iems_core::storage::{Batch, Slot, StoreError};
 
-use super::schema::{self, AccountId, MailboxId, MailboxRow, Owner};
+use super::row::{MailboxRow, TreeRow};
+use super::schema::{self, AccountId, MailboxId, Owner};
 use crate::rows;
 
 /// Adds the steps that give a new account its INBOX; returns the INBOX's number.
@@ -15,24 +16,39 @@ pub(crate) fn create_account(
     let inbox = first_number(now);
     let owner = Owner::New(account);
     batch.put(owner.key(b"v"), i64::from(inbox.0).to_le_bytes().to_vec());
-    let row = MailboxRow { name: "INBOX".into(), parent: None, subscribed: true, special: None };
+    batch.put(owner.key(b"t"), rows::encode(&TreeRow { changes: 0, names: 1 })?);
+    let row = MailboxRow { name: "INBOX".into(), parent: None, special: None };
     put_mailbox(batch, owner, inbox, &row)?;
+    batch.put(owner.key(&schema::of_subscription("INBOX")), &[rows::VERSION]);
     Ok(inbox)
 }
 
 /// Adds the rows of a mailbox.
-pub(crate) fn put_mailbox(
+pub(super) fn put_mailbox(
     batch: &mut Batch,
     owner: Owner,
     mailbox: MailboxId,
     row: &MailboxRow,
 ) -> Result<(), StoreError> {
-    batch.put(owner.key(&schema::of_mailbox(b'b', mailbox)), rows::encode(row)?);
-    let number = mailbox.0.to_be_bytes();
-    batch.put(owner.key(&schema::of_name(row.parent, &row.name)), number.to_vec());
+    put_node(batch, owner, mailbox, row, true)?;
     if let Some(special) = row.special {
-        batch.put(owner.key(&schema::of_special(special)), number.to_vec());
+        batch.put(owner.key(&schema::of_special(special)), mailbox.0.to_be_bytes().to_vec());
     }
+    Ok(())
+}
+
+/// Adds the row of a mailbox, or of a name without one, and its entry in the index of names.
+pub(super) fn put_node(
+    batch: &mut Batch,
+    owner: Owner,
+    mailbox: MailboxId,
+    row: &MailboxRow,
+    selectable: bool,
+) -> Result<(), StoreError> {
+    let tag = if selectable { b'b' } else { b'd' };
+    batch.put(owner.key(&schema::of_mailbox(tag, mailbox)), rows::encode(row)?);
+    let entry = [&[u8::from(selectable)][..], &mailbox.0.to_be_bytes()].concat();
+    batch.put(owner.key(&schema::of_name(row.parent, &row.name)), entry);
     Ok(())
 }
 
@@ -40,10 +56,11 @@ pub(crate) fn put_mailbox(
 /// `Mailboxes::purge_removed`.
 pub(crate) fn remove_account(batch: &mut Batch, account: AccountId) {
     batch.delete(&schema::key(account, b"v"));
+    batch.delete(&schema::key(account, b"t"));
     batch.put(schema::removed(account), vec![rows::VERSION]);
 }
 
 /// The number of a mailbox made `now`, if there was none before.
-pub(crate) fn first_number(now: Timestamp) -> MailboxId {
+pub(super) fn first_number(now: Timestamp) -> MailboxId {
     MailboxId(u32::try_from(now.as_secs()).unwrap_or(u32::MAX).max(1))
 }

@@ -5,27 +5,47 @@
 
 mod account;
 mod append;
+mod change;
+mod changes;
+mod copy;
+mod error;
 mod expunge;
 mod flags;
 mod folders;
+mod keyword;
+mod name;
 mod purge;
 mod query;
+mod rename;
+mod row;
 mod schema;
+mod status;
+mod subscribe;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod tree;
 
 pub(crate) use account::{create_account, remove_account};
-pub use append::NewMessage;
-pub use expunge::Expunged;
+pub use append::{Appended, MAX_APPENDED, NewMessage};
+pub use change::{FlagAction, FlagChange, Stored};
+pub use changes::{Change, Changes};
+pub use copy::Copied;
+pub use error::MailboxError;
+pub use expunge::{Expunged, LOG_KEPT};
 pub use flags::Flags;
-pub use folders::MailboxInfo;
-pub use query::{Change, Message, Usage};
+pub use folders::{LISTED, MailboxInfo};
+pub use keyword::{Keyword, KeywordSet, KeywordTable, MAX_KEYWORD, MAX_KEYWORDS};
+pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH};
+pub use query::{Message, MessageInfo, MessageState, Usage};
 pub use schema::{AccountId, MailboxId, NAMESPACE, SpecialUse, Uid};
+pub use status::Status;
+pub use threads::{MessageIdMark, MessageIds};
 
-use iems_core::storage::{Batch, Blobs, CommitError, Storage, StoreError};
+use iems_core::storage::{Batch, Blobs, CommitError, Committed, Storage, StoreError};
 
 /// How often a change is tried again when others change the same rows.
-const TRIES: usize = 16;
+const TRIES: usize = 64;
 
 /// All mailboxes of a storage. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,13 +64,39 @@ impl Mailboxes {
         &*self.storage.blobs
     }
 
-    /// Commits; `false` if a condition did not hold.
-    async fn try_commit(&self, batch: Batch) -> Result<bool, StoreError> {
+    /// Commits; `None` if a condition did not hold.
+    async fn try_commit(&self, batch: Batch) -> Result<Option<Committed>, StoreError> {
         match self.storage.store.commit(batch).await {
-            Ok(_) => Ok(true),
-            Err(CommitError::Conflict) => Ok(false),
+            Ok(committed) => Ok(Some(committed)),
+            Err(CommitError::Conflict) => Ok(None),
             Err(CommitError::Store(e)) => Err(e),
         }
+    }
+
+    /// An account that is gone is an error.
+    async fn require_account(&self, account: AccountId) -> Result<(), MailboxError> {
+        match self.storage.store.get(&schema::key(account, b"v")).await? {
+            Some(_) => Ok(()),
+            None => Err(MailboxError::NoAccount),
+        }
+    }
+
+    /// A mailbox that is gone is an error.
+    async fn require_mailbox(&self, account: AccountId, mailbox: MailboxId) -> Result<(), MailboxError> {
+        self.require_account(account).await?;
+        match self.exists(account, mailbox).await? {
+            true => Ok(()),
+            false => Err(MailboxError::NoMailbox),
+        }
+    }
+
+    /// Whether there is a mailbox with this number.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn exists(&self, account: AccountId, mailbox: MailboxId) -> Result<bool, StoreError> {
+        let key = schema::key(account, &schema::of_mailbox(b'b', mailbox));
+        Ok(self.storage.store.get(&key).await?.is_some())
     }
 }
 

@@ -1,50 +1,87 @@
-//! Reading: messages of a mailbox, what changed, what the account holds.
+//! Reading: the messages of a mailbox, its counters, what the account holds.
 
+use bytes::Bytes;
 use iems_core::message::Body;
 use iems_core::seam::Timestamp;
 use iems_core::storage::{Scan, StoreError, counter};
 
-use super::schema::{self, AccountId, ChangeKind, MailboxId, MessageRow, Uid};
-use super::{Flags, Mailboxes};
+use super::append::NewMessage;
+use super::keyword::KeywordSet;
+use super::schema::{self, AccountId, MailboxId, Of, Uid};
+use super::{Flags, Mailboxes, MessageIdMark, row};
 use crate::rows;
 
-/// A message of a mailbox.
+/// How far UIDs may be apart, on average, to be read with one scan.
+const SPARSE: usize = 4;
+/// The most rows of one scan for given UIDs.
+const SPAN: usize = 4096;
+
+/// What a session holds of each message: small, and read by the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageState {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its flags.
+    pub flags: Flags,
+    /// When it last changed (RFC 7162).
+    pub modseq: u64,
+    /// Its RFC822.SIZE, in octets.
+    pub size: u64,
+    /// Its keywords.
+    pub keywords: KeywordSet,
+}
+
+/// What never changes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageInfo {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its EMAILID within the account (RFC 8474): copies have the same.
+    pub email: u64,
+    /// Its THREADID within the account (RFC 8474).
+    pub thread: u64,
+    /// Its internal date.
+    pub received: Timestamp,
+    /// When it came into this mailbox (RFC 8514).
+    pub saved: Timestamp,
+    /// Its Message-ID.
+    pub id: Option<MessageIdMark>,
+    /// Its octets; [`Body::size`] is its RFC822.SIZE.
+    pub body: Body,
+}
+
+impl MessageInfo {
+    /// Numbers are not known before the commit.
+    pub(super) fn of_new(new: &NewMessage) -> Self {
+        let NewMessage { received, saved, id, .. } = *new;
+        Self { uid: Uid(0), email: 0, thread: 0, received, saved, id, body: new.body.clone() }
+    }
+}
+
+/// A message of a mailbox, whole but for its octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its UID.
     pub uid: Uid,
     /// When it last changed (RFC 7162).
     pub modseq: u64,
-    /// Its name within the account, which never changes.
+    /// Its EMAILID within the account, which never changes.
     pub object: u64,
     /// Its internal date.
     pub received: Timestamp,
     /// Its flags.
     pub flags: Flags,
     /// Its keywords.
-    pub keywords: Vec<String>,
+    pub keywords: KeywordSet,
     /// Its octets; [`Body::size`] is its RFC822.SIZE.
     pub body: Body,
 }
 
 impl Message {
-    pub(super) fn row_with(&self, flags: Flags) -> MessageRow {
-        let (received, keywords, body) = (self.received, self.keywords.clone(), self.body.clone());
-        MessageRow { received, flags: flags.bits(), keywords, body }
+    fn of(state: MessageState, info: MessageInfo) -> Self {
+        let MessageState { uid, modseq, flags, keywords, .. } = state;
+        Self { uid, modseq, object: info.email, received: info.received, flags, keywords, body: info.body }
     }
-}
-
-/// One entry of the change log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// When.
-    pub modseq: u64,
-    /// Where.
-    pub mailbox: MailboxId,
-    /// Which message.
-    pub uid: Uid,
-    /// Whether it is gone; otherwise it came in or got other flags.
-    pub expunged: bool,
 }
 
 /// What an account holds: the quota ledger.
@@ -57,6 +94,70 @@ pub struct Usage {
 }
 
 impl Mailboxes {
+    /// The states of the messages with UIDs above `after`, in the order of their UIDs, at most `limit`. To load a whole
+    /// mailbox, ask [`Self::status`] for its MODSEQ first, then page by page, then [`Self::changes`] since that MODSEQ.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn view(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        let rows = self.page(Of::State, account, mailbox, after, limit).await?;
+        rows.iter().map(|(key, row)| row::read_state(schema::uid(key)?, row)).collect()
+    }
+
+    /// The states of those of `uids` that are there, in the order of their UIDs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn states(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<MessageState>, StoreError> {
+        let rows = self.rows_of(Of::State, account, mailbox, uids).await?;
+        rows.iter().map(|(uid, row)| row::read_state(*uid, row)).collect()
+    }
+
+    /// What never changes of those of `uids` that are there, in the order of their UIDs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn infos(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<MessageInfo>, StoreError> {
+        let rows = self.rows_of(Of::Info, account, mailbox, uids).await?;
+        rows.iter().map(|(uid, row)| row::read_info(*uid, row)).collect()
+    }
+
+    /// The structures of those of `uids` that have one, in the order of their UIDs. Ask for a number that memory can hold:
+    /// each may have 512 KiB.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn structures(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, Bytes)>, StoreError> {
+        let rows = self.rows_of(Of::Structure, account, mailbox, uids).await?;
+        rows.into_iter()
+            .map(|(uid, row)| {
+                let length = rows::versioned(&row, "a structure")?.len();
+                Ok((uid, row.slice(row.len() - length..)))
+            })
+            .collect()
+    }
+
     /// The messages of a mailbox with UIDs above `after`, in the order of their UIDs, at most `limit`.
     ///
     /// # Errors
@@ -68,11 +169,10 @@ impl Mailboxes {
         after: Uid,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        let Some(from) = after.0.checked_add(1) else { return Ok(Vec::new()) };
-        let prefix = schema::key(account, &schema::of_mailbox(b'm', mailbox));
-        let from = schema::key(account, &schema::of_message(mailbox, Uid(from)));
-        let rows = self.storage.store.scan(Scan::prefix(&prefix, limit).starting_at(&from)).await?;
-        rows.iter().map(|(key, row)| read(schema::uid(key)?, row)).collect()
+        let states = self.view(account, mailbox, after, limit).await?;
+        let uids: Vec<_> = states.iter().map(|state| state.uid).collect();
+        let infos = self.infos(account, mailbox, &uids).await?;
+        Ok(joined(states, infos))
     }
 
     /// One message.
@@ -85,9 +185,12 @@ impl Mailboxes {
         mailbox: MailboxId,
         uid: Uid,
     ) -> Result<Option<Message>, StoreError> {
-        let key = schema::key(account, &schema::of_message(mailbox, uid));
-        let row = self.storage.store.get(&key).await?;
-        row.map(|row| read(uid, &row)).transpose()
+        let states = self.states(account, mailbox, &[uid]).await?;
+        if states.is_empty() {
+            return Ok(None);
+        }
+        let infos = self.infos(account, mailbox, &[uid]).await?;
+        Ok(joined(states, infos).pop())
     }
 
     /// What the account holds.
@@ -101,15 +204,6 @@ impl Mailboxes {
         })
     }
 
-    /// How many messages a mailbox holds, and how many of them are unseen.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn count(&self, account: AccountId, mailbox: MailboxId) -> Result<(u64, u64), StoreError> {
-        let both = self.counter(account, &schema::of_mailbox(b'p', mailbox)).await?.max(0).unsigned_abs();
-        Ok((both & u64::from(u32::MAX), both >> 32))
-    }
-
     /// The account's last MODSEQ.
     ///
     /// # Errors
@@ -118,46 +212,77 @@ impl Mailboxes {
         Ok(self.counter(account, b"q").await?.max(0).unsigned_abs())
     }
 
-    /// What happened after the MODSEQ `since`, in order, at most `limit` entries. Of several changes to a message only
-    /// the last is there.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn changes(
-        &self,
-        account: AccountId,
-        since: u64,
-        limit: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        let Some(from) = since.checked_add(1) else { return Ok(Vec::new()) };
-        let scan = Scan::prefix(&schema::key(account, b"c"), limit);
-        let scan = scan.starting_at(&schema::key(account, &schema::of_change(from)));
-        let rows = self.storage.store.scan(scan).await?;
-        rows.iter().map(|(key, row)| read_change(key, row)).collect()
-    }
-
-    async fn counter(&self, account: AccountId, tail: &[u8]) -> Result<i64, StoreError> {
+    pub(super) async fn counter(&self, account: AccountId, tail: &[u8]) -> Result<i64, StoreError> {
         counter(self.storage.store.get(&schema::key(account, tail)).await?.as_deref())
     }
+
+    /// The rows of one kind with UIDs above `after`.
+    pub(super) async fn page(
+        &self,
+        of: Of,
+        account: AccountId,
+        mailbox: MailboxId,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let Some(from) = after.0.checked_add(1) else { return Ok(Vec::new()) };
+        let prefix = schema::key(account, &schema::of_mailbox(of as u8, mailbox));
+        let from = schema::key(account, &schema::of_message(of, mailbox, Uid(from)));
+        self.storage.store.scan(Scan::prefix(&prefix, limit).starting_at(&from)).await
+    }
+
+    /// The rows of one kind of those of `uids` that are there, in the order of their UIDs, each once.
+    pub(super) async fn rows_of(
+        &self,
+        of: Of,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, Bytes)>, StoreError> {
+        let mut uids = uids.to_vec();
+        uids.sort_unstable();
+        uids.dedup();
+        let mut found = Vec::with_capacity(uids.len());
+        let mut rest = &uids[..];
+        while let Some(first) = rest.first() {
+            let run = dense(rest);
+            let (these, later) = rest.split_at(run);
+            rest = later;
+            if let [one] = these {
+                let key = schema::key(account, &schema::of_message(of, mailbox, *one));
+                found.extend(self.storage.store.get(&key).await?.map(|row| (*one, row)));
+                continue;
+            }
+            let span = these.last().map_or(0, |last| last.0 - first.0) as usize + 1;
+            let rows = self.page(of, account, mailbox, Uid(first.0.saturating_sub(1)), span).await?;
+            for (key, row) in rows {
+                let uid = schema::uid(&key)?;
+                if these.binary_search(&uid).is_ok() {
+                    found.push((uid, row));
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
-/// The message of a row.
-pub(super) fn read(uid: Uid, row: &[u8]) -> Result<Message, StoreError> {
-    let what = "a message";
-    let (modseq, rest) = rows::number(rows::versioned(row, what)?, what)?;
-    let (object, rest) = rows::number(rest, what)?;
-    let row: MessageRow =
-        postcard::from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))?;
-    let MessageRow { received, flags, keywords, body } = row;
-    Ok(Message { uid, modseq, object, received, flags: Flags::from_bits(flags), keywords, body })
+/// How many of `uids`, which are in order, are near enough to each other to be read with one scan; at least one.
+fn dense(uids: &[Uid]) -> usize {
+    let Some(first) = uids.first() else { return 0 };
+    let near = |(nth, uid): &(usize, &Uid)| {
+        let span = (uid.0 - first.0) as usize + 1;
+        span <= SPARSE * (nth + 1) && span <= SPAN
+    };
+    uids.iter().enumerate().take_while(near).count().max(1)
 }
 
-fn read_change(key: &[u8], row: &[u8]) -> Result<Change, StoreError> {
-    let what = "a change";
-    let damaged = || StoreError::Corrupt(what.into());
-    let (modseq, _) = rows::number(key.last_chunk::<8>().ok_or_else(damaged)?, what)?;
-    let (kind, rest) = rows::versioned(row, what)?.split_first().ok_or_else(damaged)?;
-    let (mailbox, _) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-    let expunged = *kind == ChangeKind::Expunged as u8;
-    Ok(Change { modseq, mailbox: schema::mailbox(mailbox)?, uid: schema::uid(rest)?, expunged })
+/// States and what never changes, for messages that have both.
+fn joined(states: Vec<MessageState>, infos: Vec<MessageInfo>) -> Vec<Message> {
+    let mut infos = infos.into_iter().peekable();
+    let both = states.into_iter().filter_map(|state| {
+        while infos.next_if(|info| info.uid < state.uid).is_some() {}
+        let info = infos.next_if(|info| info.uid == state.uid)?;
+        Some(Message::of(state, info))
+    });
+    both.collect()
 }

@@ -1,28 +1,38 @@
-//! The mailbox schema: every key and row under the namespace `M`. No I/O.
+//! The mailbox schema: every key under the namespace `M`. No I/O. The rows are in `row.rs`.
 //!
 //! Numbers in keys are big-endian, so that order of keys is order of numbers. `A` is an account (8 bytes),
-//! `B` a mailbox of it (4 bytes), `U` a UID (8 bytes), `Q` a MODSEQ (8 bytes).
+//! `B` a mailbox of it (4 bytes), `U` a UID (8 bytes), `Q` a MODSEQ (8 bytes), `H` the mark of a Message-ID (16 bytes).
 //!
 //! | key | value |
 //! |---|---|
 //! | `Ma A v` | counter: the last mailbox number given out; there exactly while the account exists |
-//! | `Ma A b B` | the mailbox: name, parent, subscription, special use |
-//! | `Ma A n B-of-parent name` | the number of the mailbox with this name (`INBOX` in upper case) |
+//! | `Ma A t` | the tree: how often names changed, how many there are; whatever changes names requires it |
+//! | `Ma A b B` | the mailbox: name, parent, special use; there exactly while mail can be put into it |
+//! | `Ma A d B` | a name without a mailbox, kept for what is below it: name and parent |
+//! | `Ma A n B-of-parent name` | whether it is a mailbox, and the number of what has this name (`INBOX` in upper case) |
 //! | `Ma A s use` | the number of the mailbox with this special use |
-//! | `Ma A u B` | counter: the last UID |
-//! | `Ma A p B` | counter: messages in the low half, unseen messages in the high half |
-//! | `Ma A m B U` | the message: MODSEQ, object, then internal date, flags, keywords, body |
+//! | `Ma A y name` | a subscription, by the whole name; it outlives the mailbox |
+//! | `Ma A w` | the keywords of the account, in the order of their numbers |
+//! | `Ma A p B u` | counter: the last UID |
+//! | `Ma A p B c` | counter: messages in the low half, unseen messages in the high half |
+//! | `Ma A p B d`, `Ma A p B o` | counters: messages with `\Deleted`, octets of all messages |
+//! | `Ma A p B h` | the MODSEQ of the last change |
+//! | `Ma A p B x`, `Ma A p B l` | counter: entries of the expunge log; the MODSEQ up to which it was forgotten |
+//! | `Ma A m B U` | the state of a message: MODSEQ, then flags, keywords, size |
+//! | `Ma A i B U` | what never changes: EMAILID, THREADID, then dates, Message-ID, body |
+//! | `Ma A x B U` | the structure of the message, opaque here |
+//! | `Ma A c B Q U` | change log: one entry for each message, at the MODSEQ of its last change |
+//! | `Ma A e B Q U` | expunge log: this message left at this MODSEQ |
+//! | `Ma A g H B U` | the thread of the message with this Message-ID |
 //! | `Ma A q` | counter: the last MODSEQ |
-//! | `Ma A c Q` | change log: what happened at this MODSEQ; one live entry per message |
 //! | `Ma A o`, `Ma A k` | counters, the quota ledger: octets and messages |
+//! | `Mr A B` | a mailbox that was deleted and whose mail is yet to be |
 //! | `Mx A` | an account that was removed and whose mail is yet to be |
 //!
 //! A mailbox's number is its UIDVALIDITY: seconds since the epoch, or one more than the last of the account if that is
 //! greater. So it only grows. Account and number together are its stable object id; a message's is its
 //! account and the MODSEQ at which it came in.
 
-use iems_core::message::Body;
-use iems_core::seam::Timestamp;
 use iems_core::storage::{Slot, StoreError, Template};
 use serde::{Deserialize, Serialize};
 
@@ -35,16 +45,17 @@ pub const NAMESPACE: u8 = b'M';
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccountId(pub u64);
 
-/// A mailbox of an account, by its UIDVALIDITY (RFC 3501 section 2.3.1.1).
+/// A mailbox of an account, by its UIDVALIDITY (RFC 9051 section 2.3.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MailboxId(pub u32);
 
-/// A message of a mailbox (RFC 3501 section 2.3.1.1).
+/// A message of a mailbox (RFC 9051 section 2.3.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Uid(pub u32);
 
-/// A special use of a mailbox (RFC 6154).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A special use of a mailbox (RFC 6154). `\All` and `\Flagged` are not among them: they are for mailboxes that show what
+/// is in others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SpecialUse {
     /// `\Junk`.
@@ -57,37 +68,43 @@ pub enum SpecialUse {
     Drafts,
     /// `\Archive`.
     Archive,
+    /// `\Important` (RFC 8457).
+    Important,
 }
 
-/// A mailbox's row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MailboxRow {
-    pub(crate) name: String,
-    pub(crate) parent: Option<MailboxId>,
-    pub(crate) subscribed: bool,
-    pub(crate) special: Option<SpecialUse>,
-}
-
-/// What a message's row holds behind MODSEQ and object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MessageRow {
-    pub(crate) received: Timestamp,
-    pub(crate) flags: u8,
-    pub(crate) keywords: Vec<String>,
-    pub(crate) body: Body,
-}
-
-/// What a change-log entry tells.
+/// The kinds of keys that end with a mailbox and a UID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum ChangeKind {
-    Updated = 1,
-    Expunged = 2,
+pub(super) enum Of {
+    State = b'm',
+    Info = b'i',
+    Structure = b'x',
+}
+
+/// The counters of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Count {
+    LastUid = b'u',
+    Messages = b'c',
+    Deleted = b'd',
+    Octets = b'o',
+    Highest = b'h',
+    LogLength = b'x',
+    LogStart = b'l',
+}
+
+/// The two logs of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Log {
+    Changed = b'c',
+    Expunged = b'e',
 }
 
 /// Where an account's number in a key comes from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Owner {
+pub(super) enum Owner {
     Known(AccountId),
     /// Handed out by the commit.
     New(Slot),
@@ -95,7 +112,7 @@ pub(crate) enum Owner {
 
 impl Owner {
     /// The key `Ma A tail`.
-    pub(crate) fn key(self, tail: &[u8]) -> Template {
+    pub(super) fn key(self, tail: &[u8]) -> Template {
         match self {
             Self::Known(account) => Template::from(key(account, tail)),
             Self::New(slot) => Template::from(&[NAMESPACE, b'a']).number(slot, 0).bytes(tail),
@@ -104,7 +121,7 @@ impl Owner {
 }
 
 /// The key `Ma A tail`.
-pub(crate) fn key(account: AccountId, tail: &[u8]) -> Vec<u8> {
+pub(super) fn key(account: AccountId, tail: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(10 + tail.len());
     key.extend_from_slice(&[NAMESPACE, b'a']);
     key.extend_from_slice(&account.0.to_be_bytes());
@@ -113,41 +130,52 @@ pub(crate) fn key(account: AccountId, tail: &[u8]) -> Vec<u8> {
 }
 
 /// The key `Mx A`.
-pub(crate) fn removed(account: AccountId) -> Vec<u8> {
-    let mut key = vec![NAMESPACE, b'x'];
-    key.extend_from_slice(&account.0.to_be_bytes());
-    key
+pub(super) fn removed(account: AccountId) -> Vec<u8> {
+    [&[NAMESPACE, b'x'][..], &account.0.to_be_bytes()].concat()
 }
 
-/// The account of a key `Mx A`.
-pub(crate) fn removed_account(key: &[u8]) -> Result<AccountId, StoreError> {
+/// The account of a key `Mx A` or `Mr A B`.
+pub(super) fn account_of(key: &[u8]) -> Result<AccountId, StoreError> {
     let (account, _) = rows::number(key.get(2..).unwrap_or_default(), "a removed account")?;
     Ok(AccountId(account))
 }
 
+/// The key `Mr A B`.
+pub(super) fn deleted(account: AccountId, mailbox: MailboxId) -> Vec<u8> {
+    [&[NAMESPACE, b'r'][..], &account.0.to_be_bytes(), &mailbox.0.to_be_bytes()].concat()
+}
+
 /// `tag B`.
-pub(crate) fn of_mailbox(tag: u8, mailbox: MailboxId) -> [u8; 5] {
+pub(super) fn of_mailbox(tag: u8, mailbox: MailboxId) -> [u8; 5] {
     let [a, b, c, d] = mailbox.0.to_be_bytes();
     [tag, a, b, c, d]
 }
 
-/// `m B U`.
-pub(crate) fn of_message(mailbox: MailboxId, uid: Uid) -> [u8; 13] {
+/// `p B which`.
+pub(super) fn of_count(mailbox: MailboxId, which: Count) -> [u8; 6] {
+    let [p, a, b, c, d] = of_mailbox(b'p', mailbox);
+    [p, a, b, c, d, which as u8]
+}
+
+/// `m B U`, `i B U` or `x B U`.
+pub(super) fn of_message(of: Of, mailbox: MailboxId, uid: Uid) -> [u8; 13] {
     let mut tail = [0; 13];
-    tail[..5].copy_from_slice(&of_mailbox(b'm', mailbox));
+    tail[..5].copy_from_slice(&of_mailbox(of as u8, mailbox));
     tail[5..].copy_from_slice(&u64::from(uid.0).to_be_bytes());
     tail
 }
 
-/// `c Q`.
-pub(crate) fn of_change(modseq: u64) -> [u8; 9] {
-    let mut tail = [b'c'; 9];
-    tail[1..].copy_from_slice(&modseq.to_be_bytes());
+/// `c B Q U` or `e B Q U`.
+pub(super) fn of_log(log: Log, mailbox: MailboxId, modseq: u64, uid: Uid) -> [u8; 21] {
+    let mut tail = [0; 21];
+    tail[..5].copy_from_slice(&of_mailbox(log as u8, mailbox));
+    tail[5..13].copy_from_slice(&modseq.to_be_bytes());
+    tail[13..].copy_from_slice(&u64::from(uid.0).to_be_bytes());
     tail
 }
 
-/// `n B name`. Names meet whatever their case only for `INBOX` (RFC 3501 section 5.1).
-pub(crate) fn of_name(parent: Option<MailboxId>, name: &str) -> Vec<u8> {
+/// `n B name`. Names meet whatever their case only for `INBOX` (RFC 9051 section 5.1).
+pub(super) fn of_name(parent: Option<MailboxId>, name: &str) -> Vec<u8> {
     let mut tail = of_mailbox(b'n', parent.unwrap_or(MailboxId(0))).to_vec();
     match parent.is_none() && name.eq_ignore_ascii_case("INBOX") {
         true => tail.extend_from_slice(b"INBOX"),
@@ -157,19 +185,43 @@ pub(crate) fn of_name(parent: Option<MailboxId>, name: &str) -> Vec<u8> {
 }
 
 /// `s use`.
-pub(crate) fn of_special(special: SpecialUse) -> [u8; 2] {
+pub(super) fn of_special(special: SpecialUse) -> [u8; 2] {
     [b's', special as u8]
 }
 
-/// The UID at the end of a message's key.
-pub(crate) fn uid(key: &[u8]) -> Result<Uid, StoreError> {
-    let tail = key.len().checked_sub(8).and_then(|at| key.get(at..)).unwrap_or_default();
-    let (uid, _) = rows::number(tail, "a message's key")?;
-    u32::try_from(uid).map(Uid).map_err(|_| StoreError::Corrupt(format!("the UID {uid} is over 32 bits")))
+/// `y name`.
+pub(super) fn of_subscription(name: &str) -> Vec<u8> {
+    [b"y", name.as_bytes()].concat()
 }
 
-/// The number of the mailbox at the end of a mailbox's key, or the whole value of an index row.
-pub(crate) fn mailbox(bytes: &[u8]) -> Result<MailboxId, StoreError> {
+/// `g H`.
+pub(super) fn of_message_id(mark: &[u8; 16]) -> [u8; 17] {
+    let mut tail = [b'g'; 17];
+    tail[1..].copy_from_slice(mark);
+    tail
+}
+
+/// `g H B U`.
+pub(super) fn of_thread(mark: &[u8; 16], mailbox: MailboxId, uid: Uid) -> Vec<u8> {
+    [&of_message_id(mark)[..], &mailbox.0.to_be_bytes(), &u64::from(uid.0).to_be_bytes()].concat()
+}
+
+/// The UID at the end of a key.
+pub(super) fn uid(key: &[u8]) -> Result<Uid, StoreError> {
+    let tail = key.last_chunk::<8>().map(|tail| u64::from_be_bytes(*tail)).unwrap_or_default();
+    u32::try_from(tail).map(Uid).map_err(|_| StoreError::Corrupt(format!("the UID {tail} is over 32 bits")))
+}
+
+/// MODSEQ and UID at the end of a log's key.
+pub(super) fn log_entry(key: &[u8]) -> Result<(u64, Uid), StoreError> {
+    let damaged = || StoreError::Corrupt("a key of a change log".into());
+    let tail = key.last_chunk::<16>().ok_or_else(damaged)?;
+    let (modseq, _) = rows::number(tail, "a change")?;
+    Ok((modseq, uid(tail)?))
+}
+
+/// The number of the mailbox at the end of a mailbox's key, or of the value of an index row.
+pub(super) fn mailbox(bytes: &[u8]) -> Result<MailboxId, StoreError> {
     let four = bytes.last_chunk::<4>().ok_or_else(|| StoreError::Corrupt("a mailbox's number".into()))?;
     Ok(MailboxId(u32::from_be_bytes(*four)))
 }

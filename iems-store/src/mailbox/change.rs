@@ -1,0 +1,200 @@
+//! Changing flags and keywords (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
+//!
+//! A commit requires each state to be as it was read, so that of two sessions that change one message neither undoes
+//! what the other did.
+
+use std::collections::BTreeSet;
+
+use iems_core::storage::{Batch, StoreError, Template};
+
+use super::append::{Counts, add_counts};
+use super::keyword::KeywordSet;
+use super::row::{self, Number};
+use super::schema::{self, AccountId, Count, Log, MailboxId, Of, Owner, Uid};
+use super::{Flags, Mailboxes, MessageState, TRIES, busy};
+use crate::rows;
+
+/// How many messages change in one commit at most.
+const AT_ONCE: usize = 4096;
+
+/// What is done with the named flags and keywords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagAction {
+    /// They are set, others stay.
+    Add,
+    /// They are cleared, others stay.
+    Remove,
+    /// They are set, all others are cleared.
+    Replace,
+}
+
+/// A change of flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagChange {
+    /// What is done.
+    pub action: FlagAction,
+    /// With which flags.
+    pub flags: Flags,
+    /// With which keywords, numbers of the account.
+    pub keywords: KeywordSet,
+    /// Messages that changed after this MODSEQ are left alone (UNCHANGEDSINCE).
+    pub unchanged_since: Option<u64>,
+}
+
+impl FlagChange {
+    /// A change of system flags, whatever happened meanwhile.
+    pub fn new(action: FlagAction, flags: Flags) -> Self {
+        Self { action, flags, keywords: KeywordSet::default(), unchanged_since: None }
+    }
+
+    fn apply(&self, state: &MessageState) -> (Flags, KeywordSet) {
+        let mut keywords = state.keywords.clone();
+        match self.action {
+            FlagAction::Add => self.keywords.iter().for_each(|keyword| keywords.insert(keyword)),
+            FlagAction::Remove => self.keywords.iter().for_each(|keyword| keywords.remove(keyword)),
+            FlagAction::Replace => keywords = self.keywords.clone(),
+        }
+        let flags = match self.action {
+            FlagAction::Add => state.flags | self.flags,
+            FlagAction::Remove => state.flags - self.flags,
+            FlagAction::Replace => self.flags,
+        };
+        (flags, keywords)
+    }
+}
+
+/// What a change of flags did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The messages that are now as asked, in the order of their UIDs. Those that were so before keep their MODSEQ.
+    pub states: Vec<MessageState>,
+    /// Messages that changed meanwhile and were left alone.
+    pub modified: Vec<Uid>,
+    /// The last MODSEQ that was given out for it; `None` if nothing had to change.
+    pub modseq: Option<u64>,
+}
+
+/// What one commit is to change.
+#[derive(Default)]
+struct Plan {
+    batch: Batch,
+    stored: Stored,
+    changed: BTreeSet<usize>,
+    counts: Counts,
+}
+
+impl Mailboxes {
+    /// Changes the flags of those of `uids` that are there, with one MODSEQ for each 4096 of them.
+    ///
+    /// # Errors
+    /// The store's. After one, the commits before it have taken effect.
+    pub async fn store_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+    ) -> Result<Stored, StoreError> {
+        let mut uids = uids.to_vec();
+        uids.sort_unstable();
+        uids.dedup();
+        let mut all = Stored::default();
+        for uids in uids.chunks(AT_ONCE) {
+            let some = self.store_some(account, mailbox, uids, change).await?;
+            all.states.extend(some.states);
+            all.modified.extend(some.modified);
+            all.modseq = some.modseq.or(all.modseq);
+        }
+        Ok(all)
+    }
+
+    /// Sets the flags of a message and keeps its keywords; `false` if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn set_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uid: Uid,
+        flags: Flags,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let states = self.states(account, mailbox, &[uid]).await?;
+            let Some(state) = states.first() else { return Ok(false) };
+            let change = FlagChange {
+                action: FlagAction::Replace,
+                flags,
+                keywords: state.keywords.clone(),
+                unchanged_since: Some(state.modseq),
+            };
+            if self.store_flags(account, mailbox, &[uid], &change).await?.modified.is_empty() {
+                return Ok(true);
+            }
+        }
+        Err(busy())
+    }
+
+    async fn store_some(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+    ) -> Result<Stored, StoreError> {
+        for _ in 0..TRIES {
+            let plan = self.plan(account, mailbox, uids, change).await?;
+            let Plan { batch, mut stored, changed, .. } = plan;
+            if changed.is_empty() {
+                return Ok(stored);
+            }
+            let Some(committed) = self.try_commit(batch).await? else { continue };
+            let modseq = committed.firsts.first().copied().unwrap_or_default();
+            for at in changed {
+                if let Some(state) = stored.states.get_mut(at) {
+                    state.modseq = modseq;
+                }
+            }
+            stored.modseq = Some(modseq);
+            return Ok(stored);
+        }
+        Err(busy())
+    }
+
+    async fn plan(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+    ) -> Result<Plan, StoreError> {
+        let key = |tail: &[u8]| schema::key(account, tail);
+        let mut plan = Plan::default();
+        let modseq = plan.batch.allocate(&key(b"q"), 1);
+        for (uid, row) in self.rows_of(Of::State, account, mailbox, uids).await? {
+            let mut state = row::read_state(uid, &row)?;
+            if change.unchanged_since.is_some_and(|since| state.modseq > since) {
+                plan.stored.modified.push(uid);
+                continue;
+            }
+            let (flags, keywords) = change.apply(&state);
+            if (flags, &keywords) != (state.flags, &state.keywords) {
+                let at = key(&schema::of_message(Of::State, mailbox, uid));
+                plan.batch.require_equals(&at, &row);
+                plan.batch.put(at, row::state(Number::Slot(modseq, 0), flags, &keywords, state.size)?);
+                plan.batch.delete(&key(&schema::of_log(Log::Changed, mailbox, state.modseq, uid)));
+                let entry = Owner::Known(account).key(&schema::of_mailbox(Log::Changed as u8, mailbox));
+                let entry = entry.number(modseq, 0).bytes(&u64::from(uid.0).to_be_bytes());
+                plan.batch.put(entry, &[rows::VERSION]);
+                plan.counts = plan.counts.sum(Counts::between(state.flags, flags));
+                plan.changed.insert(plan.stored.states.len());
+                (state.flags, state.keywords) = (flags, keywords);
+            }
+            plan.stored.states.push(state);
+        }
+        add_counts(&mut plan.batch, account, mailbox, &plan.counts);
+        let highest = key(&schema::of_count(mailbox, Count::Highest));
+        plan.batch.put(highest, Template::default().number(modseq, 0));
+        Ok(plan)
+    }
+}
