@@ -63,7 +63,7 @@ fn answer(session: &mut Session, event: Event) -> bool {
             Event::Password { login, password } => {
                 let known = login == "ann" && password.as_str() == "secret";
                 let mailbox = "ann@example.org".parse().expect("an address");
-                next = session.password(Ok(known.then_some(Account { mailbox })));
+                next = session.password(Ok(known.then_some(Account::new(mailbox))));
             }
             Event::Verifier { .. } => next = session.verifier(Ok(None)),
             Event::Certificate { .. } | Event::Token { .. } => next = session.password(Ok(None)),

@@ -113,7 +113,7 @@ fn answer(
         Event::Reset => message.clear(),
         Event::Password { login, .. } => {
             let mailbox = format!("{login}@example.org").parse().ok();
-            return session.password(Ok(mailbox.map(|mailbox| Account { mailbox })));
+            return session.password(Ok(mailbox.map(Account::new)));
         }
         Event::Verifier { .. } => return session.verifier(Ok(None)),
         Event::Certificate { .. } | Event::Token { .. } => return session.password(Ok(None)),

@@ -13,6 +13,7 @@ mod mail;
 mod memory;
 mod password;
 mod serve;
+mod services;
 mod site;
 mod tls;
 mod tokens;

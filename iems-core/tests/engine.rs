@@ -96,8 +96,7 @@ async fn a_domain_we_relay_for_is_no_detour_to_others() {
         (false, "<@backup.example:x@far.example>", false),
         (true, "<x%far.example@backup.example>", true),
     ] {
-        connection.account =
-            known.then(|| iems_core::seam::Account { mailbox: "a@here.example".parse().unwrap() });
+        connection.account = known.then(|| iems_core::seam::Account::new("a@here.example".parse().unwrap()));
         let mut session = engine.intake().open(connection.clone()).await.unwrap();
         let envelope = iems_core::message::Envelope::new("<>".parse().unwrap());
         let mut transaction = session.begin(envelope, 0).await.unwrap();

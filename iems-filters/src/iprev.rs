@@ -171,8 +171,7 @@ mod tests {
         let mut trusted = Peer::new();
         trusted.trusted = true;
         let mut account = Peer::new();
-        account.connection.account =
-            Some(iems_core::seam::Account { mailbox: "a@our.example".parse().unwrap() });
+        account.connection.account = Some(iems_core::seam::Account::new("a@our.example".parse().unwrap()));
         let mut submission = Peer::new();
         submission.connection.submission = true;
         for peer in [trusted, account, submission, Peer::new().at("10.0.0.1")] {

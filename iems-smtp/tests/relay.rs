@@ -61,7 +61,7 @@ impl Directory for OneBox {
 }
 
 fn ann() -> Account {
-    Account { mailbox: "ann@b.example".parse().unwrap() }
+    Account::new("ann@b.example".parse().unwrap())
 }
 
 /// Keeps what it gets.

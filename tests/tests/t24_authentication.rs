@@ -9,9 +9,9 @@ use iems_tests::iems::Iems;
 use iems_tests::peers::curl;
 use iems_tests::peers::msmtp::Msmtp;
 use iems_tests::peers::swaks::swaks;
-use iems_tests::pop3::{field, wait_all};
+use iems_tests::pop3::{Pop3, field, wait_all};
 use iems_tests::process::Said;
-use iems_tests::smtp::{deliver, letter};
+use iems_tests::smtp::{Smtp, deliver, letter};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ED25519, SanType, SigningKey as _};
 use serde_json::{Value, json};
 
@@ -176,4 +176,81 @@ fn a_login_at_a_smart_host_is_bound_to_its_channel() {
     assert_eq!(wait_all(smart.at("pop3"), BEN, "secret", 1).len(), 1);
     let log = std::fs::read_to_string(smart.log()).expect("a log");
     assert!(log.contains("SCRAM-SHA-256-PLUS"), "{log}");
+}
+
+/// That a command was not carried out, and why.
+#[track_caller]
+fn refused(said: &Said, why: &str) {
+    assert!(said.code != 0 && said.err.contains(why), "{} {}", said.code, said.err);
+}
+
+/// What a POP3 login is answered.
+fn pop3_login(site: &Iems, user: &str, password: &str) -> String {
+    let mut pop3 = Pop3::connect(site.at("pop3"));
+    pop3.must(&format!("USER {user}"));
+    pop3.command(&format!("PASS {password}")).expect("an answer")
+}
+
+/// What a login for sending is answered.
+fn smtp_login(site: &Iems, user: &str, password: &str) -> String {
+    let mut smtp = Smtp::connect(site.at("submission"));
+    smtp.must("EHLO client.example.test", 250);
+    let reply = smtp.auth_plain(user, password).expect("a reply");
+    format!("{} {}", reply.code, reply.text())
+}
+
+#[test]
+fn app_passwords_are_for_their_services_and_end_at_once() {
+    let mut site = Iems::with_accounts(&[ANN, BEN]);
+    site.start();
+    let add = ["account", "app-password", "add", ANN, "--name", "phone", "--scope", "smtp", "--json"];
+    let made = site.admin(&add).good().json();
+    let password = made["password"].as_str().expect("a password").to_owned();
+    assert_eq!(made["login"], "ann@example.test/phone");
+    refused(&site.admin(&add), "already");
+    refused(&site.admin(&["account", "app-password", "add", ANN, "--scope", "ftp"]), "smtp,pop3,imap");
+    let told = site.admin(&["account", "app-password", "add", ANN, "--expires", "1s"]).good().out;
+    let brief = told.lines().find_map(|line| line.strip_prefix("    ")).expect("a password").to_owned();
+
+    let answer = pop3_login(&site, ANN, &password);
+    assert!(answer.starts_with("-ERR [AUTH]") && answer.contains("scope pop3"), "{answer}");
+    assert!(smtp_login(&site, "ann@example.test/phone", &password).starts_with("235"));
+    assert!(smtp_login(&site, "ann@example.test/other", &password).starts_with("535"));
+    assert!(smtp_login(&site, BEN, &password).starts_with("535"));
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert!(pop3_login(&site, ANN, &brief).starts_with("-ERR"), "its time is over");
+
+    let mut smtp = Smtp::connect(site.at("submission"));
+    smtp.must("EHLO client.example.test", 250);
+    assert_eq!(smtp.auth_plain(ANN, &password).expect("a reply").code, 235);
+    let sent = smtp.send(ANN, &[BEN], &letter(ANN, BEN, "by phone")).expect("a reply").text();
+    let id = sent.split_whitespace().nth(3).expect("a queue id");
+    let story = site.admin(&["explain", id]).good().out;
+    assert!(story.contains("account ann@example.test (app password phone)"), "{sent}: {story}");
+    let listed = site.admin(&["account", "app-password", "list", ANN, "--json"]).good().json();
+    let phone = listed.as_array().and_then(|all| all.iter().find(|one| one["name"] == "phone"));
+    assert_eq!(phone.expect("it is listed")["used_for"], "smtp", "{listed}");
+
+    // A server that uses us as its smart host names the app password, as SCRAM wants it.
+    let mut other = Iems::with_accounts(&["us@ours.example"]);
+    std::fs::write(other.dir.path().join("smart.password"), format!("{password}\n")).expect("a file");
+    other.config.more = format!(
+        "[[route]]\ndomain = \"*\"\nvia = \"smtp:{}\"\nuser = \"{ANN}/phone\"\npassword_file = \"smart.password\"\n",
+        site.at("submission")
+    );
+    other.start();
+    deliver(other.at("smtp"), ANN, BEN, &letter(ANN, BEN, "by scram"));
+    assert_eq!(wait_all(site.at("pop3"), BEN, "secret", 2).len(), 2);
+
+    site.admin(&["account", "set", ANN, "--only-app-passwords", "smtp"]).good();
+    assert!(smtp_login(&site, ANN, "secret").starts_with("535 5.7.8 wrong login or password"));
+    assert!(pop3_login(&site, ANN, "secret").starts_with("+OK"));
+    let shown = site.admin(&["account", "show", ANN, "--json"]).good().json();
+    assert_eq!(shown["only_app_passwords"], json!(["smtp"]));
+    site.admin(&["account", "app-password", "remove", ANN, "--name", "phone"]).good();
+    assert!(smtp_login(&site, ANN, &password).starts_with("535"), "at once");
+    refused(&site.admin(&["account", "app-password", "remove", ANN, "--name", "phone"]), "no app password");
+    let log = std::fs::read_to_string(site.log()).expect("a log");
+    assert!(log.contains("SCRAM-SHA-256-PLUS") && log.contains("credential=\"phone\""), "{log}");
+    assert!(!log.contains(&password));
 }

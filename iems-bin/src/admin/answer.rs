@@ -36,6 +36,43 @@ pub(crate) struct AccountAnswer {
     pub(crate) keep: bool,
     /// Whom it may name as sender besides itself: addresses and domains.
     pub(crate) senders: Vec<String>,
+    /// Services for which the main password is not taken.
+    #[serde(default)]
+    pub(crate) only_app_passwords: Vec<String>,
+}
+
+/// An app password that was just made. Its secret is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AppPasswordMade {
+    /// The account.
+    pub(crate) account: String,
+    /// What it is called.
+    pub(crate) name: String,
+    /// The login that names it.
+    pub(crate) login: String,
+    /// The secret.
+    pub(crate) password: String,
+    /// The services it is for; empty: all.
+    pub(crate) scopes: Vec<String>,
+    /// From when on it is not taken any more.
+    pub(crate) expires: Option<String>,
+}
+
+/// An app password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AppPasswordAnswer {
+    /// What it is called.
+    pub(crate) name: String,
+    /// The services it is for; empty: all.
+    pub(crate) scopes: Vec<String>,
+    /// When it was made.
+    pub(crate) created: String,
+    /// From when on it is not taken any more.
+    pub(crate) expires: Option<String>,
+    /// When it was used last, up to an hour too early.
+    pub(crate) used: Option<String>,
+    /// For which service.
+    pub(crate) used_for: Option<String>,
 }
 
 /// An alias.

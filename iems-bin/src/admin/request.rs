@@ -41,6 +41,12 @@ pub(crate) enum Request {
     AccountCertificate { address: Mailbox, mark: Mark, add: bool },
     /// The certificates of an account.
     AccountCertificates { address: Mailbox },
+    /// A new app password of an account.
+    AppPasswordAdd { address: Mailbox, name: Option<String>, scopes: Vec<String>, expires: Option<Duration> },
+    /// Takes an app password away.
+    AppPasswordRemove { address: Mailbox, name: String },
+    /// The app passwords of an account.
+    AppPasswordList { address: Mailbox },
     /// Mail for `from` goes to all of `to` as well.
     AliasAdd { from: Mailbox, to: Vec<Mailbox> },
     /// Takes targets away, or the whole alias if none are named.
@@ -178,6 +184,8 @@ pub(crate) struct AccountChange {
     pub(crate) keep: bool,
     /// Whom it may name as sender besides itself.
     pub(crate) senders: Option<Vec<Owner>>,
+    /// The services for which the main password is not taken.
+    pub(crate) only_app_passwords: Option<Vec<String>>,
 }
 
 /// A domain, or one of its users.

@@ -13,6 +13,7 @@ use crate::admin::request::{AccountChange, Mark, Owner, Request, Secret};
 use crate::admin::{ask, order};
 use crate::config::size;
 use crate::exit::Failure;
+use crate::services::Services;
 
 /// The longest password, in octets.
 const LONGEST_PASSWORD: u64 = 1024;
@@ -71,6 +72,9 @@ pub(super) enum Args {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Passwords for one program each
+    #[command(subcommand)]
+    AppPassword(super::app_password::Args),
     /// Certificates that the account logs in with (EXTERNAL)
     #[command(subcommand)]
     Certificate(Certificate),
@@ -149,6 +153,9 @@ pub(super) struct Set {
     /// Take no mail and no logins
     #[arg(long)]
     disable: bool,
+    /// For these services take app passwords only, and not the main one: a list with commas between, all, or none
+    #[arg(long, value_name = "SERVICES")]
+    only_app_passwords: Option<Services>,
 }
 
 impl Args {
@@ -172,6 +179,7 @@ impl Args {
                 show(&one, json, |one| table(std::slice::from_ref(one)))
             }
             Self::Set { address, change } => change.run(file, address),
+            Self::AppPassword(what) => what.run(file),
             Self::Certificate(what) => what.run(file),
             Self::Password { address, password_stdin: _ } => {
                 let password = password()?;
@@ -192,6 +200,7 @@ impl Set {
             forward: forwards.then_some(self.forward),
             keep: self.keep,
             senders: senders.then_some(self.sender),
+            only_app_passwords: self.only_app_passwords.map(|services| services.0),
         };
         order(file, Request::AccountSet { address: address.clone(), change })?;
         say(format!("account {address} changed"))

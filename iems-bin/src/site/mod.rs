@@ -1,6 +1,7 @@
 //! One site: the store opened, the directory, the engine on them. The same for the server and for a command that runs
 //! while no server does; only the server starts the engine.
 
+mod app_passwords;
 mod assemble;
 mod explain;
 mod hops;
@@ -115,6 +116,11 @@ impl Office for Site {
                 value(self.bind_certificate(&address, mark.0, add).await?)
             }
             R::AccountCertificates { address } => value(self.certificates(&address).await?),
+            R::AppPasswordAdd { address, name, scopes, expires } => {
+                value(self.add_app_password(&address, name, scopes, expires).await?)
+            }
+            R::AppPasswordRemove { address, name } => value(self.remove_app_password(&address, &name).await?),
+            R::AppPasswordList { address } => value(self.app_passwords(&address).await?),
             R::AliasAdd { from, to } => value(self.add_alias(&from, to).await?),
             R::AliasRemove { from, to } => value(self.remove_alias(&from, &to).await?),
             R::AliasList { domain } => value(self.aliases(domain).await?),

@@ -107,6 +107,7 @@ impl Site {
             forward: settings.forwards.clone(),
             keep: settings.keep_copy,
             senders: senders.collect(),
+            only_app_passwords: self.directory.app_passwords_only(&info.mailbox).await?,
         })
     }
 
@@ -130,7 +131,11 @@ impl Site {
                 settings.senders = rights.collect();
             }
         });
-        Ok(changed.await?)
+        changed.await?;
+        if let Some(services) = &change.only_app_passwords {
+            self.directory.set_app_passwords_only(address, services).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn set_password(&self, address: &Mailbox, password: Secret) -> Result<(), Failure> {

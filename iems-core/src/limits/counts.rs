@@ -13,6 +13,7 @@ use super::bucket::Bucket;
 use super::hit::{Hit, HitCount, Hits};
 use super::key::{Key, Who};
 use super::limit::{Act, Bound, Budget, Limit, Terms};
+use super::repeat::Repeats;
 use super::table::Table;
 use super::ticket::Ticket;
 use crate::seam::{Clock, Timestamp};
@@ -36,6 +37,7 @@ struct Inner {
     access: Arc<[AccessRule]>,
     bans: Bans,
     hits: Hits,
+    repeats: Repeats,
     totals: BTreeMap<Arc<str>, u64>,
 }
 
@@ -77,6 +79,7 @@ impl Limits {
             access: [].into(),
             bans: Bans::default(),
             hits: Hits::default(),
+            repeats: Repeats::default(),
             totals: BTreeMap::new(),
         };
         Arc::new(Self { clock, inner: Mutex::new(inner), changed: Notify::new() })
@@ -154,6 +157,12 @@ impl Limits {
                 inner.counts.entry(&key, Count::is_needed).spent.take(&budget, amount, now);
             }
         }
+    }
+
+    /// A secret was wrong: whether the same was wrong for this login from this address before. Then it is no guess, and need not
+    /// count as an [`Act::Failure`].
+    pub fn is_repeated(&self, who: &Who<'_>, secret: &str) -> bool {
+        self.inner().repeats.seen(who, secret)
     }
 
     /// Other rules about who may come in, from now on.

@@ -69,9 +69,10 @@ impl Key {
         Self::Account(folded(name))
     }
 
-    /// A login that is claimed from the network of an address.
+    /// A login that is claimed from the network of an address, whichever of its credentials it names: there are not more guesses
+    /// the more names are made up.
     pub fn login(address: IpAddr, login: &str) -> Self {
-        Self::Login(Network::around(address, 24, 64), folded(login))
+        Self::Login(Network::around(address, 24, 64), folded(crate::seam::split_login(login).0))
     }
 }
 
@@ -164,6 +165,10 @@ mod tests {
         assert_eq!(
             Key::login(ip("192.0.2.7"), "Ann@Example.ORG").to_string(),
             "ann@example.org from 192.0.2.0/24"
+        );
+        assert_eq!(
+            Key::login(ip("192.0.2.7"), "ann@example.org/x"),
+            Key::login(ip("192.0.2.7"), "ann@example.org")
         );
         let long = Key::account(&"é".repeat(1000)).to_string();
         assert!(long.len() <= LONGEST && long.chars().all(|c| c == 'é'));

@@ -29,6 +29,7 @@ mod hit;
 mod keep;
 mod key;
 mod limit;
+mod repeat;
 mod table;
 mod ticket;
 

@@ -15,6 +15,8 @@ pub struct Received<'a> {
     pub ip: Option<IpAddr>,
     /// The client's verified host name, if there is one.
     pub host: Option<&'a str>,
+    /// Name and address of whom it passes the message on for, if it may say so.
+    pub upstream: Option<(&'a str, &'a str)>,
     /// Our own name.
     pub by: &'a str,
     /// The protocol keyword: `ESMTPS`, `LMTP`, ... (RFC 3848, RFC 6531 section 4.3).
@@ -38,6 +40,9 @@ impl Received<'_> {
                 field.push_str(&format!("from {} ({host} {literal})\r\n\t", clean(self.helo)));
             }
             None => field.push_str(&format!("from {}\r\n\t", clean(self.helo))),
+        }
+        if let Some((name, address)) = self.upstream {
+            field.push_str(&format!("(passed on for {} [{}])\r\n\t", clean(name), clean(address)));
         }
         field.push_str(&format!("by {} with {} id {}", self.by, self.with, self.id));
         if let Some(mailbox) = self.recipient {
@@ -273,6 +278,7 @@ mod tests {
             helo: "evil)\r\nX: y",
             ip: None,
             host: None,
+            upstream: Some(("x) by y", "")),
             by: "mx",
             with: "ESMTP",
             id: QueueId::from_bytes([0; 16]),

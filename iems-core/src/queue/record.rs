@@ -9,12 +9,13 @@ use super::lane::Lane;
 use crate::deliver::Destination;
 use crate::message::{Body, ChannelId, Domain, Envelope, Kind, NextHop, Recipient, Reply, Verdict};
 use crate::preprocess::Decision;
+use crate::receive::Upstream;
 use crate::report::Event;
 use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
 /// The version this engine writes.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Where a message came from, for trace and stories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,10 @@ pub struct Origin {
     pub tls: Option<String>,
     /// The account it proved to be.
     pub account: Option<String>,
+    /// The name of what it was proved with, unless it was the main password.
+    pub credential: Option<String>,
+    /// For whom the peer passed it on.
+    pub upstream: Option<Upstream>,
     /// On whose behalf it is carried: the domain of the account, or of the mailbox or list that sent it on. `None` for mail
     /// from outside.
     pub tenant: Option<Domain>,

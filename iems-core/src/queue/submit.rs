@@ -161,6 +161,8 @@ fn own_origin(maker: Maker<'_>) -> Origin {
         protocol: "local".into(),
         tls: None,
         account: None,
+        credential: None,
+        upstream: None,
         tenant: maker.tenant.cloned(),
     }
 }

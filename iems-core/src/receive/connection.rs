@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::upstream::Upstream;
 use crate::message::ChannelId;
 use crate::queue::Origin;
 use crate::seam::{Account, PeerCertificate};
@@ -32,6 +33,8 @@ pub struct Connection {
     /// Whether the peer hears about each recipient after the body (LMTP). Otherwise a message that the policy refuses
     /// for some recipients and not for others is delivered to the former as junk.
     pub answers_each: bool,
+    /// For whom the peer passes the message on, if it is a host of the site and says so. No right comes of it.
+    pub upstream: Option<Upstream>,
 }
 
 impl Connection {
@@ -48,6 +51,7 @@ impl Connection {
             account: None,
             submission: false,
             answers_each: false,
+            upstream: None,
         }
     }
 
@@ -65,6 +69,8 @@ impl Connection {
             protocol: self.protocol.clone(),
             tls: self.tls.clone(),
             account: self.account.as_ref().map(|account| account.mailbox.to_string()),
+            credential: self.account.as_ref().and_then(|a| a.credential.name.as_deref().map(str::to_owned)),
+            upstream: self.upstream.clone(),
             tenant: self.account.as_ref().map(|account| account.mailbox.domain().clone()),
         }
     }

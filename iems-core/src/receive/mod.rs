@@ -13,6 +13,7 @@ mod limits;
 mod proxied;
 mod relay;
 mod transaction;
+mod upstream;
 mod written;
 
 pub use connection::Connection;
@@ -21,3 +22,4 @@ pub use limits::Limits;
 pub use proxied::{BadPreamble, Preamble, Step};
 pub use relay::{Network, NetworkError, Relay};
 pub use transaction::{Receipt, Transaction};
+pub use upstream::Upstream;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::intake::Session;
 use super::judge::Seen;
-use super::{Connection, judge};
+use super::{Connection, Upstream, judge};
 use crate::engine::Shared;
 use crate::message::{
     BodyType, EnhancedStatus, Envelope, ForwardPath, LineEnds, LocalPart, Mailbox, Notify, OriginalRecipient,
@@ -229,6 +229,7 @@ impl Transaction {
             helo: &self.connection.helo,
             ip: self.connection.ip(),
             host: self.connection.host.as_deref(),
+            upstream: self.connection.upstream.as_ref().map(Upstream::named),
             by: &self.shared.hostname,
             with: &self.connection.protocol,
             id: self.id,

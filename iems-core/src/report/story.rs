@@ -47,10 +47,16 @@ impl fmt::Display for Story {
         if let Some(account) = &origin.account {
             write!(f, ", account {account}")?;
         }
+        if let Some(name) = &origin.credential {
+            write!(f, " (app password {name})")?;
+        }
         if let Some(tls) = &origin.tls {
             write!(f, ", {tls}")?;
         }
         writeln!(f)?;
+        if let Some(upstream) = &origin.upstream {
+            writeln!(f, "    passed on for {upstream}")?;
+        }
         for verdict in &message.verdicts {
             let (check, result, score, evidence) =
                 (&verdict.check, verdict.result, verdict.score, &verdict.evidence);

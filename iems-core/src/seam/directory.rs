@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::message::{ChannelId, Domain, Mailbox, Reply};
 use crate::preprocess::Policy;
 
-use super::PeerCertificate;
+use super::{Credential, PeerCertificate};
 
 /// Where mail for one local address goes, after aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,15 @@ pub enum Resolution {
 pub struct Account {
     /// The account's own address, which is also its canonical login name.
     pub mailbox: Mailbox,
+    /// What it was proved with.
+    pub credential: Credential,
+}
+
+impl Account {
+    /// An account that was proved with its main credential.
+    pub fn new(mailbox: Mailbox) -> Self {
+        Self { mailbox, credential: Credential::default() }
+    }
 }
 
 /// What a SCRAM exchange needs to check a password it never sees (RFC 5803, RFC 7677).
@@ -96,11 +105,13 @@ pub trait Directory: Send + Sync + 'static {
     /// Whether `account` may use `sender` as reverse-path.
     async fn may_send_as(&self, account: &Account, sender: &Mailbox) -> Result<bool, DirectoryError>;
 
-    /// The account, if `password` is its password. `login` is what the user typed.
+    /// The account, if `password` is one of its passwords. `login` is what the user typed; it may name a credential
+    /// ([`super::split_login`]).
     async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError>;
 
     /// The account and its SCRAM verifier. For a login that does not exist, engines of the exchange
-    /// go on with a made-up verifier, so that this cannot be seen from outside.
+    /// go on with a made-up verifier, so that this cannot be seen from outside. `login` as above: without a name, the main password is
+    /// meant.
     async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError>;
 
     /// The account that a certificate stands for. `identity` is whom the peer wants to act as; without it, the certificate
@@ -117,6 +128,12 @@ pub trait Directory: Send + Sync + 'static {
     /// account. By default, nobody logs in by token.
     async fn by_token(&self, _login: Option<&str>, _token: &str) -> Result<Option<Account>, DirectoryError> {
         Ok(None)
+    }
+
+    /// An account was proved, and uses `service` from now on: the moment to write down when its credential was last used. By
+    /// default, nobody does.
+    async fn used(&self, _account: &Account, _service: &str) -> Result<(), DirectoryError> {
+        Ok(())
     }
 
     /// What the owner of a local mailbox wants done about verdicts: the rules of the domain,

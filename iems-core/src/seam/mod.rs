@@ -2,6 +2,7 @@
 
 pub mod certificate;
 mod clock;
+mod credential;
 mod dialer;
 mod directory;
 mod memory;
@@ -13,6 +14,7 @@ mod token;
 
 pub use certificate::{CertificateMark, CertificateMarkError, PeerCertificate};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use credential::{Credential, Services, split_login};
 pub use dialer::{Dialer, Endpoint, Stream};
 pub use directory::{Account, Directory, DirectoryError, Resolution, ScramVerifier, Target};
 pub use memory::{Memory, MemoryGauge};

@@ -97,6 +97,9 @@ pub enum Failure {
     /// Login and password do not belong together, or the account may not act for the identity it names.
     #[error("the credentials are not valid")]
     Credentials,
+    /// The credential is right, and for other services.
+    #[error("the credential is for other services")]
+    NotHere,
     /// The peer wants something that is not done here, such as another channel binding.
     #[error("the peer asks for what is not supported")]
     Unsupported,
@@ -116,12 +119,15 @@ pub struct Entropy {
     pub iterations: u32,
     /// What the channel gives. Without bindings, `SCRAM-SHA-256-PLUS` was not offered.
     pub beneath: Arc<Beneath>,
+    /// For what the peer logs in, in the word of the server: what credentials are good for is said in these words.
+    pub service: &'static str,
 }
 
 /// The server's side of one exchange. After `Done` or `Fail` every further step fails.
 #[derive(Debug)]
 pub struct Exchange {
     mechanism: Mechanism,
+    service: &'static str,
     state: State,
 }
 
@@ -149,6 +155,7 @@ enum State {
 impl Exchange {
     /// Starts. `initial` is the initial response, if the peer sent one (an empty one is not none).
     pub fn start(mechanism: Mechanism, initial: Option<&[u8]>, entropy: Entropy) -> (Self, Step) {
+        let service = entropy.service;
         let state = match mechanism {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::LoginName,
@@ -158,7 +165,7 @@ impl Exchange {
             Mechanism::OAuthBearer => State::Bearer { old: false },
             Mechanism::XOAuth2 => State::Bearer { old: true },
         };
-        let mut exchange = Self { mechanism, state };
+        let mut exchange = Self { mechanism, service, state };
         let step = match (mechanism, initial) {
             (_, Some(initial)) => exchange.respond(initial),
             (Mechanism::Login, None) => Step::Challenge(b"Username:".to_vec()),
@@ -174,6 +181,11 @@ impl Exchange {
 
     /// The peer's answer to a challenge.
     pub fn respond(&mut self, response: &[u8]) -> Step {
+        let step = self.next(response);
+        self.admit(step)
+    }
+
+    fn next(&mut self, response: &[u8]) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Plain => self.check(plain(response)),
             State::LoginName => match text(response, LOGIN) {
@@ -210,6 +222,22 @@ impl Exchange {
 
     /// The directory's answer to [`Step::CheckPassword`], [`Step::CheckCertificate`] and [`Step::CheckToken`].
     pub fn checked(&mut self, account: Option<Account>) -> Step {
+        let account = account.filter(|account| !account.credential.is_barred(self.service));
+        let step = self.conclude(account);
+        self.admit(step)
+    }
+
+    /// The one way out: no credential is taken for a service that it is not good for.
+    fn admit(&self, step: Step) -> Step {
+        match step {
+            Step::Done(account) if !account.credential.services.contains(self.service) => {
+                Step::Fail(Failure::NotHere)
+            }
+            step => step,
+        }
+    }
+
+    fn conclude(&mut self, account: Option<Account>) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), account) {
             (State::Checking | State::CheckingToken { .. }, Some(account)) => Step::Done(account),
             (State::CheckingToken { old }, None) => {
@@ -224,6 +252,7 @@ impl Exchange {
     /// The directory's answer to [`Step::NeedScram`]. For `None` the exchange goes on with a made-up verifier, and fails
     /// where a wrong password would.
     pub fn verifier(&mut self, found: Option<(Account, ScramVerifier)>) -> Step {
+        let found = found.filter(|(account, _)| !account.credential.is_barred(self.service));
         match &mut self.state {
             State::Scram(scram) => scram.verifier(found),
             _ => Step::Fail(Failure::Malformed),

@@ -209,7 +209,7 @@ async fn nobody_is_asked_about_accounts_private_addresses_and_what_is_no_name() 
     assert_eq!(judged(private, Zone::default(), &local).await.1, ["1.0.0.127.zen.example"]);
 
     let mut author = from("192.0.2.7:25");
-    author.account = Some(Account { mailbox: "bulk@spam.example".parse().unwrap() });
+    author.account = Some(Account::new("bulk@spam.example".parse().unwrap()));
     assert!(judged(all(), Zone::default(), &author).await.1.is_empty());
     let strict = Settings { authenticated: true, ..all() };
     assert_eq!(judged(strict, Zone::default(), &author).await.1.len(), 2);

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Everybody;
 
 fn user() -> Account {
-    Account { mailbox: "user@test.example".parse().unwrap() }
+    Account::new("user@test.example".parse().unwrap())
 }
 
 #[async_trait]

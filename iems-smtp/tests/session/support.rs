@@ -170,5 +170,5 @@ impl Desk {
 }
 
 fn account() -> Account {
-    Account { mailbox: "user@example.org".parse().expect("an address") }
+    Account::new("user@example.org".parse().expect("an address"))
 }

@@ -77,6 +77,7 @@ impl StoreDirectory {
             batch.require_equals(&key, &row);
             batch.delete(&key);
             batch.delete(&schema::one(Of::Secret, &mailbox));
+            self.forget_app_passwords(&mailbox, &mut batch).await?;
             batch.delete(&schema::by_age_one(mailbox.domain(), id));
             batch.add(&schema::members(mailbox.domain()), -1);
             mailbox::remove_account(&mut batch, id);

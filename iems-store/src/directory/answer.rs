@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use iems_core::message::{Domain, Mailbox};
 use iems_core::preprocess::{Policy, Scope};
-use iems_core::seam::{Account, Directory, DirectoryError, PeerCertificate, Resolution, ScramVerifier};
+use iems_core::seam::{
+    Account, Directory, DirectoryError, PeerCertificate, Resolution, ScramVerifier, split_login,
+};
 use iems_core::storage::StoreError;
 
 use super::cache::Entry;
@@ -51,14 +53,14 @@ impl Directory for StoreDirectory {
     }
 
     async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError> {
-        let known = self.login(login).await.map_err(unavailable)?;
+        let known = self.login(login, Some(password)).await.map_err(unavailable)?;
         let hash = known.as_ref().map(|(_, secret)| secret.argon2.clone());
         let right = self.verifier.verify(login, password, hash, self.clock.now()).await?;
         Ok(known.filter(|_| right).map(|(account, _)| account))
     }
 
     async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError> {
-        let known = self.login(login).await.map_err(unavailable)?;
+        let known = self.login(login, None).await.map_err(unavailable)?;
         Ok(known.map(|(account, secret)| (account, secret.verifier())))
     }
 
@@ -72,6 +74,10 @@ impl Directory for StoreDirectory {
 
     async fn by_token(&self, login: Option<&str>, token: &str) -> Result<Option<Account>, DirectoryError> {
         self.whose_token(login, token).await
+    }
+
+    async fn used(&self, account: &Account, service: &str) -> Result<(), DirectoryError> {
+        self.note_use(account, service).await.map_err(unavailable)
     }
 
     async fn policy(&self, mailbox: &Mailbox) -> Result<Policy, DirectoryError> {
@@ -91,14 +97,34 @@ impl Directory for StoreDirectory {
 }
 
 impl StoreDirectory {
-    /// The enabled account that `login` names, with its secret; `None` also if it has none.
-    async fn login(&self, login: &str) -> Result<Option<(Account, Secret)>, StoreError> {
+    /// The enabled account that `login` names, with the one secret of it that is meant: that of the app password which the login
+    /// names or the password looks like, else the main one. `None` also if there is none.
+    async fn login(
+        &self,
+        login: &str,
+        password: Option<&str>,
+    ) -> Result<Option<(Account, Secret)>, StoreError> {
+        let (login, name) = split_login(login);
         let Some(mailbox) = self.login_mailbox(login) else { return Ok(None) };
-        let secret = self.secret(&mailbox).await?;
         let Entry::Account(info) = self.entry(&mailbox).await? else { return Ok(None) };
-        let AccountInfo { mailbox, settings, .. } = &*info;
-        let account = Account { mailbox: mailbox.clone() };
-        Ok(secret.filter(|_| settings.enabled).map(|secret| (account, secret)))
+        let AccountInfo { mailbox, id, settings, .. } = &*info;
+        if !settings.enabled {
+            return Ok(None);
+        }
+        let app = match (name, password) {
+            (Some(name), _) => self.app_password_named(mailbox, *id, name).await?,
+            (None, Some(password)) => self.app_password_like(mailbox, *id, password).await?,
+            (None, None) => None,
+        };
+        let meant = match app {
+            None if name.is_none() => {
+                let secret = self.secret(mailbox).await?;
+                let credential = self.main_credential(mailbox, *id).await?;
+                secret.map(|secret| (credential, secret))
+            }
+            app => app,
+        };
+        Ok(meant.map(|(credential, secret)| (Account { mailbox: mailbox.clone(), credential }, secret)))
     }
 
     pub(super) fn login_mailbox(&self, login: &str) -> Option<Mailbox> {

@@ -43,6 +43,17 @@ pub enum ChangeError {
     /// A certificate is for one account.
     #[error("the certificate is bound to the account {0}: remove it there first")]
     CertificateTaken(Mailbox),
+    /// What an app password cannot be called.
+    #[error(
+        "{0:?} is no name of an app password: expected 1 to 32 of a-z, 0-9, dot, hyphen and underscore, such as \"phone\""
+    )]
+    AppPasswordName(String),
+    /// The account has one with this name.
+    #[error("there is an app password {0:?} already: remove it first, or choose another name")]
+    AppPasswordExists(String),
+    /// The account has as many as it may have.
+    #[error("an account may have at most {0} app passwords: remove one that nobody uses")]
+    TooManyAppPasswords(usize),
     /// There is no such alias.
     #[error("there is no alias {mailbox}{}", did_you_mean(nearest))]
     NoSuchAlias {

@@ -8,6 +8,7 @@ mod account;
 mod accounts;
 mod aliases;
 mod answer;
+mod app_passwords;
 mod cache;
 mod domains;
 mod error;
@@ -22,11 +23,12 @@ mod verify;
 
 pub use account::{AccountInfo, AccountSettings, NewAccount, Password, Quota, SenderRight};
 pub use aliases::AliasInfo;
+pub use app_passwords::{AppPassword, MOST_APP_PASSWORDS, NewAppPassword};
 pub use domains::{DomainInfo, DomainSettings};
 pub use error::ChangeError;
 pub(crate) use expand::split_detail;
 pub use options::{DirectoryOptions, PasswordOptions};
-pub use schema::NAMESPACE;
+pub use schema::{NAMESPACE, USES};
 pub use secret::Secret;
 
 use std::fmt;
@@ -71,6 +73,7 @@ pub struct StoreDirectory {
     cache: Cache,
     verifier: Verifier,
     tokens: Option<Arc<dyn TokenVerifier>>,
+    uses: app_passwords::Uses,
 }
 
 impl StoreDirectory {
@@ -88,6 +91,7 @@ impl StoreDirectory {
             verifier,
             options,
             tokens: None,
+            uses: Default::default(),
         }
     }
 

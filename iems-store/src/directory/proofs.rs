@@ -96,7 +96,7 @@ impl StoreDirectory {
         let Some(row) = row else { return Ok(None) };
         let row: CertificateRow = rows::decode(row, "a certificate")?;
         Ok(match self.entry(&row.mailbox).await? {
-            Entry::Account(info) if info.id == row.account => Some(Account { mailbox: info.mailbox.clone() }),
+            Entry::Account(info) if info.id == row.account => Some(Account::new(info.mailbox.clone())),
             _ => None,
         })
     }
@@ -104,7 +104,7 @@ impl StoreDirectory {
     /// The account with this address, if it may log in.
     async fn enabled(&self, mailbox: &Mailbox) -> Result<Option<Account>, StoreError> {
         Ok(match self.entry(&fold(mailbox)).await? {
-            Entry::Account(info) if info.settings.enabled => Some(Account { mailbox: info.mailbox.clone() }),
+            Entry::Account(info) if info.settings.enabled => Some(Account::new(info.mailbox.clone())),
             _ => None,
         })
     }

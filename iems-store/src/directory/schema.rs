@@ -10,8 +10,11 @@
 //! | `Ds D 0 L` | the account's secret: Argon2id hash and SCRAM verifier |
 //! | `Di D 0 number` | the local part of the account with this number: the oldest first |
 //! | `Dl D 0 L` | the alias: its targets |
+//! | `Dp D 0 L 0 name` | an app password: whose, its secret, services and times |
+//! | `Db D 0 L` | the services for which the main password is not taken |
 //! | `Dc mark` | the certificate with this SHA-256: the account it is bound to |
 //! | `Dn` | counter: the last account number |
+//! | `U D 0 L 0 name` | when an app password was used last, and for what; apart, so that a login wakes nobody who watches the directory |
 
 use iems_core::message::{Domain, LocalPart, Mailbox};
 use iems_core::seam::{CertificateMark, Timestamp};
@@ -24,6 +27,9 @@ use crate::rows;
 
 /// The namespace of the directory in the key space.
 pub const NAMESPACE: u8 = b'D';
+
+/// The namespace of what is known of uses.
+pub const USES: u8 = b'U';
 
 /// The key of the counter of account numbers.
 pub(super) const LAST_ACCOUNT: &[u8] = &[NAMESPACE, b'n'];
@@ -60,6 +66,8 @@ pub(super) enum Of {
     Account = b'a',
     Secret = b's',
     Alias = b'l',
+    AppPassword = b'p',
+    Bar = b'b',
 }
 
 pub(super) fn domain(domain: &Domain) -> Vec<u8> {
@@ -80,6 +88,17 @@ pub(super) fn one(of: Of, mailbox: &Mailbox) -> Vec<u8> {
     let mut key = all(of, mailbox.domain());
     key.extend_from_slice(mailbox.local().as_str().as_bytes());
     key
+}
+
+/// The key of an app password; without a name, the prefix of all of the mailbox, which must be folded.
+pub(super) fn app_password(mailbox: &Mailbox, name: &str) -> Vec<u8> {
+    [&one(Of::AppPassword, mailbox)[..], &[0], name.as_bytes()].concat()
+}
+
+/// The key of the last use of an app password.
+pub(super) fn app_password_use(mailbox: &Mailbox, name: &str) -> Vec<u8> {
+    let (domain, local) = (mailbox.domain().as_str().as_bytes(), mailbox.local().as_str().as_bytes());
+    [&[USES], domain, &[0], local, &[0], name.as_bytes()].concat()
 }
 
 /// The prefix of the index by age.

@@ -225,8 +225,8 @@ async fn passwords_are_checked_remembered_and_forgotten() {
     let ann = m("ann@example.org");
     directory.add_account(NewAccount::new(ann.clone()).with_password("pässword")).await.unwrap();
     let check = async |login, password| directory.check_password(login, password).await.unwrap();
-    assert_eq!(check("Ann@Example.org", "pässword").await, Some(Account { mailbox: ann.clone() }));
-    assert_eq!(check("ann@example.org", "pa\u{308}ssword").await, Some(Account { mailbox: ann.clone() }));
+    assert_eq!(check("Ann@Example.org", "pässword").await, Some(Account::new(ann.clone())));
+    assert_eq!(check("ann@example.org", "pa\u{308}ssword").await, Some(Account::new(ann.clone())));
     assert_eq!(check("ann@example.org", "password").await, None);
     assert_eq!(check("bob@example.org", "pässword").await, None);
     assert_eq!(check("ann", "pässword").await, None);
@@ -273,7 +273,7 @@ async fn senders_are_oneself_what_is_granted_and_ones_own_aliases() {
     directory.add_alias(&m("all@example.org"), &[m("ann@example.org"), m("bob@example.org")]).await.unwrap();
     let grant = [SenderRight::Mailbox(m("Info@far.example")), SenderRight::Domain(d("own.example"))];
     directory.update_account(&m("ann@example.org"), |s| s.senders = grant.to_vec()).await.unwrap();
-    let ann = Account { mailbox: m("ann@example.org") };
+    let ann = Account::new(m("ann@example.org"));
     for (sender, allowed) in [
         ("Ann@example.org", true),
         ("ann+news@example.org", true),
@@ -402,4 +402,96 @@ async fn tokens_stand_for_accounts() {
     }
     directory.update_account(&m("ann@example.org"), |s| s.enabled = false).await.unwrap();
     assert!(!ask(None, "ann@example.org").await);
+}
+
+/// The app password that a login found, and whether it is for sending.
+async fn found(directory: &StoreDirectory, login: &str, password: &str) -> Option<(Option<String>, bool)> {
+    let account = directory.check_password(login, password).await.unwrap()?;
+    let credential = account.credential;
+    Some((credential.name.map(|name| name.to_string()), credential.services.contains("smtp")))
+}
+
+#[tokio::test]
+async fn app_passwords_have_names_services_and_an_end() {
+    let (_, directory) = directory().await;
+    let ann = m("ann@example.org");
+    let new = |name: &str, services: &[&str], expires| NewAppPassword {
+        name: name.into(),
+        services: services.iter().map(|service| service.to_string()).collect(),
+        expires,
+    };
+    assert!(directory.add_app_password(&ann, new("phone", &[], None)).await.is_err(), "no such account");
+    directory.add_account(NewAccount::new(ann.clone()).with_password("secret")).await.unwrap();
+    let phone = directory.add_app_password(&ann, new("phone", &["pop3"], None)).await.unwrap();
+    let all = directory.add_app_password(&ann, new("all", &[], None)).await.unwrap();
+    let past = SystemClock.now();
+    let over = directory.add_app_password(&ann, new("over", &[], Some(past))).await.unwrap();
+    for (name, wanted) in [("phone", "already"), ("Phone", "no name"), ("a/b", "no name"), ("", "no name")] {
+        let error = directory.add_app_password(&ann, new(name, &[], None)).await.unwrap_err();
+        assert!(error.to_string().contains(wanted), "{name}: {error}");
+    }
+    for (login, password, wanted) in [
+        ("Ann@example.org", "secret", Some((None, true))),
+        ("ann@example.org", &phone, Some((Some("phone"), false))),
+        ("ann@example.org/phone", &phone, Some((Some("phone"), false))),
+        ("ann@example.org", &all, Some((Some("all"), true))),
+        ("ann@example.org/all", &phone, None),
+        ("ann@example.org/all", "secret", None),
+        ("ann@example.org/none", &all, None),
+        ("ann@example.org", &over, None),
+        ("ben@example.org", &all, None),
+    ] {
+        let wanted = wanted.map(|(name, sends)| (name.map(str::to_owned), sends));
+        assert_eq!(found(&directory, login, password).await, wanted, "{login}");
+    }
+    let scram =
+        async |login| directory.scram(login).await.unwrap().map(|(account, _)| account.credential.name);
+    assert_eq!(scram("ann@example.org").await, Some(None));
+    assert_eq!(scram("ann@example.org/phone").await, Some(Some("phone".into())));
+    assert_eq!(scram("ann@example.org/over").await, None);
+    assert!(directory.remove_app_password(&ann, "phone").await.unwrap());
+    assert!(!directory.remove_app_password(&ann, "phone").await.unwrap());
+    assert_eq!(found(&directory, "ann@example.org", &phone).await, None, "at once");
+    // An account that has the same address later inherits nothing.
+    directory.remove_account(&ann).await.unwrap();
+    directory.add_account(NewAccount::new(ann.clone()).with_password("secret")).await.unwrap();
+    assert_eq!(found(&directory, "ann@example.org", &all).await, None);
+    assert!(directory.app_passwords(&ann).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_last_use_is_written_once_an_hour_and_wakes_nobody() {
+    let (memory, directory) = directory().await;
+    let ann = m("ann@example.org");
+    directory.add_account(NewAccount::new(ann.clone()).with_password("secret")).await.unwrap();
+    let new = NewAppPassword { name: "phone".into(), ..NewAppPassword::default() };
+    let phone = directory.add_app_password(&ann, new).await.unwrap();
+    assert_eq!(directory.app_passwords(&ann).await.unwrap()[0].used, None);
+    let main = directory.check_password("ann@example.org", "secret").await.unwrap().unwrap();
+    let app = directory.check_password("ann@example.org", &phone).await.unwrap().unwrap();
+    let commits = || memory.stats().commits;
+    let before = commits();
+    directory.used(&main, "pop3").await.unwrap();
+    assert_eq!(commits(), before);
+    let reads = || memory.stats().gets + memory.stats().scans;
+    let read = reads();
+    for _ in 0..10 {
+        directory.used(&app, "pop3").await.unwrap();
+        directory.account(&ann).await.unwrap();
+    }
+    assert_eq!((commits(), reads()), (before + 1, read), "the cache is as it was");
+    let used = directory.app_passwords(&ann).await.unwrap()[0].used.clone();
+    assert_eq!(used.map(|(_, service)| service).as_deref(), Some("pop3"));
+}
+
+#[tokio::test]
+async fn the_main_password_may_be_good_for_some_services_only() {
+    let (_, directory) = directory().await;
+    let ann = m("ann@example.org");
+    directory.add_account(NewAccount::new(ann.clone()).with_password("secret")).await.unwrap();
+    directory.set_app_passwords_only(&ann, &["smtp".into()]).await.unwrap();
+    assert_eq!(found(&directory, "ann@example.org", "secret").await, Some((None, false)));
+    assert_eq!(directory.app_passwords_only(&ann).await.unwrap(), ["smtp"]);
+    directory.set_app_passwords_only(&ann, &[]).await.unwrap();
+    assert_eq!(found(&directory, "ann@example.org", "secret").await, Some((None, true)));
 }

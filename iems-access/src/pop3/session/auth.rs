@@ -12,6 +12,8 @@ use iems_core::seam::sasl::{Beneath, Entropy, Exchange, Failure, Mechanism, Step
 use super::{Event, Pending, Session, State};
 use crate::pop3::reply::{self, Code};
 
+/// For what peers log in, in the words of credentials.
+pub(in crate::pop3) const SERVICE: &str = "pop3";
 /// The longest wait after a failure.
 const LONGEST_DELAY: Duration = Duration::from_secs(16);
 
@@ -72,7 +74,7 @@ impl Session {
                 Arc::new(Beneath { bindings: Vec::new(), certificate })
             }
         };
-        let entropy = Entropy { nonce, secret, iterations: auth.iterations, beneath };
+        let entropy = Entropy { nonce, secret, iterations: auth.iterations, beneath, service: SERVICE };
         let (exchange, step) = Exchange::start(mechanism, initial, entropy);
         self.auth_step(Box::new(exchange), step)
     }
@@ -125,7 +127,8 @@ impl Session {
                 Some(Event::Token { login, token })
             }
             Step::Done(account) => {
-                tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), "identity proved");
+                let credential = account.credential.name.as_deref();
+                tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), credential, "identity proved");
                 self.state = State::authorization();
                 self.pending = Pending::Maildrop;
                 Some(Event::Open(account))
@@ -145,6 +148,9 @@ impl Session {
         match failure {
             Failure::Malformed => self.refuse("The response does not follow the mechanism"),
             Failure::Credentials => self.error(Code::Auth, "Wrong login or password"),
+            Failure::NotHere => {
+                self.error(Code::Auth, "This app password is not for POP3; make one with the scope pop3");
+            }
             Failure::Unsupported => self.refuse("Not supported; use another mechanism or channel binding"),
             Failure::NotBound => {
                 self.error(Code::Auth, "Your TLS channel is not ours; check who stands between");

@@ -89,7 +89,7 @@ impl Player {
             Event::Password { login, password } => {
                 let known = matches!(login.as_str(), "ann" | "bob" | "eve") && password.as_str() == "secret";
                 let mailbox = format!("{}@example.org", if known { &login } else { "x" });
-                let account = Account { mailbox: mailbox.parse().unwrap() };
+                let account = Account::new(mailbox.parse().unwrap());
                 return self.session().password(Ok(known.then_some(account)));
             }
             Event::Verifier { .. } => return self.session().verifier(Ok(None)),

@@ -135,8 +135,7 @@ impl World {
         connection.answers_each = protocol == "lmtp";
         let may_log_in = protocol != "lmtp" && dice.once_in(if connection.submission { 2 } else { 10 });
         if may_log_in && !self.accounts.is_empty() {
-            connection.account =
-                Some(Account { mailbox: dice.one(&self.accounts).parse().expect("an address") });
+            connection.account = Some(Account::new(dice.one(&self.accounts).parse().expect("an address")));
         }
         connection
     }

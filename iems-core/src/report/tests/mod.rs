@@ -36,6 +36,8 @@ pub(super) fn message(sender: &str) -> Message {
             protocol: "ESMTP".into(),
             tls: None,
             account: None,
+            credential: None,
+            upstream: None,
             tenant: None,
         },
         recipients: Vec::new(),

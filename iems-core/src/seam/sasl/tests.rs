@@ -1,6 +1,7 @@
 //! Exchanges, with the vectors of RFC 7677 section 3, and what hostile peers send.
 
 use super::*;
+use crate::seam::{Credential, Services};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -9,11 +10,11 @@ const CLIENT_FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)
     p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 
 fn entropy() -> Entropy {
-    Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: Arc::default() }
+    Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: Arc::default(), service: "mail" }
 }
 
 fn account() -> Account {
-    Account { mailbox: "user@example.org".parse().unwrap() }
+    Account::new("user@example.org".parse().unwrap())
 }
 
 fn verifier() -> ScramVerifier {
@@ -260,4 +261,40 @@ fn bearers_are_asked_about_and_told_why_not() {
     let long = format!("n,,\x01auth=Bearer {}\x01\x01", "x".repeat(10_000));
     let (_, step) = Exchange::start(Mechanism::OAuthBearer, Some(long.as_bytes()), entropy());
     assert_eq!(step, Step::Fail(Failure::Malformed));
+}
+
+/// With this name and these services.
+fn with_credential(name: Option<&str>, services: Services) -> Account {
+    Account { credential: Credential { name: name.map(Into::into), services }, ..account() }
+}
+
+#[test]
+fn a_credential_is_taken_for_its_services_only() {
+    let list = |word: &str| -> Arc<[Box<str>]> { [word.into()].into() };
+    let named = |services| with_credential(Some("phone"), services);
+    for (account, outcome) in [
+        (named(Services::All), Ok(())),
+        (named(Services::Only(list("mail"))), Ok(())),
+        (named(Services::Only(list("other"))), Err(Failure::NotHere)),
+        (with_credential(None, Services::Without(list("other"))), Ok(())),
+        // Whoever guesses a main password that is not taken here does not learn that it is right.
+        (with_credential(None, Services::Without(list("mail"))), Err(Failure::Credentials)),
+    ] {
+        let (mut exchange, _) = Exchange::start(Mechanism::Plain, Some(b"\0ann\0secret"), entropy());
+        let wanted = match outcome {
+            Ok(()) => Step::Done(account.clone()),
+            Err(failure) => Step::Fail(failure),
+        };
+        assert_eq!(exchange.checked(Some(account)), wanted);
+    }
+}
+
+#[test]
+fn scram_makes_up_a_verifier_for_a_password_that_is_not_taken() {
+    let barred = with_credential(None, Services::Without(["mail".into()].into()));
+    let first = b"n,,n=ann,r=abc";
+    let challenge = |found| Exchange::start(Mechanism::ScramSha256, Some(first), entropy()).0.verifier(found);
+    let verifier = derive_verifier("secret", b"salt", 4096);
+    assert_eq!(challenge(Some((barred, verifier.clone()))), challenge(None));
+    assert_ne!(challenge(Some((account(), verifier))), challenge(None));
 }

@@ -18,7 +18,7 @@ use super::{OUTPUT, Peer, going_down, secure};
 use crate::proto::{Claim, Mail, Rcpt};
 use crate::server::reverse::Lookup;
 use crate::server::serve::Shared;
-use crate::server::session::{Event, Link, Session};
+use crate::server::session::{Event, Link, SERVICE, Session};
 use crate::server::wire::{Secured, Wire};
 use crate::server::{Mode, Security};
 
@@ -219,6 +219,13 @@ impl<'a> Talk<'a> {
                 }
                 let found = self.shared.directory.check_password(&login, password.as_str()).await;
                 self.log_login(&login, found.as_ref().map(Option::is_some));
+                if let Ok(None) = found
+                    && self.counted(|who| self.shared.limits.is_repeated(who, password.as_str()))
+                        == Some(true)
+                {
+                    // No guess: it counted when it was tried first.
+                    self.failures += 1;
+                }
                 return self.session.password(found.map_err(|_| ()));
             }
             Event::Verifier { login } => {
@@ -246,6 +253,9 @@ impl<'a> Talk<'a> {
             }
             Event::Authenticated(account) => {
                 tracing::info!(account = %account.mailbox, "authenticated");
+                if let Err(error) = self.shared.directory.used(&account, SERVICE).await {
+                    tracing::warn!(%error, "the use of an app password is not written down");
+                }
                 if let Some(door) = &mut self.door {
                     door.connection_mut().account = Some(account);
                 }

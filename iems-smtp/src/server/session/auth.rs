@@ -12,6 +12,9 @@ use super::output::{Text, directory_away, error, out_of_order};
 use super::state::{Hello, Pending, State};
 use super::{Event, Session};
 
+/// For what peers log in, in the words of credentials.
+pub(in crate::server) const SERVICE: &str = "smtp";
+
 impl Session {
     /// Whether `AUTH` is offered here and now.
     pub(super) fn may_authenticate(&self) -> bool {
@@ -56,8 +59,8 @@ impl Session {
             self.refuse(&directory_away());
             return None;
         };
-        let entropy =
-            Entropy { nonce, secret, iterations: auth.iterations, beneath: self.beneath_exchanges() };
+        let (iterations, beneath) = (auth.iterations, self.beneath_exchanges());
+        let entropy = Entropy { nonce, secret, iterations, beneath, service: SERVICE };
         let (exchange, step) = Exchange::start(mechanism, initial.as_deref(), entropy);
         self.auth_step(Box::new(exchange), step)
     }
@@ -135,7 +138,8 @@ impl Session {
                 Some(Event::Token { login, token })
             }
             Step::Done(account) => {
-                tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), "identity proved");
+                let credential = account.credential.name.as_deref();
+                tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), credential, "identity proved");
                 self.authenticated = true;
                 self.state = State::Ready;
                 self.say(Text::Authenticated);
@@ -156,6 +160,12 @@ impl Session {
         self.refuse(&match failure {
             Failure::Malformed => error(501, 5, 2, "the response does not follow the mechanism; correct it"),
             Failure::Credentials => error(535, 7, 8, "wrong login or password; check both"),
+            Failure::NotHere => error(
+                535,
+                7,
+                8,
+                "this app password is not for sending mail; make one that is, with the scope smtp",
+            ),
             Failure::Unsupported => {
                 error(504, 5, 4, "not supported; use another mechanism or channel binding")
             }

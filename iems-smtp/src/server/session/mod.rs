@@ -21,6 +21,7 @@ use self::state::{Hello, Pending, State};
 use super::ServerOptions;
 use crate::proto::{Command, LineReader};
 
+pub(super) use auth::SERVICE;
 pub use event::{Event, Nonce};
 pub use state::Waiting;
 

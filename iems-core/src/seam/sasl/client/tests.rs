@@ -129,10 +129,16 @@ fn nothing_secret_is_printed() {
 
 #[test]
 fn our_server_and_our_client_understand_each_other() {
-    let account = Account { mailbox: "user@example.org".parse().unwrap() };
+    let account = Account::new("user@example.org".parse().unwrap());
     let (mut client, first) =
         Exchange::start(Mechanism::ScramSha256, &login("user", "pencil"), &[3; 18], &[]).unwrap();
-    let entropy = Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: Default::default() };
+    let entropy = Entropy {
+        nonce: [7; 18],
+        secret: [9; 32],
+        iterations: 4096,
+        beneath: Default::default(),
+        service: "mail",
+    };
     let first = first.unwrap();
     let (mut exchange, step) = server::Exchange::start(Mechanism::ScramSha256, Some(first.as_ref()), entropy);
     assert_eq!(step, Step::NeedScram { login: "user".into() });
@@ -155,10 +161,16 @@ fn ended(client: &[ChannelBinding], server: &[ChannelBinding], sees_plus: bool) 
     let mechanism = Exchange::choose(client, seen).unwrap();
     let (mut client, first) = Exchange::start(mechanism, &login("user", "pencil"), &[3; 18], client).unwrap();
     let beneath = server::Beneath { bindings: server.to_vec(), certificate: None };
-    let entropy = Entropy { nonce: [7; 18], secret: [9; 32], iterations: 4096, beneath: beneath.into() };
+    let entropy = Entropy {
+        nonce: [7; 18],
+        secret: [9; 32],
+        iterations: 4096,
+        beneath: beneath.into(),
+        service: "mail",
+    };
     let (mut exchange, mut step) =
         server::Exchange::start(mechanism, first.as_ref().map(AsRef::as_ref), entropy);
-    let account = Account { mailbox: "user@example.org".parse().unwrap() };
+    let account = Account::new("user@example.org".parse().unwrap());
     loop {
         step = match step {
             Step::NeedScram { .. } => {
@@ -175,7 +187,7 @@ fn ended(client: &[ChannelBinding], server: &[ChannelBinding], sees_plus: bool) 
 
 #[test]
 fn an_exchange_is_good_for_one_channel_only() {
-    let done = Ok(Step::Done(Account { mailbox: "user@example.org".parse().unwrap() }));
+    let done = Ok(Step::Done(Account::new("user@example.org".parse().unwrap())));
     let not_bound = Ok(Step::Fail(server::Failure::NotBound));
     assert_eq!(ended(&[mark(1)], &[mark(1)], true), done);
     assert_eq!(ended(&[mark(1)], &[mark(2)], true), not_bound, "somebody passes it on");
