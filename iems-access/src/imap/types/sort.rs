@@ -73,3 +73,13 @@ pub struct ThreadNode {
     /// What answers it, in order.
     pub children: Vec<ThreadNode>,
 }
+
+impl Drop for ThreadNode {
+    /// Without recursion: a chain of answers may be as long as a mailbox.
+    fn drop(&mut self) {
+        let mut left = std::mem::take(&mut self.children);
+        while let Some(mut node) = left.pop() {
+            left.append(&mut node.children);
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! From the octets that arrive to commands, piece by piece. Bounded whatever arrives.
+//!
+//! ```text
+//!           line ends                 literal announced, within limits
+//!   Line ──────────────► Command      Line ────────────────► Fill ──all octets──► Line
+//!    │  message literal of APPEND            accept
+//!    ├──────────────► Decide ─────────────────► Pieces ──all octets──► Line
+//!    │ refused, octets still come │ refuse      │ refuse
+//!    └──────────────► Skip ◄──────┴─────────────┘   Skip ──end of the command──► Line
+//! ```
+//!
+//! A literal that waits for leave (`{n}`) and is refused is never sent: the command ends there. One that comes unasked
+//! (`{n+}`, RFC 7888) is read over, and so is the rest of its command.
+//!
+//! Lines may end in LF alone, and empty lines between commands are passed over, as Dovecot does: nothing can be
+//! smuggled between commands of one client.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, BytesMut};
+
+use super::cursor::{Cursor, announcement};
+use super::error::{Refusal, SyntaxError, Trouble};
+use super::limits::{LITERALS, Limits};
+use super::parse::{self, Head, Segment, Stage};
+use super::skip::{Skip, Skipped};
+use crate::imap::types::{AppendPart, Code, Command, LiteralInfo, Status};
+
+/// Longest piece of a message that is handed over.
+const PIECE: usize = 64 * 1024;
+
+/// What the decoder found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A command. Of `APPEND` and `REPLACE` the beginning: [`Event::Append`] follows.
+    Command(Command),
+    /// `+` has to be sent: the client waits with a literal that is wanted.
+    Continue,
+    /// What follows `APPEND` and `REPLACE`. Behind [`AppendPart::Literal`] nothing comes until [`Decoder::accept`] or
+    /// [`Decoder::refuse`].
+    Append(AppendPart),
+    /// The line that [`Decoder::expect_line`] asked for, without its end.
+    Line(Vec<u8>),
+    /// No command, or one over its limits: to be answered so. It ends an `APPEND` that has begun, and stands for a line
+    /// asked for that is too long.
+    Refused(Refusal),
+    /// More had to be read over than can be: to be answered so, and the connection closed. Nothing follows.
+    Fatal(Status),
+}
+
+#[derive(Debug)]
+enum State {
+    Line,
+    Fill { left: usize },
+    Decide { info: LiteralInfo },
+    Pieces { left: u64 },
+    Skip(Skip),
+    Dead,
+}
+
+/// An `APPEND` or `REPLACE` whose parts arrive.
+#[derive(Debug)]
+struct Append {
+    tag: String,
+    stage: Stage,
+}
+
+/// Reads what one client sends. No I/O: octets are given, events taken.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    utf8: bool,
+    raw: bool,
+    state: State,
+    /// The lines and literals of the command before the line that arrives.
+    command: Vec<u8>,
+    literals: usize,
+    /// Octets of the input that hold no line end.
+    searched: usize,
+    append: Option<Append>,
+    events: VecDeque<Event>,
+}
+
+impl Decoder {
+    /// A decoder for a new connection.
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            utf8: false,
+            raw: false,
+            state: State::Line,
+            command: Vec::new(),
+            literals: 0,
+            searched: 0,
+            append: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Sets the limits.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Says whether mailbox names are UTF-8 (`IMAP4rev2` or `UTF8=ACCEPT` is enabled) or modified UTF-7.
+    pub const fn set_utf8(&mut self, utf8: bool) {
+        self.utf8 = utf8;
+    }
+
+    /// Says that what comes next is a line of an authentication exchange or the end of `IDLE`, and no command. To be
+    /// called before [`Decoder::next`] is, and again for each line.
+    pub const fn expect_line(&mut self) {
+        self.raw = true;
+    }
+
+    /// Whether a command has begun and is not whole: a pause here is the client's.
+    pub fn is_within(&self, input: &BytesMut) -> bool {
+        !matches!(self.state, State::Line)
+            || !self.command.is_empty()
+            || self.append.is_some()
+            || !input.is_empty()
+    }
+
+    /// Octets that are kept.
+    #[cfg(test)]
+    pub(super) const fn kept(&self) -> usize {
+        self.command.capacity()
+    }
+
+    /// Takes the literal that [`AppendPart::Literal`] told of.
+    pub fn accept(&mut self) {
+        if let State::Decide { info } = self.state {
+            if info.sync {
+                self.events.push_back(Event::Continue);
+            }
+            self.state = State::Pieces { left: info.octets };
+        }
+    }
+
+    /// Gives up the `APPEND` or `REPLACE` whose parts arrive, at any point before [`AppendPart::End`]. What the client
+    /// still sends of it is read over; the answer is the caller's, and may be sent at once. Messages may hold NUL, also
+    /// where no `literal8` was announced: programs that move mail send them.
+    pub fn refuse(&mut self) {
+        self.events.retain(|event| !matches!(event, Event::Append(_) | Event::Continue));
+        if self.append.take().is_none() {
+            return;
+        }
+        self.command = Vec::new();
+        let left = match self.state {
+            State::Decide { info } if info.sync => None,
+            State::Decide { info } => Some(info.octets),
+            State::Pieces { left } => Some(left),
+            State::Fill { left } => Some(left as u64),
+            _ => Some(0),
+        };
+        match left {
+            Some(left) => self.skip_from(left),
+            None => self.state = State::Line,
+        }
+    }
+
+    /// What is next in `input`, which it takes octets from; `None` if more octets (or a decision) are needed.
+    pub fn next(&mut self, input: &mut BytesMut) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let went_on = match &mut self.state {
+                State::Line => self.line(input),
+                State::Fill { left } => {
+                    let taken = (*left).min(input.len());
+                    self.command.extend_from_slice(&input.split_to(taken));
+                    *left -= taken;
+                    let whole = *left == 0;
+                    if whole {
+                        self.state = State::Line;
+                    }
+                    whole
+                }
+                State::Decide { .. } => false,
+                State::Pieces { .. } => self.piece(input),
+                State::Skip(skip) => {
+                    let skipped = skip.next(input);
+                    self.skipped(skipped)
+                }
+                State::Dead => {
+                    input.clear();
+                    false
+                }
+            };
+            if !went_on {
+                return None;
+            }
+        }
+    }
+
+    fn line(&mut self, input: &mut BytesMut) -> bool {
+        let found = memchr::memchr(b'\n', input.get(self.searched..).unwrap_or_default());
+        let end = found.map_or(input.len(), |at| self.searched + at + 1);
+        if self.command.len() + end > self.limits.command {
+            self.too_long(input);
+            return true;
+        }
+        if found.is_none() {
+            self.searched = end;
+            return false;
+        }
+        self.searched = 0;
+        let line = input.split_to(end);
+        let content = line.strip_suffix(b"\n").unwrap_or(&line);
+        let content = content.strip_suffix(b"\r").unwrap_or(content);
+        if std::mem::take(&mut self.raw) {
+            self.events.push_back(Event::Line(content.to_vec()));
+        } else if let Some((info, _)) = announcement(content) {
+            self.command.extend_from_slice(&line);
+            self.announced(info);
+        } else if !self.command.is_empty() || self.append.is_some() {
+            self.command.extend_from_slice(content);
+            let command = std::mem::take(&mut self.command);
+            self.whole(&command);
+        } else if !content.is_empty() {
+            self.whole(content);
+        }
+        true
+    }
+
+    fn too_long(&mut self, input: &BytesMut) {
+        self.searched = 0;
+        let raw = std::mem::take(&mut self.raw);
+        let begun = if self.command.is_empty() { input } else { &self.command[..] };
+        let tag = if raw { None } else { self.tag(begun) };
+        self.refused(tag, SyntaxError::limit("The line is too long"), Some(0));
+    }
+
+    /// The tag of the command that arrives, which begins with `begun`.
+    fn tag(&self, begun: &[u8]) -> Option<String> {
+        match &self.append {
+            Some(append) => Some(append.tag.clone()),
+            None => parse::tag(begun),
+        }
+    }
+
+    /// Answers a command with an error, and reads over `left` octets of a literal and what is behind it; `None` if nothing
+    /// more comes of it.
+    fn refused(&mut self, tag: Option<String>, error: SyntaxError, left: Option<u64>) {
+        self.events.push_back(Event::Refused(Refusal::new(tag, error)));
+        self.command = Vec::new();
+        self.append = None;
+        self.literals = 0;
+        match left {
+            Some(left) => self.skip_from(left),
+            None => self.state = State::Line,
+        }
+    }
+
+    fn skip_from(&mut self, left: u64) {
+        self.literals = 0;
+        self.state = State::Skip(Skip::new(left, self.limits.skip));
+    }
+
+    /// A line ended with the announcement of a literal; all lines of the command are in `command`.
+    fn announced(&mut self, info: LiteralInfo) {
+        let command = std::mem::take(&mut self.command);
+        let error = match self.parse(&command, false) {
+            Err(Trouble::More) => match self.argument(&command, info) {
+                Ok(()) => {
+                    self.command = command;
+                    return;
+                }
+                Err(error) => error,
+            },
+            Err(Trouble::Wrong(error)) => *error,
+            Ok(head) => match self.message(head, info) {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+        };
+        let tag = self.tag(&command);
+        self.refused(tag, error, (!info.sync).then_some(info.octets));
+    }
+
+    /// An argument is a literal.
+    fn argument(&mut self, command: &[u8], info: LiteralInfo) -> Result<(), SyntaxError> {
+        self.unasked(info)?;
+        self.literals += 1;
+        let room = self.limits.command.saturating_sub(command.len());
+        let length = usize::try_from(info.octets).ok().filter(|length| *length <= room);
+        let Some(left) = length.filter(|_| self.literals <= LITERALS) else {
+            return Err(SyntaxError::limit("The command is too long"));
+        };
+        if info.sync {
+            self.events.push_back(Event::Continue);
+        }
+        self.state = State::Fill { left };
+        Ok(())
+    }
+
+    /// The literal of a message begins.
+    fn message(&mut self, head: Read, info: LiteralInfo) -> Result<(), SyntaxError> {
+        let Some((announced, stage)) = head.segment.literal else {
+            return Err(SyntaxError::bad("No literal is wanted here", 0));
+        };
+        if self.limits.append == 0 {
+            return Err(SyntaxError {
+                at: None,
+                ..SyntaxError::bad("No message is taken before the login", 0)
+            });
+        }
+        self.unasked(info)?;
+        if info.octets > self.limits.append {
+            return Err(SyntaxError::no(Code::TooBig, "The message is too large"));
+        }
+        self.told(head.command, head.segment.parts, stage);
+        self.events.push_back(Event::Append(AppendPart::Literal(announced)));
+        self.state = State::Decide { info: announced };
+        Ok(())
+    }
+
+    /// Whether the literal may come without being asked for (RFC 7888 section 5).
+    fn unasked(&self, info: LiteralInfo) -> Result<(), SyntaxError> {
+        match self.limits.unasked {
+            Some(most) if !info.sync && info.octets > most => Err(SyntaxError {
+                code: Some(Code::TooBig),
+                ..SyntaxError::limit("A literal of this size waits for leave: {octets} without +")
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The last line of a command is there.
+    fn whole(&mut self, command: &[u8]) {
+        self.literals = 0;
+        match self.parse(command, true) {
+            Ok(head) => {
+                self.told(head.command, head.segment.parts, Stage::Only);
+                if self.events.back() == Some(&Event::Append(AppendPart::End)) {
+                    self.append = None;
+                }
+            }
+            Err(Trouble::Wrong(error)) => self.refused(self.tag(command), *error, None),
+            Err(Trouble::More) => {
+                let error = SyntaxError::bad("A literal is missing", command.len());
+                self.refused(self.tag(command), error, None);
+            }
+        }
+    }
+
+    fn told(&mut self, command: Option<Command>, parts: Vec<AppendPart>, stage: Stage) {
+        if let Some(command) = command {
+            if !parts.is_empty() {
+                self.append = Some(Append { tag: command.tag.clone(), stage });
+            }
+            self.events.push_back(Event::Command(command));
+        } else if let Some(append) = &mut self.append {
+            append.stage = stage;
+        }
+        self.events.extend(parts.into_iter().map(Event::Append));
+    }
+
+    fn parse(&self, octets: &[u8], whole: bool) -> Result<Read, Trouble> {
+        let mut cursor = Cursor::new(octets, whole, self.utf8);
+        if let Some(append) = &self.append {
+            let segment = parse::segment(&mut cursor, append.stage).map_err(Trouble::nowhere)?;
+            return Ok(Read { command: None, segment });
+        }
+        Ok(match parse::head(&mut cursor)? {
+            Head::Command(command) => {
+                Read { command: Some(command), segment: Segment { parts: Vec::new(), literal: None } }
+            }
+            Head::Append(command, segment) => Read { command: Some(command), segment },
+        })
+    }
+
+    fn piece(&mut self, input: &mut BytesMut) -> bool {
+        let State::Pieces { left } = &mut self.state else { return false };
+        if *left == 0 {
+            self.state = State::Line;
+            self.events.push_back(Event::Append(AppendPart::LiteralEnd));
+            return true;
+        }
+        let most = usize::try_from(*left).unwrap_or(usize::MAX).min(PIECE).min(input.len());
+        if most == 0 {
+            return false;
+        }
+        let piece = input.split_to(most).freeze();
+        *left -= most as u64;
+        self.events.push_back(Event::Append(AppendPart::Piece(piece)));
+        true
+    }
+
+    fn skipped(&mut self, skipped: Skipped) -> bool {
+        match skipped {
+            Skipped::More => false,
+            Skipped::End => {
+                self.state = State::Line;
+                true
+            }
+            Skipped::TooMuch => {
+                self.state = State::Dead;
+                self.events.push_back(Event::Fatal(Status::bye("Too much came unasked").with(Code::TooBig)));
+                true
+            }
+        }
+    }
+}
+
+/// What was read of a command: its beginning, if it is that, and its parts.
+struct Read {
+    command: Option<Command>,
+    segment: Segment,
+}
+
+impl Skip {
+    fn next(&mut self, input: &mut BytesMut) -> Skipped {
+        loop {
+            match self.step(input.chunk()) {
+                (taken, Some(skipped)) => {
+                    input.advance(taken);
+                    return skipped;
+                }
+                (0, None) => return Skipped::More,
+                (taken, None) => input.advance(taken),
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Envelopes and structures (RFC 9051 section 7.5.2).
+
+use bytes::{Bytes, BytesMut};
+
+use crate::imap::types::{Address, BodyExtension, BodyFields, BodyStructure, Envelope};
+
+use super::Encoder;
+use super::string::{list, print, quoted};
+
+impl Encoder {
+    pub(super) fn envelope(self, envelope: &Envelope, out: &mut BytesMut) {
+        out.extend_from_slice(b"(");
+        self.nstring(envelope.date.as_deref(), out);
+        out.extend_from_slice(b" ");
+        self.nstring(envelope.subject.as_deref(), out);
+        let Envelope { from, sender, reply_to, to, cc, bcc, .. } = envelope;
+        for addresses in [from, sender, reply_to, to, cc, bcc] {
+            out.extend_from_slice(b" ");
+            self.addresses(addresses, out);
+        }
+        out.extend_from_slice(b" ");
+        self.nstring(envelope.in_reply_to.as_deref(), out);
+        out.extend_from_slice(b" ");
+        self.nstring(envelope.message_id.as_deref(), out);
+        out.extend_from_slice(b")");
+    }
+
+    fn addresses(self, addresses: &[Address], out: &mut BytesMut) {
+        if addresses.is_empty() {
+            return out.extend_from_slice(b"NIL");
+        }
+        out.extend_from_slice(b"(");
+        for address in addresses {
+            let Address { name, route, mailbox, host } = address;
+            list([name, route, mailbox, host], out, |field, out| self.nstring(field.as_deref(), out));
+        }
+        out.extend_from_slice(b")");
+    }
+
+    /// A structure, with its extensions if `extended`. As deep as it is: whoever made it bounds that.
+    pub(super) fn body(self, body: &BodyStructure, extended: bool, out: &mut BytesMut) {
+        out.extend_from_slice(b"(");
+        match body {
+            BodyStructure::Text { subtype, fields, lines, extension } => {
+                self.typed(b"text", subtype, fields, out);
+                print(format_args!(" {lines}"), out);
+                self.single(extension.as_ref().filter(|_| extended), out);
+            }
+            BodyStructure::Message { subtype, fields, envelope, body, lines, extension } => {
+                self.typed(b"message", subtype, fields, out);
+                out.extend_from_slice(b" ");
+                self.envelope(envelope, out);
+                out.extend_from_slice(b" ");
+                self.body(body, extended, out);
+                print(format_args!(" {lines}"), out);
+                self.single(extension.as_ref().filter(|_| extended), out);
+            }
+            BodyStructure::Basic { media_type, subtype, fields, extension } => {
+                self.typed(media_type, subtype, fields, out);
+                self.single(extension.as_ref().filter(|_| extended), out);
+            }
+            BodyStructure::Multipart { parts, subtype, parameters, extension } => {
+                if parts.is_empty() {
+                    out.extend_from_slice(b"(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)");
+                }
+                parts.iter().for_each(|part| self.body(part, extended, out));
+                out.extend_from_slice(b" ");
+                self.string(subtype, out);
+                if let Some(extension) = extension.as_ref().filter(|_| extended) {
+                    out.extend_from_slice(b" ");
+                    self.parameters(parameters, out);
+                    self.extension(extension, out);
+                }
+            }
+        }
+        out.extend_from_slice(b")");
+    }
+
+    /// Type, subtype and what all parts have.
+    fn typed(self, media_type: &[u8], subtype: &[u8], fields: &BodyFields, out: &mut BytesMut) {
+        self.string(media_type, out);
+        out.extend_from_slice(b" ");
+        self.string(subtype, out);
+        out.extend_from_slice(b" ");
+        self.parameters(&fields.parameters, out);
+        out.extend_from_slice(b" ");
+        self.nstring(fields.id.as_deref(), out);
+        out.extend_from_slice(b" ");
+        self.nstring(fields.description.as_deref(), out);
+        out.extend_from_slice(b" ");
+        match fields.encoding.is_empty() {
+            true => quoted(b"7bit", out),
+            false => self.string(&fields.encoding, out),
+        }
+        print(format_args!(" {}", fields.octets), out);
+    }
+
+    /// Extensions of a part that is no multipart.
+    fn single(self, extension: Option<&BodyExtension>, out: &mut BytesMut) {
+        if let Some(extension) = extension {
+            out.extend_from_slice(b" ");
+            self.nstring(extension.md5.as_deref(), out);
+            self.extension(extension, out);
+        }
+    }
+
+    /// Disposition, languages, location; a space before each.
+    fn extension(self, extension: &BodyExtension, out: &mut BytesMut) {
+        out.extend_from_slice(b" ");
+        match &extension.disposition {
+            None => out.extend_from_slice(b"NIL"),
+            Some(disposition) => {
+                out.extend_from_slice(b"(");
+                self.string(&disposition.kind, out);
+                out.extend_from_slice(b" ");
+                self.parameters(&disposition.parameters, out);
+                out.extend_from_slice(b")");
+            }
+        }
+        out.extend_from_slice(b" ");
+        match &extension.language[..] {
+            [] => out.extend_from_slice(b"NIL"),
+            [only] => self.string(only, out),
+            many => list(many, out, |language, out| self.string(language, out)),
+        }
+        out.extend_from_slice(b" ");
+        self.nstring(extension.location.as_deref(), out);
+    }
+
+    fn parameters(self, parameters: &[(Bytes, Bytes)], out: &mut BytesMut) {
+        if parameters.is_empty() {
+            return out.extend_from_slice(b"NIL");
+        }
+        let flat = parameters.iter().flat_map(|(name, value)| [name, value]);
+        list(flat, out, |text, out| self.string(text, out));
+    }
+}

@@ -1,0 +1,122 @@
+//! Strings (RFC 9051 section 4.3) and numbers.
+
+use std::fmt::{Display, Write};
+
+use bytes::BytesMut;
+
+use super::super::cursor::is_astring;
+use super::super::mutf7;
+use super::Encoder;
+
+/// Longest string that is quoted; longer ones are literals, for clients that bound their lines.
+const QUOTED: usize = 2048;
+
+/// Appends something that prints as the grammar wants it.
+pub(super) fn print(what: impl Display, out: &mut BytesMut) {
+    // A BytesMut grows, so this cannot fail.
+    let _ = write!(out, "{what}");
+}
+
+/// Appends items with spaces between.
+pub(super) fn spaced<T>(
+    items: impl IntoIterator<Item = T>,
+    out: &mut BytesMut,
+    mut one: impl FnMut(T, &mut BytesMut),
+) {
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b" ");
+        }
+        one(item, out);
+    }
+}
+
+/// Appends items with spaces between, in parentheses.
+pub(super) fn list<T>(
+    items: impl IntoIterator<Item = T>,
+    out: &mut BytesMut,
+    one: impl FnMut(T, &mut BytesMut),
+) {
+    out.extend_from_slice(b"(");
+    spaced(items, out, one);
+    out.extend_from_slice(b")");
+}
+
+impl Encoder {
+    /// `string`.
+    pub(super) fn string(self, octets: &[u8], out: &mut BytesMut) {
+        match self.may_be_quoted(octets) {
+            true => quoted(octets, out),
+            false => literal(octets, out),
+        }
+    }
+
+    /// `nstring`.
+    pub(super) fn nstring(self, octets: Option<&[u8]>, out: &mut BytesMut) {
+        match octets {
+            Some(octets) => self.string(octets, out),
+            None => out.extend_from_slice(b"NIL"),
+        }
+    }
+
+    /// `astring`: an atom where it is one.
+    pub(super) fn astring(self, text: &str, out: &mut BytesMut) {
+        let atom = !text.is_empty()
+            && text.bytes().all(is_astring)
+            && !text.eq_ignore_ascii_case("NIL")
+            && text.len() <= QUOTED;
+        match atom {
+            true => out.extend_from_slice(text.as_bytes()),
+            false => self.string(text.as_bytes(), out),
+        }
+    }
+
+    /// `mailbox`.
+    pub(super) fn mailbox(self, name: &str, out: &mut BytesMut) {
+        match self.utf8 {
+            true => self.astring(name, out),
+            false => self.astring(&mutf7::encode(name), out),
+        }
+    }
+
+    fn may_be_quoted(self, octets: &[u8]) -> bool {
+        let plain = |octet: &u8| (b' '..=b'~').contains(octet) || (self.utf8 && *octet >= 0x80);
+        octets.len() <= QUOTED
+            && octets.iter().all(plain)
+            && (!self.utf8 || std::str::from_utf8(octets).is_ok())
+    }
+}
+
+/// `quoted`.
+pub(super) fn quoted(octets: &[u8], out: &mut BytesMut) {
+    out.extend_from_slice(b"\"");
+    for octet in octets {
+        if matches!(octet, b'"' | b'\\') {
+            out.extend_from_slice(b"\\");
+        }
+        out.extend_from_slice(&[*octet]);
+    }
+    out.extend_from_slice(b"\"");
+}
+
+/// `literal`. NUL, which it cannot hold, becomes 0x80, as with Dovecot: the length stays.
+pub(super) fn literal(octets: &[u8], out: &mut BytesMut) {
+    announce(octets.len() as u64, false, out);
+    let at = out.len();
+    out.extend_from_slice(octets);
+    if memchr::memchr(0, octets).is_some() {
+        out.iter_mut().skip(at).filter(|octet| **octet == 0).for_each(|octet| *octet = 0x80);
+    }
+}
+
+/// `literal8`.
+pub(super) fn literal8(octets: &[u8], out: &mut BytesMut) {
+    announce(octets.len() as u64, true, out);
+    out.extend_from_slice(octets);
+}
+
+/// Says that a literal follows.
+pub(super) fn announce(octets: u64, binary: bool, out: &mut BytesMut) {
+    let tilde = if binary { "~" } else { "" };
+    print(format_args!("{tilde}{{{octets}}}\r\n"), out);
+}

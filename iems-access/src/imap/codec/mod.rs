@@ -1,0 +1,22 @@
+//! Between octets and words: what clients send becomes commands ([`Decoder`]), what the server says becomes octets
+//! ([`Encoder`]). No I/O.
+//!
+//! `decoder` frames lines and literals and keeps the limits; `cursor` and `names` read the small productions of the
+//! grammar, `parse` the commands. `encoder` writes; `mutf7` is for both.
+
+mod cursor;
+mod decoder;
+mod encoder;
+mod error;
+mod limits;
+mod mutf7;
+mod names;
+mod parse;
+mod skip;
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{Decoder, Event};
+pub use encoder::{Encoder, FetchEncoder};
+pub use error::Refusal;
+pub use limits::Limits;
