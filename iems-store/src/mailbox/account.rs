@@ -16,6 +16,8 @@ pub(crate) fn create_account(
     let inbox = first_number(now);
     let owner = Owner::New(account);
     batch.put(owner.key(b"v"), i64::from(inbox.0).to_le_bytes().to_vec());
+    // A mailbox without changes says 1, so the first change is 2.
+    batch.put(owner.key(b"q"), 1i64.to_le_bytes().to_vec());
     batch.put(owner.key(b"t"), rows::encode(&TreeRow { changes: 0, names: 1 })?);
     let row = MailboxRow { name: "INBOX".into(), parent: None, special: None };
     put_mailbox(batch, owner, inbox, &row)?;

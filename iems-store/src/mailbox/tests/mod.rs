@@ -11,6 +11,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod check;
+mod costs;
+mod crash;
+mod model;
+mod tree;
+
 struct World {
     memory: Arc<MemoryStorage>,
     mailboxes: Mailboxes,

@@ -1,0 +1,190 @@
+//! The power goes at every disk operation of a session with mailboxes. What was acknowledged is there, what was not is
+//! there whole or not at all, and counters, ledger, logs and indexes are exact.
+
+use std::collections::BTreeMap;
+
+use iems_core::storage::{Storage, StoreError};
+
+use super::*;
+use crate::engine::{Embedded, EmbeddedOptions, Fault, SimDisk};
+
+const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+const ACCOUNT: AccountId = AccountId(1);
+
+/// What a client was told: the UIDs in each mailbox with their flags.
+type Told = BTreeMap<&'static str, BTreeMap<u32, Flags>>;
+
+fn options() -> EmbeddedOptions {
+    EmbeddedOptions { segment_bytes: 128 << 10, background: false, ..EmbeddedOptions::default() }
+}
+
+fn open(disk: &SimDisk) -> Arc<Embedded> {
+    Embedded::open_on(Arc::new(disk.clone()), options()).expect("the store opens")
+}
+
+struct Client {
+    storage: Storage,
+    mailboxes: Mailboxes,
+    inbox: MailboxId,
+    told: Told,
+    /// What would be there if the operation under way took effect.
+    next: Told,
+}
+
+impl Client {
+    async fn message(&self, n: u32) -> Result<NewMessage, StoreError> {
+        let text = format!("Message-ID: <{n}@x>\r\nReferences: <0@x>\r\n\r\n{}", "y".repeat(200));
+        let mut writer = self.storage.blobs.create().await?;
+        writer.write(Bytes::from(text.clone())).await?;
+        let blob = writer.finish().await?;
+        let body = Body { prefix: Bytes::new(), blob, blob_size: text.len() as u64, header_size: 0 };
+        let ids = MessageIds::of(text.as_bytes());
+        let thread = self.mailboxes.thread_of(ACCOUNT, &ids).await?;
+        let mut message = NewMessage::new(NOW, body).in_thread(&ids, thread);
+        message.structure = Some(text.into());
+        Ok(message)
+    }
+
+    fn done(&mut self) {
+        self.told = self.next.clone();
+    }
+
+    async fn append(&mut self, first: u32, count: u32) -> Result<(), MailboxError> {
+        let mut messages = Vec::new();
+        for n in first..first + count {
+            messages.push(self.message(n).await?);
+        }
+        let inbox = self.next.entry("INBOX").or_default();
+        inbox.extend((first..first + count).map(|uid| (uid, Flags::empty())));
+        let appended = self.mailboxes.append_all(ACCOUNT, self.inbox, &messages).await?;
+        assert_eq!(appended.first, Uid(first));
+        self.done();
+        Ok(())
+    }
+
+    async fn flag(&mut self, uids: &[u32], flags: Flags) -> Result<(), MailboxError> {
+        for uid in uids {
+            self.next.entry("INBOX").or_default().entry(*uid).and_modify(|known| *known |= flags);
+        }
+        let uids: Vec<_> = uids.iter().copied().map(Uid).collect();
+        let change = FlagChange::new(FlagAction::Add, flags);
+        self.mailboxes.store_flags(ACCOUNT, self.inbox, &uids, &change).await?;
+        self.done();
+        Ok(())
+    }
+
+    async fn carry(&mut self, uids: &[u32], away: bool) -> Result<(), MailboxError> {
+        let archive = self.mailboxes.find(ACCOUNT, "a/b").await?.ok_or(MailboxError::NoMailbox)?;
+        for uid in uids {
+            let inbox = self.next.entry("INBOX").or_default();
+            let Some(flags) = inbox.get(uid).copied() else { continue };
+            if away {
+                inbox.remove(uid);
+            }
+            let there = self.next.entry("a/b").or_default();
+            let new = there.keys().max().map_or(1, |last| last + 1);
+            there.insert(new, flags);
+        }
+        let uids: Vec<_> = uids.iter().copied().map(Uid).collect();
+        let (from, to) = ((ACCOUNT, self.inbox), (ACCOUNT, archive));
+        match away {
+            true => self.mailboxes.move_messages(from, &uids, to, NOW).await?,
+            false => self.mailboxes.copy(from, &uids, to, NOW).await?,
+        };
+        self.done();
+        Ok(())
+    }
+
+    async fn live(&mut self) -> Result<(), MailboxError> {
+        let mut batch = Batch::new();
+        let slot = batch.allocate(b"accounts", 1);
+        self.inbox = create_account(&mut batch, slot, NOW)?;
+        self.next.insert("INBOX", BTreeMap::new());
+        match self.storage.store.commit(batch).await {
+            Ok(_) => self.done(),
+            Err(CommitError::Store(e)) => return Err(e.into()),
+            Err(CommitError::Conflict) => panic!("nobody else is there"),
+        }
+        self.append(1, 2).await?;
+        self.next.insert("a", BTreeMap::new());
+        self.next.insert("a/b", BTreeMap::new());
+        self.mailboxes.create(ACCOUNT, "a/b", Some(SpecialUse::Archive), NOW).await?;
+        self.done();
+        self.append(3, 3).await?;
+        self.flag(&[2, 4], Flags::DELETED).await?;
+        self.carry(&[1, 2, 3], false).await?;
+        self.next.entry("INBOX").or_default().retain(|uid, _| ![2, 4].contains(uid));
+        self.mailboxes.expunge_deleted(ACCOUNT, self.inbox, None).await?;
+        self.done();
+        self.carry(&[1, 5], true).await?;
+        self.flag(&[3], Flags::SEEN).await?;
+        self.next.remove("a/b");
+        self.mailboxes.delete(ACCOUNT, "a/b").await?;
+        self.done();
+        self.append(6, 1).await?;
+        Ok(())
+    }
+
+    async fn seen(&self) -> Told {
+        let mut seen = Told::new();
+        for info in self.mailboxes.list(ACCOUNT).await.unwrap() {
+            let states = self.mailboxes.view(ACCOUNT, info.id, Uid(0), 100).await.unwrap();
+            let name = ["INBOX", "a", "a/b"].into_iter().find(|name| *name == info.path).unwrap();
+            seen.insert(name, states.into_iter().map(|state| (state.uid.0, state.flags)).collect());
+        }
+        seen
+    }
+}
+
+async fn client(storage: Storage) -> Client {
+    let mailboxes = Mailboxes::new(storage.clone());
+    Client { storage, mailboxes, inbox: MailboxId(0), told: Told::new(), next: Told::new() }
+}
+
+async fn cut_at(at: u64, seed: u64) {
+    let disk = SimDisk::new();
+    let engine = open(&disk);
+    disk.fail_after(at, u64::MAX, Fault::PowerCut);
+    let mut before = client(engine.storage()).await;
+    let lived = before.live().await;
+    assert!(lived.is_err(), "the power went at {at}");
+    let (told, next) = (before.told.clone(), before.next.clone());
+    drop(before);
+    drop(engine);
+    disk.crash(seed);
+    let engine = open(&disk);
+    let after = client(engine.storage()).await;
+    let seen = after.seen().await;
+    assert!(seen == told || seen == next, "at {at}: {seen:?} is neither {told:?} nor {next:?}");
+    after.mailboxes.purge_removed().await.unwrap();
+    if seen.is_empty() {
+        return;
+    }
+    let checked = after.mailboxes.check(ACCOUNT, false, true, &mut |_| ()).await.unwrap();
+    assert_eq!(checked.findings, [], "at {at}, seed {seed}");
+    assert_eq!(after.mailboxes.usage(ACCOUNT).await.unwrap().messages, checked.messages);
+    // What comes next has a UID of its own, whatever happened.
+    let inbox = after.mailboxes.find(ACCOUNT, "INBOX").await.unwrap().unwrap();
+    let new = after.message(99).await.unwrap();
+    let new = after.mailboxes.append_all(ACCOUNT, inbox, &[new]).await.unwrap();
+    let used = told.get("INBOX").and_then(|known| known.keys().max().copied()).unwrap_or_default();
+    assert!(new.first.0 > used);
+}
+
+#[test]
+fn a_power_cut_at_any_moment_leaves_mailboxes_exact() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let disk = SimDisk::new();
+        let engine = open(&disk);
+        let start = disk.operations();
+        client(engine.storage()).await.live().await.unwrap();
+        let operations = disk.operations() - start;
+        assert!(operations > 20, "the session exercises too little: {operations}");
+        for at in 0..operations {
+            for seed in 0..3 {
+                cut_at(at, seed).await;
+            }
+        }
+    });
+}
