@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use iems_tests::iems::Iems;
 use iems_tests::peers::{curl, swaks::swaks};
 use iems_tests::pop3::{Pop3, field, read_all, wait_all};
@@ -108,6 +111,33 @@ fn bdat_brings_the_same_octets_as_data() {
     assert_eq!(smtp.reply().expect("a reply").code, 250);
     let read = wait_all(site.at("pop3"), ANN, "secret", 1).remove(0);
     assert!(read.ends_with(&text), "{}", String::from_utf8_lossy(&read));
+}
+
+#[test]
+fn a_binary_message_is_kept_whole_and_read_as_lines() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.start();
+    let data = b"\n.\n\r.\r\n.\r\nMAIL FROM:<x@y>\r\n\0\xff\n";
+    let head = "Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: binary\r\n\r\n";
+    let message = [head.as_bytes(), data].concat();
+    let mut smtp = Smtp::connect(site.at("smtp"));
+    assert!(smtp.must("EHLO client.example.test", 250).offers("BINARYMIME"));
+    smtp.must("MAIL FROM:<c@example.com> BODY=BINARYMIME", 250);
+    smtp.must("RCPT TO:<ann@example.test>", 250);
+    smtp.must("DATA", 503);
+    smtp.wire
+        .send(&[format!("BDAT {} LAST\r\n", message.len()).as_bytes(), &message].concat())
+        .expect("sent");
+    assert_eq!(smtp.reply().expect("a reply").code, 250);
+    // A bare LF in the header section would be read in two ways.
+    smtp.must("MAIL FROM:<c@example.com> BODY=BINARYMIME", 250);
+    smtp.must("RCPT TO:<ann@example.test>", 250);
+    smtp.wire.send(b"BDAT 13 LAST\r\nA: b\nC: d\r\n\r\n").expect("sent");
+    assert_eq!(smtp.reply().expect("a reply").code, 550);
+    let read = wait_all(site.at("pop3"), ANN, "secret", 1).remove(0);
+    let text = String::from_utf8(read).expect("ASCII");
+    let encoded = BASE64_STANDARD.encode(data);
+    assert!(text.contains("Content-Transfer-Encoding: base64\r\n") && text.contains(&encoded), "{text}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod envelope;
 mod id;
 mod kind;
 mod line_ends;
+mod narrow;
 mod remote;
 mod reply;
 mod status;
@@ -20,6 +21,7 @@ pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret
 pub use id::{ChannelId, NextHop, QueueId, QueueIdError};
 pub use kind::Kind;
 pub use line_ends::LineEnds;
+pub use narrow::{Fit, Unconvertible, narrow};
 pub use remote::Remote;
 pub use reply::Reply;
 pub use status::{EnhancedStatus, StatusError};

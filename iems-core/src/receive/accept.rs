@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::transaction::{Receipt, Transaction};
 use super::written::Written;
 use crate::deliver::{Arrival, Outcome};
-use crate::message::{Body, ChannelId, EnhancedStatus, Mailbox, Reply};
+use crate::message::{Body, BodyType, ChannelId, EnhancedStatus, Mailbox, Reply};
 use crate::preprocess::{self, Edit};
 use crate::queue::Queued;
 use crate::storage::CommitError;
@@ -95,7 +95,7 @@ impl Transaction {
         if self.spool.writer.is_none() {
             self.open_spool().await?;
         }
-        if !self.spool.ended {
+        if !self.spool.ended && self.envelope.body != BodyType::BinaryMime {
             self.write(Bytes::from_static(b"\r\n")).await?; // a last line that BDAT left open
         }
         let hostname = &self.shared.hostname;

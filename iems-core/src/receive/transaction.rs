@@ -196,11 +196,23 @@ impl Transaction {
             let text = format!("the message is too large; send one of at most {limit} octets");
             return Err(Reply::new(552, EnhancedStatus::new(5, 3, 4), text));
         }
-        self.look_at_line_ends(&octets, false)?;
+        let is_binary = self.envelope.body == BodyType::BinaryMime;
+        if !is_binary {
+            self.look_at_line_ends(&octets, false)?;
+        }
         if self.spool.writer.is_none() {
             self.open_spool().await?;
         }
+        let before = self.spool.front + self.spool.size;
         self.spool.scan.feed(&octets, &self.shared.hostname);
+        if is_binary {
+            let header = match self.spool.scan.header_size() {
+                0 => octets.len(),
+                size => usize::try_from(size.saturating_sub(before))
+                    .map_or(octets.len(), |at| at.min(octets.len())),
+            };
+            self.look_at_line_ends(&octets[..header], false)?;
+        }
         self.spool.ended = octets.ends_with(b"\r\n") || (octets[..] == *b"\n" && self.spool.half_ended);
         self.spool.half_ended = octets.ends_with(b"\r");
         self.spool.size += octets.len() as u64;
@@ -210,10 +222,11 @@ impl Transaction {
         }
     }
 
-    /// RFC 5321 section 2.3.8; only binary messages (RFC 3030) may hold CR and LF apart.
+    /// RFC 5321 section 2.3.8; only binary messages (RFC 3030) may hold CR and LF apart, and those only behind the header
+    /// section.
     pub(super) fn look_at_line_ends(&mut self, octets: &[u8], at_end: bool) -> Result<(), Reply> {
         self.spool.ends.feed(octets);
-        if self.spool.ends.is_broken(at_end) && self.envelope.body != BodyType::BinaryMime {
+        if self.spool.ends.is_broken(at_end) {
             let text = "the message holds a bare CR or LF; end every line with CRLF and send it again";
             return Err(Reply::refuse(6, 0, text));
         }

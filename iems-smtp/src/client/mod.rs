@@ -9,7 +9,6 @@
 //! not answered is deferred.
 
 mod connect;
-mod eight_bit;
 mod hop;
 mod link;
 mod logins;

@@ -1,16 +1,15 @@
 //! What a message needs of a server, against what the server offers: the command lines, the body as it will go,
 //! and refusals on the server's behalf where it cannot take the message at all.
 //!
-//! Says nothing to the server. RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 section 5.2 (DSN).
+//! Says nothing to the server. RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 3030 (BINARYMIME), RFC 6531 (SMTPUTF8), RFC 3461 section 5.2 (DSN).
 
 use bytes::Bytes;
 use iems_core::deliver::{Attempt, Destination, Outcome};
 use iems_core::message::{
-    Body, BodyType, EnhancedStatus, Envelope, ForwardPath, Mailbox, OriginalRecipient, Reply,
+    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Mailbox, OriginalRecipient, Reply, narrow,
 };
 use iems_core::storage::StoreError;
 
-use super::eight_bit;
 use super::trouble::Peer;
 use crate::proto::{Command, Extensions, Mail, Rcpt};
 
@@ -22,7 +21,7 @@ const HEADER: u64 = 1024 * 1024;
 pub(super) enum Payload {
     /// As stored.
     Stored(Body),
-    /// Rewritten for a server that takes seven bits.
+    /// Rewritten for a server that takes less than the message holds.
     Converted(Bytes),
 }
 
@@ -156,8 +155,8 @@ async fn international(attempt: &Attempt, extensions: &Extensions, peer: &Peer) 
     Ok(false)
 }
 
-/// The body type to declare, and the body, rewritten if the server takes seven bits only and there are eight
-/// (RFC 6152 section 3).
+/// The body type to declare, and the body, rewritten if the server takes less than the message holds (RFC 6152 section 3,
+/// RFC 3030 section 3).
 async fn body(
     attempt: &Attempt,
     extensions: &Extensions,
@@ -176,16 +175,20 @@ async fn body(
         }
         BodyType::EightBitMime | BodyType::BinaryMime => {}
     }
+    let lines = attempt.envelope.body == BodyType::BinaryMime;
+    let missing = if lines { "BINARYMIME" } else { "8BITMIME" };
     let refuse = |why: &str| {
-        let text = format!("it does not support 8BITMIME, and the message cannot be converted: {why}");
+        let text = format!("it does not support {missing}, and the message cannot be converted: {why}");
         peer.failed(554, EnhancedStatus::new(5, 6, 3), &text)
     };
     if attempt.body.size() > largest {
         return Err(refuse("it is too large"));
     }
     let message = attempt.body.reader(&*attempt.blobs).rest().await.map_err(unreadable)?;
-    let converted = eight_bit::to_seven(&message).map_err(|error| refuse(&error.to_string()))?;
-    Ok((BodyType::SevenBit, Payload::Converted(converted.into())))
+    let fit = Fit { eight: extensions.eight_bit_mime, lines };
+    let converted = narrow(&message, fit).map_err(|error| refuse(&error.to_string()))?;
+    let body = if converted.is_ascii() { BodyType::SevenBit } else { BodyType::EightBitMime };
+    Ok((body, Payload::Converted(converted.into())))
 }
 
 async fn is_ascii(attempt: &Attempt) -> Result<bool, StoreError> {

@@ -295,6 +295,39 @@ async fn eight_bits_are_declared_or_converted() {
 }
 
 #[tokio::test]
+async fn binary_goes_by_bdat_to_who_takes_it_and_is_encoded_for_others() {
+    let head = "Subject: x\\nContent-Type: image/x\\nContent-Transfer-Encoding: ";
+    let text = format!("{head}binary\\n\\na\r.\\n.\rb");
+    let octets = text.replace("\\n", "\r\n");
+    let mut attempt = message(octets.as_bytes(), &["a@d.example"]).await;
+    let mut envelope = (*attempt.envelope).clone();
+    envelope.body = BodyType::BinaryMime;
+    attempt.envelope = Arc::new(envelope);
+    // What is encoded holds no line that is a dot, so that DATA is safe.
+    let encoded = "Subject: x\\nContent-Type: image/x\\nMIME-Version: 1.0\\nContent-Transfer-Encoding: base64\\n\\nYQ0uDQouDWI=\\n";
+    for offers in ["250 8BITMIME", "250 HELP", "250-8BITMIME\\n250 BINARYMIME"] {
+        let world = Arc::new(World::new().server(AT, &plain(offers, "<s@us.example>", encoded)));
+        assert_eq!(short(&send(&world, smtp(), HOP, &attempt).await), ["done 250 2.0.0"], "{offers}");
+        world.settle().await;
+    }
+    let size = octets.len();
+    let script = format!(
+        "S: 220 mx\nC* EHLO\nS: 250-mx\\n250-CHUNKING\\n250 BINARYMIME
+        C: MAIL FROM:<s@us.example> BODY=BINARYMIME
+        S: 250 ok
+        C: RCPT TO:<a@d.example>
+        S: 250 ok
+        C: BDAT {size} LAST
+        OCTETS: {text}
+        S: 250 ok
+        C: QUIT\nS: 221 bye"
+    );
+    let world = Arc::new(World::new().server(AT, &script));
+    assert_eq!(short(&send(&world, smtp(), HOP, &attempt).await), ["done 250 2.0.0"]);
+    world.settle().await;
+}
+
+#[tokio::test]
 async fn utf8_needs_smtputf8_unless_all_is_ascii_after_all() {
     let hello = "S: 220 mx\nC* EHLO\nS: 250-mx\\n";
     let mut attempt = message(BODY, &["a@d.example", "й@d.example"]).await;

@@ -8,6 +8,7 @@
 //! one in a mailbox is always ours.
 
 mod fields;
+mod lines;
 
 use std::sync::Arc;
 
@@ -30,12 +31,13 @@ const JUNK: &str = "Junk";
 pub struct LocalAgent {
     id: ChannelId,
     directory: Arc<StoreDirectory>,
+    encoder: lines::Encoder,
 }
 
 impl LocalAgent {
     /// An agent for the accounts of `directory`, whose mailboxes are in the same storage.
     pub fn new(directory: Arc<StoreDirectory>) -> Self {
-        Self { id: ChannelId::new("local"), directory }
+        Self { id: ChannelId::new("local"), directory, encoder: lines::Encoder::default() }
     }
 
     fn mailboxes(&self) -> &Mailboxes {
@@ -194,6 +196,19 @@ impl DeliveryAgent for LocalAgent {
 
     async fn deliver(&self, attempt: &Attempt) -> Delivery {
         let mut delivery = Delivery::default();
+        let lines;
+        let attempt = match lines::of(attempt, &self.encoder).await {
+            Ok(None) => attempt,
+            Ok(Some(body)) => {
+                lines = Attempt { body, ..attempt.clone() };
+                &lines
+            }
+            Err(reply) => {
+                let outcome = Outcome::from_reply(Arrival::Delivered, reply);
+                delivery.outcomes = vec![outcome; attempt.destinations.len()];
+                return delivery;
+            }
+        };
         let seen = Seen::in_header_of(attempt).await;
         for destination in &attempt.destinations {
             let placed = match &seen {

@@ -94,6 +94,24 @@ impl World {
 }
 
 #[tokio::test]
+async fn a_binary_message_becomes_lines_on_its_way_into_the_mailbox() {
+    let world = world(&["ann@example.org"]).await;
+    let none = Policy::new();
+    let text = "Subject: hi\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: binary\r\n\r\n\n.\n\0";
+    let mut attempt = world.attempt(text, vec![to("ann@example.org", None, &none, &[])], &[]).await;
+    attempt.envelope =
+        Arc::new(Envelope { body: iems_core::message::BodyType::BinaryMime, ..(*attempt.envelope).clone() });
+    let delivery = world.deliver(&attempt).await;
+    assert!(matches!(delivery.outcomes[0], Outcome::Done(Arrival::Delivered, _)), "{:?}", delivery.outcomes);
+    let message = &world.folder("ann@example.org", "INBOX").await[0];
+    let octets = message.body.reader(&*world.storage.blobs).rest().await.unwrap();
+    let octets = String::from_utf8(octets).unwrap();
+    assert!(octets.ends_with("Content-Transfer-Encoding: base64\r\n\r\nCi4KAA==\r\n"), "{octets}");
+    let header = message.body.header(&*world.storage.blobs, 10_000).await.unwrap();
+    assert!(header.ends_with(b"base64\r\n\r\n"));
+}
+
+#[tokio::test]
 async fn several_destinations_share_one_batch_and_one_body() {
     let world = world(&["ann@example.org", "bob@example.org"]).await;
     let none = Policy::new();

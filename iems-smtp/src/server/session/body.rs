@@ -67,7 +67,9 @@ impl Session {
         let octets = input.split_to(now).freeze();
         chunk.left -= now as u64;
         chunk.body.octets += now as u64;
-        chunk.body.ends.feed(&octets);
+        if !chunk.body.binary {
+            chunk.body.ends.feed(&octets);
+        }
         if chunk.body.ends.is_broken(false) {
             chunk.body.refusal = Some(bare_line_end());
         }

@@ -79,9 +79,6 @@ impl Session {
                 Some(error(530, 7, 0, "authentication required; send AUTH first"))
             }
             () if mail.size > self.max_size => Some(too_large(self.max_size)),
-            () if mail.envelope.body == BodyType::BinaryMime => {
-                Some(error(555, 5, 4, "BINARYMIME is not offered; encode the message"))
-            }
             () => None,
         };
         match refusal {
@@ -90,7 +87,8 @@ impl Session {
                 None
             }
             None => {
-                self.pending = Pending::Mail { smtputf8: mail.envelope.smtputf8 };
+                let binary = mail.envelope.body == BodyType::BinaryMime;
+                self.pending = Pending::Mail { smtputf8: mail.envelope.smtputf8, binary };
                 Some(Event::Mail(mail))
             }
         }
@@ -127,6 +125,10 @@ impl Session {
             State::Mail(open) if open.chunks.is_some() => {
                 self.refuse(&out_of_order("the message came by BDAT; go on with BDAT"));
             }
+            // RFC 3030 section 3.
+            State::Mail(open) if open.binary => {
+                self.refuse(&out_of_order("a message of BODY=BINARYMIME goes by BDAT; send it with BDAT"));
+            }
             State::Mail(open) if open.accepted > 0 => {
                 let body = Body { recipients: open.accepted, ..Body::default() };
                 self.state = State::Data(Box::new((DataDecoder::default(), body)));
@@ -155,7 +157,8 @@ impl Session {
     fn on_bdat(&mut self, size: u64, last: bool) -> Option<Event> {
         match std::mem::replace(&mut self.state, State::Ready) {
             State::Mail(mut transaction) if transaction.accepted > 0 => {
-                let first = Body { recipients: transaction.accepted, ..Body::default() };
+                let (recipients, binary) = (transaction.accepted, transaction.binary);
+                let first = Body { recipients, binary, ..Body::default() };
                 let body = transaction.chunks.take().unwrap_or(first);
                 self.state = State::Chunk(Box::new(Chunk { transaction, body, size, left: size, last }));
             }

@@ -86,11 +86,11 @@ impl Session {
 
     /// The answer to [`Event::Mail`].
     pub fn mail(&mut self, accepted: Result<(), &Reply>) {
-        let Pending::Mail { smtputf8 } = self.pending else { return };
+        let Pending::Mail { smtputf8, binary } = self.pending else { return };
         self.pending = Pending::Nothing;
         match accepted {
             Ok(()) => {
-                self.state = State::Mail(Transaction { smtputf8, ..Transaction::default() });
+                self.state = State::Mail(Transaction { smtputf8, binary, ..Transaction::default() });
                 self.say(Text::MailOk);
             }
             Err(reply) => self.refuse(reply),

@@ -149,6 +149,7 @@ impl Session {
             dsn: true,
             priority: true,
             chunking: true,
+            binary_mime: true,
             enhanced_status_codes: true,
             starttls: self.link.tls_available && !self.link.tls,
             auth,

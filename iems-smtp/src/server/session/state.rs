@@ -64,7 +64,7 @@ pub(super) enum Pending {
     Nothing,
     Greeting,
     Hello(Hello),
-    Mail { smtputf8: bool },
+    Mail { smtputf8: bool, binary: bool },
     Rcpt,
     Turn,
     Commit,
@@ -75,6 +75,8 @@ pub(super) enum Pending {
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
     pub(super) smtputf8: bool,
+    /// `BODY=BINARYMIME`.
+    pub(super) binary: bool,
     pub(super) accepted: usize,
     pub(super) refused: usize,
     /// What came by `BDAT` so far.
@@ -90,6 +92,8 @@ pub(super) struct Body {
     pub(super) octets: u64,
     /// Why the message will be refused once it is read.
     pub(super) refusal: Option<Reply>,
+    /// Whether CR and LF may stand alone: the door looks at the header section.
+    pub(super) binary: bool,
     pub(super) ends: LineEnds,
 }
 
