@@ -6,8 +6,10 @@
 //! Not part of the tests: it wants a quiet machine, root (for Postfix) and about half an hour. Words behind the
 //! command make it shorter: `cargo run --release -p iems-bench -- run SECONDS REPETITIONS`. The queue is measured by
 //! `cargo run --release -p iems-bench -- queue`, with a million messages by `queue --full`; TLS, logins and crowds at the door beside
-//! Postfix, Exim and OpenSMTPD by `cargo run --release -p iems-bench -- smtp`.
+//! Postfix, Exim and OpenSMTPD by `cargo run --release -p iems-bench -- smtp`; mailboxes beside Dovecot by
+//! `cargo run --release -p iems-bench -- imap`, large ones by `imap --full`.
 
+mod imap;
 mod load;
 mod measure;
 mod queue;
@@ -16,6 +18,7 @@ mod sections;
 mod servers;
 mod sink;
 mod smtp;
+mod tables;
 mod times;
 mod watch;
 
@@ -44,13 +47,15 @@ fn main() {
         ["smtp", secs, ref words @ ..] => {
             smtp::run(Duration::from_secs_f64(secs.parse().expect("seconds")), words);
         }
+        ["imap", "--full", ref words @ ..] => imap::run(imap::Extent::FULL, words),
+        ["imap", ref words @ ..] => imap::run(imap::Extent::SHORT, words),
         ["one", kind, sessions, size, secs] => one(kind, sessions, size, secs),
         [] | ["run", ..] => {
             let time = Duration::from_secs_f64(number(words.get(1), 5.0));
             all(time, number(words.get(2), 3.0) as usize);
         }
         _ => eprintln!(
-            "iems-bench [run SECONDS REPETITIONS | queue [--full | MESSAGES] [CASE...] | smtp [SECONDS [CASE...]] | one KIND SESSIONS OCTETS SECONDS]"
+            "iems-bench [run SECONDS REPETITIONS | queue [--full | MESSAGES] [CASE...] | smtp [SECONDS [CASE...]] | imap [--full] [CASE...] | one KIND SESSIONS OCTETS SECONDS]"
         ),
     }
 }
@@ -113,7 +118,7 @@ fn all(time: Duration, repetitions: usize) {
     let page = report::page(&results, &syncs, &idle, &how);
     println!("{page}");
     let old = std::fs::read_to_string(sections::file()).unwrap_or_default();
-    let others = [queue::TITLE, smtp::TITLE].map(|title| sections::kept(&old, title)).concat();
+    let others = [queue::TITLE, smtp::TITLE, imap::TITLE].map(|title| sections::kept(&old, title)).concat();
     std::fs::write(sections::file(), page + &others).expect("docs/benchmarks.md");
 }
 

@@ -109,6 +109,8 @@ pub fn port(protocol: &str) -> u16 {
         "lmtp" => 2424,
         "pop3" => 2110,
         "pop3s" => 2995,
+        "imap" => 2143,
+        "imaps" => 2993,
         "metrics" => 2999,
         other => panic!("no port for {other}"),
     }

@@ -13,6 +13,8 @@ use doors::Who;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sessions::Manner;
 
+use crate::tables::{self, row};
+
 /// What the section begins with.
 pub(crate) const TITLE: &str = "\n## SMTP at the door\n";
 
@@ -60,23 +62,7 @@ fn alone(time: Duration) {
 }
 
 fn head(text: &mut String, what: &str) {
-    let names = Who::ALL.map(Who::name).join(" | ");
-    let _ = writeln!(text, "\n### {what}\n\n| | {names} | ratio |\n|---|---|---|---|---|---|");
-}
-
-/// A row; the ratio is to the best of the others.
-fn row(text: &mut String, name: &str, values: &[Option<f64>], more_is_better: bool) {
-    let digits = |value: f64| if value >= 100.0 { 0 } else { 2 };
-    let shown = |value: &Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.*}", digits(v)));
-    let cells: Vec<String> = values.iter().map(shown).collect();
-    let others = values[1..].iter().flatten().copied().filter(|value| *value > 0.0);
-    let ratio = match (values[0], more_is_better) {
-        (Some(ours), true) => others.reduce(f64::max).map(|best| ours / best.max(1e-9)),
-        (Some(ours), false) => others.reduce(f64::min).map(|best| best / ours.max(1e-9)),
-        (None, _) => None,
-    };
-    let ratio = ratio.map_or(String::new(), |ratio| format!("**{ratio:.1}**"));
-    let _ = writeln!(text, "| {name} | {} | {ratio} |", cells.join(" | "));
+    tables::head(text, what, &Who::ALL.map(Who::name));
 }
 
 fn rates(time: Duration) -> String {

@@ -1,0 +1,267 @@
+//! What is measured: each function starts a server, does one thing to it, and says how fast it was.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use iems_tests::smtp::Smtp;
+
+use super::client::Imap;
+use super::mail::{NEEDLE, message};
+use super::servers::{Server, Who, user};
+use crate::watch;
+
+/// Clients side by side.
+const CLIENTS: usize = 10;
+/// Messages in one APPEND while a mailbox is filled.
+const TOGETHER: usize = 50;
+
+/// A rate, and what each time cost the server.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rate {
+    /// Times a second.
+    pub(super) rate: f64,
+    /// Processor milliseconds of the server.
+    pub(super) cpu_ms: f64,
+}
+
+/// Does `work` again and again in ten threads: what it gets is the thread's number and the count so far.
+fn rate(
+    server: &mut Server,
+    time: Duration,
+    work: impl Fn(&Server, usize, &dyn Fn() -> bool) -> io::Result<()> + Sync,
+) -> Rate {
+    let roots = server.roots();
+    let (server, work) = (&*server, &work);
+    let done = AtomicUsize::new(0);
+    let gate = Barrier::new(CLIENTS + 1);
+    let (mut before, mut after, mut secs) = (watch::Cost::default(), watch::Cost::default(), 0.0);
+    std::thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (done, gate) = (&done, &gate);
+            scope.spawn(move || {
+                gate.wait();
+                let stop = Instant::now() + time;
+                // True while there is time; counts what was done since the last time it was asked.
+                let begun = std::cell::Cell::new(false);
+                let go_on = || {
+                    done.fetch_add(usize::from(begun.replace(true)), Ordering::Relaxed);
+                    Instant::now() < stop
+                };
+                work(server, number, &go_on).unwrap_or_else(|error| panic!("client {number}: {error}"));
+            });
+        }
+        before = watch::cost(&roots);
+        gate.wait();
+        let start = Instant::now();
+        std::thread::sleep(time);
+        secs = start.elapsed().as_secs_f64();
+        after = watch::cost(&roots);
+    });
+    let count = done.load(Ordering::Relaxed).max(1) as f64;
+    Rate { rate: count / secs, cpu_ms: (after.cpu - before.cpu) * 1000.0 / count }
+}
+
+/// Connections that log in and out.
+pub(super) fn logins(who: Who, time: Duration) -> Rate {
+    let mut server = Server::open(who, CLIENTS);
+    rate(&mut server, time, |server, number, go_on| {
+        while go_on() {
+            Imap::login(server.imap, None, &user(number))?.command("LOGOUT")?;
+        }
+        Ok(())
+    })
+}
+
+/// Messages of 10 KiB appended one by one, each client to a mailbox of its own.
+pub(super) fn appends(who: Who, time: Duration) -> Rate {
+    let mut server = Server::open(who, CLIENTS);
+    let message = message(0, 2);
+    rate(&mut server, time, |server, number, go_on| {
+        let mut imap = Imap::login(server.imap, None, &user(number))?;
+        while go_on() {
+            imap.append("INBOX", std::slice::from_ref(&message))?;
+        }
+        imap.command("LOGOUT").map(drop)
+    })
+}
+
+/// Messages of 10 KiB delivered by LMTP to `mailboxes` users in turn.
+pub(super) fn deliveries(who: Who, mailboxes: usize, time: Duration) -> Rate {
+    let mut server = Server::open(who, mailboxes);
+    let message = String::from_utf8(message(0, 2)).expect("ASCII");
+    rate(&mut server, time, |server, number, go_on| {
+        let mut lmtp = Smtp::connect(server.lmtp);
+        lmtp.command("LHLO bench.test")?;
+        let mut next = number;
+        while go_on() {
+            lmtp.command("MAIL FROM:<p1@loader.example>")?;
+            lmtp.command(&format!("RCPT TO:<{}>", user(next % mailboxes)))?;
+            lmtp.command("DATA")?;
+            let reply = lmtp.command(&format!("{message}."))?;
+            if reply.code != 250 {
+                return Err(io::Error::other(reply.text()));
+            }
+            next += CLIENTS;
+        }
+        lmtp.command("QUIT").map(drop)
+    })
+}
+
+/// How long things took with one large mailbox, by name.
+pub(super) type Times = BTreeMap<&'static str, f64>;
+
+/// What is fetched of every message, and what a first synchronisation is.
+pub(super) const FETCHES: [(&str, &str); 5] = [
+    ("flags and UIDs", "(UID FLAGS)"),
+    ("envelopes, dates, sizes, flags", "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)"),
+    ("five header fields", "(UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE MESSAGE-ID)])"),
+    ("body structures", "(UID BODYSTRUCTURE)"),
+    ("whole messages", "(UID BODY.PEEK[])"),
+];
+
+/// Searches.
+pub(super) const SEARCHES: [(&str, &str); 5] = [
+    ("UNSEEN", "UNSEEN"),
+    ("SUBJECT, in 1 of 10 messages", "SUBJECT \"number 7\""),
+    ("FROM, in 1 of 97", "FROM \"p5@loader\""),
+    ("BODY, in the last message only", "BODY zebra-needle"),
+    ("TEXT, in the last message only", "TEXT zebra-needle"),
+];
+
+/// A mailbox of so many messages: filled, read, changed and searched by one client, in seconds. What reads is done twice,
+/// and the second time counts: indexes are built by then.
+pub(super) fn large(who: Who, messages: usize) -> Times {
+    let server = Server::open(who, 1);
+    let mut times = Times::new();
+    let mut imap = Imap::login(server.imap, None, &user(0)).expect("a login");
+    let timed = |times: &mut Times, name, work: &mut dyn FnMut() -> io::Result<()>| {
+        let start = Instant::now();
+        work().unwrap_or_else(|error| panic!("{}: {name}: {error}", who.name()));
+        times.insert(name, start.elapsed().as_secs_f64());
+    };
+    timed(&mut times, "filled", &mut || {
+        for first in (0..messages).step_by(TOGETHER) {
+            let some: Vec<_> =
+                (first..messages.min(first + TOGETHER)).map(|n| message(n, messages)).collect();
+            imap.append("INBOX", &some)?;
+        }
+        Ok(())
+    });
+    imap.command("LOGOUT").expect("a farewell");
+    let mut imap = Imap::login(server.imap, None, &user(0)).expect("a login");
+    timed(&mut times, "first synchronisation", &mut || {
+        imap.command("SELECT INBOX")?;
+        imap.command("FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")?;
+        let brought = imap.command("FETCH 1:* (UID BODY.PEEK[])")?;
+        assert_eq!(brought.lines, messages, "messages");
+        Ok(())
+    });
+    timed(&mut times, "SELECT", &mut || imap.command("SELECT INBOX").map(drop));
+    for (name, what) in FETCHES {
+        for _ in 0..2 {
+            timed(&mut times, name, &mut || {
+                let brought = imap.command(&format!("FETCH 1:* {what}"))?;
+                assert_eq!(brought.lines, messages, "{name}");
+                Ok(())
+            });
+        }
+    }
+    for (name, what) in SEARCHES {
+        for _ in 0..2 {
+            timed(&mut times, name, &mut || {
+                let brought = imap.command(&format!("UID SEARCH {what}"))?;
+                let found = brought.kept.first().map_or("", String::as_str);
+                let right = !what.ends_with(NEEDLE) || found == format!("* SEARCH {messages}");
+                assert!(right, "{name}: {found}");
+                Ok(())
+            });
+        }
+    }
+    timed(&mut times, "a flag of all messages", &mut || {
+        imap.command("STORE 1:* +FLAGS.SILENT (\\Flagged)").map(drop)
+    });
+    timed(&mut times, "a flag, 500 messages one by one", &mut || {
+        (1..=500.min(messages))
+            .try_for_each(|n| imap.command(&format!("STORE {n} +FLAGS (\\Seen)")).map(drop))
+    });
+    timed(&mut times, "new mail, 100 times", &mut || {
+        let one = message(0, 2);
+        (0..100).try_for_each(|_| imap.append("INBOX", std::slice::from_ref(&one)))
+    });
+    times
+}
+
+/// Memory of idle sessions with TLS: their number and KiB for each (PSS).
+pub(super) fn idle(who: Who, count: usize) -> (usize, f64) {
+    let mut server = Server::open(who, CLIENTS);
+    let roots = server.roots();
+    let session = |number: usize| -> io::Result<Imap> {
+        let tls = Some((&server.tls, iems_tests::iems::HOST));
+        let mut imap = Imap::login(server.imaps, tls, &user(number % CLIENTS))?;
+        imap.command("SELECT INBOX")?;
+        imap.idle()?;
+        Ok(imap)
+    };
+    let first = session(0);
+    std::thread::sleep(Duration::from_secs(1));
+    let before = watch::memory(&roots);
+    let (start, mut held) = (Instant::now(), Vec::with_capacity(count));
+    while held.len() < count && start.elapsed() < Duration::from_secs(60) {
+        let Ok(imap) = session(held.len()) else { break };
+        held.push(imap);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let after = watch::memory(&roots);
+    drop(first);
+    (held.len(), after.saturating_sub(before) as f64 / 1024.0 / held.len().max(1) as f64)
+}
+
+/// New mail announced to 100 idle sessions on one mailbox: milliseconds from the end of its delivery's data until each of
+/// them knows, half of all and 99 of 100.
+pub(super) fn announced(who: Who, rounds: usize) -> (f64, f64) {
+    const SESSIONS: usize = 100;
+    let server = Server::open(who, 1);
+    let text = String::from_utf8(message(0, 2)).expect("ASCII");
+    let gate = Barrier::new(SESSIONS + 1);
+    let mut took: Vec<f64> = Vec::new();
+    std::thread::scope(|scope| {
+        let sessions: Vec<_> = (0..SESSIONS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut imap = Imap::login(server.imap, None, &user(0)).expect("a login");
+                    imap.command("SELECT INBOX").expect("an INBOX");
+                    imap.idle().expect("IDLE");
+                    let mut heard = Vec::with_capacity(rounds);
+                    for _ in 0..rounds {
+                        gate.wait();
+                        imap.until(" EXISTS").expect("news");
+                        heard.push(Instant::now());
+                    }
+                    heard
+                })
+            })
+            .collect();
+        let mut lmtp = Smtp::connect(server.lmtp);
+        lmtp.command("LHLO bench.test").expect("a greeting");
+        let mut sent = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            gate.wait();
+            std::thread::sleep(Duration::from_millis(700));
+            for line in ["MAIL FROM:<p1@loader.example>", &format!("RCPT TO:<{}>", user(0)), "DATA"] {
+                lmtp.command(line).expect("an answer");
+            }
+            sent.push(Instant::now());
+            assert_eq!(lmtp.command(&format!("{text}.")).expect("an answer").code, 250);
+        }
+        for session in sessions {
+            let heard = session.join().expect("a session");
+            took.extend(heard.iter().zip(&sent).map(|(heard, sent)| (*heard - *sent).as_secs_f64() * 1000.0));
+        }
+    });
+    took.sort_by(f64::total_cmp);
+    let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or(0.0);
+    (at(50), at(99))
+}

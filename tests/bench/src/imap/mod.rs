@@ -1,0 +1,155 @@
+//! Mailboxes read by IMAP, beside Dovecot with Maildir and with mdbox.
+//!
+//! Writes its section of `docs/benchmarks.md` and leaves the others as they are.
+
+mod cases;
+mod client;
+mod mail;
+mod servers;
+
+use std::time::{Duration, Instant};
+
+use cases::{FETCHES, Rate, SEARCHES, Times};
+use servers::Who;
+
+use crate::tables::{head, row};
+
+/// What the section begins with.
+pub(crate) const TITLE: &str = "\n## Mailboxes by IMAP\n";
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// For each rate.
+    pub(crate) time: Duration,
+    /// In the large mailbox.
+    pub(crate) messages: usize,
+    /// That get mail in turn.
+    pub(crate) mailboxes: usize,
+    /// Idle sessions.
+    pub(crate) idle: &'static [usize],
+}
+
+impl Extent {
+    /// A quarter of an hour.
+    pub(crate) const SHORT: Self =
+        Self { time: Duration::from_secs(3), messages: 10_000, mailboxes: 100, idle: &[1000] };
+    /// Hours: the other servers take long to fill a mailbox of 100,000.
+    pub(crate) const FULL: Self =
+        Self { time: Duration::from_secs(5), messages: 100_000, mailboxes: 1000, idle: &[1000, 5000] };
+}
+
+/// Runs the cases whose names are given (`rates`, `large`, `idle`, `announced`), or all, with the servers whose names are
+/// given (`iems`, `maildir`, `mdbox`), or all; writes the page if it was everything.
+pub(crate) fn run(extent: Extent, words: &[&str]) {
+    let named = |who: &Who| words.contains(&who.word());
+    let some: Vec<Who> = Who::ALL.into_iter().filter(named).collect();
+    let all: &[Who] = if some.is_empty() { &Who::ALL } else { &some };
+    let only: Vec<&str> =
+        words.iter().copied().filter(|word| Who::ALL.iter().all(|who| who.word() != *word)).collect();
+    let wanted = |name: &str| only.is_empty() || only.contains(&name);
+    let start = Instant::now();
+    let mut text = format!(
+        "{TITLE}\nWritten by `cargo build --release -p iems-bin && cargo run --release -p iems-bench -- imap`. Messages of 10 KiB; ten clients and \
+         {} s for each rate, one client\nfor the large mailbox. Everything is durable when it is answered (Dovecot: `mail_fsync = always`), on the same disk. \
+         Dovecot is Debian's, with\nlogin processes that stay, and passwords that need no hashing. `ratio` is how many times better iems is than the better \
+         of the two.\n",
+        extent.time.as_secs_f64()
+    );
+    if wanted("rates") {
+        text += &rates(all, extent);
+    }
+    if wanted("large") {
+        text += &large(all, extent.messages);
+    }
+    if wanted("idle") {
+        text += &idle(all, extent.idle);
+    }
+    if wanted("announced") {
+        text += &announced(all);
+    }
+    println!("{text}\nAll of it took {:.0} s.", start.elapsed().as_secs_f64());
+    if only.is_empty() && all == Who::ALL {
+        crate::sections::write(TITLE, &text);
+    }
+}
+
+fn names(all: &[Who]) -> Vec<&'static str> {
+    all.iter().map(|who| who.name()).collect()
+}
+
+fn rates(all: &[Who], extent: Extent) -> String {
+    let many = format!("messages delivered by LMTP into {} mailboxes", extent.mailboxes);
+    let cases: [(&str, &dyn Fn(Who) -> Rate); 4] = [
+        ("connections that log in and out", &|who| cases::logins(who, extent.time)),
+        ("messages appended", &|who| cases::appends(who, extent.time)),
+        ("messages delivered by LMTP into one mailbox", &|who| cases::deliveries(who, 1, extent.time)),
+        (&many, &|who| cases::deliveries(who, extent.mailboxes, extent.time)),
+    ];
+    let measured = cases.map(|(name, case)| {
+        let figures: Vec<Rate> = all.iter().map(|who| case(*who)).collect();
+        println!("{name}: {figures:?}");
+        (name, figures)
+    });
+    let mut text = String::new();
+    head(&mut text, "Times a second", &names(all));
+    for (name, figures) in &measured {
+        row(&mut text, name, &figures.iter().map(|f| Some(f.rate)).collect::<Vec<_>>(), true);
+    }
+    head(&mut text, "Processor milliseconds of the server each time", &names(all));
+    for (name, figures) in &measured {
+        row(&mut text, name, &figures.iter().map(|f| Some(f.cpu_ms)).collect::<Vec<_>>(), false);
+    }
+    text
+}
+
+fn large(all: &[Who], messages: usize) -> String {
+    let times: Vec<Times> = all
+        .iter()
+        .map(|who| {
+            let times = cases::large(*who, messages);
+            println!("{}: {times:?}", who.name());
+            times
+        })
+        .collect();
+    let mut text = String::new();
+    head(&mut text, &format!("A mailbox of {messages} messages, in seconds"), &names(all));
+    let order = ["filled", "first synchronisation", "SELECT"].into_iter();
+    let order = order.chain(FETCHES.map(|(name, _)| name)).chain(SEARCHES.map(|(name, _)| name));
+    for name in
+        order.chain(["a flag of all messages", "a flag, 500 messages one by one", "new mail, 100 times"])
+    {
+        let values: Vec<Option<f64>> = times.iter().map(|times| times.get(name).copied()).collect();
+        row(&mut text, name, &values, false);
+    }
+    text
+}
+
+fn idle(all: &[Who], counts: &[usize]) -> String {
+    let mut text = String::new();
+    head(&mut text, "Memory of an idle session with TLS (PSS), KiB", &names(all));
+    for &count in counts {
+        let figures: Vec<(usize, f64)> = all.iter().map(|who| cases::idle(*who, count)).collect();
+        println!("{count} idle: {figures:?}");
+        let values: Vec<Option<f64>> = figures.iter().map(|(_, each)| Some(*each)).collect();
+        row(&mut text, &format!("{count} sessions in IDLE"), &values, false);
+        let held: Vec<String> =
+            all.iter().zip(&figures).map(|(who, (held, _))| format!("{} {held}", who.name())).collect();
+        if figures.iter().any(|(held, _)| *held < count) {
+            text += &format!("\nSessions that came about within a minute: {}.\n", held.join(", "));
+        }
+    }
+    text
+}
+
+fn announced(all: &[Who]) -> String {
+    let figures: Vec<(f64, f64)> = all.iter().map(|who| cases::announced(*who, 10)).collect();
+    println!("announced: {figures:?}");
+    let mut text = String::new();
+    head(&mut text, "New mail announced to 100 idle sessions, ms after the end of its data", &names(all));
+    let (half, most): (Vec<_>, Vec<_>) =
+        figures.into_iter().map(|(half, most)| (Some(half), Some(most))).unzip();
+    row(&mut text, "half of them", &half, false);
+    row(&mut text, "99 of 100", &most, false);
+    text
+}
