@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use iems_access::pop3::session::{Event, Link, Maildrop, Session};
+use iems_access::net::{Answer, Link, Question};
+use iems_access::pop3::session::{Event, Maildrop, Session};
 use iems_access::pop3::{Part, Retrieval, ServerOptions};
 use iems_core::seam::Account;
 use iems_store::mailbox::Uid;
@@ -60,13 +61,13 @@ fn answer(session: &mut Session, event: Event) -> bool {
             Event::Flush => {}
             Event::Close => return false,
             Event::StartTls => panic!("TLS is in force"),
-            Event::Password { login, password } => {
+            Event::Ask(Question::Password { login, password }) => {
                 let known = login == "ann" && password.as_str() == "secret";
                 let mailbox = "ann@example.org".parse().expect("an address");
-                next = session.password(Ok(known.then_some(Account::new(mailbox))));
+                next = session.answered(Answer::Account(known.then_some(Account::new(mailbox))));
             }
-            Event::Verifier { .. } => next = session.verifier(Ok(None)),
-            Event::Certificate { .. } | Event::Token { .. } => next = session.password(Ok(None)),
+            Event::Ask(Question::Verifier { .. }) => next = session.answered(Answer::Verifier(None)),
+            Event::Ask(_) => next = session.answered(Answer::Account(None)),
             Event::Open(_) => session.opened(Ok(Maildrop::new("box", (1..9).map(|uid| (Uid(uid), 10))))),
             Event::Retrieve { uid, .. } => {
                 assert!((1..9).contains(&uid.0));

@@ -1,37 +1,54 @@
 //! One connection: carries the dialogue over its socket, and answers its questions from directory and mailboxes.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iems_core::limits::{Act, Who};
-use iems_core::seam::Directory;
 use iems_core::seam::sasl::Beneath;
 use iems_store::mailbox::{Message, Uid};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::maildrops::Held;
-use super::server::Shared;
-use super::session::{Event, Link, NotFound, Session};
-use super::wire::Wire;
-use super::{Part, Retrieval};
+use super::session::{Event, NotFound, Session};
+use super::{Maildrops, Part, Retrieval, ServerOptions};
+use crate::net::{Gate, Guest, Link, Protocol, Wire, ask, handshake};
 
 /// How much of a message is collected before it is sent, in octets.
 const ENOUGH: usize = 32 * 1024;
 /// How long the end of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Serves one peer to the end.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    socket: TcpStream,
-    peer: IpAddr,
-    implicit_tls: bool,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
+/// The protocol, for [`crate::net::Server`].
+#[derive(Debug, Clone, Copy)]
+pub enum Pop3 {}
+
+impl Protocol for Pop3 {
+    type Options = ServerOptions;
+    type Mail = Maildrops;
+
+    fn span(peer: SocketAddr) -> tracing::Span {
+        tracing::info_span!("pop3", %peer)
+    }
+
+    fn refusal(for_good: bool, why: &str) -> String {
+        format!("-ERR [SYS/{}] {why}\r\n", if for_good { "PERM" } else { "TEMP" })
+    }
+
+    fn run(
+        shared: Arc<Shared>,
+        guest: Guest,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = io::Result<()>> + Send {
+        run(shared, guest, shutdown)
+    }
+}
+
+type Shared = crate::net::Shared<Pop3>;
+
+async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> io::Result<()> {
+    let Guest { socket, peer, implicit_tls } = guest;
     let mut wire = Wire::new(socket);
     let mut beneath = Arc::default();
     if implicit_tls {
@@ -42,8 +59,8 @@ pub(super) async fn run(
     let mut session = Session::new(shared.options.clone(), link, shared.nonce.clone());
     session.over(beneath);
     let deadline = Instant::now() + session.patience();
-    let mut connection =
-        Connection { shared, wire, session, held: None, deadline, peer, login: String::new(), failures: 0 };
+    let gate = Gate::new(&shared, peer);
+    let mut connection = Connection { shared, wire, session, held: None, deadline, gate };
     loop {
         let mut event = connection.session.next(&mut connection.wire.input);
         if event.is_none() {
@@ -70,20 +87,15 @@ pub(super) async fn run(
 }
 
 async fn secure(shared: &Shared, wire: Wire) -> io::Result<(Wire, Arc<Beneath>)> {
-    let config = shared.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?.load_full();
-    let handshake = wire.secure(&config, shared.options.auth.believed.as_ref());
-    timeout(shared.options.timeouts.handshake, handshake).await.map_err(|_| io::ErrorKind::TimedOut)?
+    let options = &shared.options;
+    handshake(shared, wire, options.auth.believed.as_ref(), options.timeouts.handshake).await
 }
 
 struct Connection {
     shared: Arc<Shared>,
     wire: Wire,
     session: Session,
-    peer: IpAddr,
-    /// The login that was tried last.
-    login: String,
-    /// Failed logins that the limits know of.
-    failures: u32,
+    gate: Gate,
     held: Option<Held>,
     /// Until when the peer has to have said its next command.
     deadline: Instant,
@@ -107,7 +119,7 @@ impl Connection {
 
     /// Sends what is to be sent, late if the peer is to wait.
     async fn flush(&mut self) -> io::Result<()> {
-        self.count_failures();
+        self.gate.count(self.session.failed_logins());
         if let Some(delay) = self.session.take_delay() {
             tokio::time::sleep(delay).await;
         }
@@ -117,33 +129,6 @@ impl Connection {
             self.deadline = Instant::now() + self.session.patience();
         }
         Ok(())
-    }
-
-    /// Whether a login may be tried from here; otherwise the peer hears which limit it has hit, and is hung up on.
-    fn may_try(&mut self, login: &str) -> bool {
-        self.count_failures();
-        login.clone_into(&mut self.login);
-        match self.shared.limits.check(Act::Failure, &self.who()) {
-            Ok(()) => true,
-            Err(hit) => {
-                self.session.turn_away(&hit.text());
-                false
-            }
-        }
-    }
-
-    /// Tells the limits of logins that failed.
-    fn count_failures(&mut self) {
-        let failures = self.session.failed_logins();
-        let new = failures.saturating_sub(std::mem::replace(&mut self.failures, failures));
-        if new > 0 {
-            let _ = self.shared.limits.take(Act::Failure, &self.who(), u64::from(new));
-        }
-    }
-
-    fn who(&self) -> Who<'_> {
-        let login = Some(self.login.as_str()).filter(|login| !login.is_empty());
-        Who { scope: &self.shared.scope, address: Some(self.peer), login, ..Who::default() }
     }
 
     async fn start_tls(mut self) -> io::Result<Self> {
@@ -157,47 +142,21 @@ impl Connection {
 
     async fn answer(&mut self, event: Event) -> io::Result<Option<Event>> {
         match event {
-            Event::Password { login, password } => {
-                if !self.may_try(&login) {
+            Event::Ask(question) => {
+                let failures = self.session.failed_logins();
+                if let Some(login) = question.login()
+                    && let Err(why) = self.gate.may_try(login, failures)
+                {
+                    self.session.turn_away(&why);
                     return Ok(None);
                 }
-                let directory = self.shared.maildrops.directory();
-                let found = directory.check_password(&login, password.as_str()).await;
-                if let Ok(None) = found {
-                    tracing::info!(login, "wrong login or password");
-                }
-                Ok(self.session.password(found.map_err(trouble)))
-            }
-            Event::Verifier { login } => {
-                if !self.may_try(&login) {
-                    return Ok(None);
-                }
-                let found = self.shared.maildrops.directory().scram(&login).await;
-                Ok(self.session.verifier(found.map_err(trouble)))
-            }
-            Event::Certificate { certificate, identity } => {
-                let directory = self.shared.maildrops.directory();
-                let found = directory.by_certificate(&certificate, identity.as_deref()).await;
-                if let Ok(None) = found {
-                    tracing::info!(%certificate, "the certificate stands for no account");
-                }
-                Ok(self.session.password(found.map_err(trouble)))
-            }
-            Event::Token { login, token } => {
-                if !self.may_try(login.as_deref().unwrap_or("(by token)")) {
-                    return Ok(None);
-                }
-                let directory = self.shared.maildrops.directory();
-                let found = directory.by_token(login.as_deref(), token.as_str()).await;
-                if let Ok(None) = found {
-                    tracing::info!(login, "the token is not good");
-                }
-                Ok(self.session.password(found.map_err(trouble)))
+                let answer = ask(self.shared.mail.directory(), &question).await;
+                Ok(self.session.answered(answer))
             }
             Event::Open(account) => {
                 let options = &self.shared.options;
                 let (delay, most) = (options.login_delay, options.limits.messages);
-                let opened = self.shared.maildrops.open(&account, delay, most).await;
+                let opened = self.shared.mail.open(&account, delay, most).await;
                 let opened = opened.map(|(held, maildrop)| {
                     tracing::info!(account = %account.mailbox, "logged in");
                     self.held = Some(held);
@@ -219,13 +178,13 @@ impl Connection {
 
     async fn remove(&self, uids: &[Uid]) -> Result<(), ()> {
         let info = &self.held.as_ref().ok_or(())?.info;
-        let removed = self.shared.maildrops.mailboxes().expunge(info.id, info.inbox, uids).await;
+        let removed = self.shared.mail.mailboxes().expunge(info.id, info.inbox, uids).await;
         removed.map(drop).map_err(trouble)
     }
 
     async fn find(&self, uid: Uid) -> Result<Message, NotFound> {
         let info = &self.held.as_ref().ok_or(NotFound::Gone)?.info;
-        let found = self.shared.maildrops.mailboxes().message(info.id, info.inbox, uid).await;
+        let found = self.shared.mail.mailboxes().message(info.id, info.inbox, uid).await;
         found
             .map_err(|e| {
                 trouble(e);
@@ -245,7 +204,7 @@ impl Connection {
         };
         self.session.found(Ok(body.size()));
         let patience = self.shared.options.timeouts.reply;
-        let maildrops = self.shared.maildrops.clone();
+        let maildrops = self.shared.mail.clone();
         let mut reader = body.reader(maildrops.mailboxes().blobs());
         let mut retrieval = Retrieval::new(part);
         let mut output = Vec::from(self.session.output().split());
@@ -270,6 +229,10 @@ fn trouble(error: impl std::fmt::Display) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use tokio::net::TcpStream;
+
     use super::*;
     use crate::pop3::Server;
 
@@ -286,7 +249,11 @@ mod tests {
         let maildrops = crate::pop3::Maildrops::new(Arc::new(directory));
         let server = Server::new(crate::pop3::ServerOptions::new("mx"), vec![], maildrops, None).unwrap();
         let peer = IpAddr::from([127, 0, 0, 1]);
-        let task = run(server.shared().clone(), stream, peer, false, CancellationToken::new());
+        let task = run(
+            server.shared(),
+            Guest { socket: stream, peer, implicit_tls: false },
+            CancellationToken::new(),
+        );
         assert!(size_of_val(&task) < 8 * 1024, "{} octets", size_of_val(&task));
     }
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use iems_core::limits::{Act, Bound, Limit, Per};
-use iems_core::seam::sasl::Mechanism;
-
-use super::Believed;
+use crate::net::{AuthOptions, Settings};
 
 /// A server's options.
 #[derive(Debug, Clone)]
@@ -36,46 +33,17 @@ impl ServerOptions {
     }
 }
 
-/// Who may authenticate, and how.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct AuthOptions {
-    /// The mechanisms of `AUTH`, in the order in which they are offered. Default: those that need nothing but a password. Those
-    /// that the channel gives nothing for are not offered.
-    pub mechanisms: Vec<Mechanism>,
-    /// Whom certificates of peers are believed from. Default: none is believed.
-    pub believed: Option<Believed>,
-    /// Whether passwords may come without TLS from peers that are not on this machine. Default no.
-    pub without_tls: bool,
-    /// From this secret come the verifiers that `SCRAM` makes up for unknown logins. Keep it over restarts, so that they
-    /// stay the same. Default: a new one for each server.
-    pub secret: Option<[u8; 32]>,
-    /// The iteration count of made-up verifiers: the one the directory uses. Default 10,000, as the directory's.
-    pub iterations: u32,
-    /// Failures after which a connection is closed. Default 5.
-    pub max_failures: u32,
-    /// How late the first failure is answered; each further one twice as late, up to 16 s. Default 1 s: too slow for
-    /// guessing, unnoticed after a slip of the finger.
-    pub failure_delay: Duration,
-}
-
-impl std::fmt::Debug for AuthOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthOptions").field("mechanisms", &self.mechanisms).finish_non_exhaustive()
+impl Settings for ServerOptions {
+    fn auth(&mut self) -> &mut AuthOptions {
+        &mut self.auth
     }
-}
 
-impl Default for AuthOptions {
-    fn default() -> Self {
-        Self {
-            mechanisms: Mechanism::WITH_PASSWORD.to_vec(),
-            believed: None,
-            without_tls: false,
-            secret: None,
-            iterations: 10_000,
-            max_failures: 5,
-            failure_delay: Duration::from_secs(1),
-        }
+    fn connections(&self) -> (usize, usize) {
+        (self.limits.connections, self.limits.per_address)
+    }
+
+    fn drain(&self) -> Duration {
+        self.timeouts.drain
     }
 }
 
@@ -91,17 +59,6 @@ pub struct Limits {
     pub errors: u32,
     /// Messages a session sees, the oldest first. Default 200,000, which take 3 MiB; the rest comes in the next session.
     pub messages: usize,
-}
-
-impl Limits {
-    /// Those on connections, as the one place that counts wants them.
-    pub(super) fn rules(&self) -> Vec<Limit> {
-        let (all, each) = (Bound::AtOnce(self.connections as u64), Bound::AtOnce(self.per_address as u64));
-        vec![
-            Limit::new("limits.connections", Act::Connection, Per::All, all),
-            Limit::new("limits.connections_per_address", Act::Connection, Per::Address, each),
-        ]
-    }
 }
 
 impl Default for Limits {

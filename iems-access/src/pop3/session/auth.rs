@@ -2,20 +2,17 @@
 //!
 //! `USER` and `PASS` go the way of `PLAIN`, so that there is one way to check a password.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use iems_core::seam::sasl::{Beneath, Entropy, Exchange, Failure, Mechanism, Step};
+use bytes::BytesMut;
+use iems_core::seam::sasl::{Exchange, Failure, Mechanism, Step};
 
 use super::{Event, Pending, Session, State};
+use crate::net::{Question, Unoffered};
 use crate::pop3::reply::{self, Code};
 
 /// For what peers log in, in the words of credentials.
 pub(in crate::pop3) const SERVICE: &str = "pop3";
-/// The longest wait after a failure.
-const LONGEST_DELAY: Duration = Duration::from_secs(16);
 
 impl Session {
     pub(super) fn on_user(&mut self, name: String) -> Option<Event> {
@@ -38,18 +35,17 @@ impl Session {
     }
 
     pub(super) fn on_auth(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event> {
-        let offered = mechanism
-            .parse()
-            .ok()
-            .filter(|m: &Mechanism| self.options.auth.mechanisms.contains(m) && m.fits(&self.beneath));
-        let Some(mechanism) = offered else {
-            self.refuse("Unknown mechanism; CAPA lists what is known");
-            return None;
+        let mechanism = match self.options.auth.choose(mechanism, self.link, &self.beneath) {
+            Ok(mechanism) => mechanism,
+            Err(Unoffered::Unknown) => {
+                self.refuse("Unknown mechanism; CAPA lists what is known");
+                return None;
+            }
+            Err(Unoffered::NeedsTls) => {
+                self.refuse("This mechanism needs TLS here; say STLS first");
+                return None;
+            }
         };
-        if mechanism.shows_password() && !self.passwords_may_pass() {
-            self.refuse("This mechanism needs TLS here; say STLS first");
-            return None;
-        }
         match initial.map(decode) {
             None => self.start(mechanism, None),
             Some(Ok(initial)) => self.start(mechanism, Some(&initial)),
@@ -61,20 +57,10 @@ impl Session {
     }
 
     fn start(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) -> Option<Event> {
-        let auth = &self.options.auth;
-        let (Some(nonce), Some(secret)) = ((self.nonce)(), auth.secret) else {
+        let Some(entropy) = self.options.auth.entropy(&self.nonce, &self.beneath, SERVICE) else {
             self.error(Code::Temporary, "Credentials cannot be checked now; try again later");
             return None;
         };
-        // Without the mechanism that binds, nothing to bind to was offered.
-        let beneath = match auth.mechanisms.contains(&Mechanism::ScramSha256Plus) {
-            true => self.beneath.clone(),
-            false => {
-                let certificate = self.beneath.certificate.clone();
-                Arc::new(Beneath { bindings: Vec::new(), certificate })
-            }
-        };
-        let entropy = Entropy { nonce, secret, iterations: auth.iterations, beneath, service: SERVICE };
         let (exchange, step) = Exchange::start(mechanism, initial, entropy);
         self.auth_step(Box::new(exchange), step)
     }
@@ -100,50 +86,39 @@ impl Session {
     }
 
     pub(super) fn auth_step(&mut self, exchange: Box<Exchange>, step: Step) -> Option<Event> {
+        let step = match Question::of(step) {
+            Ok(question) => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                return Some(Event::Ask(question));
+            }
+            Err(step) => step,
+        };
         match step {
             Step::Challenge(octets) => {
                 reply::challenge(&mut self.output, &BASE64.encode(octets));
                 self.state = State::Auth(exchange);
-                None
-            }
-            Step::CheckPassword { login, password } => {
-                self.state = State::Auth(exchange);
-                self.pending = Pending::Credentials;
-                Some(Event::Password { login, password })
-            }
-            Step::NeedScram { login } => {
-                self.state = State::Auth(exchange);
-                self.pending = Pending::Credentials;
-                Some(Event::Verifier { login })
-            }
-            Step::CheckCertificate { certificate, identity } => {
-                self.state = State::Auth(exchange);
-                self.pending = Pending::Credentials;
-                Some(Event::Certificate { certificate, identity })
-            }
-            Step::CheckToken { login, token } => {
-                self.state = State::Auth(exchange);
-                self.pending = Pending::Credentials;
-                Some(Event::Token { login, token })
             }
             Step::Done(account) => {
                 let credential = account.credential.name.as_deref();
                 tracing::info!(account = %account.mailbox, mechanism = %exchange.mechanism(), credential, "identity proved");
                 self.state = State::authorization();
                 self.pending = Pending::Maildrop;
-                Some(Event::Open(account))
+                return Some(Event::Open(account));
             }
-            Step::Fail(failure) => {
-                self.auth_failed(failure);
-                None
-            }
+            Step::Fail(failure) => self.auth_failed(failure),
+            // Those were questions.
+            Step::CheckPassword { .. }
+            | Step::NeedScram { .. }
+            | Step::CheckCertificate { .. }
+            | Step::CheckToken { .. } => {}
         }
+        None
     }
 
     fn auth_failed(&mut self, failure: Failure) {
         self.state = State::authorization();
-        let doubled = 1u32.checked_shl(self.failures).unwrap_or(u32::MAX);
-        self.delay = Some(self.options.auth.failure_delay.saturating_mul(doubled).min(LONGEST_DELAY));
+        self.delay = Some(self.options.auth.delay(self.failures));
         self.failures += 1;
         match failure {
             Failure::Malformed => self.refuse("The response does not follow the mechanism"),
@@ -161,10 +136,15 @@ impl Session {
         }
     }
 
-    pub(super) fn on_stls(&mut self) -> Option<Event> {
+    /// What follows `STLS` in the clear may be another's: a peer that does not wait for the reply is cut off.
+    pub(super) fn on_stls(&mut self, input: &BytesMut) -> Option<Event> {
         match (self.link.tls, self.link.tls_available) {
             (true, _) => self.refuse("TLS is in force already"),
             (false, false) => self.refuse("There is no TLS here"),
+            (false, true) if !input.is_empty() => {
+                self.refuse("Nothing may follow STLS before its reply; connect again and wait for it");
+                self.state = State::Closing;
+            }
             (false, true) => {
                 self.ok("Begin TLS");
                 self.state = State::Handshake;

@@ -1,17 +1,12 @@
 //! What a dialogue tells its caller, and how the caller answers.
 
-use std::sync::Arc;
-
-use iems_core::seam::sasl::{Exchange, Password, Step};
-use iems_core::seam::{Account, PeerCertificate, ScramVerifier};
+use iems_core::seam::Account;
 use iems_store::mailbox::Uid;
 
 use super::{Maildrop, Pending, Session, State};
+use crate::net::{Answer, Question};
 use crate::pop3::Part;
 use crate::pop3::reply::Code;
-
-/// Makes fresh octets nobody can guess; `None` if there are none now.
-pub type Nonce = Arc<dyn Fn() -> Option<[u8; 18]> + Send + Sync>;
 
 /// What happened in a dialogue.
 #[derive(Debug)]
@@ -20,32 +15,8 @@ pub enum Event {
     Flush,
     /// Send the output, drop what was read, shake hands, then [`Session::secured`].
     StartTls,
-    /// Ask the directory about a password. Answer: [`Session::password`].
-    Password {
-        /// What the peer calls itself.
-        login: String,
-        /// Its password.
-        password: Password,
-    },
-    /// Ask the directory for a verifier. Answer: [`Session::verifier`].
-    Verifier {
-        /// What the peer calls itself.
-        login: String,
-    },
-    /// Ask the directory whom a certificate stands for. Answer: [`Session::password`].
-    Certificate {
-        /// What the peer has shown.
-        certificate: Arc<PeerCertificate>,
-        /// Whom it wants to act as, if it says so.
-        identity: Option<String>,
-    },
-    /// Ask the directory whom a token stands for. Answer: [`Session::password`].
-    Token {
-        /// What the peer calls itself, if it does.
-        login: Option<String>,
-        /// Its token.
-        token: Password,
-    },
+    /// Ask the directory. Answer: [`Session::answered`].
+    Ask(Question),
     /// The peer proved to be this account: open its maildrop. Answer: [`Session::opened`].
     Open(Account),
     /// Find a message. Answer: [`Session::found`]; if it was, send the output, then the message through
@@ -83,21 +54,8 @@ pub enum NotFound {
 }
 
 impl Session {
-    /// The answer to [`Event::Password`], [`Event::Certificate`] and [`Event::Token`]: `Err` if the directory did not answer.
-    pub fn password(&mut self, found: Result<Option<Account>, ()>) -> Option<Event> {
-        self.credentials(found, Exchange::checked)
-    }
-
-    /// The answer to [`Event::Verifier`]: `Err` if the directory did not answer.
-    pub fn verifier(&mut self, found: Result<Option<(Account, ScramVerifier)>, ()>) -> Option<Event> {
-        self.credentials(found, Exchange::verifier)
-    }
-
-    fn credentials<T>(
-        &mut self,
-        found: Result<T, ()>,
-        step: impl FnOnce(&mut Exchange, T) -> Step,
-    ) -> Option<Event> {
+    /// The answer to [`Event::Ask`].
+    pub fn answered(&mut self, answer: Answer) -> Option<Event> {
         if self.pending != Pending::Credentials {
             return None;
         }
@@ -105,12 +63,9 @@ impl Session {
         let State::Auth(mut exchange) = std::mem::replace(&mut self.state, State::authorization()) else {
             return None;
         };
-        match found {
-            Ok(found) => {
-                let step = step(&mut exchange, found);
-                self.auth_step(exchange, step)
-            }
-            Err(()) => {
+        match answer.tell(&mut exchange) {
+            Some(step) => self.auth_step(exchange, step),
+            None => {
                 self.error(Code::Temporary, "Credentials cannot be checked now; try again later");
                 None
             }

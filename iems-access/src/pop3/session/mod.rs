@@ -25,8 +25,9 @@ use self::maildrop::Listing;
 use super::command::LineReader;
 use super::reply::{self, Code};
 use super::{Command, CommandError, ServerOptions};
+use crate::net::{Link, Nonce};
 
-pub use event::{Event, Nonce, NotFound, Unopened};
+pub use event::{Event, NotFound, Unopened};
 pub use maildrop::Maildrop;
 
 /// The longest command line. RFC 2449 section 4 asks for 255 octets; `AUTH` with an initial response needs more.
@@ -37,17 +38,6 @@ const RESPONSE: usize = 16 * 1024;
 const ENOUGH: usize = 16 * 1024;
 /// How late replies to many errors come.
 const ERROR_DELAY: Duration = Duration::from_secs(1);
-
-/// What holds for a connection as long as it lasts, or until TLS begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    /// Whether TLS is in force.
-    pub tls: bool,
-    /// Whether TLS can be started.
-    pub tls_available: bool,
-    /// Whether the peer is on this machine, so that nobody can listen.
-    pub local: bool,
-}
 
 enum State {
     Authorization {
@@ -203,13 +193,18 @@ impl Session {
                 self.count_errors();
                 event
             }
-            (state, Ok(line)) => self.command(state, Command::parse(&line)),
-            (State::Auth(_), Err(e)) => self.command(State::authorization(), Err(e)),
-            (state, Err(e)) => self.command(state, Err(e)),
+            (state, Ok(line)) => self.command(state, Command::parse(&line), input),
+            (State::Auth(_), Err(e)) => self.command(State::authorization(), Err(e), input),
+            (state, Err(e)) => self.command(state, Err(e), input),
         })
     }
 
-    fn command(&mut self, state: State, command: Result<Command, CommandError>) -> Option<Event> {
+    fn command(
+        &mut self,
+        state: State,
+        command: Result<Command, CommandError>,
+        rest: &BytesMut,
+    ) -> Option<Event> {
         let command = match command {
             Ok(command) => command,
             Err(e) => {
@@ -221,7 +216,7 @@ impl Session {
         };
         match state {
             State::Transaction(maildrop) => self.on_transaction(maildrop, command),
-            State::Authorization { user } => self.on_authorization(user, command),
+            State::Authorization { user } => self.on_authorization(user, command, rest),
             state => {
                 self.state = state;
                 None
@@ -229,13 +224,13 @@ impl Session {
         }
     }
 
-    fn on_authorization(&mut self, user: Option<String>, command: Command) -> Option<Event> {
+    fn on_authorization(&mut self, user: Option<String>, command: Command, rest: &BytesMut) -> Option<Event> {
         self.state = State::authorization();
         let event = match command {
             Command::User(name) => self.on_user(name),
             Command::Pass(password) => self.on_pass(user, &password),
             Command::Auth { mechanism, initial } => self.on_auth(&mechanism, initial.as_deref()),
-            Command::Stls => self.on_stls(),
+            Command::Stls => self.on_stls(rest),
             Command::Capa => {
                 self.state = State::Authorization { user };
                 self.capabilities(false);
@@ -256,15 +251,14 @@ impl Session {
     }
 
     fn passwords_may_pass(&self) -> bool {
-        self.link.tls || self.link.local || self.options.auth.without_tls
+        self.options.auth.passwords_may_pass(self.link)
     }
 
     /// RFC 2449 sections 5 and 6, RFC 3206, RFC 2595, RFC 5034.
     fn capabilities(&mut self, logged_in: bool) {
         self.ok("What is known here");
         let clear = self.passwords_may_pass();
-        let mechanisms = self.options.auth.mechanisms.iter().copied();
-        let mechanisms = mechanisms.filter(|m| (clear || !m.shows_password()) && m.fits(&self.beneath));
+        let mechanisms = self.options.auth.offered(self.link, &self.beneath);
         let sasl: String = mechanisms.map(|m| format!(" {}", m.name())).collect();
         let delay = self.options.login_delay.as_secs();
         let mut lines = vec!["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"];

@@ -8,6 +8,7 @@ use iems_store::mailbox::Uid;
 use proptest::prelude::*;
 
 use super::*;
+use crate::net::{Answer, Question};
 use crate::pop3::Retrieval;
 
 /// A UID whose message is gone when it is asked for.
@@ -86,14 +87,14 @@ impl Player {
                 self.input.clear();
                 self.session = self.session.take().map(Session::secured);
             }
-            Event::Password { login, password } => {
+            Event::Ask(Question::Password { login, password }) => {
                 let known = matches!(login.as_str(), "ann" | "bob" | "eve") && password.as_str() == "secret";
                 let mailbox = format!("{}@example.org", if known { &login } else { "x" });
                 let account = Account::new(mailbox.parse().unwrap());
-                return self.session().password(Ok(known.then_some(account)));
+                return self.session().answered(Answer::Account(known.then_some(account)));
             }
-            Event::Verifier { .. } => return self.session().verifier(Ok(None)),
-            Event::Certificate { .. } | Event::Token { .. } => return self.session().password(Ok(None)),
+            Event::Ask(Question::Verifier { .. }) => return self.session().answered(Answer::Verifier(None)),
+            Event::Ask(_) => return self.session().answered(Answer::Account(None)),
             Event::Open(account) => {
                 let mail = self.mail.iter().map(|uid| (*uid, text(*uid).len() as u64));
                 let maildrop = match account.mailbox.local().as_str() {

@@ -14,8 +14,8 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub struct Listener {
     socket: std::net::TcpListener,
-    pub(super) implicit_tls: bool,
-    pub(super) proxies: Arc<[Network]>,
+    pub(crate) implicit_tls: bool,
+    pub(crate) proxies: Arc<[Network]>,
 }
 
 impl Listener {
@@ -62,7 +62,7 @@ impl Listener {
     }
 
     /// A copy for the runtime; must be called within one.
-    pub(super) fn accepting(&self) -> io::Result<tokio::net::TcpListener> {
+    pub(crate) fn accepting(&self) -> io::Result<tokio::net::TcpListener> {
         let socket = self.socket.try_clone()?;
         socket.set_nonblocking(true)?;
         tokio::net::TcpListener::from_std(socket)

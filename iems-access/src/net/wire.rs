@@ -18,6 +18,19 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::beneath::{Believed, beneath, watched};
+use super::{Protocol, Shared};
+
+/// Shakes hands with the server's certificate, within `patience`; says what exchanges can make use of.
+pub(crate) async fn handshake<P: Protocol>(
+    shared: &Shared<P>,
+    wire: Wire,
+    believed: Option<&Believed>,
+    patience: Duration,
+) -> io::Result<(Wire, Arc<Beneath>)> {
+    let config = shared.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?.load_full();
+    let secured = tokio::time::timeout(patience, wire.secure(&config, believed));
+    secured.await.map_err(|_| io::ErrorKind::TimedOut)?
+}
 
 /// How much is read at a time, in octets.
 const PIECE: usize = 4096;
@@ -29,18 +42,18 @@ enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-pub(super) struct Wire {
+pub(crate) struct Wire {
     socket: Socket,
-    pub(super) input: BytesMut,
+    pub(crate) input: BytesMut,
 }
 
 impl Wire {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: TcpStream) -> Self {
         Self { socket: Socket::Tcp(socket), input: BytesMut::new() }
     }
 
     /// Shakes hands; says what exchanges can make use of.
-    pub(super) async fn secure(
+    pub(crate) async fn secure(
         self,
         config: &rustls::ServerConfig,
         believed: Option<&Believed>,
@@ -56,7 +69,7 @@ impl Wire {
     }
 
     /// Reads once; 0 at the end. Cancel-safe.
-    pub(super) async fn fill(&mut self) -> io::Result<usize> {
+    pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
@@ -75,7 +88,7 @@ impl Wire {
     }
 
     /// Sends all of it within `patience`.
-    pub(super) async fn send(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
+    pub(crate) async fn send(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
         let sent = async {
             match &mut self.socket {
                 Socket::Tcp(stream) => stream.write_all(octets).await,
@@ -89,7 +102,7 @@ impl Wire {
     }
 
     /// Ends our side, so that the peer sees the last reply and then the end.
-    pub(super) async fn close(mut self, patience: Duration) {
+    pub(crate) async fn close(mut self, patience: Duration) {
         let ended = async {
             match &mut self.socket {
                 Socket::Tcp(stream) => stream.shutdown().await,

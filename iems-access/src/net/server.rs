@@ -15,8 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::session::Nonce;
-use super::{Listener, Maildrops, ServerOptions, connection};
+use super::{Guest, Listener, Nonce, Protocol, Settings, Shared};
 
 /// Certificates, keys and protocol versions; what is stored into it holds for connections from then on.
 pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
@@ -28,21 +27,10 @@ const REST: Duration = Duration::from_millis(100);
 const INTRODUCTION: Duration = Duration::from_secs(10);
 
 /// A server on one or more listeners.
-pub struct Server {
+pub struct Server<P: Protocol> {
     /// As it is for connections from now on.
-    shared: Arc<ArcSwap<Shared>>,
+    shared: Arc<ArcSwap<Shared<P>>>,
     listeners: Vec<Listener>,
-}
-
-/// What all connections share that began with the same options.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) options: Arc<ServerOptions>,
-    pub(super) maildrops: Arc<Maildrops>,
-    pub(super) tls: Option<TlsConfig>,
-    pub(super) nonce: Nonce,
-    pub(super) limits: Arc<Limits>,
-    pub(super) scope: Arc<str>,
 }
 
 /// Why there can be no such server.
@@ -57,15 +45,15 @@ pub enum ServerError {
     Random(getrandom::Error),
 }
 
-impl Server {
-    /// A server for the accounts of `maildrops`; without `tls` it offers no TLS.
+impl<P: Protocol> Server<P> {
+    /// A server that gives access to `mail`; without `tls` it offers no TLS.
     ///
     /// # Errors
     /// [`ServerError`].
     pub fn new(
-        mut options: ServerOptions,
+        mut options: P::Options,
         listeners: Vec<Listener>,
-        maildrops: Arc<Maildrops>,
+        mail: Arc<P::Mail>,
         tls: Option<TlsConfig>,
     ) -> Result<Self, ServerError> {
         if tls.is_none() && listeners.iter().any(|listener| listener.implicit_tls) {
@@ -73,24 +61,25 @@ impl Server {
         }
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(ServerError::Random)?;
-        options.auth.secret.get_or_insert(secret);
+        options.auth().secret.get_or_insert(secret);
         let (limits, scope) = (Limits::new(Arc::new(SystemClock)), Arc::from("server"));
-        let shared = Shared { options: Arc::new(options), maildrops, tls, nonce: nonce(), limits, scope };
-        shared.limits.set(&shared.scope, shared.options.limits.rules());
+        let shared: Shared<P> =
+            Shared { options: Arc::new(options), mail, tls, nonce: nonce(), limits, scope };
+        shared.limits.set(&shared.scope, shared.options.rules());
         Ok(Self { shared: Arc::new(ArcSwap::from_pointee(shared)), listeners })
     }
 
     /// The same with counts that others share, under a name of its own there: limits and bans of the site hold here, too. To be
     /// called before it serves.
     pub fn sharing(self, limits: Arc<Limits>, scope: impl Into<Arc<str>>) -> Self {
-        let shared = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
-        shared.limits.set(&shared.scope, shared.options.limits.rules());
+        let shared: Shared<P> = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
+        shared.limits.set(&shared.scope, shared.options.rules());
         self.shared.store(Arc::new(shared));
         self
     }
 
     #[cfg(test)]
-    pub(super) fn shared(&self) -> Arc<Shared> {
+    pub(crate) fn shared(&self) -> Arc<Shared<P>> {
         self.shared.load_full()
     }
 
@@ -101,11 +90,11 @@ impl Server {
 
     /// Changes bounds and times for connections from now on; those that are open keep theirs. The bounds on connections hold
     /// at once, and close none.
-    pub fn adjust(&self, change: impl FnOnce(&mut ServerOptions)) {
+    pub fn adjust(&self, change: impl FnOnce(&mut P::Options)) {
         let now = self.shared.load();
         let mut options = (*now.options).clone();
         change(&mut options);
-        now.limits.set(&now.scope, options.limits.rules());
+        now.limits.set(&now.scope, options.rules());
         self.shared.store(Arc::new(Shared { options: Arc::new(options), ..(**now).clone() }));
     }
 
@@ -135,7 +124,7 @@ impl Server {
     }
 }
 
-impl std::fmt::Debug for Server {
+impl<P: Protocol> std::fmt::Debug for Server<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
     }
@@ -148,8 +137,8 @@ fn nonce() -> Nonce {
     })
 }
 
-async fn accept(
-    shared: Arc<ArcSwap<Shared>>,
+async fn accept<P: Protocol>(
+    shared: Arc<ArcSwap<Shared<P>>>,
     listener: TcpListener,
     (tls, proxies): (bool, Arc<[Network]>),
     shutdown: CancellationToken,
@@ -178,13 +167,13 @@ async fn accept(
             report(ended);
         }
     };
-    let _ = tokio::time::timeout(shared.load().options.timeouts.drain, rest).await;
+    let _ = tokio::time::timeout(shared.load().options.drain(), rest).await;
     connections.shutdown().await;
 }
 
-fn start(
+fn start<P: Protocol>(
     connections: &mut JoinSet<()>,
-    shared: &Arc<Shared>,
+    shared: &Arc<Shared<P>>,
     (socket, peer, is_proxy): (TcpStream, SocketAddr, bool),
     tls: bool,
     shutdown: &CancellationToken,
@@ -199,39 +188,39 @@ fn start(
             let Some((socket, peer)) = introduced(socket, peer).await else { return };
             drop(ticket);
             if let Some(admitted) = admit(&shared, &socket, Some(peer), tls) {
-                let span = tracing::info_span!("pop3", %peer);
+                let span = P::span(peer);
                 Box::pin(run(shared, (socket, peer), tls, admitted, shutdown).instrument(span)).await;
             }
         });
     } else if let Some(admitted) = admit(&shared, &socket, Some(peer), tls) {
-        let span = tracing::info_span!("pop3", %peer);
+        let span = P::span(peer);
         connections.spawn(run(shared, (socket, peer), tls, admitted, shutdown).instrument(span));
     }
 }
 
 /// Lets a peer in, and says how late; or turns it away.
-fn admit(
-    shared: &Shared,
+fn admit<P: Protocol>(
+    shared: &Shared<P>,
     socket: &TcpStream,
     peer: Option<SocketAddr>,
     tls: bool,
 ) -> Option<(Ticket, Duration)> {
     let who = Who { scope: &shared.scope, address: peer.map(|peer| peer.ip()), ..Who::default() };
-    let turn_away = |code: &str, why: &str| {
+    let turn_away = |for_good: bool, why: &str| {
         tracing::info!(peer = peer.map(tracing::field::display), why, "turned away");
         if !tls {
             // A fresh socket has room for one line.
-            let _ = socket.try_write(format!("-ERR [{code}] {why}\r\n").as_bytes());
+            let _ = socket.try_write(P::refusal(for_good, why).as_bytes());
         }
     };
     // Names of peers are not looked up here, so that no rule about names lets in or turns away.
     if let Decision::Rule(rule) = shared.limits.access(&who, Host::None)
         && let Some(reply) = rule.reply()
     {
-        turn_away(if reply.code >= 500 { "SYS/PERM" } else { "SYS/TEMP" }, &reply.text);
+        turn_away(reply.code >= 500, &reply.text);
         return None;
     }
-    shared.limits.enter(Act::Connection, &who).map_err(|hit| turn_away("SYS/TEMP", &hit.text())).ok()
+    shared.limits.enter(Act::Connection, &who).map_err(|hit| turn_away(false, &hit.text())).ok()
 }
 
 /// Reads what a proxy says of a connection. A proxy that says nothing of the kind is hung up on.
@@ -262,8 +251,8 @@ async fn introduced(mut socket: TcpStream, proxy: SocketAddr) -> Option<(TcpStre
     }
 }
 
-async fn run(
-    shared: Arc<Shared>,
+async fn run<P: Protocol>(
+    shared: Arc<Shared<P>>,
     (socket, peer): (TcpStream, SocketAddr),
     tls: bool,
     (ticket, delay): (Ticket, Duration),
@@ -272,7 +261,8 @@ async fn run(
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    if let Err(error) = connection::run(shared, socket, peer.ip(), tls, shutdown).await {
+    let guest = Guest { socket, peer: peer.ip(), implicit_tls: tls };
+    if let Err(error) = P::run(shared, guest, shutdown).await {
         tracing::debug!(%error, "the connection broke");
     }
     drop(ticket);

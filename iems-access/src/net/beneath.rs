@@ -14,14 +14,14 @@ use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 pub type Believed = Arc<dyn Fn(&[CertificateDer<'static>]) -> bool + Send + Sync>;
 
 /// Notes which certificate of ours a handshake takes.
-pub(super) struct Chosen {
+pub(crate) struct Chosen {
     among: Arc<dyn ResolvesServerCert>,
     key: OnceLock<Arc<CertifiedKey>>,
 }
 
 impl Chosen {
     /// The certificate that was taken.
-    pub(super) fn certificate(&self) -> Option<&[u8]> {
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
         self.key.get()?.cert.first().map(AsRef::as_ref)
     }
 }
@@ -44,7 +44,7 @@ impl ResolvesServerCert for Chosen {
 }
 
 /// The same configuration, for one handshake that is looked at. What sessions share stays shared.
-pub(super) fn watched(config: &ServerConfig) -> (Arc<ServerConfig>, Arc<Chosen>) {
+pub(crate) fn watched(config: &ServerConfig) -> (Arc<ServerConfig>, Arc<Chosen>) {
     let chosen = Arc::new(Chosen { among: config.cert_resolver.clone(), key: OnceLock::new() });
     let mut config = config.clone();
     config.cert_resolver = chosen.clone();
@@ -52,7 +52,7 @@ pub(super) fn watched(config: &ServerConfig) -> (Arc<ServerConfig>, Arc<Chosen>)
 }
 
 /// What a connection gives whose handshake is over.
-pub(super) fn beneath(tls: &ServerConnection, ours: Option<&[u8]>, believed: Option<&Believed>) -> Beneath {
+pub(crate) fn beneath(tls: &ServerConnection, ours: Option<&[u8]>, believed: Option<&Believed>) -> Beneath {
     // Only here are the keys unique whatever the peer does (RFC 9266 section 4.2).
     let unique = tls.protocol_version() == Some(ProtocolVersion::TLSv1_3);
     let label = b"EXPORTER-Channel-Binding";
