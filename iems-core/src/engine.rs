@@ -13,7 +13,7 @@ use crate::health::{self, Gate, Health};
 use crate::message::{ChannelId, Domain, LocalPart, Mailbox, NextHop, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
 use crate::queue::{self, Node, Queue, Runner};
-use crate::receive::Intake;
+use crate::receive::{self, Intake};
 use crate::report::{self, Counters, Metrics, Traffic};
 use crate::route::{self, Route};
 use crate::seam::{Clock, Directory, MemoryGauge, Random, SeededRandom, SystemClock};
@@ -366,6 +366,9 @@ async fn look_around(shared: &Shared) {
     }
     if let Err(error) = queue::find_hops(shared).await {
         tracing::warn!(%error, "the queue could not be looked through");
+    }
+    if let Err(error) = receive::forget_names(shared).await {
+        tracing::warn!(%error, "names of messages that have expired could not be removed");
     }
     if let Err(error) = queue::forget_old(shared).await {
         tracing::warn!(%error, "old stories could not be removed");

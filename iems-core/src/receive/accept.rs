@@ -31,7 +31,7 @@ impl Transaction {
     }
 
     async fn accept(&mut self) -> Result<Receipt, Reply> {
-        if self.recipients.is_empty() {
+        if self.recipients.is_empty() && self.failed.is_empty() {
             return Err(Reply::new(
                 554,
                 EnhancedStatus::new(5, 5, 1),
@@ -40,6 +40,9 @@ impl Transaction {
         }
         if let Some(trouble) = self.shared.health.under_way() {
             return Err(trouble);
+        }
+        if let Some(receipt) = self.taken_before().await? {
+            return Ok(receipt);
         }
         let body = self.seal().await?;
         let copies = self.copies(body).await?;
@@ -53,7 +56,11 @@ impl Transaction {
                     self.shared.metrics.told(told);
                     return Ok(self.accepted(queued, refused, &delivered));
                 }
-                Err(CommitError::Conflict) if attempt <= TRIES => continue,
+                Err(CommitError::Conflict) if attempt <= TRIES => {
+                    if let Some(receipt) = self.taken_before().await? {
+                        return Ok(receipt);
+                    }
+                }
                 Err(error) => {
                     self.shared.runner.queued(queued); // if it took effect all the same, it is found
                     return Err(self.shared.health.commit(error));
@@ -61,6 +68,17 @@ impl Transaction {
             }
         }
         Err(self.shared.health.commit(CommitError::Conflict))
+    }
+
+    /// What became of the message, if one of its name was taken before.
+    async fn taken_before(&self) -> Result<Option<Receipt>, Reply> {
+        let Some(once) = &self.once else { return Ok(None) };
+        let known = once.look(&self.shared).await.map_err(|e| self.shared.health.failed(e))?;
+        Ok(known.map(|known| {
+            let id = known.id.unwrap_or(self.id);
+            tracing::info!(%id, channel = %self.connection.channel, "brought again: it was taken before");
+            Receipt { id, recipients: vec![Ok(()); self.recipients.len()] }
+        }))
     }
 
     fn accepted(

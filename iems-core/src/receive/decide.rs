@@ -34,6 +34,9 @@ impl Transaction {
                 copies.push(self.copy(flow, body.clone(), &mut known).await?);
             }
         }
+        if copies.is_empty() {
+            copies.push(self.copy(Vec::new(), body, &mut known).await?); // for nobody but the sender's report
+        }
         Ok(copies)
     }
 

@@ -30,6 +30,10 @@ impl Intake {
         Self { shared }
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The name of this system, as replies and trace fields give it.
     pub fn hostname(&self) -> &str {
         &self.shared.hostname

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::intake::Session;
 use super::judge::Seen;
+use super::once::{Once, OnceKey};
 use super::{Connection, Upstream, judge};
 use crate::engine::Shared;
 use crate::message::{
@@ -27,6 +29,9 @@ pub struct Transaction {
     pub(super) envelope: Envelope,
     pub(super) announced: u64,
     pub(super) recipients: Vec<(Recipient, Route)>,
+    /// Who will not get the message, and why; the sender is told in the commit that accepts.
+    pub(super) failed: Vec<(Recipient, Reply)>,
+    pub(super) once: Option<Once>,
     pub(super) found: Vec<Found>,
     pub(super) spool: Spool,
 }
@@ -75,7 +80,47 @@ impl Transaction {
             trouble: None,
         };
         let connection = session.connection.clone();
-        Self { shared, settings, connection, id, envelope, announced, recipients: Vec::new(), found, spool }
+        Self {
+            shared,
+            settings,
+            connection,
+            id,
+            envelope,
+            announced,
+            recipients: Vec::new(),
+            failed: Vec::new(),
+            once: None,
+            found,
+            spool,
+        }
+    }
+
+    /// Names the message: it is taken only if no message of this name was taken before, or the name has expired. The name is kept
+    /// for `keep` and becomes durable with the message. If it is known, `commit` does nothing, and its receipt has the id of
+    /// the message that was taken.
+    pub fn once(&mut self, key: OnceKey, keep: Duration) {
+        self.once = Some(Once::new(key, keep));
+    }
+
+    /// A recipient that will not get the message, for channels whose peer cannot hear a reply: the sender is told of `reply`
+    /// by a report, as far as it wants to hear of failures, in the commit that accepts the message for the others. A message with
+    /// no other recipients is taken for the sake of the report.
+    ///
+    /// # Errors
+    /// If there are too many of them.
+    pub fn fail(
+        &mut self,
+        path: ForwardPath,
+        notify: Option<Notify>,
+        original: Option<OriginalRecipient>,
+        reply: Reply,
+    ) -> Result<(), Reply> {
+        if self.recipients.len() + self.failed.len() >= self.settings.limits.recipients {
+            return Err(too_many());
+        }
+        let mailbox = self.mailbox_of(path)?;
+        self.failed.push((Recipient { mailbox, notify, original }, reply));
+        Ok(())
     }
 
     /// The queue id the message will have.
@@ -117,11 +162,7 @@ impl Transaction {
             return Err(trouble);
         }
         if self.recipients.len() >= self.settings.limits.recipients {
-            return Err(Reply::new(
-                452,
-                EnhancedStatus::new(4, 5, 3),
-                "too many recipients: send the rest in another message",
-            ));
+            return Err(too_many());
         }
         let mailbox = self.mailbox_of(path)?;
         let route = route::route(&self.shared, &self.settings, &mailbox).await?;
@@ -265,4 +306,9 @@ impl Transaction {
         self.spool.writer = Some(writer);
         Ok(())
     }
+}
+
+fn too_many() -> Reply {
+    let text = "too many recipients: send the rest in another message";
+    Reply::new(452, EnhancedStatus::new(4, 5, 3), text)
 }

@@ -52,6 +52,7 @@ impl Transaction {
         let mut message = self.message(copies, parts);
         let mut waiting = Vec::new();
         let mut reports = self.expanded(parts);
+        reports.extend(self.failed());
         for bundle in self.bundles(copies, parts, &mut written.events) {
             match (bundle.agent && at_once, self.shared.agents.contains_key(&bundle.channel)) {
                 (true, true) => {
@@ -76,6 +77,9 @@ impl Transaction {
         self.report_success(&message, &copies[0].body, &reports, &mut written).await?;
         message.events = std::mem::take(&mut written.events);
         queue::put_message(&mut written.batch, self.id, &message);
+        if let Some(once) = &self.once {
+            once.add(&mut written.batch, now, self.id);
+        }
         Ok(written)
     }
 
@@ -204,6 +208,15 @@ impl Transaction {
         Ok(())
     }
 
+    /// Who will not get the message.
+    fn failed(&self) -> impl Iterator<Item = Told> {
+        self.failed.iter().map(|(recipient, reply)| {
+            let (mailbox, decision) = (recipient.mailbox.clone(), self.settings.policy.decide(&[]));
+            let destination = Destination { mailbox, detail: None, recipient: recipient.clone(), decision };
+            Told::new(report::Action::Failed, &destination, reply)
+        })
+    }
+
     fn message(&self, copies: &[Copy], parts: &[Part]) -> Message {
         let mut verdicts: Vec<Verdict> = Vec::new();
         for (_, verdict) in copies.iter().flat_map(|copy| &copy.found) {
@@ -220,13 +233,19 @@ impl Transaction {
                 .find(|part| part.recipient == at)
                 .map_or_else(|| self.settings.policy.decide(&[]), |part| part.decision.clone()),
         });
+        let failed = self.failed.iter().map(|(recipient, reply)| Accepted {
+            recipient: recipient.clone(),
+            targets: Vec::new(),
+            reason: format!("not taken: {reply}"),
+            decision: self.settings.policy.decide(&[]),
+        });
         Message {
             kind: Kind::Ordinary,
             envelope: self.envelope.clone(),
             size: copies.first().map_or(0, |copy| copy.body.size()),
             arrived: self.id.arrived(),
             origin: self.connection.origin(),
-            recipients: recipients.collect(),
+            recipients: recipients.chain(failed).collect(),
             verdicts,
             events: Vec::new(),
         }

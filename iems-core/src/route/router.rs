@@ -105,6 +105,10 @@ impl Walk<'_> {
                     self.reason.push(format!("{mailbox} is forwarded to {next}"));
                     self.follow(next, depth + 1).await?;
                 }
+                Target::Channel { channel, hop, mailbox: there } => {
+                    self.reason.push(format!("{mailbox} is an address of channel {channel}"));
+                    self.leave(there, &Via::Channel { channel, hop: Some(hop) })?;
+                }
                 Target::Agent { agent, mailbox: account, detail } => {
                     self.own(&mailbox, agent, account, detail)?
                 }

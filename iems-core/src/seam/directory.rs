@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::message::{ChannelId, Domain, Mailbox, Reply};
+use crate::message::{ChannelId, Domain, Mailbox, NextHop, Reply};
 use crate::preprocess::Policy;
 
 use super::{Credential, PeerCertificate};
@@ -18,6 +18,15 @@ pub enum Target {
         mailbox: Mailbox,
         /// What stood behind the `+` of a subaddress (RFC 5233), if anything.
         detail: Option<String>,
+    },
+    /// To an output channel: the address is the door of another system, or of a part of this one.
+    Channel {
+        /// Which one.
+        channel: ChannelId,
+        /// The next hop in its words.
+        hop: NextHop,
+        /// The address there.
+        mailbox: Mailbox,
     },
     /// On to another address, local or not, with the same envelope sender.
     Forward(Mailbox),

@@ -47,6 +47,7 @@ async fn targets(directory: &StoreDirectory, address: &str) -> Vec<String> {
                     detail.map_or(mailbox.to_string(), |detail| format!("{mailbox} +{detail}"))
                 }
                 Target::Forward(mailbox) => format!("→ {mailbox}"),
+                Target::Channel { channel, hop, .. } => format!("{channel} to {hop}"),
             })
             .collect(),
         other => vec![format!("{other:?}")],
