@@ -10,6 +10,7 @@ const PLACES: &[&str] = &[
     "iems-core/src/route",
     "iems-core/src/health",
     "iems-core/src/preprocess",
+    "iems-smtp/src/batch",
     "iems-smtp/src/server",
     "iems-smtp/src/proto",
     "iems-store/src/agent",

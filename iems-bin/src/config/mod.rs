@@ -3,6 +3,7 @@
 //! `written` declares the file, `resolved` what the program works with; `resolve` goes from one to the
 //! other and collects every problem on the way. `docs/config.md` is the manual.
 
+mod batch;
 mod certificates;
 mod checks;
 mod client;

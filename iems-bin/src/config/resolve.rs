@@ -14,6 +14,7 @@ use iems_core::receive::{Network, Relay};
 use iems_core::route::Pattern;
 use iems_smtp::client::{Logins, PeerWires};
 
+use super::batch;
 use super::certificates::{Common, Inspect, Pair, common};
 use super::client::{client, tls_reports};
 use super::peer::peers;
@@ -66,6 +67,8 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         (settings(&file, (folder, look.texts), notes), dnsbl(&file.dnsbl, notes));
     let logins: Logins;
     (settings.routes, logins) = routes(&file.route, folder, look.password, notes);
+    let batch = batch::resolve(&file, folder, notes);
+    batch::check_routes(&file.route, &settings.routes, &batch, notes);
     settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
@@ -85,6 +88,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         oauth: super::proofs::oauth(&file, (folder, look), notes),
         dns: super::dns::resolve(&file.dns, folder, look.texts, notes),
         settings,
+        batch,
         wires,
         logins,
         client: client(&file.client, (folder, look.texts), notes),

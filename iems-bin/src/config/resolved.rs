@@ -13,6 +13,7 @@ use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
 use iems_smtp::tlsrpt::Reporting;
 
+use super::batch::Batch;
 use super::checks::Checks;
 use super::dns::Dns;
 use super::problem::Problem;
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) dns: Dns,
     /// What the engine can take over while it runs: routes, relaying, queue, peers, rules, bounds.
     pub(crate) settings: Settings,
+    /// Ways on which mail travels in batches.
+    pub(crate) batch: Batch,
     /// Who is spoken to in another way than `client` says.
     pub(crate) wires: PeerWires,
     /// As whom we log in where; empty unless the files with the passwords were read.

@@ -1,8 +1,9 @@
-//! The way of a route: `smtp:host[:port]`, `lmtp:host:port`, `lmtp:/path`, `mx`, `local`,
+//! The way of a route: `smtp:host[:port]`, `lmtp:host:port`, `lmtp:/path`, `batch:name`, `mx`, `local`,
 //! `error:5.1.2 text`. Next hops are read by the channel that owns them.
 
-use iems_core::message::{ChannelId, EnhancedStatus, Reply};
+use iems_core::message::{ChannelId, EnhancedStatus, NextHop, Reply};
 use iems_core::route::Via;
+use iems_smtp::batch::CHANNEL;
 use iems_smtp::client;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -25,6 +26,10 @@ fn parse(text: &str) -> Result<Via, &'static str> {
     if let Some(refusal) = text.strip_prefix("error:") {
         return refuse(refusal);
     }
+    if let Some(name) = text.strip_prefix("batch:") {
+        let hop = (!name.is_empty()).then(|| NextHop::new(name)).ok_or("a name must follow batch:")?;
+        return Ok(Via::Channel { channel: ChannelId::new(CHANNEL), hop: Some(hop) });
+    }
     let way: client::Via = text.parse().map_err(|_| "")?;
     let channel = if matches!(way, client::Via::Lmtp(_)) { "lmtp" } else { "smtp" };
     Ok(Via::Channel { channel: ChannelId::new(channel), hop: way.next_hop() })
@@ -42,7 +47,7 @@ fn refuse(rest: &str) -> Result<Via, &'static str> {
 
 impl FromToml for Via {
     const EXPECTED: &'static str = "\"smtp:host\", \"smtp:host:port\", \"lmtp:host:port\", \"lmtp:/path\", \
-                                    \"mx\", \"local\" or \"error:5.1.2 text\"";
+                                    \"batch:name\", \"mx\", \"local\" or \"error:5.1.2 text\"";
 
     fn read(value: &Spanned<DeValue<'_>>, key: &str, notes: &mut Notes<'_>) -> Option<Self> {
         match value.get_ref().as_str().map(parse) {
@@ -71,9 +76,12 @@ mod tests {
         assert_eq!(parse("smtp:127.0.0.1:2526"), Ok(to("smtp", Some("[127.0.0.1]:2526"))));
         assert_eq!(parse("smtp:relay.example.org"), Ok(to("smtp", Some("relay.example.org:25"))));
         assert_eq!(parse("lmtp:/run/lmtp"), Ok(to("lmtp", Some("/run/lmtp"))));
+        assert_eq!(parse("batch:branch"), Ok(to("batch", Some("branch"))));
         let no = Reply::new(550, EnhancedStatus::new(5, 1, 2), "no such domain");
         assert_eq!(parse("error:5.1.2 no such domain"), Ok(Via::Refuse(no)));
-        for text in ["", "MX", "smtp", "smtp:", "smtp:a:b", "lmtp:", "error:2.0.0 fine", "error:", "uucp:x"] {
+        for text in
+            ["", "MX", "smtp", "smtp:", "smtp:a:b", "lmtp:", "batch:", "error:2.0.0 fine", "error:", "uucp:x"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

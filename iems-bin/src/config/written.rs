@@ -12,6 +12,7 @@ use iems_core::route::{Pattern, Via};
 use iems_core::seam::CertificateMark;
 use iems_smtp::client::{TlsLevel, TlsVersion};
 
+use super::batch::{WrittenBatchIn, WrittenBatchOut};
 use super::certificates::WrittenCertificate;
 use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
@@ -50,6 +51,10 @@ section! {
         relay: Relay = "{}";
         /// Where mail for a domain goes.
         route: Vec<At<Route>> = "[]";
+        /// Folders that batches come from.
+        batch_in: Vec<At<WrittenBatchIn>> = "[]";
+        /// Folders that batches are fetched from.
+        batch_out: Vec<At<WrittenBatchOut>> = "[]";
         /// How long and how often delivery is tried.
         queue: Queue = "{}";
         /// What holds for one destination.
@@ -446,15 +451,17 @@ words! {
         "sender/site" => Judge("sender/site"), "sender/callback" => Judge("sender/callback"),
         "recipient/forward" => Judge("recipient/forward"), "greylist" => Judge("greylist"),
     };
-    Input, "one of *, smtp, submission, lmtp, sendmail", {
+    Input, "one of *, smtp, submission, lmtp, sendmail, batch", {
         "*" => Input("*"), "smtp" => Input("smtp"), "submission" => Input("submission"),
-        "lmtp" => Input("lmtp"), "sendmail" => Input("sendmail"),
+        "lmtp" => Input("lmtp"), "sendmail" => Input("sendmail"), "batch" => Input("batch"),
     };
-    Output, "one of *, smtp, lmtp, local", {
+    Output, "one of *, smtp, lmtp, batch, local", {
         "*" => Output("*"), "smtp" => Output("smtp"), "lmtp" => Output("lmtp"), "local" => Output("local"),
+        "batch" => Output("batch"),
     };
-    OutputChannel, "one of smtp, lmtp", {
+    OutputChannel, "one of smtp, lmtp, batch", {
         "smtp" => OutputChannel("smtp"), "lmtp" => OutputChannel("lmtp"),
+        "batch" => OutputChannel("batch"),
     };
 }
 

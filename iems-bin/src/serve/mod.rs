@@ -77,6 +77,7 @@ impl Server {
         };
         let engine =
             doors.inputs.iter().fold(foundation.engine(config)?, |engine, door| engine.input(door.clone()));
+        let engine = foundation.batch.iter().fold(engine, |engine, batch| engine.input(batch.clone()));
         let engine = engine.memory(Arc::new(gauge::OwnMemory::new())).build().map_err(Failure::config)?;
         let (sts, reporter) = (foundation.sts.clone(), foundation.reporter.clone());
         let site = Arc::new(Site::new(foundation, engine, Some(running)));

@@ -6,6 +6,7 @@ use iems_core::limits::Limits;
 use iems_core::message::{ChannelId, Domain};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
 use iems_core::{Builder, Engine};
+use iems_smtp::batch::BatchChannel;
 use iems_smtp::client::{ClientSettings, SmtpClient};
 use iems_smtp::dialer::TcpDialer;
 use iems_smtp::resolver::{DnsResolver, DnsSettings};
@@ -29,6 +30,8 @@ pub(crate) struct Foundation {
     pub(crate) clock: Arc<dyn Clock>,
     /// The output channels.
     pub(crate) clients: Vec<Arc<SmtpClient>>,
+    /// Where mail travels in batches, if it does anywhere.
+    pub(crate) batch: Option<Arc<BatchChannel>>,
     /// What domains ask for, if anybody wants to know.
     pub(crate) sts: Option<Arc<Sts>>,
     /// Who tells other systems about TLS with them, if anybody does.
@@ -71,11 +74,24 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let tally = config.tls_reports.as_ref().map(|_| Arc::new(Tally::new(means.store.clone(), clock.clone())));
     let clients = clients(config, &resolver, random.clone(), (sts.as_ref(), tally.as_ref()))?;
     let reporter = reporter(config, tally, means)?;
+    let batch = super::batch::channel(config, &clock, &random);
     let directory = Arc::new(directory);
     let limits = Limits::new(clock.clone());
     limits.set("", config.rates.clone());
     limits.set_access(config.access.clone());
-    Ok(Foundation { store, directory, resolver, clock, clients, sts, reporter, limits, random, postmaster })
+    Ok(Foundation {
+        store,
+        directory,
+        resolver,
+        clock,
+        clients,
+        batch,
+        sts,
+        reporter,
+        limits,
+        random,
+        postmaster,
+    })
 }
 
 /// `<Postmaster>` without a domain must reach somebody (RFC 5321 section 4.5.1): at the domain of the configured one,
@@ -147,6 +163,9 @@ impl Foundation {
         }
         for client in &self.clients {
             builder = builder.output(client.clone());
+        }
+        if let Some(batch) = &self.batch {
+            builder = builder.output(batch.clone());
         }
         judges::add(builder, self, config)
     }

@@ -3,6 +3,7 @@
 
 mod app_passwords;
 mod assemble;
+mod batch;
 mod explain;
 mod hops;
 mod judges;

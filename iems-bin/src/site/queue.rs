@@ -83,7 +83,7 @@ fn meant(order: Order) -> Result<queue::Order, Failure> {
             Some(Via::Channel { channel, hop: Some(hop) }) => queue::Order::Via(channel, hop),
             _ => {
                 return Err(Failure::usage(format!(
-                    "{way:?} is no way: expected smtp:host, smtp:host:port, lmtp:host:port or lmtp:/path"
+                    "{way:?} is no way: expected smtp:host, smtp:host:port, lmtp:host:port, lmtp:/path or batch:name"
                 )));
             }
         },

@@ -87,8 +87,10 @@ fn put(batch: &mut Batch, key: OnceKey, until: u64, id: Option<QueueId>) {
 
 async fn look(shared: &Shared, key: &OnceKey) -> Result<Option<Known>, StoreError> {
     let row = shared.storage.store.get(&key.row()).await?;
-    row.map(|row| postcard::from_bytes(&row).map_err(|e| StoreError::Corrupt(format!("a name of a message: {e}"))))
-        .transpose()
+    row.map(|row| {
+        postcard::from_bytes(&row).map_err(|e| StoreError::Corrupt(format!("a name of a message: {e}")))
+    })
+    .transpose()
 }
 
 impl Intake {
@@ -113,7 +115,12 @@ impl Intake {
         if let Some(before) = before {
             batch.delete(&key.expiry_row(before.until));
         }
-        put(&mut batch, *key, shared.clock.now().after(keep).as_millis(), before.and_then(|before| before.id));
+        put(
+            &mut batch,
+            *key,
+            shared.clock.now().after(keep).as_millis(),
+            before.and_then(|before| before.id),
+        );
         shared.storage.store.commit(batch).await.map(|_| ()).map_err(|e| shared.health.commit(e))
     }
 }

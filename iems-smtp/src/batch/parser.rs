@@ -18,12 +18,16 @@ pub enum BatchLineEnds {
     /// CRLF and nothing else: what arrived as mail, or from another system.
     #[default]
     Crlf,
-    /// LF as well, as local files and pipes have them; comes out as CRLF. A bare CR is an error still.
+    /// LF as well, as local programs write it into a pipe; comes out as CRLF. A bare CR is an error still.
     LfToo,
+    /// LF and nothing else, as in files of Unix; comes out as CRLF. Any CR is an error.
+    Lf,
+    /// As the first line has it, from then on strictly: CRLF, or LF. So there is one reading of a file, whoever wrote it.
+    AsFirst,
 }
 
 /// Bounds of a batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchLimits {
     /// Messages. A million is a batch of a day of a large site.
@@ -77,6 +81,8 @@ pub struct BatchParser {
     after_cr: bool,
     limits: BatchLimits,
     qualify: Option<Domain>,
+    /// Octets that were pushed while only CRLF counted.
+    pushed: u64,
     /// Lines that are read.
     lines: u64,
     started: Option<u64>,
@@ -95,6 +101,7 @@ impl BatchParser {
             after_cr: false,
             limits,
             qualify: None,
+            pushed: 0,
             lines: 0,
             started: None,
             messages: 0,
@@ -114,15 +121,41 @@ impl BatchParser {
         if matches!(self.state, State::Closed) || self.failed.is_some() {
             return;
         }
-        if self.ends == BatchLineEnds::Crlf {
-            return self.input.extend_from_slice(octets);
+        match self.ends {
+            BatchLineEnds::AsFirst => self.look_at_first(octets),
+            BatchLineEnds::Crlf => {
+                self.pushed += octets.len() as u64;
+                self.input.extend_from_slice(octets);
+            }
+            BatchLineEnds::LfToo | BatchLineEnds::Lf => self.push_lines(octets),
         }
+    }
+
+    /// The end of the first line decides.
+    fn look_at_first(&mut self, octets: &[u8]) {
+        match memchr::memchr(b'\n', octets) {
+            None => {
+                self.after_cr = octets.last().map_or(self.after_cr, |last| *last == b'\r');
+                self.pushed += octets.len() as u64;
+                self.input.extend_from_slice(octets);
+            }
+            Some(at) => {
+                let has_cr =
+                    at.checked_sub(1).map_or(self.after_cr, |before| octets.get(before) == Some(&b'\r'));
+                self.ends = if has_cr { BatchLineEnds::Crlf } else { BatchLineEnds::Lf };
+                self.push(octets);
+            }
+        }
+    }
+
+    fn push_lines(&mut self, octets: &[u8]) {
         for line in octets.split_inclusive(|octet| *octet == b'\n') {
             match line.strip_suffix(b"\n") {
                 Some(text) => {
                     let has_cr = if text.is_empty() { self.after_cr } else { text.ends_with(b"\r") };
                     self.input.extend_from_slice(text);
-                    self.input.extend_from_slice(if has_cr { b"\n" } else { b"\r\n" });
+                    let whole = has_cr && self.ends == BatchLineEnds::LfToo;
+                    self.input.extend_from_slice(if whole { b"\n" } else { b"\r\n" });
                     self.after_cr = false;
                 }
                 None => {
@@ -157,6 +190,11 @@ impl BatchParser {
             State::Idle if !self.reader.is_inside(&self.input) => Ok(()),
             _ => Err(self.fail(Fault::UnexpectedEnd, self.lines + 1, None)),
         }
+    }
+
+    /// Octets of a batch with CRLF line ends that are read, up to the end of the last event.
+    pub fn consumed(&self) -> u64 {
+        self.pushed.saturating_sub(self.input.len() as u64)
     }
 
     /// Messages that ended so far.

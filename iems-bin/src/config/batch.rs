@@ -1,0 +1,214 @@
+//! `[[batch_in]]` and `[[batch_out]]`: folders over which mail travels in batches.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use iems_core::route::{Pattern, RouteTable, Via};
+use iems_smtp::batch::{CHANNEL, FolderInSettings, SpoolSettings};
+
+use super::leaf::Size;
+use super::problem::{Notes, nearest};
+use super::read::{At, section};
+use super::resolve::need;
+use super::written::{File, Route};
+
+section! {
+    /// A folder that batches come from.
+    WrittenBatchIn {
+        /// What people call it.
+        name: String;
+        /// The folder.
+        folder: String;
+        /// How often it is looked at.
+        interval: Duration = r#""10s""#;
+        /// When a batch that could not be taken whole is tried again.
+        retry: Duration = r#""5m""#;
+        /// After which time what could not be taken is refused.
+        expire: Duration = r#""1d""#;
+        /// How long batches that are done with are kept.
+        keep: Duration = r#""7d""#;
+        /// The largest batch, unpacked.
+        size: Size = r#""1GiB""#;
+        /// To which domains its mail may go.
+        domains: Vec<Pattern> = r#"["*"]"#;
+        /// From which domains its mail may be.
+        senders: Vec<Pattern> = r#"["*"]"#;
+    }
+
+    /// A folder that batches are fetched from.
+    WrittenBatchOut {
+        /// The name that routes call it by.
+        name: String;
+        /// The folder.
+        folder: String;
+        /// Whether batches are packed.
+        gzip: bool = "false";
+        /// The most messages of a batch.
+        messages: u32 = "1000";
+        /// The size at which a batch is whole.
+        size: Size = r#""16MiB""#;
+        /// How long a batch waits for more messages.
+        age: Duration = r#""1m""#;
+    }
+}
+
+/// The ways on which mail travels in batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// Folders that batches come from.
+    pub(crate) inputs: Vec<FolderInSettings>,
+    /// Folders that batches are fetched from.
+    pub(crate) outputs: Vec<SpoolSettings>,
+}
+
+impl Batch {
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.outputs.is_empty()
+    }
+}
+
+type Span = Option<Range<usize>>;
+
+/// Names that are given, each once.
+#[derive(Default)]
+pub(super) struct Names {
+    known: Vec<String>,
+}
+
+impl Names {
+    /// The name of a way: it is part of file names and next hops.
+    pub(super) fn take(
+        &mut self,
+        name: Option<&At<String>>,
+        section: &str,
+        span: &Span,
+        notes: &mut Notes<'_>,
+    ) -> Option<String> {
+        let given = need(name.cloned(), "name", section, span, notes)?;
+        let (key, place) = (format!("{section}.name"), name.and_then(|name| name.span.as_ref()));
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=32).contains(&given.len()) || !given.bytes().all(plain) {
+            let message =
+                format!("{key}: expected up to 32 lower-case letters, digits and hyphens, found {given:?}");
+            notes.add(place, &key, message);
+        } else if self.known.contains(&given) {
+            notes.add(place, &key, format!("{key}: two batch ways are called {given:?}"));
+        } else {
+            self.known.push(given.clone());
+            return Some(given);
+        }
+        None
+    }
+}
+
+/// All of them.
+pub(super) fn resolve(file: &File, folder: &Path, notes: &mut Notes<'_>) -> Batch {
+    let (mut batch, mut names) = (Batch::default(), Names::default());
+    for way in file.batch_in.iter() {
+        let name = names.take(way.name.as_ref(), "batch_in", &way.span, notes);
+        let place = need(way.folder.clone(), "folder", "batch_in", &way.span, notes);
+        positive(&way.interval, "batch_in.interval", notes);
+        positive(&way.retry, "batch_in.retry", notes);
+        let (Some(name), Some(place)) = (name, place) else { continue };
+        let mut settings = FolderInSettings::new(&name, folder.join(place));
+        (settings.interval, settings.retry) = (way.interval.value, way.retry.value);
+        (settings.expire, settings.keep) = (way.expire.value, way.keep.value);
+        settings.size = way.size.value.0;
+        settings.terms.domains = way.domains.value.clone();
+        settings.terms.senders = way.senders.value.clone();
+        settings.terms.limits.recipients = file.limits.recipients.value as usize;
+        batch.inputs.push(settings);
+    }
+    let hello = file.hostname.as_ref().map_or_else(String::new, |hostname| hostname.value.to_string());
+    for way in file.batch_out.iter() {
+        let name = names.take(way.name.as_ref(), "batch_out", &way.span, notes);
+        let place = need(way.folder.clone(), "folder", "batch_out", &way.span, notes);
+        let (Some(name), Some(place)) = (name, place) else { continue };
+        let mut settings = SpoolSettings::new(&name, folder.join(place), &hello);
+        settings.gzip = way.gzip.value;
+        (settings.messages, settings.age) = (u64::from(way.messages.value), way.age.value);
+        settings.size = way.size.value.0;
+        batch.outputs.push(settings);
+    }
+    batch
+}
+
+/// Notes a time of nothing.
+pub(super) fn positive(span: &At<Duration>, key: &str, notes: &mut Notes<'_>) {
+    if span.is_zero() {
+        let message = format!("{key}: expected a duration longer than nothing, such as \"10s\"");
+        notes.add(span.span.as_ref(), key, message);
+    }
+}
+
+/// Notes routes that lead to a way that is not there.
+pub(super) fn check_routes(routes: &[At<Route>], table: &RouteTable, batch: &Batch, notes: &mut Notes<'_>) {
+    let known: Vec<&str> = batch.outputs.iter().map(|way| way.name.as_str()).collect();
+    for (_, via) in table.entries() {
+        let Via::Channel { channel, hop: Some(hop) } = via else { continue };
+        if channel.as_str() != CHANNEL || known.contains(&hop.as_str()) {
+            continue;
+        }
+        let written = routes.iter().find(|route| route.via.as_ref().is_some_and(|at| at.value == *via));
+        let span = written.and_then(|route| route.via.as_ref()).and_then(|via| via.span.as_ref());
+        let near = nearest(hop.as_str(), &known).map_or_else(
+            || "there is none: add a [[batch_out]]".into(),
+            |near| format!("did you mean {near:?}?"),
+        );
+        notes.add(
+            span,
+            "route.via",
+            format!("route.via: expected the name of a [[batch_out]], found {:?}: {near}", hop.as_str()),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::of;
+
+    const WAYS: &str = r#"
+        hostname = "mx.example.test"
+        [[batch_in]]
+        name = "uucp"
+        folder = "in"
+        domains = ["example.test"]
+        [[batch_out]]
+        name = "branch"
+        folder = "/var/spool/branch"
+        gzip = true
+        age = "5m"
+        [[route]]
+        domain = "branch.example"
+        via = "batch:branch"
+        "#;
+
+    #[test]
+    fn folders_are_understood() {
+        let config = of(WAYS).unwrap();
+        let (from, to) = (&config.batch.inputs[0], &config.batch.outputs[0]);
+        assert_eq!((from.name.as_str(), from.folder.to_str()), ("uucp", Some("/in")));
+        assert_eq!(from.terms.domains, ["example.test".parse().unwrap()]);
+        assert_eq!((to.hello.as_str(), to.gzip, to.age.as_secs()), ("mx.example.test", true, 300));
+        let (_, via) = config.settings.routes.at(&"branch.example".parse().unwrap()).unwrap();
+        assert_eq!(format!("{via:?}"), r#"Channel { channel: batch, hop: Some(branch) }"#);
+    }
+
+    #[test]
+    fn what_is_wrong_with_them_is_told() {
+        let wrong = |from: &str, to: &str| of(&WAYS.replace(from, to)).unwrap_err();
+        for (from, to, told) in [
+            ("batch:branch", "batch:brench", "found \"brench\": did you mean \"branch\"?"),
+            ("\"uucp\"", "\"branch\"", "two batch ways are called \"branch\""),
+            ("\"uucp\"", "\"../x\"", "expected up to 32 lower-case letters"),
+            ("folder = \"in\"", "", "[[batch_in]] needs the key \"folder\""),
+            ("gzip", "zip", "unknown key \"zip\" in [batch_out]: did you mean \"gzip\"?"),
+            ("folder = \"in\"", "folder = \"in\"\ninterval = \"0s\"", "longer than nothing"),
+        ] {
+            let problems = wrong(from, to);
+            assert!(problems.contains(told), "{problems}");
+        }
+    }
+}

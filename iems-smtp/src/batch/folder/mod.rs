@@ -1,0 +1,8 @@
+//! Batches in folders: files that other programs lay there, and files that they fetch.
+
+mod input;
+mod place;
+mod spool;
+
+pub use input::{FolderIn, FolderInSettings};
+pub use spool::{AddError, Spool, SpoolSettings};

@@ -1,0 +1,5 @@
+//! Batches through the door: folders in and out, and every false end of data.
+
+mod endings;
+mod folders;
+mod support;
