@@ -279,6 +279,12 @@ const ADVICE: &[&str] = &[
     "come back",
     "start again",
     "end every line",
+    "end lines with",
+    "end each message",
+    "break the line",
+    "leave it out",
+    "make several",
+    "pack it again",
 ];
 
 /// Whether a text says what to do.
