@@ -78,7 +78,7 @@ fn a_batch_with_lf_has_one_reading_too() {
     // Where LF ends lines, `LF.LF` is the end of data and no false one; every CR is an error.
     let start = b"MAIL FROM:<a@b>\nRCPT TO:<b@c>\nDATA\nSubject: outer\n\nbody";
     for (shown, spelling) in spellings() {
-        let batch = [&start[..], &spelling, &HIDDEN.repeat(1), b".\n"].concat();
+        let batch = [&start[..], &spelling, HIDDEN, b".\n"].concat();
         let octets: Vec<usize> = (1..batch.len()).collect();
         let whole = read(&batch, &octets, BatchLineEnds::AsFirst);
         for at in 1..batch.len() {
