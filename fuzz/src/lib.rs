@@ -9,6 +9,7 @@ mod address;
 mod batch;
 mod command;
 mod data;
+mod imap;
 mod mutate;
 mod policy;
 mod pop3;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "data_in", run: data::incoming, seeds: data::SEEDS },
     Target { name: "data_out", run: data::outgoing, seeds: data::SEEDS },
     Target { name: "session", run: session::run, seeds: session::SEEDS },
+    Target { name: "imap", run: imap::run, seeds: imap::SEEDS },
     Target { name: "pop3", run: pop3::dialogue, seeds: pop3::DIALOGUES },
     Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES },
     Target { name: "policy", run: policy::run, seeds: policy::SEEDS },

@@ -19,10 +19,10 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
 
-use super::cursor::{Cursor, announcement};
-use super::error::{Refusal, SyntaxError, Trouble};
-use super::limits::{LITERALS, Limits};
-use super::parse::{self, Head, Segment, Stage};
+use super::cursor::announcement;
+use super::error::{Refusal, SyntaxError};
+use super::limits::Limits;
+use super::parse::{self, Stage};
 use super::skip::{Skip, Skipped};
 use crate::imap::types::{AppendPart, Code, Command, LiteralInfo, Status};
 
@@ -48,8 +48,9 @@ pub enum Event {
     Fatal(Status),
 }
 
+/// Where in the dialogue.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Line,
     Fill { left: usize },
     Decide { info: LiteralInfo },
@@ -60,25 +61,25 @@ enum State {
 
 /// An `APPEND` or `REPLACE` whose parts arrive.
 #[derive(Debug)]
-struct Append {
-    tag: String,
-    stage: Stage,
+pub(super) struct Append {
+    pub(super) tag: String,
+    pub(super) stage: Stage,
 }
 
 /// Reads what one client sends. No I/O: octets are given, events taken.
 #[derive(Debug)]
 pub struct Decoder {
-    limits: Limits,
-    utf8: bool,
+    pub(super) limits: Limits,
+    pub(super) utf8: bool,
     raw: bool,
-    state: State,
+    pub(super) state: State,
     /// The lines and literals of the command before the line that arrives.
-    command: Vec<u8>,
-    literals: usize,
+    pub(super) command: Vec<u8>,
+    pub(super) literals: usize,
     /// Octets of the input that hold no line end.
     searched: usize,
-    append: Option<Append>,
-    events: VecDeque<Event>,
+    pub(super) append: Option<Append>,
+    pub(super) events: VecDeque<Event>,
 }
 
 impl Decoder {
@@ -233,7 +234,7 @@ impl Decoder {
     }
 
     /// The tag of the command that arrives, which begins with `begun`.
-    fn tag(&self, begun: &[u8]) -> Option<String> {
+    pub(super) fn tag(&self, begun: &[u8]) -> Option<String> {
         match &self.append {
             Some(append) => Some(append.tag.clone()),
             None => parse::tag(begun),
@@ -242,7 +243,7 @@ impl Decoder {
 
     /// Answers a command with an error, and reads over `left` octets of a literal and what is behind it; `None` if nothing
     /// more comes of it.
-    fn refused(&mut self, tag: Option<String>, error: SyntaxError, left: Option<u64>) {
+    pub(super) fn refused(&mut self, tag: Option<String>, error: SyntaxError, left: Option<u64>) {
         self.events.push_back(Event::Refused(Refusal::new(tag, error)));
         self.command = Vec::new();
         self.append = None;
@@ -256,119 +257,6 @@ impl Decoder {
     fn skip_from(&mut self, left: u64) {
         self.literals = 0;
         self.state = State::Skip(Skip::new(left, self.limits.skip));
-    }
-
-    /// A line ended with the announcement of a literal; all lines of the command are in `command`.
-    fn announced(&mut self, info: LiteralInfo) {
-        let command = std::mem::take(&mut self.command);
-        let error = match self.parse(&command, false) {
-            Err(Trouble::More) => match self.argument(&command, info) {
-                Ok(()) => {
-                    self.command = command;
-                    return;
-                }
-                Err(error) => error,
-            },
-            Err(Trouble::Wrong(error)) => *error,
-            Ok(head) => match self.message(head, info) {
-                Ok(()) => return,
-                Err(error) => error,
-            },
-        };
-        let tag = self.tag(&command);
-        self.refused(tag, error, (!info.sync).then_some(info.octets));
-    }
-
-    /// An argument is a literal.
-    fn argument(&mut self, command: &[u8], info: LiteralInfo) -> Result<(), SyntaxError> {
-        self.unasked(info)?;
-        self.literals += 1;
-        let room = self.limits.command.saturating_sub(command.len());
-        let length = usize::try_from(info.octets).ok().filter(|length| *length <= room);
-        let Some(left) = length.filter(|_| self.literals <= LITERALS) else {
-            return Err(SyntaxError::limit("The command is too long"));
-        };
-        if info.sync {
-            self.events.push_back(Event::Continue);
-        }
-        self.state = State::Fill { left };
-        Ok(())
-    }
-
-    /// The literal of a message begins.
-    fn message(&mut self, head: Read, info: LiteralInfo) -> Result<(), SyntaxError> {
-        let Some((announced, stage)) = head.segment.literal else {
-            return Err(SyntaxError::bad("No literal is wanted here", 0));
-        };
-        if self.limits.append == 0 {
-            return Err(SyntaxError {
-                at: None,
-                ..SyntaxError::bad("No message is taken before the login", 0)
-            });
-        }
-        self.unasked(info)?;
-        if info.octets > self.limits.append {
-            return Err(SyntaxError::no(Code::TooBig, "The message is too large"));
-        }
-        self.told(head.command, head.segment.parts, stage);
-        self.events.push_back(Event::Append(AppendPart::Literal(announced)));
-        self.state = State::Decide { info: announced };
-        Ok(())
-    }
-
-    /// Whether the literal may come without being asked for (RFC 7888 section 5).
-    fn unasked(&self, info: LiteralInfo) -> Result<(), SyntaxError> {
-        match self.limits.unasked {
-            Some(most) if !info.sync && info.octets > most => Err(SyntaxError {
-                code: Some(Code::TooBig),
-                ..SyntaxError::limit("A literal of this size waits for leave: {octets} without +")
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// The last line of a command is there.
-    fn whole(&mut self, command: &[u8]) {
-        self.literals = 0;
-        match self.parse(command, true) {
-            Ok(head) => {
-                self.told(head.command, head.segment.parts, Stage::Only);
-                if self.events.back() == Some(&Event::Append(AppendPart::End)) {
-                    self.append = None;
-                }
-            }
-            Err(Trouble::Wrong(error)) => self.refused(self.tag(command), *error, None),
-            Err(Trouble::More) => {
-                let error = SyntaxError::bad("A literal is missing", command.len());
-                self.refused(self.tag(command), error, None);
-            }
-        }
-    }
-
-    fn told(&mut self, command: Option<Command>, parts: Vec<AppendPart>, stage: Stage) {
-        if let Some(command) = command {
-            if !parts.is_empty() {
-                self.append = Some(Append { tag: command.tag.clone(), stage });
-            }
-            self.events.push_back(Event::Command(command));
-        } else if let Some(append) = &mut self.append {
-            append.stage = stage;
-        }
-        self.events.extend(parts.into_iter().map(Event::Append));
-    }
-
-    fn parse(&self, octets: &[u8], whole: bool) -> Result<Read, Trouble> {
-        let mut cursor = Cursor::new(octets, whole, self.utf8);
-        if let Some(append) = &self.append {
-            let segment = parse::segment(&mut cursor, append.stage).map_err(Trouble::nowhere)?;
-            return Ok(Read { command: None, segment });
-        }
-        Ok(match parse::head(&mut cursor)? {
-            Head::Command(command) => {
-                Read { command: Some(command), segment: Segment { parts: Vec::new(), literal: None } }
-            }
-            Head::Append(command, segment) => Read { command: Some(command), segment },
-        })
     }
 
     fn piece(&mut self, input: &mut BytesMut) -> bool {
@@ -402,12 +290,6 @@ impl Decoder {
             }
         }
     }
-}
-
-/// What was read of a command: its beginning, if it is that, and its parts.
-struct Read {
-    command: Option<Command>,
-    segment: Segment,
 }
 
 impl Skip {

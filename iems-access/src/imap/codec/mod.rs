@@ -1,13 +1,14 @@
 //! Between octets and words: what clients send becomes commands ([`Decoder`]), what the server says becomes octets
 //! ([`Encoder`]). No I/O.
 //!
-//! `decoder` frames lines and literals and keeps the limits; `cursor` and `names` read the small productions of the
+//! `decoder` frames lines and literals and keeps the limits, `gather` puts commands together; `cursor` and `names` read the small productions of the
 //! grammar, `parse` the commands. `encoder` writes; `mutf7` is for both.
 
 mod cursor;
 mod decoder;
 mod encoder;
 mod error;
+mod gather;
 mod limits;
 mod mutf7;
 mod names;

@@ -20,6 +20,12 @@ impl Cursor<'_> {
         }
     }
 
+    /// The reference of `LIST`: a `mailbox`, where `INBOX` is nothing special yet.
+    pub(super) fn reference(&mut self) -> Parsed<String> {
+        let octets = self.astring()?;
+        self.name(octets)
+    }
+
     /// A mailbox's name with wildcards.
     pub(super) fn pattern(&mut self) -> Parsed<String> {
         let octets = self.list_mailbox()?;

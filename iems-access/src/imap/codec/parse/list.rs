@@ -15,7 +15,7 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parsed<ListCommand> {
         list.selection = selection(cursor)?;
         cursor.sp()?;
     }
-    list.reference = cursor.pattern()?;
+    list.reference = cursor.reference()?;
     cursor.sp()?;
     list.patterns = match cursor.peek() {
         Some(b'(') => {
@@ -79,7 +79,7 @@ fn return_option(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {
 /// `SP mailbox SP list-mailbox` (RFC 3501 section 6.3.9).
 pub(super) fn lsub(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     cursor.sp()?;
-    let reference = cursor.pattern()?;
+    let reference = cursor.reference()?;
     cursor.sp()?;
     Ok(CommandBody::Lsub { reference, pattern: cursor.pattern()? })
 }
