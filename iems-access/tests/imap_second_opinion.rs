@@ -370,18 +370,17 @@ fn structure() -> BoxedStrategy<BodyStructure> {
             },
         )
     };
-    let leaf =
-        prop_oneof![
-            (fields(), any::<u32>(), extension()).prop_map(|(fields, lines, extension)| {
-                BodyStructure::Text { subtype: "plain".into(), fields, lines: u64::from(lines), extension }
-            }),
-            (fields(), extension()).prop_map(|(fields, extension)| BodyStructure::Basic {
-                media_type: "application".into(),
-                subtype: "octet-stream".into(),
-                fields,
-                extension
-            }),
-        ];
+    let leaf = prop_oneof![
+        (fields(), any::<u32>(), extension()).prop_map(|(fields, lines, extension)| {
+            BodyStructure::Text { subtype: "plain".into(), fields, lines: u64::from(lines), extension }
+        }),
+        (fields(), extension()).prop_map(|(fields, extension)| BodyStructure::Basic {
+            media_type: "application".into(),
+            subtype: "octet-stream".into(),
+            fields,
+            extension
+        }),
+    ];
     leaf.prop_recursive(3, 10, 3, move |inner| {
         prop_oneof![
             (prop::collection::vec(inner.clone(), 1..4), parameters(), extension()).prop_map(
