@@ -33,6 +33,9 @@ pub enum MailboxError {
     /// There are as many as there may be.
     #[error("there are too many {0}: at most {1} are allowed")]
     TooMany(&'static str, usize),
+    /// It is larger than it may be, in octets.
+    #[error("{0} may have {1} octets at most")]
+    TooLarge(&'static str, usize),
     /// Others change the same again and again.
     #[error("it is being changed by too many at once: try again")]
     Busy,

@@ -4,6 +4,8 @@
 //! per message does not depend on what is there already.
 
 mod account;
+mod acl;
+mod annotation;
 mod append;
 mod change;
 mod changes;
@@ -18,6 +20,7 @@ mod name;
 mod purge;
 mod query;
 mod rename;
+mod rights;
 mod row;
 mod schema;
 mod status;
@@ -28,6 +31,8 @@ mod threads;
 mod tree;
 
 pub(crate) use account::{create_account, remove_account};
+pub use acl::{AclEntry, Grantee, MAX_ACL, RightsChange};
+pub use annotation::{Annotation, MAX_ANNOTATION, MAX_ANNOTATIONS};
 pub use append::{Appended, MAX_APPENDED, NewMessage};
 pub use change::{FlagAction, FlagChange, Stored};
 pub use changes::{Change, Changes};
@@ -40,6 +45,7 @@ pub use folders::{LISTED, MailboxInfo};
 pub use keyword::{Keyword, KeywordSet, KeywordTable, MAX_KEYWORD, MAX_KEYWORDS};
 pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH};
 pub use query::{Message, MessageInfo, MessageState, Usage};
+pub use rights::{NoRight, Rights};
 pub use schema::{AccountId, MailboxId, NAMESPACE, SpecialUse, Uid};
 pub use status::Status;
 pub use threads::{MessageIdMark, MessageIds};

@@ -4,7 +4,7 @@ use iems_core::storage::{Batch, Scan, StoreError};
 
 use super::append::octets;
 use super::schema::{self, AccountId, MailboxId, NAMESPACE, Of, Uid};
-use super::{Mailboxes, row};
+use super::{Mailboxes, acl, row};
 
 /// How many rows leave in one commit.
 const AT_ONCE: usize = 2000;
@@ -33,7 +33,9 @@ impl Mailboxes {
 
     /// Removes all rows of an account that was removed, and its claims on bodies.
     pub(crate) async fn purge(&self, account: AccountId) -> Result<(), StoreError> {
+        self.forget_grantee(account).await?;
         let messages = schema::key(account, &[Of::Info as u8]);
+        let lists = schema::key(account, b"a");
         let all = schema::key(account, b"");
         let deleted = schema::deleted(account, MailboxId(0));
         let deleted = deleted.strip_suffix(&[0; 4]).unwrap_or(&deleted).to_vec();
@@ -45,6 +47,11 @@ impl Mailboxes {
                 if key.starts_with(&messages) {
                     batch.require_equals(key, row);
                     batch.unlink(row::read_info(schema::uid(key)?, row)?.body.blob);
+                }
+                if key.starts_with(&lists) {
+                    for entry in acl::read(Some(row))? {
+                        batch.delete(&schema::share(entry.grantee.number(), account, schema::mailbox(key)?));
+                    }
                 }
                 batch.delete(key);
             }
@@ -64,7 +71,7 @@ impl Mailboxes {
         mailbox: MailboxId,
     ) -> Result<(), StoreError> {
         while !self.purge_messages(account, mailbox).await? {}
-        for tag in [b'p', b'c', b'e', b'x'] {
+        for tag in [b'p', b'c', b'e', b'x', b'z'] {
             let prefix = schema::key(account, &schema::of_mailbox(tag, mailbox));
             loop {
                 let rows = self.storage.store.scan(Scan::prefix(&prefix, AT_ONCE)).await?;

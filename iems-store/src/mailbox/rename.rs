@@ -77,6 +77,7 @@ impl Mailboxes {
         }
         check_length(&nodes, node.id, from, to)?;
         let mut making = Making::new(self, account, now).await?;
+        making.inherit(self, parent).await?;
         let mut made = None;
         for part in above {
             let id = making.make(batch, parent, part, None)?;

@@ -26,6 +26,9 @@
 //! | `Ma A g H B U` | the thread of the message with this Message-ID |
 //! | `Ma A q` | counter: the last MODSEQ |
 //! | `Ma A o`, `Ma A k` | counters, the quota ledger: octets and messages |
+//! | `Ma A a B` | the access control list of a mailbox |
+//! | `Ma A z B p G entry`, `Ma A z B s entry` | annotations, private to account `G` and shared; of the account where `B` is 0 |
+//! | `Ms G A B` | this mailbox has an entry for account `G` (8 bytes; 0 for anyone) in its list |
 //! | `Mr A B` | a mailbox that was deleted and whose mail is yet to be |
 //! | `Mx A` | an account that was removed and whose mail is yet to be |
 //!
@@ -143,6 +146,22 @@ pub(super) fn account_of(key: &[u8]) -> Result<AccountId, StoreError> {
 /// The key `Mr A B`.
 pub(super) fn deleted(account: AccountId, mailbox: MailboxId) -> Vec<u8> {
     [&[NAMESPACE, b'r'][..], &account.0.to_be_bytes(), &mailbox.0.to_be_bytes()].concat()
+}
+
+/// The prefix `Ms G`.
+pub(super) fn shares(grantee: u64) -> Vec<u8> {
+    [&[NAMESPACE, b's'][..], &grantee.to_be_bytes()].concat()
+}
+
+/// The key `Ms G A B`.
+pub(super) fn share(grantee: u64, owner: AccountId, mailbox: MailboxId) -> Vec<u8> {
+    [&shares(grantee)[..], &owner.0.to_be_bytes(), &mailbox.0.to_be_bytes()].concat()
+}
+
+/// Owner and mailbox of a key `Ms G A B`.
+pub(super) fn share_of(key: &[u8]) -> Result<(AccountId, MailboxId), StoreError> {
+    let (owner, rest) = rows::number(key.get(10..).unwrap_or_default(), "a shared mailbox")?;
+    Ok((AccountId(owner), mailbox(rest)?))
 }
 
 /// `tag B`.

@@ -8,6 +8,7 @@ use iems_core::seam::Timestamp;
 use iems_core::storage::{Batch, Scan, StoreError, counter};
 
 use super::account::{first_number, put_mailbox, put_node};
+use super::acl::{self, AclEntry};
 use super::folders::{LISTED, Node};
 use super::row::{MailboxRow, TreeRow};
 use super::schema::{self, AccountId, MailboxId, Owner, SpecialUse};
@@ -86,6 +87,7 @@ impl Mailboxes {
         let tree = self.tree(account).await?;
         let mut making = Making::new(self, account, now).await?;
         let (parent, missing) = self.deepest(account, &parts).await?;
+        making.inherit(self, parent).await?;
         let (last, above) =
             missing.split_last().map_or((None, missing), |(last, above)| (Some(*last), above));
         let mut parent = parent;
@@ -128,6 +130,8 @@ impl Mailboxes {
             }
             let mut batch = Batch::new();
             remove_node(&mut batch, account, node, &row);
+            let acl = acl::read(self.acl_row(account, node.id).await?.as_ref())?;
+            acl::put_acl(&mut batch, account, node.id, &acl, &[])?;
             if parent {
                 let row = MailboxRow { special: None, ..row };
                 put_node(&mut batch, Owner::Known(account), node.id, &row, false)?;
@@ -217,6 +221,7 @@ impl Mailboxes {
         let Some((row, _)) = nodes.get(&node.id) else { return Err(MailboxError::Busy) };
         batch.delete(&schema::key(account, &schema::of_mailbox(b'd', node.id)));
         let parent = row.parent.map(|id| Node { id, selectable: true });
+        making.inherit(self, parent).await?;
         let mailbox = making.make(batch, parent, &row.name, special)?;
         for (child, (row, selectable)) in nodes.iter().filter(|(_, (row, _))| row.parent == Some(node.id)) {
             batch.delete(&schema::key(account, &schema::of_name(row.parent, &row.name)));
@@ -231,6 +236,7 @@ impl Mailboxes {
 pub(super) struct Making {
     account: AccountId,
     next: u64,
+    acl: Vec<AclEntry>,
 }
 
 impl Making {
@@ -243,7 +249,20 @@ impl Making {
         let last = mailboxes.storage.store.get(&schema::key(account, b"v")).await?;
         let last = last.ok_or(MailboxError::NoAccount)?;
         let next = counter(Some(&last))?.max(0).unsigned_abs().saturating_add(1);
-        Ok(Self { account, next: next.max(u64::from(first_number(now).0)) })
+        Ok(Self { account, next: next.max(u64::from(first_number(now).0)), acl: Vec::new() })
+    }
+
+    /// What is made from now on has the access control list of `parent`.
+    pub(super) async fn inherit(
+        &mut self,
+        mailboxes: &Mailboxes,
+        parent: Option<Node>,
+    ) -> Result<(), StoreError> {
+        self.acl = match parent {
+            Some(parent) => mailboxes.acl(self.account, parent.id).await?,
+            None => Vec::new(),
+        };
+        Ok(())
     }
 
     /// Adds the rows of a mailbox below `parent`.
@@ -262,6 +281,9 @@ impl Making {
         };
         let row = MailboxRow { name, parent: parent.map(|node| node.id), special };
         put_mailbox(batch, Owner::Known(self.account), MailboxId(id), &row)?;
+        if !self.acl.is_empty() {
+            acl::put_acl(batch, self.account, MailboxId(id), &[], &self.acl)?;
+        }
         Ok(MailboxId(id))
     }
 }

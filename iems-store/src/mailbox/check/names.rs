@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iems_core::storage::StoreError;
 
-use super::{TAGS, Work};
+use super::{TAGS, Work, present};
 use crate::mailbox::Mailboxes;
+use crate::mailbox::acl;
 use crate::mailbox::folders::{Nodes, path_of};
 use crate::mailbox::row::{MailboxRow, TreeRow};
 use crate::mailbox::schema::{self, AccountId, MailboxId, Of};
@@ -34,8 +35,24 @@ impl Mailboxes {
         work.compare("index of names", None, names, found);
         let found = self.every(&schema::key(account, b"s")).await?;
         work.compare("index of special uses", None, uses, found);
+        self.check_shares(account, work).await?;
         self.check_tree(account, nodes.len(), work).await?;
         Ok(nodes.iter().filter(|(_, (_, selectable))| *selectable).map(|(id, _)| *id).collect())
+    }
+
+    /// The index of who has rights on mailboxes of this account.
+    async fn check_shares(&self, account: AccountId, work: &mut Work) -> Result<(), StoreError> {
+        let mut expected = BTreeMap::new();
+        for (key, row) in self.every(&schema::key(account, b"a")).await? {
+            for entry in acl::read(Some(&row))? {
+                let key = schema::share(entry.grantee.number(), account, schema::mailbox(&key)?);
+                expected.insert(key, present());
+            }
+        }
+        let mut found = self.every(&[schema::NAMESPACE, b's']).await?;
+        found.retain(|(key, _)| schema::share_of(key).is_ok_and(|(owner, _)| owner == account));
+        work.compare("index of shared mailboxes", None, expected, found);
+        Ok(())
     }
 
     async fn check_tree(&self, account: AccountId, names: usize, work: &mut Work) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ mod check;
 mod costs;
 mod crash;
 mod model;
+mod sharing;
 mod tree;
 
 struct World {
