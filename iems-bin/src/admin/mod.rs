@@ -6,6 +6,7 @@ mod client;
 pub(crate) mod limits;
 pub(crate) mod office;
 pub(crate) mod queue;
+pub(crate) mod quota;
 pub(crate) mod request;
 mod server;
 mod socket;

@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::queue::{Extent, Filter, HopName, Order};
+use super::quota::QuotaChange;
 
 /// One command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,14 @@ pub(crate) enum Request {
     PolicySet { owner: Owner, rules: Vec<Rule> },
     /// The rules of a domain or user.
     PolicyList { owner: Owner },
+    /// What all accounts and domains hold, or those of a domain.
+    QuotaList { domain: Option<Domain> },
+    /// What one of them holds.
+    QuotaShow { owner: Owner },
+    /// Changes its limits.
+    QuotaSet { owner: Owner, change: QuotaChange },
+    /// Counts an account anew, or all.
+    QuotaRecount { address: Option<Mailbox> },
     /// What waits.
     QueueList { filter: Filter },
     /// One message.

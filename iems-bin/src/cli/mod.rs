@@ -10,6 +10,7 @@ pub(crate) mod output;
 mod policy;
 mod queue;
 mod quickstart;
+mod quota;
 mod sendmail;
 mod serve;
 mod show;
@@ -38,6 +39,7 @@ Day by day:
   iems explain 01JD3V9Q4C8R2T6W0X5Y7Z1ABC     the whole story of one message
   iems route someone@example.net              where would it go
   iems tls show                               certificates: until when, what is wrong, what to publish
+  iems quota list                             how full mailboxes are
   iems limits list                            which limit hits whom, and who is banned
   iems status                                 does the server run, and does storage work
   iems config check                           is the configuration right
@@ -68,6 +70,8 @@ enum Command {
     Alias(alias::Args),
     #[command(subcommand)]
     Policy(policy::Args),
+    #[command(subcommand)]
+    Quota(quota::Args),
     #[command(subcommand)]
     Queue(queue::Args),
     Route(show::RouteArgs),
@@ -110,6 +114,7 @@ impl Cli {
             Command::Account(args) => args.run(file),
             Command::Alias(args) => args.run(file),
             Command::Policy(args) => args.run(file),
+            Command::Quota(args) => args.run(file),
             Command::Queue(args) => args.run(file),
             Command::Route(args) => args.run(file),
             Command::Explain(args) => args.run(file),

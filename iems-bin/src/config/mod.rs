@@ -15,6 +15,7 @@ mod peer;
 mod peer_tls;
 mod problem;
 mod proofs;
+mod quota;
 mod read;
 mod reports;
 mod resolve;

@@ -104,6 +104,8 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
             notes,
         ),
         matrix: matrix(&file.matrix, notes),
+        quota: super::quota::quota(&file.quota, notes),
+        delivery: super::quota::delivery(&file.delivery),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
         log_format: file.log.format.value,
         log_level: file.log.level.value.clone(),

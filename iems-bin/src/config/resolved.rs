@@ -12,6 +12,8 @@ use iems_core::seam::CertificateMark;
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
 use iems_smtp::tlsrpt::Reporting;
+use iems_store::agent::AgentOptions;
+use iems_store::directory::QuotaOptions;
 
 use super::batch::Batch;
 use super::checks::Checks;
@@ -68,6 +70,10 @@ pub(crate) struct Config {
     pub(crate) checks: Checks,
     /// On which flows judges run: cells of the matrix.
     pub(crate) matrix: Vec<Cell>,
+    /// How much accounts may hold.
+    pub(crate) quota: QuotaOptions,
+    /// How local mail is delivered.
+    pub(crate) delivery: AgentOptions,
     /// Memory for the cache of the store, in octets.
     pub(crate) cache: usize,
     /// How the log is written.

@@ -91,6 +91,10 @@ section! {
         policy: Vec<At<Policy>> = "[]";
         /// What is done with verdicts for output channels that cannot decide.
         channel_policy: Vec<At<ChannelPolicy>> = "[]";
+        /// How much accounts may hold.
+        quota: Quota = "{}";
+        /// How local mail is delivered.
+        delivery: Delivery = "{}";
         /// The store.
         store: Store = "{}";
         /// The log.
@@ -319,6 +323,28 @@ section! {
         score: f32;
         /// What is done.
         action: Action;
+    }
+
+    /// Quotas.
+    Quota {
+        /// The most octets of an account.
+        storage: Size;
+        /// The most messages of an account.
+        messages: u32;
+        /// The share of a limit, in percent, at which its owner is warned.
+        warn_at: u32 = "90";
+        /// How long mail is taken over the limit.
+        grace: Duration = r#""0s""#;
+        /// How far over it, in percent.
+        grace_extra: u32 = "10";
+        /// Whether senders are asked to try again.
+        temporary: bool = "false";
+    }
+
+    /// Local delivery.
+    Delivery {
+        /// Whether a second message with the same Message-ID is dropped.
+        drop_duplicates: bool = "false";
     }
 
     /// The store.

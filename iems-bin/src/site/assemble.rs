@@ -51,6 +51,7 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let mut options = DirectoryOptions::default();
     options.postmaster = config.postmaster.clone();
     options.login_domain = config.login_domain.clone();
+    options.quota = config.quota.clone();
     let directory = StoreDirectory::new(storage, clock.clone(), options);
     let directory = match &config.oauth {
         Some(wanted) => {
@@ -152,7 +153,7 @@ impl Foundation {
     /// An engine with all but its input channels.
     pub(crate) fn engine(&self, config: &Config) -> Result<Builder, Failure> {
         let storage = self.store.storage();
-        let agent = LocalAgent::new(self.directory.clone());
+        let agent = LocalAgent::new(self.directory.clone()).with_options(config.delivery.clone());
         let mut builder = Engine::builder(config.hostname.as_str(), storage, self.directory.clone())
             .clock(self.clock.clone())
             .random(self.random.clone())

@@ -10,6 +10,7 @@ mod judges;
 mod limits;
 mod people;
 mod queue;
+mod quota;
 #[cfg(test)]
 mod relay_proof;
 mod route;
@@ -127,6 +128,10 @@ impl Office for Site {
             R::AliasList { domain } => value(self.aliases(domain).await?),
             R::PolicySet { owner, rules } => value(self.set_rules(owner, rules).await?),
             R::PolicyList { owner } => value(self.rules(owner).await?),
+            R::QuotaList { domain } => value(self.quotas(domain).await?),
+            R::QuotaShow { owner } => value(self.quota(owner).await?),
+            R::QuotaSet { owner, change } => value(self.set_quota(owner, change).await?),
+            R::QuotaRecount { address } => value(self.recount(address).await?),
             R::QueueList { filter } => value(self.queue_list(filter).await?),
             R::QueueShow { id } => value(self.queue_show(id).await?),
             R::QueueOrder { filter, order, extent } => value(self.queue_order(filter, order, extent).await?),

@@ -229,7 +229,7 @@ impl Site {
     }
 
     /// One domain, or all of ours.
-    async fn domain_names(&self, one: Option<Domain>) -> Result<Vec<Domain>, Failure> {
+    pub(super) async fn domain_names(&self, one: Option<Domain>) -> Result<Vec<Domain>, Failure> {
         if let Some(name) = one {
             return match self.directory.domain(&name).await? {
                 Some(_) => Ok(vec![name]),

@@ -9,6 +9,8 @@
 
 mod fields;
 mod lines;
+mod quota;
+mod warning;
 
 use std::sync::Arc;
 
@@ -32,12 +34,28 @@ pub struct LocalAgent {
     id: ChannelId,
     directory: Arc<StoreDirectory>,
     encoder: lines::Encoder,
+    options: AgentOptions,
+}
+
+/// How the agent delivers.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct AgentOptions {
+    /// Whether a message is dropped if the folder it would go to has one with the same Message-ID. Default: no, as two
+    /// different messages may have the same by mistake.
+    pub drop_duplicates: bool,
 }
 
 impl LocalAgent {
     /// An agent for the accounts of `directory`, whose mailboxes are in the same storage.
     pub fn new(directory: Arc<StoreDirectory>) -> Self {
-        Self { id: ChannelId::new("local"), directory, encoder: lines::Encoder::default() }
+        let (encoder, options) = (lines::Encoder::default(), AgentOptions::default());
+        Self { id: ChannelId::new("local"), directory, encoder, options }
+    }
+
+    /// The same with options.
+    pub fn with_options(self, options: AgentOptions) -> Self {
+        Self { options, ..self }
     }
 
     fn mailboxes(&self) -> &Mailboxes {
@@ -48,25 +66,6 @@ impl LocalAgent {
         match self.directory.account(mailbox).await.map_err(store_trouble)? {
             Some(account) => Ok(account),
             None => Err(Reply::refuse(1, 1, "There is no such mailbox any more; check the address")),
-        }
-    }
-
-    /// Whether the account holds less than it may, `size` more octets included.
-    async fn has_room(&self, account: &AccountInfo, size: u64) -> Result<(), Reply> {
-        let quota = account.settings.quota;
-        if quota.octets.is_none() && quota.messages.is_none() {
-            return Ok(());
-        }
-        let usage = self.mailboxes().usage(account.id).await.map_err(store_trouble)?;
-        let octets = quota.octets.is_none_or(|most| usage.octets.saturating_add(size.max(1)) <= most);
-        let messages = quota.messages.is_none_or(|most| usage.messages < most);
-        match octets && messages {
-            true => Ok(()),
-            false => Err(Reply::new(
-                552,
-                EnhancedStatus::new(5, 2, 2),
-                "The mailbox is full; its owner has to make room",
-            )),
         }
     }
 
@@ -99,9 +98,12 @@ impl LocalAgent {
         if decision.action == Action::Discard {
             return Ok(Placed { batch, own });
         }
-        self.has_room(&account, 0).await?;
-        let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await?;
         let body = attempt.body.with_prefix(fields(attempt, destination, &account, &decision).as_bytes());
+        let admission = self.admit(&account, 0, body.size(), attempt.now).await?;
+        let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await?;
+        if self.is_duplicate(&account, &folder, seen).await.map_err(store_trouble)? {
+            return Ok(Placed { batch: Batch::new(), own });
+        }
         let thread = self.mailboxes().thread_of(account.id, &seen.ids).await.map_err(store_trouble)?;
         let mut message = NewMessage::new(attempt.arrived, body).in_thread(&seen.ids, thread);
         message.saved = attempt.now;
@@ -110,7 +112,23 @@ impl LocalAgent {
             Folder::New(folder) => Mailboxes::append_to_new(&mut batch, account.id, folder, &message),
         };
         added.map_err(store_trouble)?;
+        self.note_quota(&mut batch, attempt, &account, &admission).await.map_err(store_trouble)?;
         Ok(Placed { batch, own })
+    }
+
+    /// Whether the folder has a message with this Message-ID already, where that matters.
+    async fn is_duplicate(
+        &self,
+        account: &AccountInfo,
+        folder: &Folder,
+        seen: &Seen,
+    ) -> Result<bool, StoreError> {
+        match (folder, &seen.ids.own) {
+            (Folder::There(folder), Some(id)) if self.options.drop_duplicates => {
+                self.mailboxes().has_message_id(account.id, *folder, id).await
+            }
+            _ => Ok(false),
+        }
     }
 
     /// What the owner and the owner's domain want done; `None` if no rule of theirs matches.
@@ -191,7 +209,7 @@ impl DeliveryAgent for LocalAgent {
         if !account.settings.enabled {
             return Err(Reply::refuse(2, 1, "This mailbox is disabled; reach its owner in another way"));
         }
-        self.has_room(&account, size).await
+        self.admit(&account, size, size, self.directory.now()).await.map(|_| ())
     }
 
     async fn deliver(&self, attempt: &Attempt) -> Delivery {

@@ -9,7 +9,7 @@ use iems_core::seam::{SystemClock, Timestamp};
 use iems_core::storage::{MemoryStorage, Storage};
 
 use super::*;
-use crate::directory::{DirectoryOptions, DomainSettings, NewAccount, Quota};
+use crate::directory::{DirectoryOptions, DomainSettings, NewAccount, Over, Quota};
 use crate::mailbox::{Message, Uid};
 
 struct World {
@@ -252,7 +252,7 @@ async fn a_full_mailbox_says_so() {
     assert!(matches!(world.deliver(&attempt().await).await.outcomes[0], Outcome::Done(..)));
     assert!(world.agent.accepts(&ann, 0).await.is_err());
     assert!(matches!(world.deliver(&attempt().await).await.outcomes[0], Outcome::Failed(..)));
-    assert_eq!(world.folder("ann@example.org", "INBOX").await.len(), 2);
+    assert_eq!(world.folder("ann@example.org", "INBOX").await.len(), 3, "with the warning");
 }
 
 #[tokio::test]
@@ -269,4 +269,129 @@ async fn trouble_and_absence_become_outcomes() {
     world.directory.remove_account(&m("ann@example.org")).await.unwrap();
     assert!(world.storage.store.commit(prepared.effects.batch).await.is_err());
     assert!(matches!(world.agent.deliver(&attempt).await.outcomes[0], Outcome::Failed(_)));
+}
+
+#[tokio::test]
+async fn an_owner_is_warned_once_for_each_time_the_mark_is_passed() {
+    let world = world(&["ann@example.org"]).await;
+    let ann = m("ann@example.org");
+    let quota = Quota { octets: None, messages: Some(10) };
+    world.directory.update_account(&ann, |s| s.quota = quota).await.unwrap();
+    let deliver = async || {
+        let destination = to("ann@example.org", None, &Policy::new(), &[]);
+        let attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[]).await;
+        world.deliver(&attempt).await
+    };
+    let warnings = async || {
+        let all = world.folder("ann@example.org", "INBOX").await;
+        let mut found = 0;
+        for message in all {
+            let text = message.body.reader(&*world.storage.blobs).rest().await.unwrap();
+            found += String::from_utf8(text).unwrap().matches("Subject: Your mailbox is 90 % full").count();
+        }
+        found
+    };
+    for _ in 0..8 {
+        deliver().await;
+    }
+    assert_eq!(warnings().await, 0);
+    deliver().await;
+    assert_eq!((warnings().await, world.folder("ann@example.org", "INBOX").await.len()), (1, 10));
+    let info = world.directory.account(&ann).await.unwrap().unwrap();
+    let standing = world.directory.standing(&info).await.unwrap();
+    assert_eq!((standing.percent(), standing.state.warned), (Some(100), true));
+    assert!(matches!(&deliver().await.outcomes[0], Outcome::Failed(r) if r.code == 552));
+    // Below the mark, and over it again.
+    let uids: Vec<_> = (1..=7).map(Uid).collect();
+    world.directory.mailboxes().expunge(info.id, info.inbox, &uids).await.unwrap();
+    assert_eq!(warnings().await, 1);
+    for _ in 0..6 {
+        deliver().await;
+    }
+    assert_eq!(warnings().await, 2);
+}
+
+#[tokio::test]
+async fn mail_is_taken_over_the_limit_for_some_time_and_to_some_extent() {
+    let memory = MemoryStorage::new();
+    let mut options = DirectoryOptions::default();
+    options.quota.grace = std::time::Duration::from_secs(3600);
+    options.quota.grace_percent = 50;
+    options.quota.warn_percent = 0;
+    options.quota.temporary = true;
+    options.quota.account.messages = Some(4);
+    let directory = Arc::new(StoreDirectory::new(memory.storage(), Arc::new(SystemClock), options));
+    directory.add_domain(&"example.org".parse().unwrap(), DomainSettings::default()).await.unwrap();
+    directory.add_account(NewAccount::new(m("ann@example.org"))).await.unwrap();
+    let agent = LocalAgent::new(directory.clone());
+    let world = World { storage: memory.storage(), memory, directory, agent };
+    let deliver = async |later: u64| {
+        let destination = to("ann@example.org", None, &Policy::new(), &[]);
+        let mut attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[]).await;
+        attempt.now = attempt.now.after(std::time::Duration::from_secs(later));
+        matches!(world.deliver(&attempt).await.outcomes[0], Outcome::Done(..))
+    };
+    for _ in 0..5 {
+        assert!(deliver(0).await);
+    }
+    assert!(!deliver(4000).await, "the time is over");
+    assert!(deliver(100).await);
+    assert!(!deliver(100).await, "half as much again is the most");
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let over = world.directory.over_quota(&info, 1, 1).await.unwrap();
+    assert_eq!(over, Some(Over::Account), "users themselves have no grace");
+}
+
+#[tokio::test]
+async fn a_domain_has_a_limit_for_all_and_one_for_each() {
+    let world = world(&["ann@example.org", "bob@example.org"]).await;
+    let limit = |messages| Quota { octets: None, messages: Some(messages) };
+    let set = |s: &mut DomainSettings| (s.quota.total, s.quota.each) = (limit(3), limit(2));
+    world.directory.update_domain(&"example.org".parse().unwrap(), set).await.unwrap();
+    let info = world.directory.account(&m("bob@example.org")).await.unwrap().unwrap();
+    assert_eq!(world.directory.limits(&info).await.unwrap(), limit(2));
+    assert_eq!(world.directory.over_quota(&info, 1, 2).await.unwrap(), None);
+    assert_eq!(world.directory.over_quota(&info, 1, 3).await.unwrap(), Some(Over::Account));
+    let own = |s: &mut crate::directory::AccountSettings| s.quota = limit(100);
+    world.directory.update_account(&m("bob@example.org"), own).await.unwrap();
+    let info = world.directory.account(&m("bob@example.org")).await.unwrap().unwrap();
+    assert_eq!(world.directory.over_quota(&info, 1, 4).await.unwrap(), Some(Over::Domain));
+}
+
+#[tokio::test]
+async fn a_message_that_the_folder_has_is_dropped_where_that_is_wanted() {
+    let mut world = world(&["ann@example.org"]).await;
+    let deliver = async |world: &World| {
+        let destination = to("ann@example.org", None, &Policy::new(), &[]);
+        let attempt = world.attempt("Message-ID: <same@x>\r\n\r\n", vec![destination], &[]).await;
+        let outcome = world.deliver(&attempt).await.outcomes.remove(0);
+        assert!(matches!(outcome, Outcome::Done(..)));
+        world.folder("ann@example.org", "INBOX").await.len()
+    };
+    assert_eq!((deliver(&world).await, deliver(&world).await), (1, 2));
+    let options = AgentOptions { drop_duplicates: true };
+    world.agent = LocalAgent::new(world.directory.clone()).with_options(options);
+    assert_eq!(deliver(&world).await, 2);
+}
+
+#[tokio::test]
+async fn answers_join_the_thread() {
+    let world = world(&["ann@example.org"]).await;
+    let texts = [
+        "Message-ID: <a@x>\r\n\r\n",
+        "Message-ID: <b@x>\r\n\r\n",
+        "Message-ID: <c@x>\r\nIn-Reply-To: <a@x>\r\n\r\n",
+        "Message-ID: <d@x>\r\nReferences: <gone@x> <c@x>\r\n\r\n",
+    ];
+    for text in texts {
+        let destination = to("ann@example.org", None, &Policy::new(), &[]);
+        world.deliver(&world.attempt(text, vec![destination], &[]).await).await;
+    }
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let uids: Vec<_> = (1..=4).map(Uid).collect();
+    let infos = world.directory.mailboxes().infos(info.id, info.inbox, &uids).await.unwrap();
+    let threads: Vec<_> = infos.iter().map(|info| info.thread).collect();
+    assert_eq!(threads[0], infos[0].email);
+    assert_eq!(threads, [threads[0], threads[1], threads[0], threads[0]]);
+    assert_ne!(threads[0], threads[1]);
 }

@@ -8,7 +8,7 @@ use iems_core::storage::{Batch, Scan, StoreError, counter};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{self, NAMESPACE};
-use super::{COMPARED, ChangeError, StoreDirectory, TRIES, nearest};
+use super::{COMPARED, ChangeError, DomainQuota, StoreDirectory, TRIES, nearest};
 use crate::rows;
 
 /// What holds for a domain.
@@ -22,6 +22,8 @@ pub struct DomainSettings {
     pub postmaster: Option<Mailbox>,
     /// What is done about verdicts for all recipients of the domain.
     pub rules: Vec<Rule>,
+    /// How much it, and each of its accounts, may hold. Default: without limit.
+    pub quota: DomainQuota,
 }
 
 /// A domain.

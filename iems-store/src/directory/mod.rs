@@ -15,6 +15,7 @@ mod error;
 mod expand;
 mod options;
 mod proofs;
+mod quota;
 mod schema;
 mod secret;
 #[cfg(test)]
@@ -28,20 +29,23 @@ pub use domains::{DomainInfo, DomainSettings};
 pub use error::ChangeError;
 pub(crate) use expand::split_detail;
 pub use options::{DirectoryOptions, PasswordOptions};
+pub(crate) use quota::Admission;
+pub use quota::{DomainQuota, Over, QuotaOptions, Standing};
 pub use schema::{NAMESPACE, USES};
 pub use secret::Secret;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use iems_core::message::{ChannelId, LocalPart, Mailbox};
-use iems_core::seam::{Clock, TokenVerifier};
+use iems_core::message::{ChannelId, Domain, LocalPart, Mailbox};
+use iems_core::seam::{Clock, Timestamp, TokenVerifier};
 use iems_core::storage::{Batch, CommitError, Storage, StoreError};
 
 use cache::Cache;
 use verify::Verifier;
 
-use crate::mailbox::Mailboxes;
+use crate::mailbox::{Mailboxes, Usage};
 
 /// How often a change is tried again when others change the same row.
 const TRIES: usize = 16;
@@ -74,7 +78,11 @@ pub struct StoreDirectory {
     verifier: Verifier,
     tokens: Option<Arc<dyn TokenVerifier>>,
     uses: app_passwords::Uses,
+    sums: Mutex<Sums>,
 }
+
+/// What domains hold in all, and when it was added up.
+type Sums = HashMap<Domain, (Timestamp, Usage)>;
 
 impl StoreDirectory {
     /// The directory that is kept in `storage`.
@@ -91,6 +99,7 @@ impl StoreDirectory {
             verifier,
             options,
             tokens: None,
+            sums: Mutex::default(),
             uses: Default::default(),
         }
     }
@@ -98,6 +107,11 @@ impl StoreDirectory {
     /// The same, where accounts may also log in by tokens that `tokens` finds good.
     pub fn with_tokens(self, tokens: Arc<dyn TokenVerifier>) -> Self {
         Self { tokens: Some(tokens), ..self }
+    }
+
+    /// The time, by the directory's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The mailboxes of the accounts.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use iems_core::message::{Domain, Mailbox};
 
+use super::QuotaOptions;
+
 /// How the directory behaves.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -21,12 +23,15 @@ pub struct DirectoryOptions {
     pub cache: usize,
     /// How passwords are kept and checked.
     pub passwords: PasswordOptions,
+    /// What holds for quotas.
+    pub quota: QuotaOptions,
 }
 
 impl Default for DirectoryOptions {
     fn default() -> Self {
         let (postmaster, login_domain, passwords) = (None, None, PasswordOptions::default());
-        Self { postmaster, login_domain, depth: 10, targets: 1000, cache: 20_000, passwords }
+        let quota = QuotaOptions::default();
+        Self { postmaster, login_domain, depth: 10, targets: 1000, cache: 20_000, passwords, quota }
     }
 }
 

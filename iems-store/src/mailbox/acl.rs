@@ -75,7 +75,7 @@ impl Mailboxes {
     /// # Errors
     /// The store's.
     pub async fn acl(&self, owner: AccountId, mailbox: MailboxId) -> Result<Vec<AclEntry>, StoreError> {
-        Ok(read(self.acl_row(owner, mailbox).await?.as_ref())?)
+        read(self.acl_row(owner, mailbox).await?.as_ref())
     }
 
     /// Changes the rights of somebody, or with `denied` what they are denied. An entry without any is removed.
@@ -174,9 +174,9 @@ impl Mailboxes {
             let (owner, mailbox) = schema::share_of(&key)?;
             for denied in [false, true] {
                 let change = RightsChange::Set(Rights::none());
-                match self.set_rights(owner, mailbox, (grantee, ""), denied, change).await {
-                    Err(MailboxError::Store(e)) => return Err(e),
-                    Err(_) | Ok(()) => {}
+                let set = self.set_rights(owner, mailbox, (grantee, ""), denied, change).await;
+                if let Err(MailboxError::Store(e)) = set {
+                    return Err(e);
                 }
             }
             // Where there was no such entry, the index was wrong.

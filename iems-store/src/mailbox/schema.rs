@@ -26,6 +26,7 @@
 //! | `Ma A g H B U` | the thread of the message with this Message-ID |
 //! | `Ma A q` | counter: the last MODSEQ |
 //! | `Ma A o`, `Ma A k` | counters, the quota ledger: octets and messages |
+//! | `Ma A j` | whether the owner was warned about the quota, and since when it is passed |
 //! | `Ma A a B` | the access control list of a mailbox |
 //! | `Ma A z B p G entry`, `Ma A z B s entry` | annotations, private to account `G` and shared; of the account where `B` is 0 |
 //! | `Ms G A B` | this mailbox has an entry for account `G` (8 bytes; 0 for anyone) in its list |

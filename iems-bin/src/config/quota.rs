@@ -1,0 +1,33 @@
+//! `[quota]` and `[delivery]`: how much accounts may hold, and how local mail is delivered.
+
+use iems_store::agent::AgentOptions;
+use iems_store::directory::{Quota, QuotaOptions};
+
+use super::problem::Notes;
+use super::written::{Delivery, Quota as Written};
+
+/// What holds for quotas.
+pub(super) fn quota(written: &Written, notes: &mut Notes<'_>) -> QuotaOptions {
+    let percent = &written.warn_at;
+    if percent.value > 100 {
+        let message = "quota.warn_at: expected a share of the limit in percent, at most 100; 0 for never";
+        notes.add(percent.span.as_ref(), "quota.warn_at", message);
+    }
+    let mut options = QuotaOptions::default();
+    options.account = Quota {
+        octets: written.storage.as_ref().map(|size| size.value.0).filter(|octets| *octets > 0),
+        messages: written.messages.as_ref().map(|most| u64::from(most.value)).filter(|most| *most > 0),
+    };
+    options.warn_percent = percent.value;
+    options.grace = written.grace.value;
+    options.grace_percent = written.grace_extra.value;
+    options.temporary = written.temporary.value;
+    options
+}
+
+/// How local mail is delivered.
+pub(super) fn delivery(written: &Delivery) -> AgentOptions {
+    let mut options = AgentOptions::default();
+    options.drop_duplicates = written.drop_duplicates.value;
+    options
+}
