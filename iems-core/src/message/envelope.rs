@@ -1,5 +1,5 @@
 //! The envelope: who a message is from and for, and what the sender asked of the transport
-//! (RFC 5321 section 2.3.1, RFC 3461, RFC 6152, RFC 6531, RFC 6710).
+//! (RFC 5321 section 2.3.1, RFC 3461, RFC 6152, RFC 6531, RFC 8689, RFC 6710).
 
 use std::fmt;
 
@@ -26,6 +26,16 @@ pub enum BodyType {
     EightBitMime,
     /// No line structure at all.
     BinaryMime,
+}
+
+/// How a message must be protected on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Secrecy {
+    /// As far as each next system allows.
+    #[default]
+    Usual,
+    /// `REQUIRETLS` (RFC 8689): encrypted, to systems that are known to be the right ones and promise the same. Otherwise it fails.
+    Required,
 }
 
 /// `NOTIFY=` of RFC 3461 section 4.1.
@@ -107,11 +117,22 @@ pub struct Envelope {
     /// `MT-PRIORITY=` (RFC 6710): from -9, what can wait, to 9, what cannot; `None` if the sender did not say.
     #[serde(default)]
     pub priority: Option<i8>,
+    /// `REQUIRETLS` (RFC 8689).
+    #[serde(default)]
+    pub secrecy: Secrecy,
 }
 
 impl Envelope {
     /// An envelope without wishes.
     pub const fn new(sender: ReversePath) -> Self {
-        Self { sender, id: None, ret: None, body: BodyType::SevenBit, smtputf8: false, priority: None }
+        Self {
+            sender,
+            id: None,
+            ret: None,
+            body: BodyType::SevenBit,
+            smtputf8: false,
+            priority: None,
+            secrecy: Secrecy::Usual,
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::returned::{Facts, Returned};
 use super::text::Language;
 use super::told::Told;
 use super::{fields, people};
-use crate::message::{BodyType, Kind, Mailbox, QueueId};
+use crate::message::{BodyType, Kind, Mailbox, QueueId, Secrecy};
 use crate::queue::Message;
 use crate::seam::{Random, Timestamp};
 
@@ -38,6 +38,8 @@ pub(super) struct Composed {
     pub(super) octets: Vec<u8>,
     pub(super) body: BodyType,
     pub(super) smtputf8: bool,
+    /// What it tells is as secret as what it tells of (RFC 8689 section 5).
+    pub(super) secrecy: Secrecy,
 }
 
 impl Draft<'_> {
@@ -66,7 +68,7 @@ impl Draft<'_> {
         let report = "multipart/report; report-type=delivery-status";
         let octets = enclose(&self.head(random), report, &parts, random);
         let body = if eight_bit || !self.to.is_ascii() { BodyType::EightBitMime } else { BodyType::SevenBit };
-        Composed { octets, body, smtputf8: global || !self.to.is_ascii() }
+        Composed { octets, body, smtputf8: global || !self.to.is_ascii(), secrecy: Secrecy::Usual }
     }
 
     fn head(&self, random: &dyn Random) -> String {
@@ -105,7 +107,7 @@ impl Memo<'_> {
         );
         let smtputf8 = !self.to.is_ascii();
         let body = if smtputf8 { BodyType::EightBitMime } else { BodyType::SevenBit };
-        Composed { octets: out.into_bytes(), body, smtputf8 }
+        Composed { octets: out.into_bytes(), body, smtputf8, secrecy: Secrecy::Usual }
     }
 }
 

@@ -94,7 +94,8 @@ async fn send(
     let failed = letter.told.iter().any(|told| told.action == Action::Failed);
     let (reports, envelope) = (&settings.reports, &about.message.envelope);
     let returned = returned::returned(shared, reports, envelope, &about.body, &about.header, failed).await?;
-    let composed = compose(shared, settings, about, letter, &returned);
+    let mut composed = compose(shared, settings, about, letter, &returned);
+    composed.secrecy = envelope.secrecy;
     let (report, queued) = post(shared, settings, batch, composed, letter.kind, &letter.to).await?;
     issued.queued.extend(queued);
     issued.told += Reported::letter(letter.kind, letter.told.iter().map(|told| told.action));
@@ -140,6 +141,7 @@ pub(super) async fn post(
 ) -> Result<(QueueId, Vec<Queued>), StoreError> {
     let mut envelope = Envelope::new(ReversePath::Null);
     (envelope.body, envelope.smtputf8) = (composed.body, composed.smtputf8);
+    envelope.secrecy = composed.secrecy;
     // RFC 3461 section 5.1: nobody is told of what becomes of a report.
     let recipient = Recipient { notify: Some(Notify::NEVER), ..Recipient::new(to.clone()) };
     let body = store(shared, composed.octets).await?;

@@ -4,7 +4,7 @@
 use super::Reports;
 use super::encode::one_line;
 use crate::engine::Shared;
-use crate::message::{Body, BodyType, Envelope, Ret};
+use crate::message::{Body, BodyType, Envelope, Ret, Secrecy};
 use crate::storage::StoreError;
 
 /// The most of a header section that is looked at for [`Facts`], in octets.
@@ -65,7 +65,9 @@ pub(super) async fn returned(
 ) -> Result<Returned, StoreError> {
     let utf8 = envelope.smtputf8 && std::str::from_utf8(header).is_ok_and(|text| !text.is_ascii());
     let lines = envelope.body != BodyType::BinaryMime;
-    if failed && lines && envelope.ret != Some(Ret::Headers) && body.size() <= settings.return_message {
+    // Of what must stay secret no more goes back than has to (RFC 8689 section 5).
+    let whole = envelope.ret != Some(Ret::Headers) && envelope.secrecy == Secrecy::Usual;
+    if failed && lines && whole && body.size() <= settings.return_message {
         match body.reader(&*shared.storage.blobs).rest().await {
             Ok(octets) => {
                 let media_type = if utf8 { "message/global" } else { "message/rfc822" };

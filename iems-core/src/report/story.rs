@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Event, What};
 use crate::deliver::Outcome;
-use crate::message::{Kind, Mailbox, QueueId};
+use crate::message::{Kind, Mailbox, QueueId, Secrecy};
 use crate::preprocess::{Decision, Scope};
 use crate::queue::{Group, Message, State, Waits};
 
@@ -52,6 +52,9 @@ impl fmt::Display for Story {
         }
         if let Some(tls) = &origin.tls {
             write!(f, ", {tls}")?;
+        }
+        if message.envelope.secrecy == Secrecy::Required {
+            write!(f, ", to be protected all the way (RFC 8689)")?;
         }
         writeln!(f)?;
         if let Some(upstream) = &origin.upstream {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iems_core::message::{Domain, EnhancedStatus, NextHop, Reply};
+use iems_core::message::{Domain, EnhancedStatus, NextHop, Reply, Secrecy};
 use iems_core::seam::sasl::ChannelBinding;
 use iems_core::seam::{Endpoint, Stream};
 use rustls::pki_types::ServerName;
@@ -35,6 +35,8 @@ pub(super) struct Connected {
     pub(super) extensions: Extensions,
     /// The terms it was opened on.
     pub(super) terms: Terms,
+    /// Whether it is for delivery within this machine.
+    is_home: bool,
 }
 
 /// Why one address does not do.
@@ -65,9 +67,23 @@ impl Failures {
     }
 }
 
+impl Connected {
+    /// Whether a message may go over it that must be protected all the way (RFC 8689 section 4.2.1): the server is the right one, and
+    /// will not pass it on otherwise. What is delivered within this machine goes no further.
+    pub(super) fn keeps_secrets(&self) -> bool {
+        let promised = self.extensions.require_tls && self.peer.protection.meets_requiretls();
+        promised || self.is_home
+    }
+}
+
 /// Opens a connection to whoever takes mail for `hop`.
 pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Reply> {
-    let terms = &client.terms(hop);
+    open_for(client, hop, Secrecy::Usual).await
+}
+
+/// The same for a message that must be protected: of the hosts only one will do that [keeps secrets](Connected::keeps_secrets).
+pub(super) async fn open_for(client: &Client, hop: &NextHop, secrecy: Secrecy) -> Result<Connected, Reply> {
+    let terms = &client.terms(hop).for_secrecy(secrecy);
     let parsed: Hop = hop.as_str().parse().map_err(|error: super::HopError| {
         Reply::refuse(4, 4, "the route leads nowhere").because(error.to_string())
     })?;
@@ -169,6 +185,9 @@ async fn first(
 /// One address: with TLS as far as needed, and once more without it where TLS was only worth a try.
 async fn reach(client: &Client, target: &Target<'_>) -> Result<Connected, Reply> {
     match once(client, &target.need, target).await {
+        Ok(connected) if target.terms.secrecy == Secrecy::Required && !connected.keeps_secrets() => {
+            Err(not_secret(client, connected).await)
+        }
         Ok(connected) => Ok(connected),
         Err(Failure::Handshake(reply))
             if target.need.starttls == Starttls::Opportunistic
@@ -180,6 +199,23 @@ async fn reach(client: &Client, target: &Target<'_>) -> Result<Connected, Reply>
         }
         Err(failure) => Err(failure.into_reply()),
     }
+}
+
+/// Takes leave of a server that is not good enough, and says why it is not.
+async fn not_secret(client: &Client, mut connected: Connected) -> Reply {
+    let limit = client.settings.timeouts.quit;
+    if connected.wire.write([format!("{}\r\n", Command::Quit).into()].into(), limit).await.is_ok() {
+        let _ = connected.wire.read(limit).await;
+    }
+    let (peer, offered) = (&connected.peer, connected.extensions.require_tls);
+    let why = match (peer.protection.agreed.is_some(), offered) {
+        (false, _) => "it offers no TLS",
+        (true, false) => "it does not offer REQUIRETLS",
+        (true, true) => "nothing proves that it is the right host (DNSSEC, MTA-STS or a rule of ours)",
+    };
+    let text = format!("the sender wants the message protected all the way (REQUIRETLS), and {why}");
+    let reply = peer.failed(550, EnhancedStatus::new(5, 7, 30), &text);
+    reply.because(peer.protection.whole())
 }
 
 impl Failure {
@@ -228,8 +264,12 @@ async fn once(client: &Client, need: &Need, target: &Target<'_>) -> Result<Conne
                     target.count(client, need.counted.as_ref(), Some(no_starttls()));
                 }
                 client.sessions.ready(&peer.protection);
-                let (extensions, terms) = (hello.into_extensions(), target.terms.clone());
-                return Ok(Connected { wire, peer, extensions, terms });
+                let mut extensions = hello.into_extensions();
+                extensions.require_tls &= peer.protection.agreed.is_some();
+                // Whom it was opened for changes nothing for those that follow.
+                let terms = target.terms.clone().for_secrecy(Secrecy::Usual);
+                let is_home = target.is_home(client);
+                return Ok(Connected { wire, peer, extensions, terms, is_home });
             }
         };
         let written = wire.write([line].into(), client.settings.timeouts.hello).await;

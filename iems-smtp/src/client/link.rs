@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use iems_core::deliver::{Arrival, Attempt, Link, Outcome};
-use iems_core::message::{NextHop, Reply};
+use iems_core::message::{NextHop, Reply, ReversePath, Secrecy};
 use iems_core::storage::StoreError;
 use tokio::time::Instant;
 
@@ -84,6 +84,21 @@ impl SmtpLink {
         Ok(())
     }
 
+    /// Looks for a server that will do for a message that must be protected all the way. A report about such a message goes as it can
+    /// where there is none (RFC 8689 section 5).
+    async fn protect(&mut self, attempt: &Attempt) -> Result<(), Reply> {
+        let envelope = &attempt.envelope;
+        let must = envelope.secrecy == Secrecy::Required && envelope.sender != ReversePath::Null;
+        if !must || self.connection.keeps_secrets() {
+            return Ok(());
+        }
+        self.quit().await;
+        self.broken = true;
+        self.connection = connect::open_for(&self.client, &self.hop, Secrecy::Required).await?;
+        (self.reset, self.broken, self.begun) = (false, false, 0);
+        Ok(())
+    }
+
     /// Says good-bye, unless nobody listens.
     async fn quit(&mut self) {
         if !self.broken {
@@ -137,6 +152,7 @@ impl SmtpLink {
     /// A transaction for the first of those who have no outcome yet.
     async fn part(&mut self, attempt: &Attempt, outcomes: &mut [Option<Outcome>]) -> Result<(), Reply> {
         self.refresh().await?;
+        self.protect(attempt).await?;
         let extensions = self.extensions();
         let conversion = self.client.settings.largest_conversion;
         let bounds = Bounds { conversion, size: self.connection.terms.size };

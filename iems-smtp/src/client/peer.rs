@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use iems_core::message::NextHop;
+use iems_core::message::{NextHop, Secrecy};
 use iems_core::queue::{PeerPattern, most_specific};
 use iems_core::seam::sasl::client::Login;
 
@@ -85,6 +85,8 @@ pub(super) struct Terms {
     pub(super) login: Option<Arc<Login>>,
     /// Whether it may hear the password without a proof of who it is.
     pub(super) password_unverified: bool,
+    /// How well the message must be protected for which it is looked for.
+    pub(super) secrecy: Secrecy,
 }
 
 /// The part of the terms that is about TLS.
@@ -118,7 +120,13 @@ impl Terms {
             size: wire.size,
             login: None,
             password_unverified: wire.password_unverified,
+            secrecy: Secrecy::Usual,
         }
+    }
+
+    /// The same for a message that must be protected so well.
+    pub(super) fn for_secrecy(self, secrecy: Secrecy) -> Self {
+        Self { secrecy, ..self }
     }
 
     /// The address to connect from; the system's choice if `None`.

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 use iems_core::deliver::{Attempt, Destination, Outcome};
 use iems_core::message::{
-    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Mailbox, OriginalRecipient, Reply, narrow,
+    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Mailbox, OriginalRecipient, Reply, Secrecy,
+    narrow,
 };
 use iems_core::storage::StoreError;
 
@@ -109,6 +110,7 @@ fn envelope(attempt: &Attempt, extensions: &Extensions, body: BodyType, utf8: bo
         body,
         smtputf8: utf8,
         priority: ours.priority.filter(|_| extensions.priority),
+        secrecy: if extensions.require_tls { ours.secrecy } else { Secrecy::Usual },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iems_core::message::{Domain, EnhancedStatus, Reply};
+use iems_core::message::{Domain, EnhancedStatus, Reply, Secrecy};
 use iems_core::seam::Endpoint;
 use rustls::pki_types::ServerName;
 
@@ -53,7 +53,14 @@ impl<'a> Target<'a> {
             reply.because(cause)
         })?;
         let secret = terms.login.is_some() && !terms.password_unverified && !target.is_unheard();
-        target.need = if secret { need.for_password(client, &terms.tls, host) } else { need };
+        target.need = match (secret, terms.secrecy) {
+            (true, _) => need.verified(client, &terms.tls, host, "because we log in there"),
+            // A host that nobody vouches for will not do whatever its certificate says.
+            (false, Secrecy::Required) if need.named && !target.is_home(client) => {
+                need.verified(client, &terms.tls, host, "because the message must be protected (REQUIRETLS)")
+            }
+            _ => need,
+        };
         Ok(target)
     }
 
@@ -96,6 +103,11 @@ impl<'a> Target<'a> {
             Endpoint::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Endpoint::Local(_) => true,
         }
+    }
+
+    /// Whether it is for delivery within this machine.
+    pub(super) fn is_home(&self, client: &Client) -> bool {
+        client.is_lmtp() && self.is_unheard()
     }
 
     /// Who we have to be, if anybody.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use iems_core::message::{
     AddressError, BodyType, Domain, EnhancedStatus, Envelope, ForwardPath, Notify, OriginalRecipient, Reply,
-    Ret, ReversePath,
+    Ret, ReversePath, Secrecy,
 };
 
 use super::claim::Claim;
@@ -159,11 +159,11 @@ impl Command {
     }
 
     /// The most octets of a line that begins like this, CRLF included: 512, and what extensions add
-    /// (RFC 5321 section 4.5.3.1.4, RFC 1870, 6152, 3461, 4954, 6531).
+    /// (RFC 5321 section 4.5.3.1.4, RFC 1870, 6152, 3461, 4954, 6531, 6710, 8689).
     pub fn line_limit(beginning: &[u8]) -> usize {
         let is = |verb: &[u8]| beginning.get(..4).is_some_and(|b| b.eq_ignore_ascii_case(verb));
         match () {
-            () if is(b"MAIL") => 512 + 26 + 17 + 107 + 500 + 10,
+            () if is(b"MAIL") => 512 + 26 + 17 + 107 + 500 + 10 + 15 + 11,
             () if is(b"RCPT") => 512 + 28 + 501 + 10,
             () if is(b"AUTH") => super::line::AUTH_LIMIT,
             () => 512,
@@ -218,6 +218,9 @@ impl fmt::Display for Mail {
         }
         if let Some(id) = &envelope.id {
             write!(f, " ENVID={}", xtext::encode(id))?;
+        }
+        if envelope.secrecy == Secrecy::Required {
+            f.write_str(" REQUIRETLS")?;
         }
         if let Some(priority) = envelope.priority {
             write!(f, " MT-PRIORITY={priority}")?;

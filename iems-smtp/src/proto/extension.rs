@@ -20,6 +20,8 @@ pub struct Extensions {
     pub dsn: bool,
     /// `MT-PRIORITY` (RFC 6710).
     pub priority: bool,
+    /// `REQUIRETLS` (RFC 8689).
+    pub require_tls: bool,
     /// `CHUNKING` (RFC 3030).
     pub chunking: bool,
     /// `BINARYMIME` (RFC 3030).
@@ -43,6 +45,7 @@ impl Extensions {
             (self.smtputf8, "SMTPUTF8"),
             (self.dsn, "DSN"),
             (self.priority, "MT-PRIORITY"),
+            (self.require_tls, "REQUIRETLS"),
             (self.chunking, "CHUNKING"),
             (self.binary_mime, "BINARYMIME"),
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
@@ -73,6 +76,7 @@ impl Extensions {
             "SMTPUTF8" => self.smtputf8 = true,
             "DSN" => self.dsn = true,
             "MT-PRIORITY" => self.priority = true,
+            "REQUIRETLS" => self.require_tls = true,
             "CHUNKING" => self.chunking = true,
             "BINARYMIME" => self.binary_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
@@ -100,6 +104,7 @@ mod tests {
             smtputf8: true,
             dsn: true,
             priority: true,
+            require_tls: true,
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,

@@ -1,8 +1,8 @@
-//! Parameters of `MAIL` and `RCPT`: `SIZE BODY SMTPUTF8 RET ENVID MT-PRIORITY AUTH` and `NOTIFY ORCPT`.
+//! Parameters of `MAIL` and `RCPT`: `SIZE BODY SMTPUTF8 RET ENVID MT-PRIORITY REQUIRETLS AUTH` and `NOTIFY ORCPT`.
 //!
 //! Unknown ones are refused with 555, known ones with a wrong value, or given twice, with 501.
 
-use iems_core::message::{BodyType, Notify, OriginalRecipient, Ret, ReversePath};
+use iems_core::message::{BodyType, Notify, OriginalRecipient, Ret, ReversePath, Secrecy};
 
 use super::command::{CommandError, Mail, Rcpt};
 use super::xtext;
@@ -23,6 +23,8 @@ pub(super) fn mail(mut mail: Mail, rest: &str) -> Result<Mail, CommandError> {
             mail.envelope.id = Some(seen.once("ENVID", value.and_then(envid))?);
         } else if is("MT-PRIORITY") {
             mail.envelope.priority = Some(seen.once("MT-PRIORITY", value.and_then(priority))?);
+        } else if is("REQUIRETLS") {
+            mail.envelope.secrecy = seen.once("REQUIRETLS", value.is_none().then_some(Secrecy::Required))?;
         } else if is("AUTH") {
             mail.auth = Some(seen.once("AUTH", value.and_then(auth))?);
         } else {

@@ -7,6 +7,7 @@ mod injected;
 mod login;
 mod peers;
 mod policies;
+mod secrecy;
 mod slow;
 mod support;
 mod tls;

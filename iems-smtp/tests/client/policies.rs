@@ -18,25 +18,30 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::*;
 
-const AT: &str = "192.0.2.1:25";
-const TLSA: &str = "_25._tcp.mx.d.example";
-const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
-const OFFER: &str = "S: 220 mx\nC: EHLO us.example\nS: 250-mx\\n250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS";
+pub(crate) const AT: &str = "192.0.2.1:25";
+pub(crate) const TLSA: &str = "_25._tcp.mx.d.example";
+pub(crate) const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
+pub(crate) const OFFER: &str =
+    "S: 220 mx\nC: EHLO us.example\nS: 250-mx\\n250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS";
 const SENT: &str =
     "C: EHLO us.example\nS: 250 mx\nC: MAIL FROM:<s@us.example>\nS: 250 a\nC* RCPT\nS: 250 b\nC: DATA
     S: 354 c\nTEXT: Subject: x\\n\\nbody\\n\nS: 250 2.0.0 safe\nC: QUIT\nS: 221 bye";
 
 /// A server's certificate, and that of its authority.
-struct Site {
-    acceptor: TlsAcceptor,
+pub(crate) struct Site {
+    pub(crate) acceptor: TlsAcceptor,
     leaf: CertificateDer<'static>,
-    key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
     authority: CertificateDer<'static>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 /// A certificate for these names, expired if wished, of an authority of its own.
-fn site(names: &[&str], expired: bool, versions: &[&'static rustls::SupportedProtocolVersion]) -> Site {
+pub(crate) fn site(
+    names: &[&str],
+    expired: bool,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Site {
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(Vec::new()).unwrap();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -68,11 +73,11 @@ fn site(names: &[&str], expired: bool, versions: &[&'static rustls::SupportedPro
     }
 }
 
-fn mx() -> Site {
+pub(crate) fn mx() -> Site {
     site(&["mx.d.example"], false, rustls::ALL_VERSIONS)
 }
 
-fn record(usage: u8, selector: u8, matching: u8, data: &[u8]) -> Association {
+pub(crate) fn record(usage: u8, selector: u8, matching: u8, data: &[u8]) -> Association {
     let data = match matching {
         0 => data.to_vec(),
         1 => Sha256::digest(data).to_vec(),

@@ -234,14 +234,20 @@ impl Need {
         Self { named, ..self }
     }
 
-    /// The same for a host to which a password is sent: at least a certificate that is good for its name (RFC 4954 section 14
-    /// wants the server known before it is told).
-    pub(in crate::client) fn for_password(self, client: &Client, terms: &TlsTerms, host: Host<'_>) -> Self {
+    /// The same for a host that must be known, as for a password (RFC 4954 section 14) or a message that must be protected (RFC 8689
+    /// section 4.2.1): at least a certificate that is good for its name.
+    pub(in crate::client) fn verified(
+        self,
+        client: &Client,
+        terms: &TlsTerms,
+        host: Host<'_>,
+        why: &str,
+    ) -> Self {
         if !matches!(self.check, Check::Nothing) || self.starttls == Starttls::None {
             return self;
         }
         let names = if terms.names.is_empty() { own_name(host) } else { terms.names.clone() };
-        let basis = format!("verified, because we log in there; {}", self.basis);
+        let basis = format!("verified, {why}; {}", self.basis);
         Self { starttls: Starttls::Required, check: pkix(client, terms, names), basis, ..self }
     }
 

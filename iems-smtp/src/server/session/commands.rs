@@ -1,7 +1,7 @@
 //! What each command does in each state (RFC 5321 sections 4.1.1 and 4.1.4).
 
 use bytes::BytesMut;
-use iems_core::message::{BodyType, Domain};
+use iems_core::message::{BodyType, Domain, Secrecy};
 
 use super::output::{Text, error, out_of_order, too_large};
 use super::state::{Body, Chunk, Hello, Pending, Skip, State};
@@ -77,6 +77,9 @@ impl Session {
             () if self.options.require_tls && !self.link.tls => Some(error(530, 7, 0, "send STARTTLS first")),
             () if self.options.mode == Mode::Submission && !self.authenticated => {
                 Some(error(530, 7, 0, "authentication required; send AUTH first"))
+            }
+            () if mail.envelope.secrecy == Secrecy::Required && !self.link.tls => {
+                Some(error(530, 7, 10, "REQUIRETLS is for messages that come over TLS; send STARTTLS first"))
             }
             () if mail.size > self.max_size => Some(too_large(self.max_size)),
             () => None,

@@ -148,6 +148,8 @@ impl Session {
             smtputf8: true,
             dsn: true,
             priority: true,
+            // Only to whoever can make use of it (RFC 8689 section 2).
+            require_tls: self.link.tls,
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,
