@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iems_core::deliver::Outcome;
 use iems_core::message::{Envelope, ReversePath, Secrecy};
 use iems_smtp::client::{Authorities, ClientSettings, PeerWire, PeerWires};
 
@@ -20,7 +21,9 @@ async fn outcome(world: World, settings: ClientSettings, hop: &str, sender: Reve
     attempt.envelope = Arc::new(Envelope { secrecy: Secrecy::Required, ..Envelope::new(sender) });
     let outcomes = link.transmit(&attempt).await;
     link.close().await;
-    world.settle().await;
+    if !matches!(outcomes[0], Outcome::Deferred(_)) {
+        world.settle().await;
+    }
     let reply = outcomes[0].reply();
     format!("{}: {reply} ({})", short(&outcomes)[0], reply.cause.clone().unwrap_or_default())
 }
