@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -16,16 +17,23 @@ use ring::signature::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::OAuth;
+use crate::tls::{Stamp, stamp};
 
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 /// The most keys of a set.
 const KEYS: usize = 100;
 
 /// What a token is measured by.
 pub(crate) struct Tokens {
-    keys: Vec<Key>,
+    wanted: OAuth,
+    keys: ArcSwap<Vec<Key>>,
+    /// How the file was when it was read.
+    seen: Mutex<Option<Stamp>>,
     issuer: String,
     audience: String,
     claim: String,
@@ -80,9 +88,44 @@ struct Header {
 impl Tokens {
     /// Measures tokens as the configuration says, or why the file of keys does not do.
     pub(crate) fn new(wanted: &OAuth, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let keys = keys(wanted)?;
+        let seen = Mutex::new(stamp(&wanted.keys));
+        let keys = ArcSwap::from_pointee(keys(wanted)?);
         let OAuth { issuer, audience, claim, leeway, .. } = wanted.clone();
-        Ok(Self { keys, issuer, audience, claim, leeway, clock })
+        Ok(Self { wanted: wanted.clone(), keys, seen, issuer, audience, claim, leeway, clock })
+    }
+
+    /// Reads the file again. One that is of no use changes nothing.
+    pub(crate) fn refresh(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp(&self.wanted.keys);
+        match keys(&self.wanted) {
+            Ok(fresh) => {
+                tracing::info!(file = %self.wanted.keys.display(), keys = fresh.len(), "the keys of tokens were read");
+                self.keys.store(Arc::new(fresh));
+            }
+            Err(why) => tracing::error!("the keys of tokens stay as they were: {why}"),
+        }
+    }
+
+    /// Reads the file again when it changes, until `shutdown`.
+    pub(crate) async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let tokens = self.clone();
+            let look = move || {
+                let seen = *tokens.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                if stamp(&tokens.wanted.keys) != seen {
+                    tokens.refresh();
+                }
+            };
+            if tokio::task::spawn_blocking(look).await.is_err() {
+                tracing::error!("the keys of tokens could not be looked at, by a defect");
+            }
+        }
     }
 
     /// The login, or why the token is not good.
@@ -96,7 +139,7 @@ impl Tokens {
         let signature = BASE64.decode(signature).map_err(|_| "its signature cannot be read")?;
         let fits = |key: &&Key| header.kid.is_none() || key.id.is_none() || key.id == header.kid;
         let proves = |key: &Key| key.verifies(&header.alg, signed.as_bytes(), &signature);
-        if !self.keys.iter().filter(fits).any(proves) {
+        if !self.keys.load().iter().filter(fits).any(proves) {
             return Err("no key has signed it");
         }
         // Nothing of it is looked at before it is known who wrote it.
@@ -244,14 +287,16 @@ mod tests {
     }
 
     fn tokens(set: &Value) -> Tokens {
-        Tokens {
-            keys: read_keys(set.to_string().as_bytes()).unwrap(),
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), set.to_string()).unwrap();
+        let wanted = OAuth {
+            keys: file.path().to_owned(),
             issuer: "https://id.example".into(),
             audience: "mail".into(),
             claim: "email".into(),
             leeway: Duration::from_secs(60),
-            clock: Arc::new(SystemClock),
-        }
+        };
+        Tokens::new(&wanted, Arc::new(SystemClock)).unwrap()
     }
 
     fn claims() -> Value {

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::*;
+use iems_core::Settings;
 use iems_core::message::{Notify, Reply};
 use iems_core::queue::{Filter, Rate, Sources};
-use iems_core::receive::Connection;
+use iems_core::receive::{Connection, Receipt};
 use iems_core::storage::MemoryStorage;
 
 #[tokio::test(start_paused = true)]
@@ -353,4 +354,36 @@ async fn two_engines_in_one_process() {
     first.shutdown(Duration::from_secs(1)).await;
     assert!(send(&first, "", &["a@here.example"]).await.unwrap_err().is_temporary());
     send(&second, "", &["a@here.example"]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn loops_are_refused_unless_a_rule_of_the_site_says_otherwise() {
+    use iems_core::preprocess::{Action, Policy, Rule, Scope};
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    let passed = |times: usize| format!("{}{TEXT}", "Received: from a by b with SMTP; x\r\n".repeat(times));
+    let send = async |times| send_text(&engine, "x@far.example", &["a@here.example"], &passed(times)).await;
+    let story =
+        async |receipt: Receipt| engine.queue().explain(receipt.id).await.unwrap().unwrap().to_string();
+    let with_rule = |check: &str, action| {
+        let rule = Rule { check: check.into(), results: vec![], score: None, action };
+        let mut settings = Settings::default();
+        settings.policy = Policy::new().rule(Scope::Site, rule);
+        settings
+    };
+    assert!(!story(send(100).await.unwrap()).await.contains("verdict loop"));
+    // A rule about everything is none about loops.
+    for settings in [Settings::default(), with_rule("*", Action::Tag), with_rule("loop", Action::Defer)] {
+        let deferred = settings.policy.rules().any(|(_, rule)| rule.action == Action::Defer);
+        engine.replace(settings);
+        let reply = send(101).await.unwrap_err();
+        let told = (reply.code, reply.enhanced.to_string());
+        assert_eq!(told, if deferred { (451, "4.4.6".into()) } else { (554, "5.4.6".into()) }, "{reply}");
+    }
+    engine.replace(with_rule("loop", Action::Junk));
+    let told = story(send(101).await.unwrap()).await;
+    assert!(told.contains("verdict loop=fail score 10: 101 Received fields, 0 of them ours"), "{told}");
+    assert!(told.contains("decided: junk by the site rule"), "{told}");
+    let reply = send(201).await.unwrap_err();
+    assert_eq!((reply.code, reply.enhanced.to_string()), (554, "5.4.6".into()), "no circle is endless");
 }

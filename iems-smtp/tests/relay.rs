@@ -146,6 +146,7 @@ async fn message(body: &[u8], to: &[&str]) -> Attempt {
         blobs,
         destinations: to.iter().map(destination).collect(),
         verdicts: Arc::new([]),
+        upstream: None,
         arrived: Timestamp::from_millis(0),
         now: Timestamp::from_millis(0),
     }

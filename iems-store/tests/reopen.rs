@@ -43,6 +43,7 @@ async fn attempt(storage: &Storage, number: usize) -> Attempt {
         blobs: storage.blobs.clone(),
         destinations: vec![destination],
         verdicts: Arc::from([]),
+        upstream: None,
         arrived: now,
         now,
     }

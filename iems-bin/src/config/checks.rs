@@ -34,6 +34,8 @@ section! {
         sender_callback: Word = r#""off""#;
         /// Whether the next hop takes the recipient.
         recipient_forward: Word = r#""off""#;
+        /// Whether the message has been here, or has passed too many systems.
+        loops: Word = r#""refuse""#;
         /// Whether the peer comes back.
         greylist: Word = r#""off""#;
         /// What follows where a check that refuses or defers could not be made.
@@ -182,6 +184,10 @@ pub(super) fn resolve(
         let message = "checks.greylist: expected \"off\", \"note\" or \"defer\": whoever is put off is asked to come again, no more";
         notes.add(written.greylist.span.as_ref(), "checks.greylist", message);
     }
+    if written.loops.value == Word::Off {
+        let message = "checks.loops: expected \"note\", \"tag\", \"junk\", \"defer\" or \"refuse\": loops are always looked for";
+        notes.add(written.loops.span.as_ref(), "checks.loops", message);
+    }
     if grey.delay.value >= grey.window.value {
         let message =
             "greylist.window: must be longer than greylist.delay, or nobody could come back in time";
@@ -239,6 +245,11 @@ pub(super) fn policy(written: &WrittenChecks, own: Policy) -> Policy {
     for (_, check, word) in chosen(written) {
         let Some(action) = word.action() else { continue };
         rules.extend(rules_of(check, action, written.trouble.value));
+    }
+    // That what goes round in circles is refused, the engine sees to as long as no rule speaks of it.
+    if written.loops.value != Word::Refuse {
+        let action = written.loops.value.action().unwrap_or(Action::Accept);
+        rules.extend(rules_of("loop", action, Trouble::Accept));
     }
     // Strict ones first: within the site's rules the first that matches counts.
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.action));
@@ -304,6 +315,14 @@ mod tests {
             ]
         );
         assert_eq!(
+            rules("[checks]\nloops = \"junk\"\nspf = \"refuse\"\n"),
+            ["spf/*=fail → refuse", "loop=fail → junk"]
+        );
+        assert_eq!(
+            rules("[checks]\nloops = \"note\"\niprev = \"tag\"\n"),
+            ["iprev=fail|permerror → tag", "loop=fail → accept"]
+        );
+        assert_eq!(
             rules("[checks]\nspf = \"tag\"\n"),
             ["spf/*=fail → tag", "spf/*=neutral with a score of 1 or more → tag"]
         );
@@ -316,6 +335,7 @@ mod tests {
     fn what_makes_no_sense_is_said() {
         let error = |text: &str| of(&format!("hostname = \"mx.example.test\"\n{text}")).unwrap_err();
         assert!(error("[checks]\ngreylist = \"refuse\"\n").contains(":3:12: checks.greylist: expected"));
+        assert!(error("[checks]\nloops = \"off\"\n").contains("loops are always looked for"));
         assert!(error("[checks]\nspf = \"reject\"\n").contains("did you mean"));
         assert!(error("[checks]\nsfp = \"tag\"\n").contains("did you mean \"spf\""));
         assert!(error("[greylist]\ndelay = \"3d\"\n").contains("greylist.window: must be longer"));

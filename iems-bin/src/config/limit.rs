@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use iems_core::limits::{Access, AccessRule, Act, Bound, Budget, Limit, Per, Terms};
+use iems_core::limits::{Access, AccessRule, Act, Bound, Budget, CertificateRule, Limit, Per, Terms};
 use iems_core::receive::Network;
 use iems_core::route::Pattern;
+use iems_core::seam::CertificateMark;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -40,6 +41,12 @@ section! {
         network: OneOrMore<Network>;
         /// The peer's name.
         host: OneOrMore<Pattern>;
+        /// The certificate that the peer has shown.
+        certificate: OneOrMore<CertificateMark>;
+        /// Whose that certificate is.
+        subject: OneOrMore<String>;
+        /// Who signed it.
+        issuer: OneOrMore<String>;
         /// At which listeners.
         on: OneOrMore<Kind>;
         /// What is done.
@@ -174,14 +181,48 @@ pub(super) fn limits(written: &[At<WrittenLimit>], notes: &mut Notes<'_>) -> Vec
 /// The longest that a peer is let wait.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
+/// What a rule says of certificates. One key is enough: a certificate of a name is not at once one of a fingerprint.
+fn certificates(one: &WrittenAccess, notes: &mut Notes<'_>) -> Vec<CertificateRule> {
+    let spans = [
+        one.certificate.as_ref().and_then(|at| at.span.as_ref()),
+        one.subject.as_ref().and_then(|at| at.span.as_ref()),
+        one.issuer.as_ref().and_then(|at| at.span.as_ref()),
+    ];
+    let set: Vec<_> = spans.iter().flatten().collect();
+    if let [_, second, ..] = set[..] {
+        let message =
+            "[[access]]: `certificate`, `subject` and `issuer` each name certificates; expected one of them";
+        notes.add(Some(second), "access", message);
+    }
+    for (list, key) in [(&one.subject, "access.subject"), (&one.issuer, "access.issuer")] {
+        if let Some(at) = list.as_ref().filter(|at| at.0.iter().any(|like| like.trim_matches('*').is_empty()))
+        {
+            let message = format!(
+                "{key}: would be everybody with a certificate; expected a name such as \"CN=relay.example.org,O=*\""
+            );
+            notes.add(at.span.as_ref(), key, message);
+        }
+    }
+    let marks = one.certificate.iter().flat_map(|at| at.0.iter().map(|mark| CertificateRule::Mark(*mark)));
+    let subjects = one
+        .subject
+        .iter()
+        .flat_map(|at| at.0.iter().map(|like| CertificateRule::Subject(like.as_str().into())));
+    let issuers = one
+        .issuer
+        .iter()
+        .flat_map(|at| at.0.iter().map(|like| CertificateRule::Issuer(like.as_str().into())));
+    marks.chain(subjects).chain(issuers).collect()
+}
+
 /// All rules, in their order.
 pub(super) fn access(written: &[At<WrittenAccess>], notes: &mut Notes<'_>) -> Vec<AccessRule> {
     let mut rules = Vec::new();
     for one in written {
         let Some(does) = need(one.action.clone(), "action", "access", &one.span, notes) else { continue };
-        if one.network.is_none() && one.host.is_none() {
-            let message =
-                "[[access]] needs a `network` or a `host`; \"0.0.0.0/0\" and \"::/0\" are everybody";
+        let certificates = certificates(one, notes);
+        if one.network.is_none() && one.host.is_none() && certificates.is_empty() {
+            let message = "[[access]] needs a `network`, a `host` or a certificate; \"0.0.0.0/0\" and \"::/0\" are everybody";
             notes.add(one.span.as_ref(), "access", message);
         }
         let action = match (does, &one.delay) {
@@ -210,6 +251,7 @@ pub(super) fn access(written: &[At<WrittenAccess>], notes: &mut Notes<'_>) -> Ve
             origin: notes.place(one.span.as_ref(), "[[access]]").into(),
             networks: one.network.as_ref().map(|list| list.0.clone()).unwrap_or_default(),
             hosts: one.host.as_ref().map(|list| list.0.clone()).unwrap_or_default(),
+            certificates,
             only: kinds(one.on.as_ref()).into_iter().map(str::to_owned).collect(),
             action,
             text: one.text.as_ref().map(|text| text.value.clone()),
@@ -259,7 +301,13 @@ mod tests {
                 "a ban needs its length",
             ),
             ("[[limit]]\nper = \"all\"\nmost = \"5/1h\"\n", "needs the key \"of\""),
-            ("[[access]]\naction = \"deny\"\n", "needs a `network` or a `host`"),
+            ("[[access]]\naction = \"deny\"\n", "needs a `network`, a `host` or a certificate"),
+            ("[[access]]\nsubject = \"*\"\naction = \"allow\"\n", "would be everybody"),
+            (
+                "[[access]]\nsubject = \"CN=x\"\nissuer = \"CN=y\"\naction = \"allow\"\n",
+                "expected one of them",
+            ),
+            ("[[access]]\ncertificate = \"ab\"\naction = \"allow\"\n", "64 hexadecimal digits"),
             (
                 "[[access]]\nnetwork = \"10.0.0.0/8\"\naction = \"deny\"\ndelay = \"5s\"\n",
                 "only `action = \"slow\"`",

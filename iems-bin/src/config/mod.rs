@@ -21,6 +21,7 @@ mod reports;
 mod resolve;
 mod resolved;
 mod route;
+mod senders;
 mod source;
 mod via;
 mod written;

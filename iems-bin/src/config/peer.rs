@@ -56,6 +56,8 @@ section! {
         hello: Domain;
         /// The largest message.
         size: Size;
+        /// Whether it belongs to the site, and is told where messages first came in.
+        xforward: bool;
     }
 }
 
@@ -109,6 +111,7 @@ fn record(
     sources(peer, &mut wire, notes);
     peer_tls::apply(peer, &pattern, &queue.origin, &mut wire, files, notes);
     apply(&peer.hello, |hello| wire.hello = Some(hello.as_str().to_owned()));
+    apply(&peer.xforward, |inside| wire.inside = inside);
     if let Some(size) = &peer.size {
         if size.0 == 0 {
             let message = "peer.size: nothing would be sent; to refuse mail for a domain, give it a [[route]] via \

@@ -141,6 +141,7 @@ fn settings(file: &File, files: Files<'_>, notes: &mut Notes<'_>) -> (Settings, 
     settings.channel_policies = channel_policies(&file.channel_policy, notes);
     settings.limits.message_size = file.limits.message.0;
     settings.limits.recipients = file.limits.recipients.value as usize;
+    (settings.limits.hops, settings.limits.own_hops) = (file.limits.hops.value, file.limits.own_hops.value);
     settings.concurrency = file.queue.attempts.value as usize;
     if let Some(span) = &file.queue.attempts.span {
         settings.concurrency_origin = notes.place(Some(span), "queue.attempts");
@@ -209,7 +210,10 @@ fn listeners(
         let others = if own.is_some() { Vec::new() } else { common.named.clone() };
         let certificate = own.or_else(|| common.default.clone());
         let cleartext_passwords = listener.cleartext_passwords.value;
-        let (proxies, xclient) = (proxies(listener, protocol, notes), xclient(listener, protocol, notes));
+        let proxies = proxies(listener, protocol, notes);
+        let xclient = speakers(&listener.xclient, "listener.xclient", protocol, notes);
+        let xforward = speakers(&listener.xforward, "listener.xforward", protocol, notes);
+        let (senders, authors) = super::senders::senders(listener, protocol, notes);
         let client = client_certificates(listener, certificate.is_some(), (folder, look), notes);
         let candidate = Listener {
             protocol,
@@ -219,6 +223,9 @@ fn listeners(
             cleartext_passwords,
             proxies,
             xclient,
+            xforward,
+            senders,
+            authors,
             client,
         };
         usable(&candidate, listener, notes);
@@ -243,10 +250,14 @@ fn proxies(listener: &written::Listener, protocol: Protocol, notes: &mut Notes<'
     proxies.clone()
 }
 
-/// Who may say for whom it speaks, by SMTP and LMTP.
-fn xclient(listener: &written::Listener, protocol: Protocol, notes: &mut Notes<'_>) -> Vec<Network> {
-    let (hosts, span) = (&listener.xclient.value, listener.xclient.span.as_ref());
-    let key = "listener.xclient";
+/// Who may say for whom it speaks, or where a message first came in, by SMTP and LMTP.
+fn speakers(
+    written: &At<Vec<Network>>,
+    key: &str,
+    protocol: Protocol,
+    notes: &mut Notes<'_>,
+) -> Vec<Network> {
+    let (hosts, span) = (&written.value, written.span.as_ref());
     if let Some(network) = hosts.iter().find(|network| network.is_everything()) {
         let message = format!(
             "{key}: \"{network}\" would let everybody pretend to be anybody; expected the addresses of your own hosts"

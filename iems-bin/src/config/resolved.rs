@@ -7,7 +7,7 @@ use std::time::Duration;
 use iems_core::Settings;
 use iems_core::limits::{AccessRule, Limit};
 use iems_core::message::{Domain, Mailbox};
-use iems_core::receive::Network;
+use iems_core::receive::{AuthorMatch, Network, SenderMatch};
 use iems_core::seam::CertificateMark;
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
 
@@ -101,6 +101,12 @@ pub(crate) struct Listener {
     pub(crate) cleartext_passwords: bool,
     /// Who may say for whom it speaks.
     pub(crate) xclient: Vec<Network>,
+    /// Who may say where messages first came in.
+    pub(crate) xforward: Vec<Network>,
+    /// Whose reverse-paths are taken.
+    pub(crate) senders: SenderMatch,
+    /// What follows where authors are not the account's.
+    pub(crate) authors: AuthorMatch,
     /// Who says whose a connection is.
     pub(crate) proxies: Vec<Network>,
     /// What is asked of a peer's certificate; nothing unless set.

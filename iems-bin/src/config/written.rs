@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iems_core::message::{CheckResult, Domain, Mailbox};
 use iems_core::preprocess::Action;
-use iems_core::receive::Network;
+use iems_core::receive::{AuthorMatch, Network, SenderMatch};
 use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
 use iems_core::seam::CertificateMark;
@@ -117,6 +117,12 @@ section! {
         cleartext_passwords: bool = "false";
         /// Hosts that may say for whom they speak.
         xclient: Vec<Network> = "[]";
+        /// Hosts of the site that may say where messages first came in.
+        xforward: Vec<Network> = "[]";
+        /// Whose reverse-paths are taken.
+        sender_login: SenderMatch = r#""own""#;
+        /// What follows where authors in the header section are not the account's.
+        sender_header: AuthorMatch = r#""off""#;
         /// Proxies that say whose a connection is.
         proxies: Vec<Network> = "[]";
         /// Whether peers are asked for a certificate.
@@ -257,6 +263,10 @@ section! {
         connections: u32 = "10000";
         /// Connections from one address to one listener.
         connections_per_address: u32 = "100";
+        /// Systems that a message may have passed.
+        hops: u32 = "100";
+        /// Times that it may have passed this one.
+        own_hops: u32 = "10";
         /// Refused commands before a peer is disconnected.
         errors: u32 = "20";
         /// How long a peer may stay silent.

@@ -92,7 +92,8 @@ impl Doors {
                     let mut socket = SmtpListener::bind(address)
                         .map_err(cannot)?
                         .behind(listener.proxies.clone())
-                        .trusting(listener.xclient.clone());
+                        .trusting(listener.xclient.clone())
+                        .forwarding_from(listener.xforward.clone());
                     if listener.protocol == Protocol::Submissions {
                         socket = socket.implicit_tls();
                     }
@@ -125,6 +126,7 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
         _ => (Mode::Relay, "smtp"),
     };
     let mut options = ServerOptions::new(mode, ChannelId::new(channel), config.hostname.as_str());
+    (options.senders, options.authors) = (listener.senders, listener.authors);
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;

@@ -91,6 +91,9 @@ impl Server {
         let keeper = Keeper::open(site.limits.clone(), site.store.storage().store).await;
         tasks.spawn(keeper.run(shutdown.clone()));
         tasks.spawn(certificates.clone().watch(shutdown.clone()));
+        if let Some(tokens) = &site.tokens {
+            tasks.spawn(tokens.clone().watch(shutdown.clone()));
+        }
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
         if let Some(sts) = sts {
             let shutdown = shutdown.clone();

@@ -36,6 +36,8 @@ pub(crate) struct Foundation {
     pub(crate) sts: Option<Arc<Sts>>,
     /// Who tells other systems about TLS with them, if anybody does.
     pub(crate) reporter: Option<Arc<Reporter>>,
+    /// Who looks into tokens, if anybody does.
+    pub(crate) tokens: Option<Arc<Tokens>>,
     /// What counts for all listeners.
     pub(crate) limits: Arc<Limits>,
     random: Arc<dyn Random>,
@@ -53,11 +55,10 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     options.login_domain = config.login_domain.clone();
     options.quota = config.quota.clone();
     let directory = StoreDirectory::new(storage, clock.clone(), options);
-    let directory = match &config.oauth {
-        Some(wanted) => {
-            let tokens = Tokens::new(wanted, clock.clone()).map_err(Failure::config)?;
-            directory.with_tokens(Arc::new(tokens))
-        }
+    let tokens = config.oauth.as_ref().map(|wanted| Tokens::new(wanted, clock.clone())).transpose();
+    let tokens = tokens.map_err(Failure::config)?.map(Arc::new);
+    let directory = match &tokens {
+        Some(tokens) => directory.with_tokens(tokens.clone()),
         None => directory,
     };
     let postmaster = postmaster_domain(config, &directory).await?;
@@ -89,6 +90,7 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
         batch,
         sts,
         reporter,
+        tokens,
         limits,
         random,
         postmaster,

@@ -36,6 +36,7 @@ use crate::admin::office::{Office, Submission};
 use crate::admin::request::{Letter, Request};
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::tokens::Tokens;
 pub(crate) use assemble::{Foundation, lay};
 pub(crate) use status::{Door, Running, stopped};
 
@@ -46,6 +47,7 @@ pub(crate) struct Site {
     pub(crate) engine: Engine,
     clients: Vec<Arc<SmtpClient>>,
     reporter: Option<Arc<Reporter>>,
+    pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) limits: Arc<Limits>,
     running: Option<Running>,
 }
@@ -60,8 +62,8 @@ impl Site {
 
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
-        let Foundation { store, directory, clients, reporter, limits, .. } = foundation;
-        Self { store, directory, engine, clients, reporter, limits, running }
+        let Foundation { store, directory, clients, reporter, tokens, limits, .. } = foundation;
+        Self { store, directory, engine, clients, reporter, tokens, limits, running }
     }
 
     /// How connections to other systems were protected, in all channels together.
@@ -93,6 +95,9 @@ impl Site {
         self.limits.set("", config.rates.clone());
         self.limits.set_access(config.access.clone());
         self.engine.replace(config.settings.clone());
+        if let Some(tokens) = &self.tokens {
+            tokens.refresh();
+        }
     }
 }
 

@@ -49,7 +49,7 @@ struct Inner {
 }
 
 /// Changes whenever a file is replaced or written to.
-type Stamp = (SystemTime, u64, u64);
+pub(crate) type Stamp = (SystemTime, u64, u64);
 
 /// What a listener shows.
 struct Place {
@@ -365,7 +365,7 @@ impl Shown<'_> {
 }
 
 /// `None` if there is no such file.
-fn stamp(file: &Path) -> Option<Stamp> {
+pub(crate) fn stamp(file: &Path) -> Option<Stamp> {
     let facts = std::fs::metadata(file).ok()?;
     #[cfg(unix)]
     let number = std::os::unix::fs::MetadataExt::ino(&facts);

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::config::{Certificate, Config};
 use crate::exit::Failure;
-pub(crate) use kept::Kept;
+pub(crate) use kept::{Kept, Stamp, stamp};
 use pair::Pair;
 
 /// Whether the files are usable; what peers that ask for one of `hosts` would stumble over.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Body, Envelope, Mailbox, QueueId, Recipient, Verdict};
 use crate::preprocess::Decision;
+use crate::receive::Upstream;
 use crate::seam::Timestamp;
 use crate::storage::Blobs;
 
@@ -40,6 +41,8 @@ pub struct Attempt {
     pub destinations: Vec<Destination>,
     /// What was found.
     pub verdicts: Arc<[Verdict]>,
+    /// Where the message first came in, for hosts of the site that are told.
+    pub upstream: Option<Arc<Upstream>>,
     /// When the message arrived.
     pub arrived: Timestamp,
     /// Now.

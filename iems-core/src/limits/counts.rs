@@ -7,7 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use super::access::{self, AccessRule, Decision, Host};
+use super::access::{self, AccessRule, Decision, Host, Shown};
 use super::ban::{Ban, Bans};
 use super::bucket::Bucket;
 use super::hit::{Hit, HitCount, Hits};
@@ -171,9 +171,15 @@ impl Limits {
     }
 
     /// What the rules say of somebody. One that turns away is logged and counted as a hit of `access`.
+    /// Where no certificates are looked at, rules about them fit nobody.
     pub fn access(&self, who: &Who<'_>, host: Host<'_>) -> Decision {
+        self.access_with(who, host, Shown::None)
+    }
+
+    /// The same where the peer may show a certificate.
+    pub fn access_with(&self, who: &Who<'_>, host: Host<'_>, shown: Shown<'_>) -> Decision {
         let rules = self.inner().access.clone();
-        let decision = access::decide(&rules, who, host);
+        let decision = access::decide(&rules, who, host, shown);
         if let (Decision::Rule(rule), Some(address)) = (&decision, who.address)
             && rule.reply().is_some()
         {

@@ -33,7 +33,7 @@ mod repeat;
 mod table;
 mod ticket;
 
-pub use access::{Access, AccessRule, Decision, Host};
+pub use access::{Access, AccessRule, CertificateRule, Decision, Host, Shown};
 pub use ban::{Ban, MOST_BANS};
 pub use counts::{Limits, MOST_KEYS};
 pub use hit::{Hit, HitCount};

@@ -3,6 +3,7 @@
 //! Values are built once at the door and never parsed again.
 
 mod address;
+pub(crate) mod authors;
 mod body;
 mod envelope;
 mod id;

@@ -79,6 +79,11 @@ pub struct TraceScan {
     has_message_id: bool,
     has_from: bool,
     delivered_to: Vec<String>,
+    /// Whether the field that is read names authors.
+    in_author: bool,
+    authors: Vec<String>,
+    /// Whether an author may be missing there.
+    authors_cut: bool,
     line_start: u64,
     foreign_since: Option<u64>,
     foreign: Vec<std::ops::Range<u64>>,
@@ -90,6 +95,9 @@ const MOST_FOREIGN: usize = 100;
 /// How names of fields begin that only we may set: what travels in from outside under such a name is removed,
 /// or anybody could forge a verdict.
 const OURS: &str = "X-IEMS-";
+
+/// How many fields that name authors are kept. There is one `From` and one `Sender` in a message that follows RFC 5322.
+const MOST_AUTHORS: usize = 8;
 
 /// Longest part of a line or field that is looked at, in octets.
 const LOOKED_AT: usize = 2048;
@@ -125,15 +133,18 @@ impl TraceScan {
             self.end_of_field(own, line_start);
             self.start_of_field(&line, line_start);
         }
-        if self.in_received && self.field.len() < LOOKED_AT {
+        if (self.in_received || self.in_author) && self.field.len() < LOOKED_AT {
             self.field.extend_from_slice(&line);
         }
+        // What is not looked at could name anybody.
+        self.authors_cut |= self.in_author && (line.len() >= LOOKED_AT || self.field.len() >= LOOKED_AT);
     }
 
     fn start_of_field(&mut self, line: &[u8], line_start: u64) {
         let name = line.split(|b| *b == b':').next().unwrap_or_default().trim_ascii();
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         self.in_received = is("Received");
+        self.in_author = is("From") || is("Sender");
         let ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()));
         self.foreign_since = ours.then_some(line_start);
         self.has_date |= is("Date");
@@ -155,6 +166,14 @@ impl TraceScan {
                 _ => self.foreign.push(since..at),
             }
             self.foreign.truncate(MOST_FOREIGN + 1);
+        }
+        if std::mem::take(&mut self.in_author) {
+            let field = std::mem::take(&mut self.field);
+            match self.authors.len() < MOST_AUTHORS {
+                true => self.authors.push(String::from_utf8_lossy(&field).into_owned()),
+                false => self.authors_cut = true,
+            }
+            return;
         }
         if !std::mem::take(&mut self.in_received) {
             return;
@@ -213,6 +232,11 @@ impl TraceScan {
         self.has_from
     }
 
+    /// The fields `From` and `Sender` with their names, and whether these are all of them, and whole.
+    pub fn authors(&self) -> (&[String], bool) {
+        (&self.authors, !self.authors_cut)
+    }
+
     /// Where fields stand whose names begin with `X-IEMS-`: octets from the start of what was fed.
     pub fn foreign(&self) -> &[std::ops::Range<u64>] {
         &self.foreign
@@ -255,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn keeps_authors_or_says_that_it_could_not() {
+        let scanned = |message: &str, piece| {
+            let scan = scan(message.as_bytes(), piece);
+            let (authors, whole) = scan.authors();
+            (authors.concat(), authors.len(), whole)
+        };
+        let message = "From: a@b,\r\n c@d\r\nTo: x\r\nsender : e@f\r\nReceived: by mx\r\n\r\nFrom: body\r\n";
+        for piece in 1..message.len() {
+            assert_eq!(scanned(message, piece), ("From: a@b,\r\n c@d\r\nsender : e@f\r\n".into(), 2, true));
+        }
+        let long = format!("From: {}\r\n\r\n", "a@b, ".repeat(1000));
+        let folded = format!("From: a@b{}\r\n\r\n", ",\r\n c@d".repeat(1000));
+        for message in [long, folded, "From: a@b\r\n".repeat(20)] {
+            assert!(!scanned(&message, 100).2);
+        }
+    }
+
+    #[test]
     fn finds_fields_that_only_we_may_set() {
         let message =
             b"A: 1\r\nx-iems-verdict: forged\r\n folded\r\nB: 2\r\nX-IEMS-Z: 3\r\n\r\nX-IEMS-C: body\r\n";
@@ -285,6 +327,8 @@ mod tests {
             recipient: None,
             at: Timestamp::from_millis(0),
         };
-        assert_eq!(received.to_field().matches("\r\n").count(), 2);
+        let field = received.to_field();
+        assert_eq!(field.matches("\r\n").count(), 3, "{field}");
+        assert!(field.contains("(passed on for xbyy [unknown])"), "{field}");
     }
 }

@@ -132,6 +132,7 @@ fn prepare(shared: &Shared, loaded: &Loaded) -> Attempt {
         blobs: shared.storage.blobs.clone(),
         destinations: loaded.group.destinations.clone(),
         verdicts: loaded.message.verdicts.clone().into(),
+        upstream: Some(Arc::new(loaded.message.origin.upstream(loaded.at.id))),
         arrived: loaded.message.arrived,
         now: shared.clock.now(),
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lane::Lane;
 use crate::deliver::Destination;
-use crate::message::{Body, ChannelId, Domain, Envelope, Kind, NextHop, Recipient, Reply, Verdict};
+use crate::message::{Body, ChannelId, Domain, Envelope, Kind, NextHop, QueueId, Recipient, Reply, Verdict};
 use crate::preprocess::Decision;
 use crate::receive::Upstream;
 use crate::report::Event;
@@ -41,6 +41,25 @@ pub struct Origin {
     /// On whose behalf it is carried: the domain of the account, or of the mailbox or list that sent it on. `None` for mail
     /// from outside.
     pub tenant: Option<Domain>,
+}
+
+impl Origin {
+    /// Where the message first came in: what the peer said of that, else the peer itself. `id` is what we call the message.
+    pub(crate) fn upstream(&self, id: QueueId) -> Upstream {
+        let own = || {
+            let peer = self.peer.as_ref().and_then(|peer| peer.parse::<std::net::SocketAddr>().ok());
+            Upstream {
+                name: self.host.clone(),
+                address: peer.map(|peer| peer.ip().to_canonical().to_string()),
+                port: peer.map(|peer| peer.port()),
+                helo: Some(self.helo.clone()).filter(|helo| !helo.is_empty()),
+                protocol: Some(self.protocol.clone()),
+                local: Some(self.account.is_some() || peer.is_none()),
+                ..Upstream::default()
+            }
+        };
+        Upstream { ident: Some(id.to_string()), ..self.upstream.clone().unwrap_or_else(own) }
+    }
 }
 
 /// One recipient as it was accepted, and where it was routed.

@@ -6,10 +6,14 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::decide::AUTHORS;
 use super::transaction::{Receipt, Transaction};
 use super::written::Written;
+use super::{AuthorMatch, judge, senders};
 use crate::deliver::{Arrival, Outcome};
-use crate::message::{Body, BodyType, ChannelId, EnhancedStatus, Mailbox, Reply};
+use crate::message::{
+    Body, BodyType, ChannelId, CheckResult, EnhancedStatus, Mailbox, Reply, Verdict,
+};
 use crate::preprocess::{self, Edit};
 use crate::queue::Queued;
 use crate::storage::CommitError;
@@ -116,18 +120,10 @@ impl Transaction {
         if !self.spool.ended && self.envelope.body != BodyType::BinaryMime {
             self.write(Bytes::from_static(b"\r\n")).await?; // a last line that BDAT left open
         }
-        let hostname = &self.shared.hostname;
+        self.spool.scan.finish(&self.shared.hostname);
+        self.look_for_loops()?;
+        self.look_at_authors().await?;
         let spool = &mut self.spool;
-        spool.scan.finish(hostname);
-        let (hops, own) = (spool.scan.hops().saturating_sub(1), spool.scan.own_hops());
-        if hops > self.settings.limits.hops || own > self.settings.limits.own_hops {
-            let reply = Reply::new(
-                554,
-                EnhancedStatus::new(5, 4, 6),
-                "the message goes round in circles; mend the forwarding that brings it back",
-            );
-            return Err(reply.because(format!("{hops} Received fields, {own} of them ours")));
-        }
         if spool.scan.is_overrun() {
             let text = "the message has too many header fields whose names begin with X-IEMS-; remove them";
             return Err(Reply::new(554, EnhancedStatus::new(5, 6, 0), text));
@@ -149,6 +145,23 @@ impl Transaction {
             false => self.edit(&body, &forged).await?.0,
         };
         Ok(self.with_missing_fields(body))
+    }
+
+    /// Whether whoever has logged in is who the message says has written it.
+    async fn look_at_authors(&mut self) -> Result<(), Reply> {
+        let (Some(account), true) = (&self.connection.account, self.connection.authors != AuthorMatch::Off)
+        else {
+            return Ok(());
+        };
+        let Some(why) = senders::stranger(&self.shared, account, &self.spool.scan).await? else {
+            return Ok(());
+        };
+        if self.connection.authors == AuthorMatch::Refuse {
+            return Err(senders::refused(&why));
+        }
+        let verdict = Verdict { check: AUTHORS.into(), result: CheckResult::Fail, score: 4.0, evidence: why };
+        self.found.push((judge::DOOR, verdict));
+        Ok(())
     }
 
     pub(super) async fn edit(&self, body: &Body, edits: &[Edit]) -> Result<(Body, Vec<String>), Reply> {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::senders::{AuthorMatch, SenderMatch};
 use super::upstream::Upstream;
 use crate::message::ChannelId;
 use crate::queue::Origin;
@@ -33,6 +34,10 @@ pub struct Connection {
     /// Whether the peer hears about each recipient after the body (LMTP). Otherwise a message that the policy refuses
     /// for some recipients and not for others is delivered to the former as junk.
     pub answers_each: bool,
+    /// Whose reverse-paths are taken.
+    pub senders: SenderMatch,
+    /// What follows where the authors in the header section are not those of the account.
+    pub authors: AuthorMatch,
     /// For whom the peer passes the message on, if it is a host of the site and says so. No right comes of it.
     pub upstream: Option<Upstream>,
 }
@@ -51,6 +56,8 @@ impl Connection {
             account: None,
             submission: false,
             answers_each: false,
+            senders: SenderMatch::default(),
+            authors: AuthorMatch::default(),
             upstream: None,
         }
     }

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use super::judge;
 use super::transaction::Transaction;
 use crate::message::{Body, Reply};
-use crate::preprocess::{Action, Decision, Findings, Found, Stage, Subject};
+use crate::preprocess::{self, Action, Decision, Findings, Found, Scope, Stage, Subject};
 use crate::route::Way;
+
+/// The name of the verdict about authors that are not those of the account.
+pub(super) const AUTHORS: &str = "sender/header";
 
 /// A body and the verdicts that recipients with the same modules share.
 pub(super) struct Copy {
@@ -46,7 +49,8 @@ impl Transaction {
         body: Body,
         known: &mut BTreeMap<usize, Findings>,
     ) -> Result<Copy, Reply> {
-        let found = self.found.iter().filter(|(at, _)| flow.contains(at)).cloned().collect();
+        let on_flow = |at: &usize| *at == judge::DOOR || flow.contains(at);
+        let found = self.found.iter().filter(|(at, _)| on_flow(at)).cloned().collect();
         let mut copy = Copy { flow, body, found };
         let mut original = true;
         for at in copy.flow.clone() {
@@ -123,11 +127,25 @@ impl Transaction {
     fn decide_way(&self, way: &Way, copy: &Copy) -> Decision {
         let verdicts = judge::plain(&copy.found);
         let output = self.shared.outputs.get(&way.channel);
-        match (output, self.settings.channel_policies.get(&way.channel)) {
+        let decision = match (output, self.settings.channel_policies.get(&way.channel)) {
             (Some(output), Some(default)) if !output.capabilities().decides => {
                 self.settings.policy.clone().and(default).decide(&verdicts)
             }
             _ => self.settings.policy.decide(&verdicts),
+        };
+        let told = verdicts
+            .iter()
+            .find(|verdict| verdict.check == AUTHORS)
+            .filter(|_| decision.action < Action::Tag);
+        match told {
+            // The listener wants it told, whatever the site's rules say.
+            Some(verdict) => Decision {
+                action: Action::Tag,
+                scope: Scope::Site,
+                rule: format!("{AUTHORS}=fail → tag"),
+                reason: preprocess::reason(verdict),
+            },
+            None => decision,
         }
     }
 }

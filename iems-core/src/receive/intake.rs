@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::judge::Seen;
 use super::transaction::Transaction;
-use super::{Connection, judge};
+use super::{Connection, judge, senders};
 use crate::engine::Shared;
-use crate::message::{Domain, EnhancedStatus, Envelope, Mailbox, Reply};
+use crate::message::{Domain, EnhancedStatus, Envelope, Reply};
 use crate::preprocess::{Found, Stage};
 use crate::queue::{Extent, Filter, Order, Queue};
 use crate::settings::Settings;
@@ -127,22 +127,14 @@ impl Session {
         if let Some(trouble) = self.shared.health.at_begin(self.connection.peer.is_some()) {
             return Err(trouble);
         }
-        match (&self.connection.account, self.connection.submission, envelope.sender.mailbox()) {
-            (None, true, _) => {
-                Err(Reply::new(530, EnhancedStatus::new(5, 7, 0), "authentication required: log in first"))
-            }
-            (Some(_), true, None) | (_, false, _) => Ok(()),
-            (Some(account), true, Some(sender)) => {
-                let may = self.shared.directory.may_send_as(account, sender).await;
-                match may.map_err(|e| {
-                    Reply::defer(3, 0, "the directory does not answer; try again later")
-                        .because(e.to_string())
-                })? {
-                    true => Ok(()),
-                    false => Err(not_yours(sender)),
-                }
-            }
+        if self.connection.account.is_none() && self.connection.submission {
+            return Err(Reply::new(
+                530,
+                EnhancedStatus::new(5, 7, 0),
+                "authentication required: log in first",
+            ));
         }
+        senders::may_send(&self.shared, settings, &self.connection, envelope.sender.mailbox()).await
     }
 
     async fn look(&mut self, stage: Stage) -> Result<(), Reply> {
@@ -157,12 +149,4 @@ impl Session {
             self.shared.metrics.refused.fetch_add(1, Ordering::Relaxed);
         })
     }
-}
-
-fn not_yours(sender: &Mailbox) -> Reply {
-    Reply::new(
-        553,
-        EnhancedStatus::new(5, 7, 1),
-        format!("the sender address {sender} does not belong to this account; send from one that does"),
-    )
 }

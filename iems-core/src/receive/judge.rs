@@ -63,7 +63,7 @@ pub(super) async fn look(
 /// Lets the site's floor refuse or defer before there is a message. Other actions wait until there is one.
 /// Only where the matrix runs the module on every flow: otherwise the flow decides, at the end.
 pub(super) fn at_the_door(shared: &Shared, settings: &Settings, found: &[Found]) -> Result<(), Reply> {
-    let everywhere = |at: usize| !shared.chain.modules[at].matrix.has_cells();
+    let everywhere = |at: usize| shared.chain.modules.get(at).is_none_or(|module| !module.matrix.has_cells());
     let verdicts: Vec<Verdict> =
         found.iter().filter(|(at, _)| everywhere(*at)).map(|(_, v)| v.clone()).collect();
     let decision = settings.policy.decide(&verdicts);
@@ -76,7 +76,10 @@ pub(super) fn at_the_door(shared: &Shared, settings: &Settings, found: &[Found])
 /// The reply that an action demands, if it is one that refuses. The module that found what decided says under which status.
 pub(super) fn refusal(shared: &Shared, decision: &Decision, found: &[Found]) -> Option<Reply> {
     let cause = found.iter().find(|(_, verdict)| preprocess::reason(verdict) == decision.reason);
-    let status = |(at, verdict): &Found| shared.chain.modules[*at].preprocessor.status(verdict);
+    let status = |(at, verdict): &Found| match shared.chain.modules.get(*at) {
+        Some(module) => module.preprocessor.status(verdict),
+        None => own_status(verdict),
+    };
     let (subject, detail) = cause.map_or((7, 1), status);
     let reply = match decision.action {
         Action::Refuse => Reply::new(
@@ -95,6 +98,13 @@ pub(super) fn refusal(shared: &Shared, decision: &Decision, found: &[Found]) -> 
         _ => return None,
     };
     Some(reply.because(decision.rule.clone()))
+}
+
+/// In place of a module: found by the door itself, whatever the flow.
+pub(super) const DOOR: usize = usize::MAX;
+
+fn own_status(verdict: &Verdict) -> (u16, u16) {
+    if verdict.check == super::looped::CHECK { (4, 6) } else { (7, 1) }
 }
 
 /// The verdicts without their modules.

@@ -29,22 +29,6 @@ impl Upstream {
     pub fn named(&self) -> (&str, &str) {
         (self.name.as_deref().unwrap_or("unknown"), self.address.as_deref().unwrap_or("unknown"))
     }
-
-    /// Takes over what `newer` knows.
-    pub fn update(&mut self, newer: Self) {
-        fn take<T>(old: &mut Option<T>, new: Option<T>) {
-            if new.is_some() {
-                *old = new;
-            }
-        }
-        take(&mut self.name, newer.name);
-        take(&mut self.address, newer.address);
-        take(&mut self.port, newer.port);
-        take(&mut self.helo, newer.helo);
-        take(&mut self.protocol, newer.protocol);
-        take(&mut self.ident, newer.ident);
-        take(&mut self.local, newer.local);
-    }
 }
 
 impl fmt::Display for Upstream {

@@ -149,6 +149,7 @@ impl Transaction {
             blobs: self.shared.storage.blobs.clone(),
             destinations: bundle.destinations.clone(),
             verdicts: bundle.verdicts.clone(),
+            upstream: None,
             arrived: self.id.arrived(),
             now,
         };

@@ -139,6 +139,11 @@ pub trait Directory: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The account with this login, which it has proved to somebody whom the site trusts. By default, nobody is known.
+    async fn known_as(&self, _login: &str) -> Result<Option<Account>, DirectoryError> {
+        Ok(None)
+    }
+
     /// An account was proved, and uses `service` from now on: the moment to write down when its credential was last used. By
     /// default, nobody does.
     async fn used(&self, _account: &Account, _service: &str) -> Result<(), DirectoryError> {

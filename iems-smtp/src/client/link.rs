@@ -22,7 +22,7 @@ use super::session::{Manner, Step, Transaction};
 use super::settings::Protocol;
 use super::trouble::Phase;
 use super::wire::WireError;
-use crate::proto::{Command, DataEncoder, Extensions};
+use crate::proto::{Command, DataEncoder, Extensions, Forward};
 
 /// The largest body that goes along with the commands unasked, in octets; also the size of a piece.
 const AT_ONCE: u64 = 64 * 1024;
@@ -161,6 +161,9 @@ impl SmtpLink {
         rcpts.retain(|(at, _)| outcomes[*at].is_none());
         parts::first(&mut rcpts, &attempt.destinations, extensions.limits);
         let settled: Vec<_> = rcpts.iter().map(|(at, _)| *at).collect();
+        if !settled.is_empty() {
+            self.tell_upstream(attempt, &extensions.forward).await?;
+        }
         let manner = self.manner(&extensions, payload.size());
         let mut transaction = Transaction::new(manner, mail, rcpts, decided.clone());
         if !settled.is_empty() {
@@ -173,6 +176,34 @@ impl SmtpLink {
                 *outcome = Some(said);
             }
         }
+        Ok(())
+    }
+
+    /// Tells a host of the site where the message first came in. What it makes of that is its business: mail goes on.
+    async fn tell_upstream(&mut self, attempt: &Attempt, wanted: &[String]) -> Result<(), Reply> {
+        let Some(upstream) = attempt.upstream.as_deref().filter(|_| self.connection.terms.inside) else {
+            return Ok(());
+        };
+        let lines = Forward::lines(upstream, wanted);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        // A transaction that is still open must not be taken back behind it, for what it tells would go as well.
+        let reset = std::mem::take(&mut self.reset);
+        let lines = reset.then(|| Command::Rset.to_string()).into_iter().chain(lines);
+        self.broken = true;
+        for line in lines {
+            let limit = self.client.settings.timeouts.mail;
+            let (wire, peer) = (&mut self.connection.wire, &self.connection.peer);
+            let written = wire.write([format!("{line}\r\n").into()].into(), limit).await;
+            written.map_err(|error| peer.lost(&error, Phase::Mail))?;
+            let said = wire.read(limit).await.map_err(|error| peer.lost(&error, Phase::Mail))?;
+            if said.code == 421 {
+                return Err(peer.said(&said, Phase::Mail));
+            }
+            tracing::debug!(%line, code = said.code, "told where it came in");
+        }
+        self.broken = false;
         Ok(())
     }
 

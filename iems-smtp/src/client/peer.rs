@@ -39,6 +39,8 @@ pub struct PeerWire {
     pub source_v6: Option<Ipv6Addr>,
     /// Our name in EHLO, where it has to fit the source address.
     pub hello: Option<String>,
+    /// Whether it belongs to the site, and is told where messages first came in, if it wants to know (`XFORWARD`).
+    pub inside: bool,
     /// The largest message it is sent, in octets; a larger one fails with 5.3.4, as if the server had said so.
     pub size: Option<u64>,
 }
@@ -81,6 +83,8 @@ pub(super) struct Terms {
     source_v6: Option<Ipv6Addr>,
     pub(super) hello: String,
     pub(super) size: Option<u64>,
+    /// Whether it is told where messages first came in.
+    pub(super) inside: bool,
     /// Who we have to be there.
     pub(super) login: Option<Arc<Login>>,
     /// Whether it may hear the password without a proof of who it is.
@@ -118,6 +122,7 @@ impl Terms {
             source_v6: wire.source_v6.or(settings.source_v6),
             hello: wire.hello.unwrap_or_else(|| settings.hostname.clone()),
             size: wire.size,
+            inside: wire.inside,
             login: None,
             password_unverified: wire.password_unverified,
             secrecy: Secrecy::Usual,

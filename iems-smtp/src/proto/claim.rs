@@ -1,83 +1,102 @@
 //! `XCLIENT` (Postfix's XCLIENT_README): a trusted host says for whom it speaks.
 //!
-//! `NAME`, `ADDR` and `PORT` are known. Whoever is announced says its own name in the `EHLO` that follows.
+//! Whoever is announced may say its own name in an `EHLO` that follows; what `HELO` and `PROTO` say holds until then.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use super::xtext;
+use super::attributes::{self, told, written};
 
-/// For whom a trusted host speaks.
+/// For whom a trusted host speaks. What is not told, or not known, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claim {
     /// `NAME`: the name that its address has; `Some(None)` if it has none, or it cannot be found out now.
     pub name: Option<Option<String>>,
-    /// `ADDR`; `None` if it is not told or not known.
+    /// `ADDR`.
     pub address: Option<IpAddr>,
-    /// `PORT`; `None` if it is not told or not known.
+    /// `PORT`.
     pub port: Option<u16>,
+    /// `HELO`: what it calls itself.
+    pub helo: Option<String>,
+    /// `PROTO`: whether it speaks ESMTP, and not SMTP.
+    pub extended: Option<bool>,
+    /// `LOGIN`: who it has proved to be; `Some(None)` for nobody.
+    pub login: Option<Option<String>>,
+    /// `DESTADDR`: the address of ours that it has connected to.
+    pub destination: Option<IpAddr>,
+    /// `DESTPORT`: the port there.
+    pub destination_port: Option<u16>,
 }
 
 /// The attributes, as the reply to `EHLO` has them.
-pub(crate) const ATTRIBUTES: &str = "XCLIENT NAME ADDR PORT";
+pub(crate) const ATTRIBUTES: &str = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT";
+
+/// The longest login, in octets.
+const LOGIN: usize = 512;
 
 impl Claim {
     /// Reads the attributes; `None` if one is not known, or not well-formed.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut claim = Self::default();
-        let mut words = text.split(' ').filter(|word| !word.is_empty()).peekable();
-        words.peek()?;
-        for word in words {
-            let (attribute, value) = word.split_once('=')?;
-            let value = xtext::decode(value).ok()?;
-            let known =
-                !["[UNAVAILABLE]", "[TEMPUNAVAIL]"].iter().any(|word| value.eq_ignore_ascii_case(word));
-            let value = known.then_some(value);
-            match attribute.to_ascii_uppercase().as_str() {
-                "NAME" => {
-                    let fits = |name: &String| {
-                        !name.is_empty()
-                            && name.len() <= 255
-                            && name.bytes().all(|octet| octet.is_ascii_graphic())
-                    };
-                    let name = match value {
-                        Some(name) => Some(Some(name).filter(fits)?),
-                        None => None,
-                    };
-                    claim.name = Some(name);
-                }
-                "ADDR" => claim.address = value.map(|value| address(&value).ok_or(())).transpose().ok()?,
-                "PORT" => claim.port = value.map(|value| value.parse()).transpose().ok()?,
-                _ => return None,
-            }
+        for (name, value) in attributes::words(text)? {
+            claim.take(&name, value).ok()?;
         }
         Some(claim)
     }
-}
 
-/// An IPv4 address, or `IPV6:` and an IPv6 address.
-fn address(text: &str) -> Option<IpAddr> {
-    match text.get(..5).filter(|head| head.eq_ignore_ascii_case("IPV6:")) {
-        Some(_) => text[5..].parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        None => text.parse().ok(),
+    fn take(&mut self, name: &str, value: Option<String>) -> Result<(), ()> {
+        match name {
+            "NAME" => self.name = Some(attributes::word(value)?),
+            "ADDR" => self.address = attributes::address(value)?,
+            "PORT" => self.port = attributes::port(value)?,
+            "HELO" => self.helo = attributes::word(value)?,
+            "PROTO" => {
+                self.extended = match value.map(|value| value.to_ascii_uppercase()).as_deref() {
+                    None => None,
+                    Some("ESMTP") => Some(true),
+                    Some("SMTP") => Some(false),
+                    Some(_) => return Err(()),
+                }
+            }
+            "LOGIN" => {
+                let fits = |login: &String| !login.is_empty() && login.len() <= LOGIN;
+                self.login = Some(match value {
+                    Some(login) => Some(Some(login).filter(fits).ok_or(())?),
+                    None => None,
+                });
+            }
+            "DESTADDR" => self.destination = attributes::address(value)?,
+            "DESTPORT" => self.destination_port = attributes::port(value)?,
+            _ => return Err(()),
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("XCLIENT")?;
-        match &self.name {
-            None => {}
-            Some(None) => f.write_str(" NAME=[UNAVAILABLE]")?,
-            Some(Some(name)) => write!(f, " NAME={}", xtext::encode(name))?,
+        if let Some(name) = &self.name {
+            write!(f, " {}", told("NAME", name.as_deref()))?;
         }
-        match self.address {
-            None => f.write_str(" ADDR=[UNAVAILABLE]")?,
-            Some(IpAddr::V6(v6)) => write!(f, " ADDR=IPV6:{v6}")?,
-            Some(v4) => write!(f, " ADDR={v4}")?,
+        write!(f, " {}", told("ADDR", self.address.as_ref().map(written).as_deref()))?;
+        if let Some(port) = self.port {
+            write!(f, " PORT={port}")?;
         }
-        match self.port {
-            Some(port) => write!(f, " PORT={port}"),
+        if let Some(extended) = self.extended {
+            write!(f, " PROTO={}", if extended { "ESMTP" } else { "SMTP" })?;
+        }
+        if let Some(helo) = &self.helo {
+            write!(f, " {}", told("HELO", Some(helo)))?;
+        }
+        if let Some(login) = &self.login {
+            write!(f, " {}", told("LOGIN", login.as_deref()))?;
+        }
+        if let Some(address) = &self.destination {
+            write!(f, " DESTADDR={}", written(address))?;
+        }
+        match self.destination_port {
+            Some(port) => write!(f, " DESTPORT={port}"),
             None => Ok(()),
         }
     }
@@ -94,6 +113,11 @@ mod tests {
             ("port=40000 addr=ipv6:2001:db8::1", "XCLIENT ADDR=IPV6:2001:db8::1 PORT=40000"),
             ("NAME=[tempunavail] ADDR=[UNAVAILABLE]", "XCLIENT NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE]"),
             ("NAME=a+2Bb  ADDR=192.0.2.1", "XCLIENT NAME=a+2Bb ADDR=192.0.2.1"),
+            (
+                "ADDR=192.0.2.1 LOGIN=ann+40example.org HELO=x PROTO=esmtp DESTADDR=IPV6:::1 DESTPORT=25",
+                "XCLIENT ADDR=192.0.2.1 PROTO=ESMTP HELO=x LOGIN=ann@example.org DESTADDR=IPV6:::1 DESTPORT=25",
+            ),
+            ("ADDR=192.0.2.1 LOGIN=[UNAVAILABLE]", "XCLIENT ADDR=192.0.2.1 LOGIN=[UNAVAILABLE]"),
         ] {
             let claim = Claim::parse(text).unwrap();
             assert_eq!(claim.to_string(), printed);
@@ -103,12 +127,16 @@ mod tests {
             "",
             "ADDR",
             "ADDR=x",
-            "ADDR=192.0.2.1 LOGIN=ann",
+            "ADDR=192.0.2.1 WHO=ann",
             "PORT=70000",
             "NAME=a+20b",
             "NAME=+0A",
             "ADDR=IPV6:192.0.2.1",
             "NAME=",
+            "HELO=a+20b",
+            "PROTO=LMTP",
+            "LOGIN=",
+            "DESTPORT=x",
         ] {
             assert_eq!(Claim::parse(text), None, "{text}");
         }

@@ -10,6 +10,7 @@ use iems_core::message::{
 };
 
 use super::claim::Claim;
+use super::forward::Forward;
 use super::xtext;
 
 /// A command line.
@@ -50,6 +51,8 @@ pub enum Command {
     StartTls,
     /// `XCLIENT`.
     Claim(Box<Claim>),
+    /// `XFORWARD`.
+    Forward(Box<Forward>),
     /// `AUTH mechanism [initial-response]` (RFC 4954), the response still in base 64; `=` stands for an empty one.
     Auth {
         /// The mechanism, in upper case.
@@ -165,6 +168,7 @@ impl Command {
         match () {
             () if is(b"MAIL") => 512 + 26 + 17 + 107 + 500 + 10 + 15 + 11,
             () if is(b"RCPT") => 512 + 28 + 501 + 10,
+            () if is(b"XCLI") || is(b"XFOR") => 2048,
             () if is(b"AUTH") => super::line::AUTH_LIMIT,
             () => 512,
         }
@@ -190,6 +194,7 @@ impl fmt::Display for Command {
             Self::Help => f.write_str("HELP"),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Claim(claim) => claim.fmt(f),
+            Self::Forward(forward) => forward.fmt(f),
             Self::Auth { mechanism, initial: None } => write!(f, "AUTH {mechanism}"),
             Self::Auth { mechanism, initial: Some(response) } => write!(f, "AUTH {mechanism} {response}"),
         }

@@ -34,6 +34,8 @@ pub struct Extensions {
     pub auth: Vec<String>,
     /// `LIMITS` (RFC 9422): how much fits in a session and a transaction. Empty if nothing is told.
     pub limits: SessionLimits,
+    /// `XFORWARD` (Postfix): the attributes that a host of the site may tell, in upper case. Empty if it is not offered.
+    pub forward: Vec<String>,
 }
 
 impl Extensions {
@@ -55,7 +57,9 @@ impl Extensions {
         let auth = (!self.auth.is_empty()).then(|| Cow::from(format!("AUTH {}", self.auth.join(" "))));
         let limits = (!self.limits.is_empty()).then(|| Cow::from(format!("LIMITS{}", self.limits)));
         let plain = plain.into_iter().filter_map(|(has, word)| has.then_some(Cow::from(word)));
-        size.into_iter().chain(limits).chain(plain).chain(auth)
+        let forward =
+            (!self.forward.is_empty()).then(|| Cow::from(format!("XFORWARD {}", self.forward.join(" "))));
+        size.into_iter().chain(limits).chain(plain).chain(auth).chain(forward)
     }
 
     /// Reads the lines of a reply to `EHLO` behind the first, which is the server's name. Unknown ones are passed over.
@@ -81,6 +85,7 @@ impl Extensions {
             "BINARYMIME" => self.binary_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
             "STARTTLS" => self.starttls = true,
+            "XFORWARD" => self.forward = words.map(str::to_ascii_uppercase).take(20).collect(),
             "AUTH" => words.map(str::to_ascii_uppercase).for_each(|word| {
                 if !self.auth.contains(&word) {
                     self.auth.push(word);
@@ -111,6 +116,7 @@ mod tests {
             starttls: true,
             auth: vec!["PLAIN".into(), "SCRAM-SHA-256".into()],
             limits: SessionLimits { mail_max: Some(5), rcpt_max: Some(100), rcpt_domain_max: Some(1) },
+            forward: vec!["NAME".into(), "ADDR".into()],
         };
         for extensions in [all, Extensions::default()] {
             let lines: Vec<_> = extensions.lines().collect();

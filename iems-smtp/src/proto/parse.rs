@@ -7,6 +7,7 @@ use iems_core::message::{AddressError, Envelope, ForwardPath, ReversePath};
 
 use super::claim::Claim;
 use super::command::{Command, CommandError, Mail, Rcpt};
+use super::forward::Forward;
 use super::params;
 
 pub(super) fn command(line: &[u8]) -> Result<Command, CommandError> {
@@ -45,7 +46,15 @@ fn dispatch(verb: &[u8], rest: &str) -> Result<Command, CommandError> {
         b"AUTH" => auth(rest),
         b"XCLIENT" => match Claim::parse(rest) {
             Some(claim) => Ok(Command::Claim(Box::new(claim))),
-            None => Err(CommandError::Syntax("XCLIENT [NAME=name] [ADDR=address] [PORT=port]")),
+            None => {
+                Err(CommandError::Syntax("XCLIENT and the attributes that EHLO announced, as NAME=value"))
+            }
+        },
+        b"XFORWARD" => match Forward::parse(rest) {
+            Some(forward) => Ok(Command::Forward(Box::new(forward))),
+            None => {
+                Err(CommandError::Syntax("XFORWARD and the attributes that EHLO announced, as NAME=value"))
+            }
         },
         b"EXPN" => Err(CommandError::NotImplemented("EXPN")),
         b"ETRN" if rest.is_empty() => Err(CommandError::Syntax("ETRN domain")),

@@ -4,6 +4,7 @@
 //! What the engine and the directory are asked stands in `engine`.
 
 mod engine;
+mod entrance;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -45,6 +46,8 @@ pub(super) struct Peer {
     pub(super) trace: TraceId,
     /// Whether it may say for whom it speaks.
     pub(super) trusted: bool,
+    /// Whether it may say where a message first came in.
+    pub(super) inside: bool,
 }
 
 impl Peer {

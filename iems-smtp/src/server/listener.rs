@@ -24,8 +24,24 @@ pub enum Security {
 pub struct Listener {
     pub(super) socket: Bound,
     pub(super) security: Security,
+    pub(super) known: KnownHosts,
+}
+
+/// Hosts of the site, and what they may say of a connection or a message.
+#[derive(Debug, Clone)]
+pub(super) struct KnownHosts {
+    /// Whose a connection is, before it begins.
     pub(super) proxies: Arc<[Network]>,
+    /// For whom they speak.
     pub(super) trusted: Arc<[Network]>,
+    /// Where a message first came in.
+    pub(super) inside: Arc<[Network]>,
+}
+
+impl Default for KnownHosts {
+    fn default() -> Self {
+        Self { proxies: [].into(), trusted: [].into(), inside: [].into() }
+    }
 }
 
 #[derive(Debug)]
@@ -71,23 +87,13 @@ impl Listener {
 
     /// A listener that is bound and listens already.
     pub fn tcp(listener: std::net::TcpListener) -> Self {
-        Self {
-            socket: Bound::Tcp(listener),
-            security: Security::Upgrade,
-            proxies: [].into(),
-            trusted: [].into(),
-        }
+        Self { socket: Bound::Tcp(listener), security: Security::Upgrade, known: KnownHosts::default() }
     }
 
     /// A listener that is bound and listens already.
     #[cfg(unix)]
     pub fn unix(listener: std::os::unix::net::UnixListener) -> Self {
-        Self {
-            socket: Bound::Unix(listener),
-            security: Security::Upgrade,
-            proxies: [].into(),
-            trusted: [].into(),
-        }
+        Self { socket: Bound::Unix(listener), security: Security::Upgrade, known: KnownHosts::default() }
     }
 
     /// The same, with TLS from the first octet.
@@ -99,13 +105,19 @@ impl Listener {
     /// The same behind proxies: connections from these networks begin with a PROXY header, which says whose they are, before TLS
     /// and everything else. A header from anybody else is not obeyed.
     pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
-        self.proxies = proxies.into();
+        self.known.proxies = proxies.into();
         self
     }
 
     /// The same with hosts that may say for whom they speak (`XCLIENT`).
     pub fn trusting(mut self, hosts: impl Into<Arc<[Network]>>) -> Self {
-        self.trusted = hosts.into();
+        self.known.trusted = hosts.into();
+        self
+    }
+
+    /// The same with hosts of the site that may say where messages first came in (`XFORWARD`).
+    pub fn forwarding_from(mut self, hosts: impl Into<Arc<[Network]>>) -> Self {
+        self.known.inside = hosts.into();
         self
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use iems_core::limits::{Act, Bound, Budget, Limit, Per};
 use iems_core::message::ChannelId;
+use iems_core::receive::{AuthorMatch, SenderMatch};
 use iems_core::seam::sasl::Mechanism;
 
 use super::Believed;
@@ -41,6 +42,11 @@ pub struct ServerOptions {
     /// How long a peer without TLS from the start waits for its greeting. Whoever talks meanwhile is turned away: programs that
     /// send without listening send spam. Default zero: nobody waits.
     pub greeting_delay: Duration,
+    /// Whose reverse-paths are taken. Default: of whoever has logged in, only their own.
+    pub senders: SenderMatch,
+    /// What follows where the authors in the header section are not those of the account. Default nothing: lists and secretaries write for
+    /// others.
+    pub authors: AuthorMatch,
     /// Authentication.
     pub auth: AuthOptions,
     /// Bounds.
@@ -62,6 +68,8 @@ impl ServerOptions {
             require_tls: false,
             reverse_dns: mode == Mode::Relay,
             greeting_delay: Duration::ZERO,
+            senders: SenderMatch::default(),
+            authors: AuthorMatch::default(),
             auth,
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use super::ServerOptions;
 use super::connection::{self, Peer};
-use super::listener::{Accepting, Listener, Security};
+use super::listener::{Accepting, KnownHosts, Listener, Security};
 use super::session::Nonce;
 use super::trace::TraceId;
 use super::wire::{Socket, Wire};
@@ -155,7 +155,7 @@ impl Channel for Server {
             doors.push(accept(
                 self.shared.clone(),
                 accepting,
-                (listener.security, listener.proxies, listener.trusted),
+                (listener.security, listener.known),
                 intake.clone(),
                 shutdown.clone(),
             ));
@@ -169,7 +169,7 @@ impl Channel for Server {
 async fn accept(
     shared: Arc<ArcSwap<Shared>>,
     listener: Accepting,
-    (security, proxies, trusted): (Security, Arc<[Network]>, Arc<[Network]>),
+    (security, known): (Security, KnownHosts),
     intake: Intake,
     shutdown: CancellationToken,
 ) {
@@ -182,9 +182,9 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((socket, address)) => {
                     let trace = TraceId::fresh(&shared.load().nonce);
-                    let peer = Peer { address, security, trace, trusted: is_in(&trusted, address) };
-                    let (shared, is_proxy) = (shared.load_full(), is_in(&proxies, address));
-                    start(&mut connections, &shared, &intake, &shutdown, (socket, peer, is_proxy.then(|| trusted.clone())));
+                    let peer = Peer { address, security, trace, trusted: false, inside: false }.known_by(&known);
+                    let (shared, is_proxy) = (shared.load_full(), is_in(&known.proxies, address));
+                    start(&mut connections, &shared, &intake, &shutdown, (socket, peer, is_proxy.then(|| known.clone())));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -203,6 +203,14 @@ async fn accept(
     connections.shutdown().await;
 }
 
+impl Peer {
+    /// With what it may say, by its address.
+    fn known_by(self, known: &KnownHosts) -> Self {
+        let is_in = |networks| is_in(networks, self.address);
+        Self { trusted: is_in(&known.trusted), inside: is_in(&known.inside), ..self }
+    }
+}
+
 fn is_in(networks: &[Network], address: Option<SocketAddr>) -> bool {
     address.is_some_and(|address| networks.iter().any(|network| network.contains(address.ip())))
 }
@@ -212,16 +220,16 @@ fn start(
     shared: &Arc<Shared>,
     intake: &Intake,
     shutdown: &CancellationToken,
-    (socket, peer, behind): (Socket, Peer, Option<Arc<[Network]>>),
+    (socket, peer, behind): (Socket, Peer, Option<KnownHosts>),
 ) {
-    if let Some(trusted) = behind {
+    if let Some(known) = behind {
         // Until it is known whose the connection is, it counts with all, and nobody's in particular.
         let proxy = Peer { address: None, ..peer };
         let Some(ticket) = admit(shared, &socket, proxy) else { return };
         let (shared, intake, shutdown) = (shared.clone(), intake.clone(), shutdown.clone());
         connections.spawn(async move {
             let Some((socket, peer)) = introduced(&shared, socket, peer).await else { return };
-            let peer = Peer { trusted: is_in(&trusted, peer.address), ..peer };
+            let peer = peer.known_by(&known);
             drop(ticket);
             if let Some(ticket) = admit(&shared, &socket, peer) {
                 let span = span(&shared, peer);

@@ -250,6 +250,7 @@ pub(crate) async fn message(body: &[u8], to: &[&str]) -> Attempt {
         blobs,
         destinations: to.iter().map(|address| destination(address)).collect(),
         verdicts: Arc::new([]),
+        upstream: None,
         arrived: Timestamp::from_millis(0),
         now: Timestamp::from_millis(0),
     }

@@ -70,6 +70,7 @@ impl World {
             blobs: self.storage.blobs.clone(),
             destinations,
             verdicts: verdicts.into(),
+            upstream: None,
             arrived: now,
             now,
         }

@@ -76,6 +76,13 @@ impl Directory for StoreDirectory {
         self.whose_token(login, token).await
     }
 
+    async fn known_as(&self, login: &str) -> Result<Option<Account>, DirectoryError> {
+        match self.login_mailbox(split_login(login).0) {
+            Some(mailbox) => self.enabled(&mailbox).await.map_err(unavailable),
+            None => Ok(None),
+        }
+    }
+
     async fn used(&self, account: &Account, service: &str) -> Result<(), DirectoryError> {
         self.note_use(account, service).await.map_err(unavailable)
     }

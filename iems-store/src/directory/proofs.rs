@@ -102,7 +102,7 @@ impl StoreDirectory {
     }
 
     /// The account with this address, if it may log in.
-    async fn enabled(&self, mailbox: &Mailbox) -> Result<Option<Account>, StoreError> {
+    pub(super) async fn enabled(&self, mailbox: &Mailbox) -> Result<Option<Account>, StoreError> {
         Ok(match self.entry(&fold(mailbox)).await? {
             Entry::Account(info) if info.settings.enabled => Some(Account::new(info.mailbox.clone())),
             _ => None,

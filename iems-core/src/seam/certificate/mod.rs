@@ -70,6 +70,8 @@ impl std::str::FromStr for CertificateMark {
 pub struct PeerCertificate {
     /// Whose it is, as in RFC 4514: `CN=relay.example.org,O=Example`.
     pub subject: String,
+    /// Who signed it, in the same form.
+    pub issuer: String,
     /// The hosts it is for (`dNSName`), in lower case.
     pub hosts: Vec<String>,
     /// The mailboxes it is for (`rfc822Name`), as written.
@@ -86,9 +88,13 @@ impl PeerCertificate {
     pub fn read(der: &[u8], verified: bool) -> Self {
         let mark = CertificateMark(Sha256::digest(der).into());
         match fields(der) {
-            Some((subject, hosts, mailboxes)) => Self { subject, hosts, mailboxes, mark, verified },
+            Some(fields) => {
+                let Fields { subject, issuer, hosts, mailboxes } = fields;
+                Self { subject, issuer, hosts, mailboxes, mark, verified }
+            }
             None => Self {
                 subject: String::new(),
+                issuer: String::new(),
                 hosts: Vec::new(),
                 mailboxes: Vec::new(),
                 mark,
@@ -173,15 +179,26 @@ fn of_pss(mut params: Reader<'_>) -> Option<Hash> {
     }
 }
 
-/// Subject, `dNSName`s and `rfc822Name`s.
-fn fields(der: &[u8]) -> Option<(String, Vec<String>, Vec<String>)> {
+/// What is read of a certificate.
+struct Fields {
+    subject: String,
+    issuer: String,
+    hosts: Vec<String>,
+    mailboxes: Vec<String>,
+}
+
+/// Subject, issuer, `dNSName`s and `rfc822Name`s.
+fn fields(der: &[u8]) -> Option<Fields> {
     let mut tbs = Reader(der).within(SEQUENCE)?.within(SEQUENCE)?;
     if tbs.0.first() == Some(&0xa0) {
         tbs.next()?;
     }
-    // Serial number, signature, issuer, validity.
-    (0..4).try_for_each(|_| tbs.next().map(drop))?;
-    let subject = subject(tbs.within(SEQUENCE)?)?;
+    // Serial number, signature.
+    (0..2).try_for_each(|_| tbs.next().map(drop))?;
+    let issuer = name(tbs.within(SEQUENCE)?)?;
+    // Validity.
+    tbs.next()?;
+    let subject = name(tbs.within(SEQUENCE)?)?;
     tbs.expect(SEQUENCE)?;
     let (mut hosts, mut mailboxes) = (Vec::new(), Vec::new());
     for (tag, content) in tbs {
@@ -195,7 +212,7 @@ fn fields(der: &[u8]) -> Option<(String, Vec<String>, Vec<String>)> {
             }
         }
     }
-    Some((subject, hosts, mailboxes))
+    Some(Fields { subject, issuer, hosts, mailboxes })
 }
 
 /// The names of the extension, if it is there.
@@ -212,7 +229,7 @@ fn alternative_names(extensions: Reader<'_>) -> Option<Reader<'_>> {
 }
 
 /// `RDNSequence` as RFC 4514 writes it: the last one first.
-fn subject(name: Reader<'_>) -> Option<String> {
+fn name(name: Reader<'_>) -> Option<String> {
     let mut parts = Vec::new();
     for (tag, set) in name {
         for (inner, attribute) in Reader(set) {

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use iems_core::limits::{Access, Act, Decision, Host, Who};
-use iems_core::message::{EnhancedStatus, Reply, ReversePath};
+use iems_core::limits::{Act, Shown, Who};
+use iems_core::message::{EnhancedStatus, Reply};
 use iems_core::receive::{self, Connection, Intake, Transaction};
-use iems_core::seam::DirectoryError;
 use iems_core::seam::sasl::Beneath;
+use iems_core::seam::{Account, DirectoryError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::entrance::{Entrance, Known, Welcome, decide, early, enter, talked_early, who};
 use super::{OUTPUT, Peer, going_down, secure};
 use crate::proto::{Claim, Mail, Rcpt};
+use crate::server::Mode;
 use crate::server::reverse::Lookup;
 use crate::server::serve::Shared;
 use crate::server::session::{Event, Link, SERVICE, Session};
 use crate::server::wire::{Secured, Wire};
-use crate::server::{Mode, Security};
 
 /// What is to be done when the dialogue has nothing more to say.
 pub(super) enum Flow {
@@ -29,7 +30,7 @@ pub(super) enum Flow {
     /// Send, and shake hands.
     Secure,
     /// Begin again, for somebody else.
-    Claim(Box<Claim>),
+    Claim(Box<(Claim, Option<Account>)>),
     /// Send, and hang up.
     Close,
 }
@@ -47,6 +48,8 @@ pub(super) struct Talk<'a> {
     lookup: Option<Lookup>,
     /// What a rule makes the peer wait for before each of its replies.
     tarpit: Duration,
+    /// Whether rules wait for the certificate that the peer may show.
+    waits: bool,
     /// Octets of the message on its way.
     octets: u64,
     /// The login that was tried last.
@@ -72,20 +75,30 @@ impl<'a> Talk<'a> {
         if peer.trusted {
             session.trust();
         }
+        if peer.inside {
+            session.count_as_inside();
+        }
         let mut lookup = peer
             .address
-            .filter(|_| options.reverse_dns && known.as_ref().is_none_or(|known| known.0.is_none()))
+            .filter(|_| options.reverse_dns && known.as_ref().is_none_or(|known| known.name.is_none()))
             .and_then(|a| Lookup::start(&shared.resolver, a.ip(), options.timeouts.reverse_dns));
         let mut connection = Connection::new(options.channel.clone(), peer.address);
         connection.submission = options.mode == Mode::Submission;
         connection.answers_each = options.mode == Mode::Lmtp;
+        (connection.senders, connection.authors) = (options.senders, options.authors);
         connection.protocol = session.protocol(false).into();
         if let Some(Secured { agreed, beneath }) = tls {
             note(&mut connection, agreed, &beneath);
             session.over(beneath);
         }
         let mut wire = wire;
-        let (mut access, host) = access(shared, peer, &mut lookup, known.as_ref()).await;
+        let shown = match (&connection.certificate, link) {
+            (Some(certificate), _) => Shown::Is(certificate),
+            (None, Link { tls: false, tls_available: true, .. }) if known.is_none() => Shown::Unasked,
+            (None, _) => Shown::None,
+        };
+        let Entrance { mut access, host, waits } =
+            enter(shared, peer, &mut lookup, (known.as_ref(), shown)).await;
         if known.is_none() && access == Ok(Welcome::Guest) && early(shared, peer, &mut wire).await {
             access = Err(talked_early(shared, peer));
         }
@@ -97,11 +110,22 @@ impl<'a> Talk<'a> {
                 access = Err(hit.reply());
             }
         }
-        let opened = match access.as_ref().err() {
+        connection.account = known.as_ref().and_then(|known| known.account.clone());
+        let introduced =
+            known.as_ref().map(|known| (known.helo.clone(), known.extended, known.account.is_some()));
+        let mut opened = match access.as_ref().err() {
             Some(reply) => Err(reply.clone()),
             None => intake.open(connection).await,
         };
+        if let (Ok(door), Some((Some(helo), ..))) = (&mut opened, &introduced)
+            && let Err(reply) = door.hello(helo).await
+        {
+            opened = Err(reply);
+        }
         session.greet(opened.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "connection refused")));
+        if let (Ok(_), Some((helo, extended, authenticated))) = (&opened, introduced) {
+            session.introduced(helo.map(|_| extended.unwrap_or(true)), authenticated);
+        }
         let tarpit = match access {
             Ok(Welcome::Slow(delay)) => delay,
             _ => Duration::ZERO,
@@ -116,6 +140,7 @@ impl<'a> Talk<'a> {
             transaction: None,
             lookup,
             tarpit,
+            waits,
             octets: 0,
             login: None,
             failures: 0,
@@ -128,7 +153,10 @@ impl<'a> Talk<'a> {
             match event {
                 Event::Close => return Ok(Flow::Close),
                 Event::StartTls => return Ok(Flow::Secure),
-                Event::Claim(claim) => return Ok(Flow::Claim(claim)),
+                Event::Claim(claim) => match self.account_of(&claim).await {
+                    Ok(account) => return Ok(Flow::Claim(Box::new((*claim, account)))),
+                    Err(reply) => self.session.not_claimed(&reply),
+                },
                 Event::Mail(_) if shutdown.is_cancelled() => self.session.abandon(&going_down()),
                 event => {
                     let mut next = Some(event);
@@ -178,15 +206,34 @@ impl<'a> Talk<'a> {
     }
 
     /// Begins again for whom a trusted host speaks: rules, limits, checks and the trace are about them from now on.
-    pub(super) async fn claim(self, claim: Claim) -> Self {
+    pub(super) async fn claim(self, (claim, account): (Claim, Option<Account>)) -> Self {
         let port = claim.port.unwrap_or_default();
         let address = claim.address.map(|address| SocketAddr::new(address, port)).or(self.peer.address);
         let peer = Peer { address, ..self.peer };
-        tracing::info!(by = %self.peer, peer = %peer, "speaks for somebody else");
+        let login = account.as_ref().map(|account| account.mailbox.to_string());
+        let destination =
+            claim.destination.map(|address| (address, claim.destination_port.unwrap_or_default()));
+        let destination = destination.map(SocketAddr::from).map(|address| address.to_string());
+        tracing::info!(by = %self.peer, peer = %peer, login, destination, "speaks for somebody else");
+        let known = Known { name: claim.name, helo: claim.helo, extended: claim.extended, account };
         // The certificate is that of the trusted host, and proves nothing for whom it speaks for.
         let agreed = self.door.as_ref().and_then(|door| door.connection().tls.clone());
         let tls = agreed.map(|agreed| Secured { agreed, beneath: Arc::default() });
-        Self::open(self.shared, self.intake, self.wire, peer, (tls, Some(Known(claim.name)))).await
+        Self::open(self.shared, self.intake, self.wire, peer, (tls, Some(known))).await
+    }
+
+    /// The account that a trusted host says somebody has proved to be.
+    async fn account_of(&self, claim: &Claim) -> Result<Option<Account>, Reply> {
+        let Some(Some(login)) = &claim.login else { return Ok(None) };
+        match self.shared.directory.known_as(login).await {
+            Ok(Some(account)) => Ok(Some(account)),
+            Ok(None) => Err(Reply::new(
+                550,
+                EnhancedStatus::new(5, 7, 8),
+                "there is no such account here; say LOGIN=[UNAVAILABLE], or correct it",
+            )),
+            Err(error) => Err(away(&error)),
+        }
     }
 
     /// Answers one event. The answer may lead to another.
@@ -307,6 +354,21 @@ impl<'a> Talk<'a> {
         self.session.hello(admitted.as_ref().copied().inspect_err(|reply| log(reply, "name refused")));
     }
 
+    /// Rules about certificates decide now: the peer has shown one by its first message, or shows none.
+    fn decide_late(&mut self) -> Result<(), Reply> {
+        if !self.waits {
+            return Ok(());
+        }
+        let connection = self.door.as_ref().ok_or_else(closed)?.connection();
+        let shown = connection.certificate.as_deref().map_or(Shown::None, Shown::Is);
+        let welcome = decide(self.shared, connection.ip(), connection.host.as_deref(), shown)?;
+        if let Welcome::Slow(delay) = welcome {
+            self.tarpit = delay;
+        }
+        self.waits = false;
+        Ok(())
+    }
+
     async fn mail(&mut self, mail: Mail) {
         let begun = self.begin(mail).await;
         self.session.mail(begun.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "sender refused")));
@@ -314,11 +376,16 @@ impl<'a> Talk<'a> {
     }
 
     async fn begin(&mut self, mail: Mail) -> Result<Transaction, Reply> {
+        self.decide_late()?;
         let protocol = self.session.protocol(mail.envelope.smtputf8);
         let door = self.door.as_mut().ok_or_else(closed)?;
         let connection = door.connection_mut();
         if connection.protocol != protocol {
             connection.protocol = protocol.into();
+        }
+        connection.upstream = self.session.upstream().cloned();
+        if let Some(upstream) = &connection.upstream {
+            tracing::info!(%upstream, "passed on");
         }
         let connection = door.connection();
         let account = connection.account.as_ref().map(|account| account.mailbox.to_string());
@@ -327,20 +394,6 @@ impl<'a> Talk<'a> {
         let delay = self.shared.limits.take(Act::Message, &who, 1).map_err(|hit| hit.reply())?;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
-        }
-        let connection = door.connection_mut();
-        // In submission the door itself looks at the rights of the sender.
-        let account = connection.account.as_ref().filter(|_| !connection.submission);
-        if let (Some(account), ReversePath::Mailbox(sender)) = (account, &mail.envelope.sender) {
-            match self.shared.directory.may_send_as(account, sender).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    let text = "this sender address is not yours; send from an address of your account";
-                    let cause = format!("{} may not send as {sender}", account.mailbox);
-                    return Err(Reply::new(553, EnhancedStatus::new(5, 7, 1), text).because(cause));
-                }
-                Err(error) => return Err(away(&error)),
-            }
         }
         door.begin(mail.envelope, mail.size).await
     }
@@ -396,79 +449,6 @@ impl<'a> Talk<'a> {
     }
 }
 
-fn who(scope: &str, address: Option<std::net::IpAddr>) -> Who<'_> {
-    Who { scope, address, ..Who::default() }
-}
-
-/// How a peer is let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Welcome {
-    /// No rule knows it.
-    Guest,
-    /// A rule lets it in.
-    Friend,
-    /// A rule makes it wait.
-    Slow(Duration),
-}
-
-/// Whether a peer talks before it is greeted. It waits for its greeting as long as the options say.
-async fn early(shared: &Shared, peer: Peer, wire: &mut Wire) -> bool {
-    let delay = shared.options.greeting_delay;
-    if delay.is_zero() || peer.address.is_none() || peer.security == Security::Implicit {
-        return false;
-    }
-    let talk = std::future::poll_fn(|cx| wire.poll_fill(cx, super::COMMAND));
-    matches!(timeout(delay, talk).await, Ok(Ok(octets)) if octets > 0)
-}
-
-fn talked_early(shared: &Shared, peer: Peer) -> Reply {
-    let who = who(&shared.scope, peer.address.map(|address| address.ip()));
-    match shared.limits.take(Act::Breach, &who, 1) {
-        Ok(_) => Reply::new(
-            554,
-            EnhancedStatus::new(5, 5, 1),
-            "you talked before the greeting; connect again and wait for it",
-        ),
-        Err(hit) => hit.reply(),
-    }
-}
-
-/// What the rules of the site say of a peer: how it is let in, or why it is turned away; and its name, if they wanted to
-/// know it.
-async fn access(
-    shared: &Shared,
-    peer: Peer,
-    lookup: &mut Option<Lookup>,
-    known: Option<&Known>,
-) -> (Result<Welcome, Reply>, Option<String>) {
-    let who = who(&shared.scope, peer.address.map(|address| address.ip()));
-    if let Some(Known(Some(name))) = known {
-        let decision = shared.limits.access(&who, name.as_deref().map_or(Host::None, Host::Is));
-        return (welcome(decision), name.clone());
-    }
-    let mut decision = shared.limits.access(&who, Host::Unasked);
-    let mut host = None;
-    if decision == Decision::AskHost {
-        host = match lookup.take() {
-            Some(lookup) => lookup.finish().await,
-            None => None,
-        };
-        decision = shared.limits.access(&who, host.as_deref().map_or(Host::None, Host::Is));
-    }
-    (welcome(decision), host)
-}
-
-fn welcome(decision: Decision) -> Result<Welcome, Reply> {
-    match decision {
-        Decision::Rule(rule) => match (rule.reply(), rule.action) {
-            (Some(reply), _) => Err(reply),
-            (None, Access::Slow(delay)) => Ok(Welcome::Slow(delay)),
-            _ => Ok(Welcome::Friend),
-        },
-        _ => Ok(Welcome::Guest),
-    }
-}
-
 /// What a handshake gave, for those who decide later.
 fn note(connection: &mut Connection, agreed: String, beneath: &Beneath) {
     connection.tls = Some(agreed);
@@ -477,9 +457,6 @@ fn note(connection: &mut Connection, agreed: String, beneath: &Beneath) {
         tracing::info!(%certificate, "certificate shown");
     }
 }
-
-/// What a trusted host says of the name of whom it speaks for, if it says anything.
-pub(super) struct Known(Option<Option<String>>);
 
 /// Beside what the dialogue logs of each refusal.
 fn log(reply: &Reply, what: &str) {

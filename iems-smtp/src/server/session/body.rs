@@ -116,6 +116,7 @@ impl Session {
             Some(reply) => {
                 let recipients = body.recipients;
                 self.state = State::Ready;
+                self.upstream = None;
                 self.write_outcome(&reply, recipients);
                 Some(Event::Reset)
             }

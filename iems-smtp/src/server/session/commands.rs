@@ -6,7 +6,7 @@ use iems_core::message::{BodyType, Domain, Secrecy};
 use super::output::{Text, error, out_of_order, too_large};
 use super::state::{Body, Chunk, Hello, Pending, Skip, State};
 use super::{Event, Session};
-use crate::proto::{Claim, Command, CommandError, DataDecoder, Mail, Rcpt};
+use crate::proto::{Claim, Command, CommandError, DataDecoder, Forward, Mail, Rcpt};
 use crate::server::Mode;
 
 /// What `HELP` says.
@@ -48,6 +48,7 @@ impl Session {
             Command::Quit => self.on_quit(),
             Command::StartTls => self.on_starttls(input),
             Command::Claim(claim) => self.on_claim(claim),
+            Command::Forward(forward) => self.on_forward(&forward),
             Command::Auth { mechanism, initial } => self.on_auth(&mechanism, initial.as_deref()),
         }
     }
@@ -59,6 +60,7 @@ impl Session {
             return None;
         }
         self.count_idle();
+        self.upstream = None;
         if matches!(self.state, State::Mail(_)) {
             self.state = State::Ready;
         }
@@ -177,6 +179,7 @@ impl Session {
 
     fn on_rset(&mut self) -> Option<Event> {
         let open = matches!(self.state, State::Mail(_));
+        self.upstream = None;
         if open {
             self.state = State::Ready;
         }
@@ -255,6 +258,23 @@ impl Session {
             return None;
         }
         Some(Event::Claim(claim))
+    }
+
+    /// Only in sessions of hosts of the site, and between messages; it holds for the next one.
+    fn on_forward(&mut self, forward: &Forward) -> Option<Event> {
+        if !self.inside {
+            self.refuse(&error(550, 7, 1, "XFORWARD is for hosts of this site; send mail without it"));
+            return None;
+        }
+        if matches!(self.state, State::Mail(_)) {
+            self.refuse(&out_of_order("a transaction is open; end it or send RSET"));
+            return None;
+        }
+        let upstream = self.upstream.get_or_insert_default();
+        if forward.apply(upstream).is_ok() {
+            self.say(Text::Noted);
+        }
+        None
     }
 
     fn idle_command(&mut self, text: Text) -> Option<Event> {

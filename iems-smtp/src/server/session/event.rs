@@ -63,13 +63,18 @@ pub enum Event {
     },
     /// The peer proved to be this account. Answer: none.
     Authenticated(Account),
-    /// A trusted host says for whom it speaks from now on: everything begins again, with a greeting. Answer: none; a new dialogue.
+    /// A trusted host says for whom it speaks from now on: everything begins again, with a greeting. Answer: a new dialogue, or [`Session::not_claimed`].
     Claim(Box<Claim>),
     /// Send the output and close. Nothing follows.
     Close,
 }
 
 impl Session {
+    /// The answer to [`Event::Claim`] that cannot be followed.
+    pub fn not_claimed(&mut self, reply: &Reply) {
+        self.refuse(reply);
+    }
+
     /// The answer to [`Event::Hello`].
     pub fn hello(&mut self, admitted: Result<(), &Reply>) {
         let Pending::Hello(hello) = self.pending else { return };
@@ -146,6 +151,7 @@ impl Session {
             return;
         }
         self.pending = Pending::Nothing;
+        self.upstream = None;
         let recipients = match std::mem::replace(&mut self.state, State::Ready) {
             State::Data(data) => data.1.recipients,
             State::Chunk(chunk) => chunk.body.recipients,

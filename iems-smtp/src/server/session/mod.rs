@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use iems_core::message::Reply;
+use iems_core::receive::Upstream;
 use iems_core::seam::sasl::Beneath;
 
 use self::state::{Hello, Pending, State};
@@ -63,6 +64,8 @@ pub struct Session {
     slow: bool,
     quit: bool,
     trusted: bool,
+    inside: bool,
+    upstream: Option<Box<Upstream>>,
     line: LineReader,
     output: BytesMut,
 }
@@ -89,6 +92,8 @@ impl Session {
             slow: false,
             quit: false,
             trusted: false,
+            inside: false,
+            upstream: None,
             line: LineReader::default(),
             output: BytesMut::new(),
         }
@@ -112,6 +117,27 @@ impl Session {
     /// The peer may say for whom it speaks (`XCLIENT`).
     pub fn trust(&mut self) {
         self.trusted = true;
+    }
+
+    /// The peer is a host of the site that may say where messages first came in (`XFORWARD`).
+    pub fn count_as_inside(&mut self) {
+        self.inside = true;
+    }
+
+    /// Where the next message first came in, as a host of the site says.
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.upstream.as_deref()
+    }
+
+    /// A trusted host says that the peer has said its name already, by `EHLO` or `HELO`, and perhaps has proved who it is.
+    pub fn introduced(&mut self, helo: Option<bool>, authenticated: bool) {
+        if let Some(extended) = helo
+            && matches!(self.state, State::Fresh)
+        {
+            self.hello = if extended { Hello::Extended } else { Hello::Helo };
+            self.state = State::Ready;
+        }
+        self.authenticated |= authenticated;
     }
 
     /// Greets the peer, or turns it away. A peer that is turned away with 554 may still say `QUIT` (RFC 5321 section 3.1).
@@ -199,7 +225,7 @@ impl Session {
         session.pending = Pending::Nothing;
         session.max_size = self.max_size;
         session.trace = self.trace;
-        session.trusted = self.trusted;
+        (session.trusted, session.inside) = (self.trusted, self.inside);
         (session.errors, session.idle_commands) = (self.errors, self.idle_commands);
         session.auth_failures = self.auth_failures;
         session

@@ -5,8 +5,8 @@ use iems_core::receive::Receipt;
 
 use super::Session;
 use super::state::State;
-use crate::proto::claim::ATTRIBUTES;
 use crate::proto::{Extensions, LineError, SessionLimits, reply};
+use crate::proto::{claim, forward};
 use crate::server::Mode;
 
 /// Replies that are always the same.
@@ -21,6 +21,7 @@ pub(super) enum Text {
     Verify,
     Tls,
     Authenticated,
+    Noted,
 }
 
 impl Text {
@@ -34,6 +35,7 @@ impl Text {
             Self::Bye => "221 2.0.0 bye\r\n",
             Self::Verify => "252 2.1.5 send mail to it and see\r\n",
             Self::Tls => "220 2.0.0 ready to start TLS\r\n",
+            Self::Noted => "250 2.0.0 noted for the next message\r\n",
             Self::Authenticated => "235 2.7.0 authenticated\r\n",
         }
     }
@@ -124,7 +126,7 @@ impl Session {
             return reply::write_lines(&mut self.output, 250, [name.as_str()]);
         }
         let extensions = self.extensions();
-        let claims = self.trusted.then(|| ATTRIBUTES.into());
+        let claims = self.trusted.then(|| claim::ATTRIBUTES.into());
         let lines: Vec<_> = std::iter::once(name.into()).chain(extensions.lines()).chain(claims).collect();
         reply::write_lines(&mut self.output, 250, lines.iter().map(|line| line.as_ref()));
     }
@@ -156,6 +158,7 @@ impl Session {
             starttls: self.link.tls_available && !self.link.tls,
             auth,
             limits,
+            forward: if self.inside { forward::ATTRIBUTES.map(str::to_owned).to_vec() } else { Vec::new() },
             ..Extensions::default()
         }
     }
