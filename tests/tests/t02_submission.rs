@@ -121,3 +121,57 @@ fn what_was_said_before_the_handshake_is_forgotten() {
         assert!(first.code / 100 == 5, "{first:?}");
     }
 }
+
+/// The reply to a message with this `From`, sent by Ann.
+fn written_by(site: &Iems, from: &str) -> String {
+    let mut smtp = Smtp::connect(site.at("submission"));
+    smtp.must("EHLO client.example.test", 250);
+    assert_eq!(smtp.auth_plain(ANN, "secret").expect("a reply").code, 235);
+    let text = format!("{from}\r\nTo: <{ANN}>\r\nSubject: x\r\n\r\nbody\r\n");
+    let reply = smtp.send(ANN, &[ANN], text.as_bytes()).expect("a reply");
+    format!("{} {}", reply.code, reply.text())
+}
+
+#[test]
+fn who_may_send_as_whom_is_said_at_each_listener() {
+    let mut site = Iems::with_accounts(&[ANN, "ben@example.test"]);
+    site.config.listener = "sender_header = \"refuse\"\nsender_login = \"strict\"\n".into();
+    site.config.listeners.retain(|protocol| matches!(protocol.as_str(), "smtp" | "submission"));
+    site.config.networks.clear();
+    site.start();
+    for (from, code) in [
+        ("From: Ann <ann@example.test>", "250"),
+        ("From: ann+x@example.test\r\nSender: ann@example.test", "250"),
+        ("From: \"ann@example.test\" <ben@example.test>", "550 5.7.1 the author"),
+        ("From: ann@example.test, boss@far.example", "550 5.7.1"),
+        ("From: ann@example.test\r\nFrom: boss@far.example", "550 5.7.1"),
+        ("From: ann@example.test\r\nSender: ben@example.test", "550 5.7.1"),
+        ("From: ann@example.test (", "550 5.7.1"),
+    ] {
+        let reply = written_by(&site, from);
+        assert!(reply.starts_with(code), "{from}: {reply}");
+    }
+    // Of whoever has not logged in, no address of somebody here is taken.
+    let mut stranger = Smtp::connect(site.at("smtp"));
+    stranger.must("EHLO stranger.example", 250);
+    let refused = stranger.must("MAIL FROM:<ben@example.test>", 553).text();
+    assert!(refused.contains("is somebody's here; log in"), "{refused}");
+    stranger.must("MAIL FROM:<nobody@far.example>", 250);
+    drop(stranger);
+
+    site.stop();
+    site.config.listener = "sender_header = \"tag\"\nsender_login = \"off\"\n".into();
+    site.start();
+    let taken = written_by(&site, "From: ben@example.test");
+    let id = taken.split_whitespace().nth(4).expect("a queue id").to_owned();
+    let story = site.admin(&["explain", &id]).good().out;
+    assert!(
+        story.contains("sender/header=fail") && story.contains("ben@example.test is no address of"),
+        "{story}"
+    );
+    assert!(story.contains("decided: tag"), "{story}");
+    let mut smtp = Smtp::connect(site.at("submission"));
+    smtp.must("EHLO client.example.test", 250);
+    assert_eq!(smtp.auth_plain(ANN, "secret").expect("a reply").code, 235);
+    smtp.must("MAIL FROM:<ben@example.test>", 250);
+}

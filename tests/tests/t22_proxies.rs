@@ -1,11 +1,13 @@
 //! Behind a proxy: the address in its header counts, before TLS too; a stranger's header is not obeyed; and whoever talks before the greeting is turned away.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use iems_tests::iems::Iems;
-use iems_tests::pop3::wait_all;
+use iems_tests::peers::haproxy::Haproxy;
+use iems_tests::peers::postfix::Postfix;
+use iems_tests::pop3::{field, wait_all};
 use iems_tests::smtp::{Smtp, letter};
-use iems_tests::wait::secs;
+use iems_tests::wait::{secs, wait_for};
 use iems_tests::wire::Wire;
 
 const ANN: &str = "ann@example.test";
@@ -122,7 +124,8 @@ fn a_trusted_host_speaks_for_others_and_a_stranger_does_not() {
     let from = |address| Smtp::greeted(Wire::connect_from(address, site.at("smtp")).expect("a connection"));
     let mut trusted = from(PROXY);
     assert!(trusted.must("EHLO filter.example", 250).text().contains("XCLIENT NAME ADDR PORT"));
-    trusted.must("XCLIENT ADDR=203.0.113.7 LOGIN=ann", 501);
+    trusted.must("XCLIENT ADDR=203.0.113.7 WHO=ann", 501);
+    trusted.must("XCLIENT ADDR=203.0.113.7 LOGIN=nobody@example.test", 550);
     trusted.must("XCLIENT ADDR=203.0.113.7 NAME=client.example PORT=40000", 220);
     trusted.must("MAIL FROM:<c@client.example>", 503);
     trusted.must("EHLO hello.example", 250);
@@ -134,6 +137,13 @@ fn a_trusted_host_speaks_for_others_and_a_stranger_does_not() {
     let sent = trusted.send("c@client.example", &[ANN], &letter("c@client.example", ANN, "for another"));
     let sent = sent.expect("a reply").text();
     assert!(sent.contains("queued as"), "{sent}");
+    // It may say all that the other has said to it; then the other is an account here.
+    let all = "XCLIENT ADDR=203.0.113.9 HELO=said.example PROTO=ESMTP LOGIN=ann@example.test DESTADDR=192.0.2.1 DESTPORT=25";
+    trusted.must(all, 220);
+    trusted.must("MAIL FROM:<ben@example.test>", 553);
+    trusted.must("MAIL FROM:<ann@example.test>", 250);
+    trusted.must("RCPT TO:<x@elsewhere.example>", 250);
+    trusted.must("RSET", 250);
     trusted.must("XCLIENT ADDR=203.0.113.66", 554);
     let mut named = from(PROXY);
     named.must("XCLIENT ADDR=IPV6:2001:db8::1 NAME=x.bad.example", 421);
@@ -148,4 +158,131 @@ fn a_trusted_host_speaks_for_others_and_a_stranger_does_not() {
     site.start();
     let got = String::from_utf8(wait_all(site.at("pop3"), ANN, "secret", 1).remove(0)).expect("text");
     assert!(got.contains("client.example [203.0.113.7]") && got.contains("hello.example"), "{got}");
+}
+
+/// Sends from an address of this machine.
+fn send_from(from: Ipv4Addr, to: SocketAddrV4, helo: &str, recipient: &str, subject: &str) -> String {
+    let mut smtp = Smtp::greeted(Wire::connect_from(from, to).expect("a connection"));
+    smtp.must(&format!("EHLO {helo}"), 250);
+    let sent = smtp.send("c@client.example", &[recipient], &letter("c@client.example", recipient, subject));
+    let sent = sent.expect("a reply");
+    assert_eq!(sent.code, 250, "{sent:?}");
+    sent.text()
+}
+
+#[test]
+fn haproxy_says_whose_a_connection_is() {
+    let site = site();
+    let (smtp, pop3, tls) = (site.at("smtp"), site.at("pop3"), site.at("submissions"));
+    let ways = [
+        (smtp, "send-proxy"),
+        (smtp, "send-proxy-v2"),
+        (pop3, "send-proxy-v2"),
+        (tls, "send-proxy-v2"),
+        (smtp, ""),
+    ];
+    let proxy = Haproxy::start(PROXY, &ways);
+    for (way, subject) in [(0, "one"), (1, "two")] {
+        send_from(STRANGER, proxy.at[way], "client.example", ANN, subject);
+    }
+    let mut read = Vec::new();
+    wait_for("both messages", secs(15), || {
+        read = iems_tests::pop3::read_all(proxy.at[2], ANN, "secret");
+        (read.len() == 2).then_some(())
+    });
+    for message in &read {
+        let received = field(message, "Received").expect("a Received field");
+        assert!(
+            received.contains(&format!("[{STRANGER}]")) && !received.contains(&PROXY.to_string()),
+            "{received}"
+        );
+    }
+    let mut wire = Wire::connect_from(STRANGER, proxy.at[3]).expect("a connection");
+    wire.start_tls(site.certificates.client(), "mx.example.test").expect("TLS through the proxy");
+    assert!(wire.line().expect("a greeting").starts_with(b"220"));
+    // One that does not say is hung up on.
+    let mut silent = Wire::connect_from(STRANGER, proxy.at[4]).expect("a connection");
+    silent.patience(secs(20));
+    silent.send(b"EHLO client.example\r\n").expect("sent");
+    assert!(silent.line().is_err());
+    let log = std::fs::read_to_string(site.log()).expect("the log");
+    assert!(log.contains("hung up on a proxy"), "{log}");
+}
+
+#[test]
+fn postfix_tells_us_where_mail_came_in_and_we_tell_it() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.listener = "xforward = [\"127.0.0.0/8\"]".into();
+    site.config.listeners.retain(|protocol| protocol == "smtp");
+    site.start();
+    let smtp = site.at("smtp");
+    let filter = Postfix::start(&format!(
+        "transport_maps = inline:{{ {{ example.test = smtp:[{}]:{} }} }}\nsmtp_send_xforward_command = yes\n",
+        smtp.ip(),
+        smtp.port()
+    ));
+    send_from(STRANGER, filter.at, "first.example", ANN, "by way of Postfix");
+    let id = wait_for("the message", secs(15), || {
+        let log = std::fs::read_to_string(site.log()).ok()?;
+        let line = log.lines().find(|line| line.contains("accepted id="))?;
+        line.split("accepted id=").nth(1)?.split_whitespace().next().map(str::to_owned)
+    });
+    let story = site.admin(&["explain", &id]).good().out;
+    let told = story.lines().find(|line| line.contains("passed on for")).unwrap_or_else(|| panic!("{story}"));
+    for part in [&format!("[{STRANGER}]:"), "as first.example", "by ESMTP", "known there as "] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    // The other way, twice over one connection.
+    let far = Postfix::start("smtpd_authorized_xforward_hosts = 127.0.0.0/8\n");
+    site.stop();
+    site.config.listener.clear();
+    site.config.route("example.org", format!("smtp:{}", far.at));
+    site.config.more =
+        "[[peer]]\ndomain = \"*\"\nxforward = true\nconcurrency = 1\ninitial_concurrency = 1\n".into();
+    site.start();
+    for user in ["user1@example.org", "user2@example.org"] {
+        send_from(STRANGER, site.at("smtp"), "second.example", user, "to Postfix");
+    }
+    wait_for("both messages at Postfix", secs(15), || {
+        ["user1", "user2"].iter().all(|user| far.messages(user).len() == 1).then_some(())
+    });
+    let log = far.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("orig_client=")).collect();
+    assert_eq!(told.len(), 2, "{log}");
+    assert!(told.iter().all(|line| line.contains(&format!("[{STRANGER}]"))), "{told:?}");
+    let ids = ["user1", "user2"].map(|user| {
+        let text = String::from_utf8_lossy(&far.messages(user)[0]).into_owned();
+        let ours =
+            text.split(" with ESMTP id ").nth(2).or_else(|| text.split(" id ").nth(2)).unwrap_or_default();
+        ours.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_owned()
+    });
+    assert!(ids.iter().all(|id| log.contains(&format!("orig_queue_id={id}"))), "{ids:?} {log}");
+}
+
+#[test]
+fn what_is_said_of_a_message_gives_no_right() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.listener = format!("xclient = [\"{PROXY}\"]\nxforward = [\"{PROXY}\"]");
+    site.config.listeners.retain(|protocol| protocol == "smtp");
+    site.start();
+    let from = |address| Smtp::greeted(Wire::connect_from(address, site.at("smtp")).expect("a connection"));
+    let mut inside = from(PROXY);
+    assert!(
+        inside
+            .must("EHLO filter.example", 250)
+            .text()
+            .contains("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE")
+    );
+    // For somebody who may not relay; that its mail first came from loopback changes nothing.
+    inside.must("XCLIENT ADDR=203.0.113.7", 220);
+    inside.must("EHLO client.example", 250);
+    inside.must("XFORWARD ADDR=127.0.0.1 SOURCE=LOCAL NAME=[UNAVAILABLE] HELO=a+20b", 501);
+    inside.must("XFORWARD ADDR=127.0.0.1 SOURCE=LOCAL NAME=[UNAVAILABLE] IDENT=x+2By", 250);
+    inside.must("MAIL FROM:<c@client.example>", 250);
+    inside.must("XFORWARD ADDR=127.0.0.1", 503);
+    inside.must("RCPT TO:<x@elsewhere.example>", 550);
+    inside.must("RSET", 250);
+    let mut stranger = from(STRANGER);
+    assert!(!stranger.must("EHLO stranger.example", 250).text().contains("XFORWARD"));
+    stranger.must("XFORWARD ADDR=203.0.113.7", 550);
 }

@@ -12,7 +12,9 @@ use iems_tests::peers::swaks::swaks;
 use iems_tests::pop3::{Pop3, field, wait_all};
 use iems_tests::process::Said;
 use iems_tests::smtp::{Smtp, deliver, letter};
+use iems_tests::wait::{secs, wait_for};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ED25519, SanType, SigningKey as _};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const ANN: &str = "ann@example.test";
@@ -28,6 +30,14 @@ fn certificate(dir: &Path, name: &str, mailbox: &str) -> PathBuf {
     let file = dir.join(format!("{name}.pem"));
     std::fs::write(&file, certificate.pem() + &key.serialize_pem()).expect("a file");
     file
+}
+
+/// The fingerprint of a certificate.
+fn mark(file: &Path) -> String {
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(file);
+    let said = String::from_utf8(openssl.output().expect("openssl").stdout).expect("text");
+    said.trim().rsplit_once('=').expect("a fingerprint").1.to_owned()
 }
 
 /// Sends by curl with EXTERNAL and this certificate.
@@ -52,12 +62,6 @@ fn certificates_stand_for_accounts_and_unknown_ones_break_nothing() {
     let dir = site.dir.path().to_owned();
     let (bound, believed) = (certificate(&dir, "bound", BEN), certificate(&dir, "believed", ANN));
     let stranger = certificate(&dir, "stranger", ANN);
-    let mark = |file: &Path| {
-        let mut openssl = std::process::Command::new("openssl");
-        openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(file);
-        let said = String::from_utf8(openssl.output().expect("openssl").stdout).expect("text");
-        said.trim().rsplit_once('=').expect("a fingerprint").1.to_owned()
-    };
     site.config.listener = format!(
         "client_certificates = \"optional\"\nclient_ca = \"ca.pem\"\nclient_fingerprints = [\"{}\"]\n",
         mark(&believed)
@@ -102,6 +106,41 @@ fn without_a_certificate_that_is_believed_there_is_no_session_where_one_is_requi
     assert_ne!(said.code, 0);
 }
 
+#[test]
+fn rules_let_in_by_certificate() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    let dir = site.dir.path().to_owned();
+    let [known, believed, stranger] =
+        ["known", "believed", "stranger"].map(|name| certificate(&dir, name, "x@far.example"));
+    let marks = [&known, &believed].map(|file| mark(file));
+    site.config.listener =
+        format!("client_certificates = \"optional\"\nclient_fingerprints = [\"{}\"]\n", marks[1]);
+    site.config.more = format!(
+        "[[access]]\ncertificate = \"{}\"\naction = \"allow\"\non = \"smtp\"\n\
+         [[access]]\nsubject = \"*cn=believed\"\naction = \"allow\"\non = \"smtp\"\n\
+         [[access]]\nsubject = \"CN=stranger\"\naction = \"allow\"\non = \"smtp\"\n\
+         [[access]]\nnetwork = \"0.0.0.0/0\"\naction = \"deny\"\ntext = \"show a certificate\"\non = \"smtp\"\n",
+        marks[0]
+    );
+    site.start();
+    let send = |file: Option<&Path>| {
+        let mut args = vec!["--from", "x@far.example", "--to", ANN];
+        if let Some(file) = file {
+            let file = file.to_str().expect("UTF-8");
+            args.extend(["--tls", "--tls-cert", file, "--tls-key", file]);
+        }
+        swaks(site.at("smtp"), &args, b"Subject: x\n\nx\n")
+    };
+    send(Some(&known)).good();
+    send(Some(&believed)).good();
+    for file in [Some(&*stranger), None] {
+        let said = send(file);
+        assert!(said.code != 0 && said.out.contains("554 5.7.1 show a certificate"), "{}", said.out);
+    }
+    // Where there are no certificates, no rule about them fits.
+    assert!(pop3_login(&site, ANN, "secret").starts_with("+OK"));
+}
+
 /// Whoever issues tokens.
 struct Issuer(KeyPair);
 
@@ -135,8 +174,8 @@ fn tokens_of_an_issuer_are_taken_until_they_end() {
     site.config.more =
         "[oauth]\nkeys = \"jwks.json\"\nissuer = \"https://id.example\"\naudience = \"mail\"\n".to_owned();
     site.start();
+    let server = site.at("submission");
     let send = |auth: &str, user: &str, token: &str| {
-        let server = site.at("submission");
         let client = Msmtp { server, tls: "starttls", auth, user, password: token };
         client.send(&dir, &[ANN], format!("From: {user}\nSubject: {auth}\n\nx\n").as_bytes())
     };
@@ -158,6 +197,13 @@ fn tokens_of_an_issuer_are_taken_until_they_end() {
     assert_eq!(wait_all(site.at("pop3"), ANN, "secret", 3).len(), 3);
     let log = std::fs::read_to_string(site.log()).expect("a log");
     assert!(log.contains("it has ended") && !log.contains(&good), "a reason, and no token");
+    // Another key, and the server is told of it.
+    let other = Issuer::new(&dir);
+    site.daemon().signal(Signal::HUP);
+    wait_for("the new key", secs(20), || {
+        (send("oauthbearer", ANN, &other.token(ANN, 300)).code == 0).then_some(())
+    });
+    assert_ne!(send("oauthbearer", ANN, &issuer.token(ANN, 300)).code, 0, "the old key is gone");
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod dovecot;
 pub mod exim;
 pub mod fetchmail;
 pub mod getmail;
+pub mod haproxy;
 pub mod knot;
 pub mod msmtp;
 pub mod opensmtpd;
