@@ -100,7 +100,7 @@ fn not_yours(sender: &Mailbox) -> Reply {
 
 /// The reply to a message with other authors.
 pub(super) fn refused(why: &str) -> Reply {
-    let text = "the author in From or Sender is not you; write from an address of your account";
+    let text = "the author in From or Sender is not you; use an address of your account";
     Reply::new(550, EnhancedStatus::new(5, 7, 1), text).because(why.to_owned())
 }
 
