@@ -11,9 +11,7 @@ use super::transaction::{Receipt, Transaction};
 use super::written::Written;
 use super::{AuthorMatch, judge, senders};
 use crate::deliver::{Arrival, Outcome};
-use crate::message::{
-    Body, BodyType, ChannelId, CheckResult, EnhancedStatus, Mailbox, Reply, Verdict,
-};
+use crate::message::{Body, BodyType, ChannelId, CheckResult, EnhancedStatus, Mailbox, Reply, Verdict};
 use crate::preprocess::{self, Edit};
 use crate::queue::Queued;
 use crate::storage::CommitError;
