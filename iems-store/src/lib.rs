@@ -1,4 +1,4 @@
-//! Storage engine, mailboxes, directory and the local delivery agent.
+//! Storage engine, mailboxes, structures of messages, directory and the local delivery agent.
 
 mod rows;
 
@@ -7,5 +7,7 @@ pub mod engine;
 pub mod directory;
 
 pub mod mailbox;
+
+pub mod structure;
 
 pub mod agent;

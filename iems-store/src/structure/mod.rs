@@ -1,0 +1,70 @@
+//! The structure of a message: everything that listing, fetching and searching want to know without parsing it again.
+//!
+//! `Parser` is fed with a message in pieces of any size and gives a [`Structure`]: envelope, parts, and where the octets
+//! of each are. It is made when a message is stored, kept beside it, and answers `ENVELOPE`, `BODY`, `BODYSTRUCTURE`,
+//! sections and most header fields. Nothing here does I/O, and nothing fails: any octets are a message. RFC 5322, 2045
+//! to 2047, 2231, 3501 and 9051; where a message breaks the rules, the reading is Dovecot's, which clients know.
+//!
+//! `parse/` octets to structure · `model` what is kept · `section` what `BODY[...]` names.
+//!
+//! The readers are our own, not mail-parser's: that one decodes as it reads, so raw encoded words, parameters, groups,
+//! line counts and the exact ends of parts, which IMAP tells as they stand, are gone from its answer; and it wants the
+//! whole message in memory.
+
+mod model;
+mod parse;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use iems_core::message::Body;
+use iems_core::storage::{Blobs, StoreError};
+
+pub use model::{Address, Envelope, Kept, Kind, Media, Parameters, Part, Span, Structure};
+pub use parse::{KEPT, Limits, Parser};
+pub use section::{Text, header_fields};
+
+use crate::rows;
+
+impl Structure {
+    /// The structure of the message `octets`.
+    pub fn of(octets: &[u8]) -> Self {
+        let mut parser = Parser::new(Limits::default());
+        parser.feed(octets);
+        parser.finish()
+    }
+
+    /// The structure of the message `body`, which is read piece by piece.
+    ///
+    /// # Errors
+    /// The blobs'.
+    pub async fn read(body: &Body, blobs: &dyn Blobs) -> Result<Self, StoreError> {
+        let mut parser = Parser::new(Limits::default());
+        let mut reader = body.reader(blobs);
+        while let Some(piece) = reader.next().await? {
+            parser.feed(&piece);
+        }
+        Ok(parser.finish())
+    }
+
+    /// As a row: a version, and postcard behind it. At most 512 KiB with the default [`Limits`].
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] if postcard cannot express it.
+    pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        rows::encode(self)
+    }
+
+    /// The structure of a row.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is none, or of a version that this release does not know: then it has to be made
+    /// again from the message.
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let structure: Self = rows::decode(row, "a message's structure")?;
+        match structure.parts.is_empty() {
+            true => Err(StoreError::Corrupt("a message's structure has no part".into())),
+            false => Ok(structure),
+        }
+    }
+}

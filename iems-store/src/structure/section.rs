@@ -1,0 +1,128 @@
+//! What `BODY[...]` and `BINARY[...]` name: ranges of octets (RFC 9051 section 6.4.5.1), and fields cut out of a header.
+
+use super::Structure;
+use super::model::{Kind, Span};
+use super::parse::{is_kept, name_of};
+
+/// What of a part is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// All of it: a part's body, or the message with its header.
+    All,
+    /// `HEADER`, also where only some fields are wanted.
+    Header,
+    /// `TEXT`.
+    Text,
+    /// `MIME`.
+    Mime,
+}
+
+impl Structure {
+    /// The part with these numbers, by its place in [`Structure::parts`]; without numbers, the message.
+    ///
+    /// A message that is no multipart has one part, 1, which is itself.
+    pub fn part(&self, numbers: &[u32]) -> Option<usize> {
+        let mut at = 0;
+        // Whether `at` was reached by a number; if not, it is a message whose parts are to be counted.
+        let mut named = false;
+        for number in numbers {
+            if named && self.parts.get(at)?.kind == Kind::Message {
+                at += 1;
+                named = false;
+            }
+            at = match self.parts.get(at)?.kind {
+                Kind::Multipart => self.children(at).nth(usize::try_from(number.checked_sub(1)?).ok()?)?,
+                _ if !named && *number == 1 => at,
+                _ => return None,
+            };
+            named = true;
+        }
+        Some(at)
+    }
+
+    /// The octets that a section names; `None` if the message has no such part, or the part no such thing.
+    pub fn section(&self, numbers: &[u32], text: Text) -> Option<Span> {
+        let at = self.part(numbers)?;
+        let part = self.parts.get(at)?;
+        if numbers.is_empty() {
+            return match text {
+                Text::All => Some(Span { start: 0, length: self.size }),
+                Text::Header => Some(part.header),
+                Text::Text => Some(part.body),
+                Text::Mime => None,
+            };
+        }
+        let enclosed = || self.parts.get(at + 1).filter(|_| part.kind == Kind::Message);
+        match text {
+            Text::All => Some(part.body),
+            Text::Mime => Some(part.header),
+            Text::Header => enclosed().map(|message| message.header),
+            Text::Text => enclosed().map(|message| message.body),
+        }
+    }
+
+    /// The octets of a section that `<origin.octets>` leaves (RFC 9051 section 6.4.5.1).
+    pub const fn partial(span: Span, origin: u64, octets: u64) -> Span {
+        let origin = if origin < span.length { origin } else { span.length };
+        let left = span.length - origin;
+        Span { start: span.start + origin, length: if octets < left { octets } else { left } }
+    }
+
+    /// `HEADER.FIELDS` of the message, if it can be told without reading it.
+    pub fn kept_fields<N: AsRef<str>>(&self, names: &[N]) -> Option<Vec<u8>> {
+        let known = !self.kept.incomplete && names.iter().all(|name| is_kept(name.as_ref().as_bytes()));
+        if !known || !self.has_empty_line() {
+            return None;
+        }
+        let mut fields = Vec::new();
+        for field in &self.kept.fields {
+            if name_of(field).is_some_and(|name| is_one_of(name, names)) {
+                fields.extend_from_slice(field);
+            }
+        }
+        fields.extend_from_slice(b"\r\n");
+        Some(fields)
+    }
+
+    /// The kept fields with a name, each with its name and its folding; `None` if the message has to be read to know.
+    pub fn kept_field<'a>(&'a self, name: &'a str) -> Option<impl Iterator<Item = &'a [u8]>> {
+        if self.kept.incomplete || !is_kept(name.as_bytes()) {
+            return None;
+        }
+        let named =
+            |field: &&[u8]| name_of(field).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
+        Some(self.kept.fields.iter().map(|field| &field[..]).filter(named))
+    }
+
+    /// Whether an empty line surely stands between header and body.
+    fn has_empty_line(&self) -> bool {
+        self.parts.first().is_some_and(|part| part.body.length > 0)
+    }
+}
+
+fn is_one_of<N: AsRef<str>>(name: &[u8], names: &[N]) -> bool {
+    names.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_ref().as_bytes()))
+}
+
+/// `HEADER.FIELDS`, or `HEADER.FIELDS.NOT` if `except`: the fields of `header` with (or without) one of the names, as
+/// they stand, and the empty line if there is one (RFC 9051 section 6.4.5.1).
+pub fn header_fields<N: AsRef<str>>(header: &[u8], names: &[N], except: bool) -> Vec<u8> {
+    let mut found = Vec::new();
+    let mut wanted = false;
+    let mut empty_line: &[u8] = b"";
+    for line in header.split_inclusive(|octet| *octet == b'\n') {
+        if matches!(line, b"\r\n" | b"\n") {
+            empty_line = line;
+            break;
+        }
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            // A line without a name is no field, so it is not excepted either.
+            wanted = name_of(line).map_or(except, |name| is_one_of(name, names) != except);
+        }
+        if wanted {
+            found.extend_from_slice(line);
+        }
+    }
+    found.extend_from_slice(empty_line);
+    found
+}
