@@ -8,9 +8,10 @@ use iems_core::storage::StoreError;
 
 use crate::directory::{AccountInfo, fold};
 use crate::mailbox::MessageIds;
+use crate::structure::{Limits, Parser, Structure};
 
 /// How much of a header section is searched for loops, in octets.
-const SEARCHED: u64 = 64 * 1024;
+const SEARCHED: usize = 64 * 1024;
 
 /// `Return-Path` (RFC 5321 section 4.4), `Delivered-To`, and the verdict where the decision wants it shown.
 pub(super) fn fields(
@@ -39,19 +40,30 @@ fn with_detail(mailbox: &Mailbox, detail: &str) -> String {
     }
 }
 
-/// What the header section says that matters to a delivery.
+/// What the message says that matters to a delivery.
 pub(super) struct Seen {
     /// The accounts that the message was delivered to before.
     before: Vec<Mailbox>,
     /// What it is called, and what it answers.
     pub(super) ids: MessageIds,
+    /// Its structure, without the fields that are put in front of it.
+    pub(super) structure: Structure,
 }
 
 impl Seen {
-    /// Reads the header section. Once for all destinations.
-    pub(super) async fn in_header_of(attempt: &Attempt) -> Result<Self, StoreError> {
-        let header = attempt.body.header(&*attempt.blobs, SEARCHED).await?;
-        Ok(Self { before: delivered_to(&header), ids: MessageIds::of(&header) })
+    /// Reads the message. Once for all destinations.
+    pub(super) async fn in_message_of(attempt: &Attempt) -> Result<Self, StoreError> {
+        let mut parser = Parser::new(Limits::default());
+        let mut header = Vec::new();
+        let mut reader = attempt.body.reader(&*attempt.blobs);
+        while let Some(piece) = reader.next().await? {
+            let room = SEARCHED.saturating_sub(header.len());
+            header.extend_from_slice(&piece[..piece.len().min(room)]);
+            parser.feed(&piece);
+        }
+        let structure = parser.finish();
+        header.truncate(structure.parts.first().map_or(0, |part| part.header.length as usize));
+        Ok(Self { before: delivered_to(&header), ids: MessageIds::of(&header), structure })
     }
 
     /// Whether the message was delivered to `account` before.

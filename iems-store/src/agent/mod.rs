@@ -1,7 +1,7 @@
 //! The local delivery agent: puts messages into the mailboxes of our accounts.
 //!
 //! It stands on the accept path: the common case reads nothing from the store but the quota of accounts that have one,
-//! and the header section of the message. It writes nothing but its effects.
+//! and the message itself once, for its structure. It writes nothing but its effects.
 //!
 //! The owner's rules come too late to refuse, so what they refuse or defer goes to the junk folder: an accepted message
 //! is never returned because of a verdict. Fields called `X-IEMS-Verdict` of foreign making were removed at the door, so
@@ -98,15 +98,18 @@ impl LocalAgent {
         if decision.action == Action::Discard {
             return Ok(Placed { batch, own });
         }
-        let body = attempt.body.with_prefix(fields(attempt, destination, &account, &decision).as_bytes());
+        let fields = fields(attempt, destination, &account, &decision);
+        let body = attempt.body.with_prefix(fields.as_bytes());
         let admission = self.admit(&account, 0, body.size(), attempt.now).await?;
         let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await?;
         if self.is_duplicate(&account, &folder, seen).await.map_err(store_trouble)? {
             return Ok(Placed { batch: Batch::new(), own });
         }
+        let structure = seen.structure.clone().behind(fields.len() as u64).encode().map_err(store_trouble)?;
         let thread = self.mailboxes().thread_of(account.id, &seen.ids).await.map_err(store_trouble)?;
         let mut message = NewMessage::new(attempt.arrived, body).in_thread(&seen.ids, thread);
         message.saved = attempt.now;
+        message.structure = Some(structure.into());
         let added = match folder {
             Folder::There(folder) => Mailboxes::append(&mut batch, account.id, folder, &message),
             Folder::New(folder) => Mailboxes::append_to_new(&mut batch, account.id, folder, &message),
@@ -227,7 +230,7 @@ impl DeliveryAgent for LocalAgent {
                 return delivery;
             }
         };
-        let seen = Seen::in_header_of(attempt).await;
+        let seen = Seen::in_message_of(attempt).await;
         for destination in &attempt.destinations {
             let placed = match &seen {
                 Ok(seen) => self.place(attempt, destination, seen).await,

@@ -11,6 +11,7 @@ use iems_core::storage::{MemoryStorage, Storage};
 use super::*;
 use crate::directory::{DirectoryOptions, DomainSettings, NewAccount, Over, Quota};
 use crate::mailbox::{Message, Uid};
+use crate::structure::Structure;
 
 struct World {
     memory: Arc<MemoryStorage>,
@@ -83,6 +84,13 @@ impl World {
         delivery
     }
 
+    /// What is kept beside a message of the INBOX.
+    async fn structure(&self, account: &str, message: &Message) -> Structure {
+        let info = self.directory.account(&m(account)).await.unwrap().unwrap();
+        let rows = self.directory.mailboxes().structures(info.id, info.inbox, &[message.uid]).await.unwrap();
+        Structure::decode(&rows[0].1).unwrap()
+    }
+
     /// The messages of an account's folder.
     async fn folder(&self, account: &str, name: &str) -> Vec<Message> {
         let info = self.directory.account(&m(account)).await.unwrap().unwrap();
@@ -110,6 +118,8 @@ async fn a_binary_message_becomes_lines_on_its_way_into_the_mailbox() {
     assert!(octets.ends_with("Content-Transfer-Encoding: base64\r\n\r\nCi4KAA==\r\n"), "{octets}");
     let header = message.body.header(&*world.storage.blobs, 10_000).await.unwrap();
     assert!(header.ends_with(b"base64\r\n\r\n"));
+    let structure = world.structure("ann@example.org", message).await;
+    assert_eq!(structure, Structure::of(octets.as_bytes()));
 }
 
 #[tokio::test]
@@ -132,10 +142,11 @@ async fn several_destinations_share_one_batch_and_one_body() {
     let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
     let usage = world.directory.mailboxes().usage(info.id).await.unwrap();
     assert_eq!((usage.octets, usage.messages), (octets.len() as u64, 1));
+    assert_eq!(world.structure("ann@example.org", message).await, Structure::of(&octets));
 }
 
 #[tokio::test]
-async fn the_common_case_reads_only_the_header_section() {
+async fn the_common_case_reads_only_the_message_and_once() {
     let world = world(&["ann@example.org"]).await;
     let destination = to("ann@example.org", None, &Policy::new(), &[]);
     let attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[]).await;

@@ -5,24 +5,33 @@
 //! sections and most header fields. Nothing here does I/O, and nothing fails: any octets are a message. RFC 5322, 2045
 //! to 2047, 2231, 3501 and 9051; where a message breaks the rules, the reading is Dovecot's, which clients know.
 //!
-//! `parse/` octets to structure · `model` what is kept · `section` what `BODY[...]` names.
+//! `parse/` octets to structure · `model` what is kept · `section` what `BODY[...]` names ·
+//! `decode/` and `text` what people read · `date` when it was sent.
 //!
 //! The readers are our own, not mail-parser's: that one decodes as it reads, so raw encoded words, parameters, groups,
 //! line counts and the exact ends of parts, which IMAP tells as they stand, are gone from its answer; and it wants the
 //! whole message in memory.
 
+mod date;
+mod decode;
 mod model;
 mod parse;
 mod section;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
 
+pub use date::{SentDate, sent_date};
+pub use decode::{
+    Decoder, Transfer, base_subject, decode_charset, decode_field, decode_parameter, plain_of_html,
+};
 pub use model::{Address, Envelope, Kept, Kind, Media, Parameters, Part, Span, Structure};
 pub use parse::{KEPT, Limits, Parser};
-pub use section::{Text, header_fields};
+pub use section::{Text, header_fields, unfolded};
+pub use text::{PREVIEW, read_range};
 
 use crate::rows;
 
@@ -45,6 +54,21 @@ impl Structure {
             parser.feed(&piece);
         }
         Ok(parser.finish())
+    }
+
+    /// The structure with `octets` of other fields in front of the message's header. Fields with a name in [`KEPT`] must
+    /// not be among them.
+    #[must_use]
+    pub fn behind(mut self, octets: u64) -> Self {
+        self.size += octets;
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            match at {
+                0 => part.header.length += octets,
+                _ => part.header.start += octets,
+            }
+            part.body.start += octets;
+        }
+        self
     }
 
     /// As a row: a version, and postcard behind it. At most 512 KiB with the default [`Limits`].

@@ -2,7 +2,7 @@
 
 use super::Structure;
 use super::model::{Kind, Span};
-use super::parse::{is_kept, name_of};
+use super::parse::{is_kept, name_of, value_of};
 
 /// What of a part is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,4 +125,25 @@ pub fn header_fields<N: AsRef<str>>(header: &[u8], names: &[N], except: bool) ->
     }
     found.extend_from_slice(empty_line);
     found
+}
+
+/// The fields of a header: name and value without folding, in order. Lines that are no field are left out.
+pub fn unfolded(header: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
+    let mut fields = Vec::new();
+    let mut start = 0;
+    let mut at = 0;
+    for line in header.split_inclusive(|octet| *octet == b'\n') {
+        if at > start && !matches!(line.first(), Some(b' ' | b'\t')) {
+            fields.extend(field(&header[start..at]));
+            start = at;
+        }
+        at += line.len();
+    }
+    fields.extend(field(&header[start..at]));
+    fields
+}
+
+/// Name and value of one field as it stands.
+fn field(octets: &[u8]) -> Option<(&[u8], Vec<u8>)> {
+    Some((name_of(octets)?, value_of(octets)))
 }
