@@ -78,8 +78,24 @@ pub(crate) fn page(
         let calls = calls.map_or("–".to_owned(), |calls| format!("{calls:.2}"));
         let _ = writeln!(text, "| {} | {calls} | {idle} |", kind.name());
     }
-    text
+    text + BOUNDS
 }
+
+/// Why some ratios are what they are, as found with `perf` and `/proc`.
+const BOUNDS: &str = "
+## What bounds what
+
+- **One session** waits for the disk: a message is one sync on either side, and iems has nobody to share it with.
+- **Messages of 100 KiB** cost copies: from the socket, into the page cache, out of it, into the socket. More than half of the server's
+  processor time is the kernel's, copying and moving packets; of the rest a third is hashing (BLAKE3 for the name of the body, CRC-32C for
+  its pieces). Loader and sink copy as much on the same processors, for iems as for its peer, so the ratio end to end cannot
+  grow beyond what they leave.
+- **200 sessions** hand messages in faster than the sink takes them, as they should; what waits for its turn when a checkpoint comes is written
+  to the index as well, and taken out again later. Beyond one octet for an octet of mail that is the larger part; with fewer sessions
+  mail is gone before a checkpoint sees it.
+- **Octets written by the server** are those of `/proc/PID/io`: Linux counts a whole folio each time a part of it gets dirty,
+  and a log that is appended to dirties its last folio with every group. What reached the disk is in the table behind it.
+";
 
 /// What it costs, in the same runs.
 fn costs(results: &Results, pair: (Kind, Kind)) -> String {
