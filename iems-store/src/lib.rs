@@ -11,3 +11,5 @@ pub mod mailbox;
 pub mod structure;
 
 pub mod agent;
+
+pub mod transfer;

@@ -131,6 +131,23 @@ pub(crate) fn certificates_of(config: &Config) -> Result<Vec<CertificateAnswer>,
     })
 }
 
+/// Does `job` with the opened store; no server may run.
+pub(crate) fn with_site<T>(
+    file: Option<&Path>,
+    job: impl AsyncFnOnce(&Site) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = config::load(file)?.config;
+    run(async {
+        if Remote::find(&config.socket).await?.is_some() {
+            return Err(Failure::later("the server runs: stop it first, as this needs the store for itself"));
+        }
+        let site = Box::new(Site::open(&config).await?);
+        let done = job(&site).await;
+        site.close().await;
+        done
+    })
+}
+
 /// Does `job` with the running server, or with the opened store.
 pub(crate) fn with_office<T>(
     config: &Config,

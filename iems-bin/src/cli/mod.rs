@@ -15,6 +15,7 @@ mod sendmail;
 mod serve;
 mod show;
 mod status;
+mod store;
 mod story;
 mod tls;
 mod tls_reports;
@@ -41,6 +42,7 @@ Day by day:
   iems tls show                               certificates: until when, what is wrong, what to publish
   iems quota list                             how full mailboxes are
   iems limits list                            which limit hits whom, and who is banned
+  iems store check                            is what is kept in order (stop the server first)
   iems status                                 does the server run, and does storage work
   iems config check                           is the configuration right
 
@@ -79,6 +81,8 @@ enum Command {
     Status(status::StatusArgs),
     #[command(subcommand)]
     Limits(limits::Args),
+    #[command(subcommand)]
+    Store(store::Args),
     #[command(subcommand)]
     Tls(tls::Args),
     #[command(subcommand)]
@@ -120,6 +124,7 @@ impl Cli {
             Command::Explain(args) => args.run(file),
             Command::Status(args) => args.run(file),
             Command::Limits(args) => args.run(file),
+            Command::Store(args) => args.run(file),
             Command::Tls(args) => args.run(file),
             Command::TlsReports(args) => args.run(file),
             Command::Sendmail(args) => args.run(file),

@@ -65,9 +65,7 @@ impl Site {
                 accounts.push(account.ok_or_else(|| no_account(address))?.as_ref().clone());
             }
             None => {
-                for domain in self.domain_names(None).await? {
-                    accounts.extend(self.all_accounts(&domain).await?);
-                }
+                accounts = self.every_account().await?;
             }
         }
         let mut answers = Vec::new();
@@ -85,6 +83,15 @@ impl Site {
             });
         }
         Ok(answers)
+    }
+
+    /// Every account of every domain.
+    pub(crate) async fn every_account(&self) -> Result<Vec<AccountInfo>, Failure> {
+        let mut all = Vec::new();
+        for domain in self.domain_names(None).await? {
+            all.extend(self.all_accounts(&domain).await?);
+        }
+        Ok(all)
     }
 
     pub(super) async fn all_accounts(&self, domain: &Domain) -> Result<Vec<AccountInfo>, Failure> {

@@ -1,0 +1,255 @@
+//! `iems store`: checking and mending what is kept, and mail in and out as files. While no server runs.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use iems_core::message::Mailbox;
+use iems_core::seam::{Clock, SystemClock};
+use iems_store::transfer::{self, Format, Progress, TransferError};
+use serde::Serialize;
+
+use super::output::{octets, show};
+use crate::admin::with_site;
+use crate::exit::Failure;
+use crate::site::Site;
+
+/// What is kept: check and mend it, bring mail in and out (stop the server first)
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Examples:\n  iems store check --bodies\n  iems store check --mend --json\n  iems store export ann@example.org /backup/ann --format maildir\n  iems store import ann@example.org /home/ann/Maildir --format maildir\n  iems store import ann@example.org old.mbox --format mbox --into Old\n\nBoth ways can be interrupted: the same command goes on where it was.\nThe server must not run meanwhile."
+)]
+pub(super) enum Args {
+    /// Compare counters, quota, indexes and logs with the mail that is there; exit code 65 if something is wrong
+    Check {
+        /// Only this account
+        address: Option<Mailbox>,
+        /// Mend what can be mended
+        #[arg(long)]
+        mend: bool,
+        /// Read each body too
+        #[arg(long)]
+        bodies: bool,
+        /// As JSON: an object with what was counted and found
+        #[arg(long)]
+        json: bool,
+        /// Say nothing on the way
+        #[arg(long)]
+        quiet: bool,
+    },
+    /// Write an account's mail to files; what is there already is left out
+    Export {
+        /// The account
+        address: Mailbox,
+        /// The folder for the files
+        folder: PathBuf,
+        /// maildir, mbox or eml
+        #[arg(long)]
+        format: Format,
+        /// Only this mailbox
+        #[arg(long)]
+        mailbox: Option<String>,
+        /// As JSON: an object with what was done
+        #[arg(long)]
+        json: bool,
+        /// Say nothing on the way
+        #[arg(long)]
+        quiet: bool,
+    },
+    /// Bring mail from files into an account; what it has already is left out
+    Import {
+        /// The account
+        address: Mailbox,
+        /// A folder, or an mbox file
+        source: PathBuf,
+        /// maildir, mbox or eml
+        #[arg(long)]
+        format: Format,
+        /// The mailbox for what stands in no folder of its own
+        #[arg(long, default_value = "INBOX")]
+        into: String,
+        /// As JSON: an object with what was done
+        #[arg(long)]
+        json: bool,
+        /// Say nothing on the way
+        #[arg(long)]
+        quiet: bool,
+    },
+}
+
+/// What a check counted and found.
+#[derive(Debug, Default, Serialize)]
+struct Checked {
+    accounts: u64,
+    mailboxes: u64,
+    messages: u64,
+    octets: u64,
+    /// Deleted mailboxes and removed accounts whose mail was still there.
+    purged: usize,
+    mended: bool,
+    findings: Vec<Found>,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    account: String,
+    mailbox: Option<String>,
+    kind: &'static str,
+    detail: String,
+    mendable: bool,
+}
+
+/// What an export or import did.
+#[derive(Debug, Serialize)]
+struct Moved {
+    mailboxes: u64,
+    messages: u64,
+    octets: u64,
+    left_out: u64,
+    refused: u64,
+}
+
+impl Args {
+    pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        match self {
+            Self::Check { address, mend, bodies, json, quiet } => {
+                let checked = with_site(file, async |site| check(site, address, mend, bodies, quiet).await)?;
+                let left = checked.findings.iter().filter(|found| !(found.mendable && mend)).count();
+                show(&checked, json, told)?;
+                match left {
+                    0 => Ok(()),
+                    left if mend => {
+                        Err(Failure::data(format!("{left} things are wrong and cannot be mended")))
+                    }
+                    left => Err(Failure::data(format!(
+                        "{left} things are wrong; `iems store check --mend` mends what can be"
+                    ))),
+                }
+            }
+            Self::Export { address, folder, format, mailbox, json, quiet } => {
+                let done = with_site(file, async |site| {
+                    let account = account(site, &address).await?;
+                    let mut listener = listener(quiet);
+                    let place = (folder.as_path(), format);
+                    let mailboxes = site.directory.mailboxes();
+                    Ok(transfer::export(mailboxes, account, mailbox.as_deref(), place, &mut listener).await?)
+                })?;
+                moved(done, json, "written to files")
+            }
+            Self::Import { address, source, format, into, json, quiet } => {
+                let done = with_site(file, async |site| {
+                    let account = account(site, &address).await?;
+                    let mut listener = listener(quiet);
+                    let (place, now) = ((source.as_path(), format), SystemClock.now());
+                    let mailboxes = site.directory.mailboxes();
+                    Ok(transfer::import(mailboxes, account, place, &into, now, &mut listener).await?)
+                })?;
+                moved(done, json, "brought in")
+            }
+        }
+    }
+}
+
+async fn account(site: &Site, address: &Mailbox) -> Result<iems_store::mailbox::AccountId, Failure> {
+    let account = site.directory.account(address).await?;
+    let account = account.ok_or_else(|| Failure::no_user(format!("there is no account {address} here")))?;
+    Ok(account.id)
+}
+
+async fn check(
+    site: &Site,
+    address: Option<Mailbox>,
+    mend: bool,
+    bodies: bool,
+    quiet: bool,
+) -> Result<Checked, Failure> {
+    let mailboxes = site.directory.mailboxes();
+    let mut all = Checked { purged: mailboxes.purge_removed().await?, mended: mend, ..Checked::default() };
+    let mut accounts = Vec::new();
+    match &address {
+        Some(address) => accounts.push((address.to_string(), account(site, address).await?)),
+        None => {
+            for account in site.every_account().await? {
+                accounts.push((account.mailbox.to_string(), account.id));
+            }
+        }
+    }
+    for (name, account) in accounts {
+        let mut progress = |messages: u64| note(quiet, format_args!("{name}: {messages} messages checked"));
+        let checked = mailboxes.check(account, mend, bodies, &mut progress).await?;
+        all.accounts += 1;
+        all.mailboxes += checked.mailboxes;
+        all.messages += checked.messages;
+        all.octets += checked.octets;
+        for finding in checked.findings {
+            let mailbox = match finding.mailbox {
+                Some(mailbox) => mailboxes.path(account, mailbox).await?.or(Some(mailbox.0.to_string())),
+                None => None,
+            };
+            let (kind, detail, mendable) = (finding.kind, finding.detail, finding.mendable);
+            all.findings.push(Found { account: name.clone(), mailbox, kind, detail, mendable });
+        }
+    }
+    Ok(all)
+}
+
+fn told(checked: &Checked) -> String {
+    let Checked { accounts, mailboxes, messages, octets: size, purged, mended, findings } = checked;
+    let mut text = String::new();
+    for Found { account, mailbox, kind, detail, mendable } in findings {
+        let place =
+            mailbox.as_ref().map_or_else(|| account.clone(), |mailbox| format!("{account} {mailbox}"));
+        let end = if *mended && *mendable { " (mended)" } else { "" };
+        text.push_str(&format!("{place}: {kind}: {detail}{end}\n"));
+    }
+    if *purged > 0 {
+        text.push_str(&format!("left-over mail of {purged} deleted mailboxes and accounts removed\n"));
+    }
+    let found =
+        if findings.is_empty() { "nothing is wrong".into() } else { format!("{} findings", findings.len()) };
+    let size = octets(*size);
+    text + &format!("{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {size} octets: {found}")
+}
+
+fn moved(done: Progress, json: bool, what: &str) -> Result<(), Failure> {
+    let Progress { messages, octets: size, left_out, refused, mailboxes, .. } = done;
+    let moved = Moved { mailboxes, messages, octets: size, left_out, refused };
+    show(&moved, json, |_| {
+        let size = octets(size);
+        format!(
+            "{messages} messages of {mailboxes} mailboxes {what}, {size} octets; {left_out} were there, {refused} refused"
+        )
+    })
+}
+
+/// Tells on standard error how far it is.
+fn listener(quiet: bool) -> impl FnMut(&Progress) + Send {
+    move |progress| {
+        let Progress { mailbox, messages, left_out, .. } = progress;
+        note(quiet, format_args!("{mailbox}: {messages} messages, {left_out} were there"));
+    }
+}
+
+/// A line about the way; on a terminal each takes the place of the one before.
+fn note(quiet: bool, line: std::fmt::Arguments<'_>) {
+    if quiet {
+        return;
+    }
+    let mut error = std::io::stderr().lock();
+    // Who cannot be told is not told.
+    let _ = match error.is_terminal() {
+        true => write!(error, "\r\x1b[K{line}"),
+        false => writeln!(error, "{line}"),
+    };
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Store(error) => error.into(),
+            TransferError::NoMail(_) => Self::data(error),
+            TransferError::File { .. } => Self::io(error),
+            error => Self::data(error),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Bringing mail out: mailbox by mailbox. What is there already is left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Format, Listener, Progress, TransferError, entries, maildir, mbox, names, trouble, write_whole};
+use crate::mailbox::{AccountId, KeywordTable, MailboxInfo, Mailboxes, Message, Uid};
+
+/// How many messages are listed at a time.
+const PAGE: usize = 200;
+/// From how many octets on an mbox is written out.
+const HELD: usize = 4 << 20;
+
+/// Brings the mail of an account out, all of it or that of one mailbox, to files below `target`.
+///
+/// # Errors
+/// [`TransferError`]; what was written before stays.
+pub async fn export(
+    mailboxes: &Mailboxes,
+    account: AccountId,
+    only: Option<&str>,
+    (target, format): (&Path, Format),
+    listener: Listener<'_>,
+) -> Result<Progress, TransferError> {
+    let mut progress = Progress::default();
+    let keywords = mailboxes.keywords(account).await?;
+    let all = mailboxes.list(account).await?;
+    for mailbox in all.iter().filter(|info| info.selectable && only.is_none_or(|only| only == info.path)) {
+        progress.mailbox.clone_from(&mailbox.path);
+        let mut outgoing = match format {
+            Format::Maildir => Outgoing::maildir(target, mailbox, &keywords)?,
+            Format::Mbox => Outgoing::mbox(target, mailbox)?,
+            Format::Eml => Outgoing::eml(target, mailbox)?,
+        };
+        if !outgoing.done {
+            outgoing.all(mailboxes, account, mailbox, &mut progress, listener).await?;
+        }
+        progress.mailboxes += 1;
+        listener(&progress);
+    }
+    match progress.mailboxes {
+        0 => Err(TransferError::NoMail(target.to_owned())),
+        _ => Ok(progress),
+    }
+}
+
+/// Files that the messages of a mailbox go to.
+struct Outgoing<'a> {
+    folder: PathBuf,
+    /// Of a Maildir: names of files that are there, without flags; letters of keywords.
+    there: BTreeSet<String>,
+    letters: BTreeMap<u16, char>,
+    /// The file of an mbox, and what of it is not written yet.
+    mbox: Option<(PathBuf, Vec<u8>)>,
+    eml: bool,
+    /// There is nothing to do.
+    done: bool,
+    keywords: Option<&'a KeywordTable>,
+}
+
+impl<'a> Outgoing<'a> {
+    fn at(folder: PathBuf) -> Self {
+        let (there, letters) = (BTreeSet::new(), BTreeMap::new());
+        Self { folder, there, letters, mbox: None, eml: false, done: false, keywords: None }
+    }
+
+    fn maildir(
+        target: &Path,
+        mailbox: &MailboxInfo,
+        keywords: &'a KeywordTable,
+    ) -> Result<Self, TransferError> {
+        let mut this = Self::at(names::folder_of(target, &mailbox.path));
+        for part in ["cur", "new", "tmp"] {
+            let part = this.folder.join(part);
+            std::fs::create_dir_all(&part).map_err(trouble(&part))?;
+        }
+        for file in entries(&this.folder.join("cur"))? {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            this.there.insert(name.split(":2,").next().unwrap_or_default().to_owned());
+        }
+        // Letters that an earlier run gave stay.
+        for (letter, name) in maildir::keywords(&this.folder) {
+            if let Some(keyword) = keywords.find(&name) {
+                this.letters.insert(keyword.0, letter);
+            }
+        }
+        this.keywords = Some(keywords);
+        Ok(this)
+    }
+
+    fn mbox(target: &Path, mailbox: &MailboxInfo) -> Result<Self, TransferError> {
+        let folder = names::folder_of(target, &mailbox.path);
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let file = folder.with_file_name(format!("{name}.mbox"));
+        let above = file.parent().unwrap_or(target).to_owned();
+        std::fs::create_dir_all(&above).map_err(trouble(&above))?;
+        let mut this = Self::at(above);
+        this.done = file.exists();
+        let part = file.with_file_name(format!("{name}.mbox.part"));
+        if !this.done {
+            std::fs::write(&part, b"").map_err(trouble(&part))?;
+        }
+        this.mbox = Some((file, Vec::new()));
+        Ok(this)
+    }
+
+    fn eml(target: &Path, mailbox: &MailboxInfo) -> Result<Self, TransferError> {
+        let mut this = Self::at(names::folder_of(target, &mailbox.path));
+        std::fs::create_dir_all(&this.folder).map_err(trouble(&this.folder))?;
+        this.eml = true;
+        Ok(this)
+    }
+
+    async fn all(
+        &mut self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        mailbox: &MailboxInfo,
+        progress: &mut Progress,
+        listener: Listener<'_>,
+    ) -> Result<(), TransferError> {
+        let mut after = Uid(0);
+        loop {
+            let page = mailboxes.messages(account, mailbox.id, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.uid;
+            for message in &page {
+                let Some(file) = self.file(mailbox, message)? else {
+                    progress.left_out += 1;
+                    continue;
+                };
+                let octets = message.body.reader(mailboxes.blobs()).rest().await?;
+                progress.messages += 1;
+                progress.octets += octets.len() as u64;
+                match &mut self.mbox {
+                    Some((_, held)) => {
+                        mbox::write(held, &octets, message.received, message.flags);
+                        self.write_out(HELD)?;
+                    }
+                    None => {
+                        let temporary =
+                            if self.eml { ".part".into() } else { format!("tmp/{}", message.uid.0) };
+                        write_whole(&self.folder.join(temporary), &file, &octets, message.received)?;
+                    }
+                }
+            }
+            listener(progress);
+        }
+        self.write_out(0)?;
+        if let Some((file, _)) = &self.mbox {
+            let part = part_of(file);
+            std::fs::rename(&part, file).map_err(trouble(file))?;
+        }
+        Ok(())
+    }
+
+    /// The file of a message; `None` if it is there. An mbox has one for all.
+    fn file(&mut self, mailbox: &MailboxInfo, message: &Message) -> Result<Option<PathBuf>, TransferError> {
+        if let Some((file, _)) = &self.mbox {
+            return Ok(Some(file.clone()));
+        }
+        if self.eml {
+            let file = self.folder.join(format!("{:010}.eml", message.uid.0));
+            return Ok((!file.exists()).then_some(file));
+        }
+        let seconds = message.received.as_secs();
+        let name = format!("{seconds}.U{}V{}.iems,S={}", message.uid.0, mailbox.id.0, message.body.size());
+        if self.there.contains(&name) {
+            return Ok(None);
+        }
+        let letters = self.letters_of(message)?;
+        let name = format!("{name}{}", maildir::suffix(message.flags, letters.into_iter()));
+        Ok(Some(self.folder.join("cur").join(name)))
+    }
+
+    /// The letters of a message's keywords. A folder has 26; later keywords are not kept.
+    fn letters_of(&mut self, message: &Message) -> Result<BTreeSet<char>, TransferError> {
+        let mut new = false;
+        for keyword in message.keywords.iter() {
+            let free = ('a'..='z').find(|letter| self.letters.values().all(|taken| taken != letter));
+            if let Some(free) = free.filter(|_| !self.letters.contains_key(&keyword.0)) {
+                self.letters.insert(keyword.0, free);
+                new = true;
+            }
+        }
+        if new {
+            let name = |number: &u16| self.keywords?.name(crate::mailbox::Keyword(*number));
+            let lines = self.letters.iter().filter_map(|(number, letter)| {
+                Some(format!("{} {}\n", *letter as u32 - 'a' as u32, name(number)?))
+            });
+            let (file, text) = (self.folder.join(maildir::KEYWORDS), lines.collect::<String>());
+            std::fs::write(&file, text).map_err(trouble(&file))?;
+        }
+        Ok(message.keywords.iter().filter_map(|keyword| self.letters.get(&keyword.0).copied()).collect())
+    }
+
+    /// Writes what is held of an mbox, if it is more than `most`.
+    fn write_out(&mut self, most: usize) -> Result<(), TransferError> {
+        use std::io::Write;
+        let Some((file, held)) = &mut self.mbox else { return Ok(()) };
+        if held.len() <= most {
+            return Ok(());
+        }
+        let part = part_of(file);
+        let opened = std::fs::File::options().append(true).open(&part);
+        opened
+            .and_then(|mut file| file.write_all(held).and_then(|()| file.sync_all()))
+            .map_err(trouble(&part))?;
+        held.clear();
+        Ok(())
+    }
+}
+
+fn part_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}

@@ -1,0 +1,149 @@
+//! Out in each format, in to another account, and both again: the second time nothing is left to do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use iems_core::message::Body;
+use iems_core::seam::{SystemClock, Timestamp};
+use iems_core::storage::MemoryStorage;
+use tempfile::TempDir;
+
+use super::*;
+use crate::directory::{AccountInfo, DirectoryOptions, NewAccount, StoreDirectory};
+use crate::mailbox::{FlagAction, FlagChange, Mailboxes, NewMessage, Uid};
+
+const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+struct World {
+    directory: StoreDirectory,
+    folder: TempDir,
+}
+
+async fn world() -> World {
+    let memory = MemoryStorage::new();
+    let directory = StoreDirectory::new(memory.storage(), Arc::new(SystemClock), DirectoryOptions::default());
+    directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
+    for address in ["ann@example.org", "bob@example.org"] {
+        directory.add_account(NewAccount::new(address.parse().unwrap())).await.unwrap();
+    }
+    World { directory, folder: TempDir::new().unwrap() }
+}
+
+impl World {
+    fn mailboxes(&self) -> &Mailboxes {
+        self.directory.mailboxes()
+    }
+
+    async fn account(&self, name: &str) -> Arc<AccountInfo> {
+        let address = format!("{name}@example.org").parse().unwrap();
+        self.directory.account(&address).await.unwrap().unwrap()
+    }
+
+    async fn fill(&self) {
+        let (m, ann) = (self.mailboxes(), self.account("ann").await);
+        let paths = ["INBOX", "Work/2026", "Work/.odd", "Grüße/cur"];
+        for (nth, path) in paths.into_iter().enumerate() {
+            let mailbox = match m.find(ann.id, path).await.unwrap() {
+                Some(mailbox) => mailbox,
+                None => m.create(ann.id, path, None, NOW).await.unwrap(),
+            };
+            for n in 0..=nth {
+                let text =
+                    format!("Message-ID: <{n}.{nth}@x>\r\nSubject: {n}\r\n\r\nFrom here\r\nto there\r\n");
+                let mut writer = m.blobs().create().await.unwrap();
+                writer.write(Bytes::from(text.clone())).await.unwrap();
+                let blob = writer.finish().await.unwrap();
+                let prefix = if n == 0 { Bytes::new() } else { "Return-Path: <>\r\n".into() };
+                let body = Body { prefix, blob, blob_size: text.len() as u64, header_size: 0 };
+                let received = Timestamp::from_millis(1_700_000_000_000 + n as u64 * 1000);
+                let new = NewMessage::new(received, body).with_flags(Flags::from_bits(n as u8 + 1));
+                m.append_all(ann.id, mailbox, &[new]).await.unwrap();
+            }
+            let keywords = m.keywords_named(ann.id, &["$Forwarded", "work"]).await.unwrap();
+            let change = FlagChange {
+                keywords: keywords.into_iter().collect(),
+                ..FlagChange::new(FlagAction::Add, Flags::empty())
+            };
+            m.store_flags(ann.id, mailbox, &[Uid(1)], &change).await.unwrap();
+        }
+    }
+
+    /// Every message with its octets, as text; flags and keywords if `flags`.
+    async fn all(&self, name: &str, flags: bool, keywords: bool) -> Vec<String> {
+        let (m, account) = (self.mailboxes(), self.account(name).await);
+        let table = m.keywords(account.id).await.unwrap();
+        let mut found = Vec::new();
+        for info in m.list(account.id).await.unwrap().into_iter().filter(|info| info.selectable) {
+            for message in m.messages(account.id, info.id, Uid(0), 100).await.unwrap() {
+                let octets = message.body.reader(m.blobs()).rest().await.unwrap();
+                let flags = if flags { message.flags.bits() } else { 0 };
+                let names = message.keywords.iter().filter_map(|keyword| table.name(keyword));
+                let names: Vec<_> = names.filter(|_| keywords).collect();
+                let (path, received) = (&info.path, message.received.as_secs());
+                found.push(format!(
+                    "{path} {received} {flags} {names:?} {}",
+                    String::from_utf8_lossy(&octets)
+                ));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    async fn out(&self, format: Format) -> Progress {
+        let ann = self.account("ann").await.id;
+        export(self.mailboxes(), ann, None, (self.folder.path(), format), &mut |_| ()).await.unwrap()
+    }
+
+    async fn back(&self, place: &Path, format: Format) -> Progress {
+        let bob = self.account("bob").await.id;
+        import(self.mailboxes(), bob, (place, format), "INBOX", NOW, &mut |_| ()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn mail_goes_out_and_comes_in_and_nothing_twice() {
+    for (format, flags, keywords) in
+        [(Format::Maildir, true, true), (Format::Mbox, true, false), (Format::Eml, false, false)]
+    {
+        let world = world().await;
+        world.fill().await;
+        let out = world.out(format).await;
+        assert_eq!((out.messages, out.left_out, out.refused), (10, 0, 0), "{format:?}");
+        assert_eq!(world.out(format).await.messages, 0, "{format:?} again");
+        let back = world.back(world.folder.path(), format).await;
+        assert_eq!((back.messages, back.left_out, back.octets), (10, 0, out.octets), "{format:?}");
+        let again = world.back(world.folder.path(), format).await;
+        assert_eq!((again.messages, again.left_out), (0, 10), "{format:?} again");
+        let (ann, bob) = (world.all("ann", flags, keywords).await, world.all("bob", flags, keywords).await);
+        assert_eq!(ann, bob, "{format:?}");
+        let bob = world.account("bob").await.id;
+        let checked = world.mailboxes().check(bob, false, true, &mut |_| ()).await.unwrap();
+        assert_eq!((checked.messages, checked.findings), (10, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn a_maildir_of_others_and_damaged_files_come_in() {
+    let world = world().await;
+    let root = world.folder.path();
+    for folder in ["cur", "new", "tmp", ".Sent", ".Sent/cur", ".Entw&APw-rfe.a", ".Entw&APw-rfe.a/new"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    std::fs::write(root.join("cur/1.a:2,FS"), "Subject: x\n\nbare\n").unwrap();
+    std::fs::write(root.join("cur/2.b:2,Sb"), "Subject: y\r\n\r\n").unwrap();
+    std::fs::write(root.join("new/3.c"), "").unwrap();
+    std::fs::write(root.join(".Sent/cur/4.d:2,S"), "no header at all").unwrap();
+    std::fs::write(root.join(".Entw&APw-rfe.a/new/5.e"), "Subject: z\n\n\n").unwrap();
+    let back = world.back(root, Format::Maildir).await;
+    assert_eq!((back.messages, back.refused, back.mailboxes), (4, 1, 3));
+    let all = world.all("bob", true, true).await;
+    let seen: Vec<_> = all.iter().map(|text| text.split(' ').next().unwrap()).collect();
+    assert_eq!(seen, ["Entwürfe/a", "INBOX", "INBOX", "Sent"]);
+    assert!(all.iter().any(|text| text.contains(" 5 [] Subject: x\r\n\r\nbare\r\n")), "{all:?}");
+    let bob = world.account("bob").await.id;
+    let (empty, mut listener) = (root.join("tmp"), |_: &Progress| ());
+    let nothing = import(world.mailboxes(), bob, (&empty, Format::Eml), "INBOX", NOW, &mut listener);
+    assert!(matches!(nothing.await, Err(TransferError::NoMail(_))));
+}
