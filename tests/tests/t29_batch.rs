@@ -1,9 +1,11 @@
-//! Mail in batches: by folders between two sites and from Exim, packed and plain, over a kill.
+//! Mail in batches: by folders between two sites, packed and plain, over kills; through tunnels and mailboxes of a provider.
 
 use std::path::{Path, PathBuf};
 
 use iems_tests::iems::Iems;
+use iems_tests::peers::dovecot::Dovecot;
 use iems_tests::pop3::{read_all, wait_all};
+use iems_tests::smtp::Smtp;
 use iems_tests::wait::{secs, wait_for};
 
 const ANN: &str = "ann@example.test";
@@ -125,4 +127,123 @@ fn a_batch_is_carried_out_once_however_often_the_server_is_killed() {
     }
     assert!(kills > 1, "it was not killed within the batch");
     site.stop();
+}
+
+#[test]
+fn a_branch_without_an_address_gets_its_mail_through_a_provider() {
+    // The provider is a Dovecot that mail for `user1` comes to; the head office sends there by LMTP.
+    let provider = Dovecot::start();
+    let mut head = Iems::with_accounts(&[ANN]);
+    let mut branch = Iems::with_accounts(&[BEN]);
+    for site in [&head, &branch] {
+        std::fs::write(site.dir.path().join("tunnel.key"), "k1 0123456789abcdef0123456789abcdef\n")
+            .expect("a key");
+        std::fs::write(site.dir.path().join("pop.password"), "secret\n").expect("a password");
+    }
+    let tunnel = |name: &str, to: &str, address: &str, domains: &str| {
+        format!(
+            "[[tunnel_out]]\nname = \"{name}\"\nto = \"{to}\"\nfrom = \"{ANN}\"\nkey_file = \"tunnel.key\"\nage = \"1s\"\n\
+             [[tunnel_in]]\nname = \"from-{name}\"\naddress = \"{address}\"\nkey_file = \"tunnel.key\"\ndomains = [{domains:?}]\n"
+        )
+    };
+    let (at_provider, at_head) = ("user1@provider.test", "batch@tunnel.test");
+    head.config.route("branch.test", "batch:branch");
+    head.config.route("provider.test", format!("lmtp:{}", provider.lmtp));
+    head.config.more = tunnel("branch", at_provider, at_head, "*");
+    // The batch is made for the address that it is sent to.
+    branch.config.route("*", "batch:head");
+    branch.config.route("tunnel.test", format!("smtp:{}", head.at("smtp")));
+    branch.config.more = tunnel("head", at_head, at_provider, "branch.test")
+        + &format!(
+            "[[collect]]\nname = \"provider\"\nhost = \"{}\"\nport = {}\ntls = \"none\"\nuser = \"user1\"\n\
+             password_file = \"pop.password\"\ninterval = \"300ms\"\nbatches = true\nto = {at_provider:?}\n",
+            provider.pop3.ip(),
+            provider.pop3.port()
+        );
+    head.start();
+    branch.start();
+    for n in 1..=3 {
+        let text = format!("Subject: down {n}\n\n.dot\n");
+        head.admin_with(&["sendmail", "-i", "-f", ANN, BEN], text.as_bytes()).good();
+    }
+    head.admin_with(&["sendmail", "-f", ANN, "nobody@branch.test"], b"Subject: lost\n\nx\n").good();
+    let down = texts(&branch, BEN, 3);
+    for n in 1..=3 {
+        let mine = format!("Subject: down {n}\r\n");
+        assert_eq!(down.iter().filter(|text| text.contains(&mine)).count(), 1, "{down:?}");
+    }
+    // The branch has no other way than the tunnel, and the head office carries its reports on.
+    let report = texts(&head, ANN, 1).remove(0);
+    assert!(report.contains("nobody@branch.test") && report.contains("Action: failed"), "{report}");
+    branch.admin_with(&["sendmail", "-f", BEN, "someone@elsewhere.test"], b"Subject: up\n\nx\n").good();
+    wait_for("the branch's mail at the head office", secs(20), || {
+        head.admin(&["queue", "list"]).good().out.contains("someone@elsewhere.test").then_some(())
+    });
+    // Whoever writes to the tunnel without the key hears it at once.
+    let mut smtp = Smtp::connect(head.at("smtp"));
+    smtp.must("EHLO client.example.test", 250);
+    smtp.must("MAIL FROM:<c@example.com>", 250);
+    smtp.must(&format!("RCPT TO:<{at_head}>"), 250);
+    smtp.must("DATA", 354);
+    let batch = "Content-Type: application/batch-SMTP\r\n\r\nMAIL FROM:<>\r\nRCPT TO:<x@elsewhere.test>\r\nDATA\r\nx\r\n..\r\n.\r\n";
+    smtp.wire.send(batch.as_bytes()).expect("sent");
+    let reply = smtp.reply().expect("a reply");
+    assert!(reply.code == 550 && reply.text().contains("not signed"), "{}", reply.text());
+    branch.stop();
+    head.stop();
+}
+
+#[test]
+fn mail_is_collected_from_mailboxes_elsewhere_once() {
+    let mut other = Iems::with_accounts(&["user1@other.test"]);
+    let dovecot = Dovecot::start();
+    let mut site = Iems::with_accounts(&[ANN]);
+    std::fs::write(site.dir.path().join("pop.password"), "secret\n").expect("a password");
+    std::fs::copy(&other.certificates.authority, site.dir.path().join("other.pem")).expect("the authority");
+    let collect = |name: &str, host: &str, port: u16, more: &str| {
+        format!(
+            "[[collect]]\nname = \"{name}\"\nhost = \"{host}\"\nport = {port}\npassword_file = \"pop.password\"\n\
+             interval = \"300ms\"\nto = \"{ANN}\"\n{more}\n"
+        )
+    };
+    let ip = other.ip.to_string();
+    let user = "user = \"user1@other.test\"";
+    site.config.more = "[client]\ntls_ca = \"other.pem\"\n".to_owned()
+        + &collect("tls", &ip, other.at("pop3s").port(), &format!("{user}\ndelete = false"))
+        + &collect("stls", &ip, other.at("pop3").port(), &format!("{user}\ntls = \"starttls\""))
+        + &collect(
+            "dovecot",
+            &dovecot.pop3.ip().to_string(),
+            dovecot.pop3.port(),
+            "user = \"user2\"\ntls = \"none\"",
+        );
+    other.config.route("dovecot.test", format!("lmtp:{}", dovecot.lmtp));
+    other.start();
+    for n in 1..=3 {
+        let text = format!("Subject: at other {n}\n\n{}\n", "line\n".repeat(50_000));
+        other.admin_with(&["sendmail", "-f", "c@example.com", "user1@other.test"], text.as_bytes()).good();
+        let text = format!("Subject: at dovecot {n}\n\n.dot\n");
+        other
+            .admin_with(&["sendmail", "-i", "-f", "c@example.com", "user2@dovecot.test"], text.as_bytes())
+            .good();
+    }
+    wait_for("Dovecot to have all", secs(20), || (dovecot.messages("user2").len() == 3).then_some(()));
+    site.start();
+    // `tls` and `stls` are the same mailbox: what one has taken the other does not take again.
+    let all = texts(&site, ANN, 6);
+    site.kill();
+    site.start();
+    wait_for("the mailboxes to be empty", secs(20), || {
+        (read_all(other.at("pop3"), "user1@other.test", "secret").is_empty()).then_some(())
+    });
+    assert_eq!(read_all(site.at("pop3"), ANN, "secret").len(), 6);
+    for place in ["other", "dovecot"] {
+        for n in 1..=3 {
+            let mine = format!("Subject: at {place} {n}\r\n");
+            assert_eq!(all.iter().filter(|text| text.contains(&mine)).count(), 1, "{mine}");
+        }
+    }
+    assert!(all.iter().all(|text| text.contains("with POP3")));
+    site.stop();
+    other.stop();
 }

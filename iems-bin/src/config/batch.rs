@@ -1,16 +1,19 @@
-//! `[[batch_in]]` and `[[batch_out]]`: folders over which mail travels in batches.
+//! `[[batch_in]]` and `[[batch_out]]`: folders over which mail travels in batches; and all batch ways together.
 
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use iems_core::message::{ChannelId, CheckResult, NextHop};
+use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::route::{Pattern, RouteTable, Via};
-use iems_smtp::batch::{CHANNEL, FolderInSettings, SpoolSettings};
+use iems_smtp::batch::{AccountSettings, CHANNEL, FolderInSettings, SpoolSettings, TunnelInSettings};
 
 use super::leaf::Size;
 use super::problem::{Notes, nearest};
 use super::read::{At, section};
-use super::resolve::need;
+use super::resolve::{Look, need};
+use super::tunnel::{self, TunnelWay};
 use super::written::{File, Route};
 
 section! {
@@ -60,12 +63,18 @@ pub(crate) struct Batch {
     pub(crate) inputs: Vec<FolderInSettings>,
     /// Folders that batches are fetched from.
     pub(crate) outputs: Vec<SpoolSettings>,
+    /// Tunnels that mail leaves by.
+    pub(crate) tunnels_out: Vec<TunnelWay>,
+    /// Near ends of tunnels.
+    pub(crate) tunnels_in: Vec<TunnelInSettings>,
+    /// Mailboxes elsewhere.
+    pub(crate) accounts: Vec<AccountSettings>,
 }
 
 impl Batch {
     /// Whether there are any.
     pub(crate) fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.outputs.is_empty()
+        *self == Self::default()
     }
 }
 
@@ -104,7 +113,12 @@ impl Names {
 }
 
 /// All of them.
-pub(super) fn resolve(file: &File, folder: &Path, notes: &mut Notes<'_>) -> Batch {
+pub(super) fn resolve(
+    file: &File,
+    (folder, look): (&Path, Look),
+    data: &Path,
+    notes: &mut Notes<'_>,
+) -> Batch {
     let (mut batch, mut names) = (Batch::default(), Names::default());
     for way in file.batch_in.iter() {
         let name = names.take(way.name.as_ref(), "batch_in", &way.span, notes);
@@ -132,7 +146,15 @@ pub(super) fn resolve(file: &File, folder: &Path, notes: &mut Notes<'_>) -> Batc
         settings.size = way.size.value.0;
         batch.outputs.push(settings);
     }
+    tunnel::resolve(file, (folder, look), data, (&mut batch, &mut names), notes);
     batch
+}
+
+/// What nobody signed who may never gets into a tunnel: the sender hears it at once.
+pub(super) fn policy() -> Policy {
+    let rule =
+        Rule { check: CHANNEL.into(), results: vec![CheckResult::Fail], score: None, action: Action::Refuse };
+    Policy::new().rule(Scope::Site, rule)
 }
 
 /// Notes a time of nothing.
@@ -145,7 +167,20 @@ pub(super) fn positive(span: &At<Duration>, key: &str, notes: &mut Notes<'_>) {
 
 /// Notes routes that lead to a way that is not there.
 pub(super) fn check_routes(routes: &[At<Route>], table: &RouteTable, batch: &Batch, notes: &mut Notes<'_>) {
-    let known: Vec<&str> = batch.outputs.iter().map(|way| way.name.as_str()).collect();
+    let spools = batch.outputs.iter().chain(batch.tunnels_out.iter().map(|way| &way.spool));
+    let known: Vec<&str> = spools.map(|way| way.name.as_str()).collect();
+    for way in &batch.tunnels_out {
+        let Some((domain, via)) = table.at(way.to.domain()) else { continue };
+        let back = |channel: &ChannelId, hop: &NextHop| {
+            channel.as_str() == CHANNEL && hop.as_str() == way.spool.name
+        };
+        if matches!(via, Via::Channel { channel, hop: Some(hop) } if back(channel, hop)) {
+            let message = format!(
+                "tunnel_out.to: the route for {domain} leads back into this tunnel; expected an address that mail reaches by another way"
+            );
+            notes.add(None, "tunnel_out.to", message);
+        }
+    }
     for (_, via) in table.entries() {
         let Via::Channel { channel, hop: Some(hop) } = via else { continue };
         if channel.as_str() != CHANNEL || known.contains(&hop.as_str()) {
@@ -154,13 +189,16 @@ pub(super) fn check_routes(routes: &[At<Route>], table: &RouteTable, batch: &Bat
         let written = routes.iter().find(|route| route.via.as_ref().is_some_and(|at| at.value == *via));
         let span = written.and_then(|route| route.via.as_ref()).and_then(|via| via.span.as_ref());
         let near = nearest(hop.as_str(), &known).map_or_else(
-            || "there is none: add a [[batch_out]]".into(),
+            || "there is none: add a [[batch_out]] or [[tunnel_out]]".into(),
             |near| format!("did you mean {near:?}?"),
         );
         notes.add(
             span,
             "route.via",
-            format!("route.via: expected the name of a [[batch_out]], found {:?}: {near}", hop.as_str()),
+            format!(
+                "route.via: expected the name of a [[batch_out]] or [[tunnel_out]], found {:?}: {near}",
+                hop.as_str()
+            ),
         );
     }
 }

@@ -12,6 +12,7 @@ use super::reports::read_texts;
 use super::resolve::{Look, resolve};
 use super::resolved::Config;
 use super::route::read_password;
+use super::tunnel::{read_keys, read_secret};
 use super::written::File;
 use crate::believe::Believer;
 use crate::exit::Failure;
@@ -33,6 +34,8 @@ const CLOSE: Look = Look {
     tokens: tokens::inspect,
     texts: read_texts,
     password: read_password,
+    secret: read_secret,
+    keys: read_keys,
 };
 
 /// A configuration and where it came from.

@@ -23,6 +23,7 @@ mod resolved;
 mod route;
 mod senders;
 mod source;
+mod tunnel;
 mod via;
 mod written;
 

@@ -26,6 +26,7 @@ use super::reports::{self, ReadTexts};
 use super::resolved::{Cell, ClientCertificates, Config, Dnsbl, DnsblOptions, Limits, Listener, OAuth};
 use super::route::{ReadPassword, routes};
 use super::source::sources;
+use super::tunnel::{ReadKeys, ReadSecret};
 use super::written::{self, File, Protocol};
 
 type Span = Option<Range<usize>>;
@@ -43,6 +44,10 @@ pub(super) struct Look {
     pub(super) texts: ReadTexts,
     /// Passwords.
     pub(super) password: ReadPassword,
+    /// Passwords for mailboxes elsewhere.
+    pub(super) secret: ReadSecret,
+    /// Keys of tunnels.
+    pub(super) keys: ReadKeys,
 }
 
 impl Look {
@@ -53,6 +58,8 @@ impl Look {
         tokens: |_| Ok(()),
         texts: |_| Ok(None),
         password: |_| Ok(None),
+        secret: |_| Ok(None),
+        keys: |_| Ok(None),
     };
 }
 
@@ -67,7 +74,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         (settings(&file, (folder, look.texts), notes), dnsbl(&file.dnsbl, notes));
     let logins: Logins;
     (settings.routes, logins) = routes(&file.route, folder, look.password, notes);
-    let batch = batch::resolve(&file, folder, notes);
+    let batch = batch::resolve(&file, (folder, look), &data, notes);
     batch::check_routes(&file.route, &settings.routes, &batch, notes);
     settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
@@ -76,6 +83,9 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
             "log.level",
             format!("log.level: {why}; expected error, warn, info, debug or trace"),
         );
+    }
+    if !batch.tunnels_in.is_empty() {
+        settings.policy = batch::policy().and(&settings.policy);
     }
     Some(Config {
         hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,

@@ -21,6 +21,7 @@ use super::limit::{WrittenAccess, WrittenLimit};
 use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
 use super::source::WrittenSource;
+use super::tunnel::{WrittenCollect, WrittenTunnelIn, WrittenTunnelOut};
 
 section! {
     /// The whole file.
@@ -55,6 +56,12 @@ section! {
         batch_in: Vec<At<WrittenBatchIn>> = "[]";
         /// Folders that batches are fetched from.
         batch_out: Vec<At<WrittenBatchOut>> = "[]";
+        /// Tunnels that mail leaves by.
+        tunnel_out: Vec<At<WrittenTunnelOut>> = "[]";
+        /// Near ends of tunnels.
+        tunnel_in: Vec<At<WrittenTunnelIn>> = "[]";
+        /// Mailboxes elsewhere that mail is collected from.
+        collect: Vec<At<WrittenCollect>> = "[]";
         /// How long and how often delivery is tried.
         queue: Queue = "{}";
         /// What holds for one destination.

@@ -95,7 +95,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options || old.matrix != new.matrix,
         ),
         ("[checks] (which are made), [greylist] or [probes]", old.checks != new.checks),
-        ("[[batch_in]] or [[batch_out]]", old.batch != new.batch),
+        ("[[batch_in]], [[batch_out]], [[tunnel_in]], [[tunnel_out]] or [[collect]]", old.batch != new.batch),
         ("[store]", old.cache != new.cache),
         ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
         ("[admin]", old.socket != new.socket),

@@ -76,7 +76,7 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let tally = config.tls_reports.as_ref().map(|_| Arc::new(Tally::new(means.store.clone(), clock.clone())));
     let clients = clients(config, &resolver, random.clone(), (sts.as_ref(), tally.as_ref()))?;
     let reporter = reporter(config, tally, means)?;
-    let batch = super::batch::channel(config, &clock, &random);
+    let batch = super::batch::channel(config, &roots(config), &resolver, &clock, &random)?;
     let directory = Arc::new(directory);
     let limits = Limits::new(clock.clone());
     limits.set("", config.rates.clone());
@@ -156,7 +156,8 @@ impl Foundation {
     pub(crate) fn engine(&self, config: &Config) -> Result<Builder, Failure> {
         let storage = self.store.storage();
         let agent = LocalAgent::new(self.directory.clone()).with_options(config.delivery.clone());
-        let mut builder = Engine::builder(config.hostname.as_str(), storage, self.directory.clone())
+        let directory = super::batch::directory(config, &self.directory);
+        let mut builder = Engine::builder(config.hostname.as_str(), storage, directory)
             .clock(self.clock.clone())
             .random(self.random.clone())
             .settings(config.settings.clone())

@@ -35,6 +35,9 @@ pub(super) fn add(mut builder: Builder, site: &Foundation, config: &Config) -> R
         let matrix = matrix(config, judge.id());
         builder = builder.preprocessor(judge, matrix);
     }
+    if let Some(batch) = site.batch.as_ref().filter(|_| !config.batch.tunnels_in.is_empty()) {
+        builder = builder.preprocessor(Arc::new(batch.judge()), Matrix::everywhere());
+    }
     // It tells what the others found, so it is the last.
     if let Some(id) = &config.checks.authserv_id {
         builder = builder.preprocessor(Arc::new(AuthenticationResults::new(id)), Matrix::everywhere());

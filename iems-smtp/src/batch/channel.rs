@@ -5,18 +5,21 @@
 //! while the engine does.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{BoxFuture, join_all};
 use iems_core::deliver::{Arrival, Attempt, Capabilities, Channel, Link, Outcome};
-use iems_core::message::{BodyType, ChannelId, EnhancedStatus, ForwardPath, NextHop, Reply};
+use iems_core::message::{BodyType, ChannelId, EnhancedStatus, ForwardPath, NextHop, Reply, Secrecy};
+use iems_core::preprocess::Preprocessor;
 use iems_core::receive::Intake;
 use iems_core::seam::Clock;
 use tokio_util::sync::CancellationToken;
 
+use super::collect::Account;
 use super::folder::{FolderIn, Spool};
+use super::tunnel::{BatchObject, HEADER, TunnelIn, TunnelLink, TunnelOut, is_object};
 use crate::proto::{Mail, Rcpt};
 
 /// The name of the channel, in and out.
@@ -30,13 +33,30 @@ pub struct BatchChannel {
     id: ChannelId,
     clock: Arc<dyn Clock>,
     inputs: Vec<FolderIn>,
-    outputs: HashMap<String, Arc<Spool>>,
+    accounts: Vec<Account>,
+    outputs: HashMap<String, Way>,
+    /// The door, once the engine runs.
+    intake: OnceLock<Intake>,
+}
+
+/// A way that mail leaves by.
+enum Way {
+    Folder(Arc<Spool>),
+    Out(Arc<TunnelOut>),
+    In(Arc<TunnelIn>),
 }
 
 impl BatchChannel {
     /// A channel without any ways.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { id: ChannelId::new(CHANNEL), clock, inputs: Vec::new(), outputs: HashMap::new() }
+        Self {
+            id: ChannelId::new(CHANNEL),
+            clock,
+            inputs: Vec::new(),
+            accounts: Vec::new(),
+            outputs: HashMap::new(),
+            intake: OnceLock::new(),
+        }
     }
 
     /// With a folder that batches come from.
@@ -49,12 +69,50 @@ impl BatchChannel {
     /// With a folder that batches are fetched from, as next hop `name`.
     #[must_use]
     pub fn with_folder_out(mut self, name: &str, spool: Arc<Spool>) -> Self {
-        self.outputs.insert(name.to_owned(), spool);
+        self.outputs.insert(name.to_owned(), Way::Folder(spool));
         self
     }
 
-    /// Ends batches that are old enough, until `shutdown` and then all.
-    async fn keep(&self, spool: &Spool, shutdown: &CancellationToken) {
+    /// With a tunnel that mail leaves by, as next hop `name`.
+    #[must_use]
+    pub fn with_tunnel_out(mut self, name: &str, tunnel: Arc<TunnelOut>) -> Self {
+        self.outputs.insert(name.to_owned(), Way::Out(tunnel));
+        self
+    }
+
+    /// With the near end of a tunnel. Its directory must lead mail for the address of the tunnel to the next hop that is
+    /// called as the tunnel is (`Target::Channel`).
+    #[must_use]
+    pub fn with_tunnel_in(mut self, tunnel: Arc<TunnelIn>) -> Self {
+        self.outputs.insert(tunnel.name().to_owned(), Way::In(tunnel));
+        self
+    }
+
+    /// With a mailbox that mail is collected from.
+    #[must_use]
+    pub fn with_account(mut self, account: Account) -> Self {
+        self.accounts.push(account);
+        self
+    }
+
+    /// Who looks at batches for the near ends of tunnels while their sender still hears the reply: the verdict `batch`, which fails
+    /// for a batch that nobody signed who may. A policy that refuses it keeps such mail out; the tunnel never carries it out.
+    pub fn judge(&self) -> impl Preprocessor + use<> {
+        let tunnels = self.outputs.values().filter_map(|way| match way {
+            Way::In(tunnel) => Some(tunnel.clone()),
+            _ => None,
+        });
+        BatchObject::new(tunnels.collect(), self.clock.clone())
+    }
+
+    /// Ends batches that are old enough, until `shutdown` and then all; those of a tunnel are sent.
+    async fn keep(
+        &self,
+        spool: &Spool,
+        tunnel: Option<&TunnelOut>,
+        intake: &Intake,
+        shutdown: &CancellationToken,
+    ) {
         let told = |result: std::io::Result<()>| {
             if let Err(error) = result {
                 tracing::warn!(%error, "a batch could not be ended; tried again");
@@ -68,6 +126,9 @@ impl BatchChannel {
                 () = self.clock.sleep(ROUND) => {}
             }
             told(spool.seal_old(shutdown.is_cancelled()).await);
+            if let Some(tunnel) = tunnel {
+                tunnel.send_all(intake, shutdown).await;
+            }
         }
     }
 }
@@ -83,13 +144,23 @@ impl Channel for BatchChannel {
     }
 
     async fn serve(&self, intake: Intake, shutdown: CancellationToken) -> std::io::Result<()> {
+        let _ = self.intake.set(intake.clone()); // the same engine's, if it was set
         let (intake, shutdown) = (&intake, &shutdown);
         let mut all: Vec<BoxFuture<'_, ()>> = Vec::new();
         for folder in &self.inputs {
             all.push(Box::pin(folder.run(intake, shutdown)));
         }
-        for spool in self.outputs.values() {
-            all.push(Box::pin(self.keep(spool, shutdown)));
+        for account in &self.accounts {
+            all.push(Box::pin(account.run(intake, shutdown)));
+        }
+        for way in self.outputs.values() {
+            match way {
+                Way::Folder(spool) => all.push(Box::pin(self.keep(spool, None, intake, shutdown))),
+                Way::Out(tunnel) => {
+                    all.push(Box::pin(self.keep(&tunnel.spool, Some(tunnel), intake, shutdown)));
+                }
+                Way::In(_) => {}
+            }
         }
         join_all(all).await;
         shutdown.cancelled().await;
@@ -97,14 +168,18 @@ impl Channel for BatchChannel {
     }
 
     async fn open(&self, hop: &NextHop) -> Result<Box<dyn Link>, Reply> {
-        match self.outputs.get(hop.as_str()) {
-            Some(spool) => Ok(Box::new(SpoolLink { spool: spool.clone() })),
-            None => Err(Reply::defer(
-                3,
-                5,
-                "the way that mail takes in batches is not there now; try again later",
-            )
-            .because(format!("no batch way is called {hop}"))),
+        match (self.outputs.get(hop.as_str()), self.intake.get()) {
+            (Some(Way::Folder(spool)), _) => Ok(Box::new(SpoolLink { spool: spool.clone(), wraps: false })),
+            (Some(Way::Out(tunnel)), _) => {
+                Ok(Box::new(SpoolLink { spool: tunnel.spool.clone(), wraps: true }))
+            }
+            (Some(Way::In(tunnel)), Some(intake)) => {
+                Ok(Box::new(TunnelLink { tunnel: tunnel.clone(), intake: intake.clone() }))
+            }
+            _ => {
+                let text = "the way that mail takes in batches is not there now; try again later";
+                Err(Reply::defer(3, 5, text).because(format!("no batch way is called {hop}")))
+            }
         }
     }
 }
@@ -112,6 +187,8 @@ impl Channel for BatchChannel {
 /// The way into a spool.
 struct SpoolLink {
     spool: Arc<Spool>,
+    /// Whether the batch is wrapped into mail.
+    wraps: bool,
 }
 
 #[async_trait]
@@ -134,6 +211,21 @@ impl SpoolLink {
             let text = "a batch cannot hold a message without lines; send it in another encoding";
             return Outcome::Failed(Reply::new(554, EnhancedStatus::new(5, 6, 1), text));
         }
+        if attempt.envelope.secrecy == Secrecy::Required {
+            let text = "a batch travels without TLS; send the message without REQUIRETLS";
+            return Outcome::Failed(Reply::refuse(7, 30, text));
+        }
+        if self.wraps {
+            // A batch of a batch would go round for ever if its address led back here.
+            match attempt.body.header(&*attempt.blobs, HEADER).await {
+                Ok(header) if is_object(&header) => {
+                    let text = "a batch cannot travel in a batch; send it to the address of its tunnel by another way";
+                    return Outcome::Failed(Reply::new(554, EnhancedStatus::new(5, 4, 6), text));
+                }
+                Ok(_) => {}
+                Err(error) => return unwritten(&error),
+            }
+        }
         let mail = Mail::new((*attempt.envelope).clone());
         let recipients: Vec<Rcpt> = attempt.destinations.iter().map(rcpt).collect();
         let body = attempt.body.reader(&*attempt.blobs);
@@ -142,12 +234,14 @@ impl SpoolLink {
                 Arrival::Relayed,
                 Reply::new(250, EnhancedStatus::new(2, 0, 0), "written into a batch"),
             ),
-            Err(error) => Outcome::Deferred(
-                Reply::defer(3, 0, "the batch could not be written; try again later")
-                    .because(error.to_string()),
-            ),
+            Err(error) => unwritten(&error),
         }
     }
+}
+
+fn unwritten(error: &dyn std::error::Error) -> Outcome {
+    let reply = Reply::defer(3, 0, "the batch could not be written; try again later");
+    Outcome::Deferred(reply.because(error.to_string()))
 }
 
 fn rcpt(destination: &iems_core::deliver::Destination) -> Rcpt {

@@ -6,20 +6,24 @@
 //! came from (RFC 2442, security considerations): a batch is a way to submit mail for others.
 
 mod channel;
+mod collect;
 mod fault;
 mod folder;
 mod inflate;
 mod open;
 mod parser;
 mod processor;
+mod tunnel;
 mod writer;
 
 pub use channel::{BatchChannel, CHANNEL};
+pub use collect::{Account, AccountSettings, Destination, Protection};
 pub use fault::{BatchError, Fault};
 pub use folder::{AddError, FolderIn, FolderInSettings, Spool, SpoolSettings};
 pub use inflate::{Inflate, InflateError};
 pub use parser::{BatchLimits, BatchLineEnds, BatchParser, Event};
 pub use processor::{Answers, Job, Report, Source, SourceError, Terms, process};
+pub use tunnel::{Key, KeyError, Seal, SealError, TunnelIn, TunnelInSettings, TunnelOut, TunnelOutSettings};
 pub use writer::BatchWriter;
 
 #[cfg(test)]

@@ -23,10 +23,11 @@ impl BatchWriter {
     }
 
     /// Begins a message. One whose text is open ends first. A body of lines is assumed: `BINARYMIME` goes as `8BITMIME`,
-    /// so convert it before. `AUTH` is left out: no login stands behind a batch.
+    /// so convert it before. `AUTH` is left out: no login stands behind a batch; and `MT-PRIORITY`, which few processors know.
     pub fn begin(&mut self, mail: &Mail, recipients: &[Rcpt], out: &mut BytesMut) {
         self.end(out);
         let mut mail = Mail { auth: None, ..mail.clone() };
+        mail.envelope.priority = None;
         if mail.envelope.body != BodyType::SevenBit {
             mail.envelope.body = BodyType::EightBitMime;
             self.eight_bit = true;

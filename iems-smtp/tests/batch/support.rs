@@ -1,11 +1,12 @@
-//! An engine with one domain of ours, `here.example`: `ann` and `ben` have boxes, `full` has no room for now.
+//! An engine with one domain of ours, `here.example`: `ann` and `ben` have boxes, `full` has no room for now,
+//! and `batch` is the near end of a tunnel.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use iems_core::deliver::{Arrival, Attempt, Delivery, DeliveryAgent, Outcome};
-use iems_core::message::{ChannelId, Domain, EnhancedStatus, Mailbox, Reply};
+use iems_core::message::{ChannelId, Domain, EnhancedStatus, Mailbox, NextHop, Reply};
 use iems_core::preprocess::Policy;
 use iems_core::seam::{Account, Directory, DirectoryError, Resolution, ScramVerifier, Target};
 use iems_core::storage::Storage;
@@ -24,6 +25,11 @@ impl Directory for Names {
             "ann" | "ben" | "full" | "postmaster" => {
                 Resolution::Targets(vec![Target::Agent { agent, mailbox: mailbox.clone(), detail }])
             }
+            "batch" => Resolution::Targets(vec![Target::Channel {
+                channel: ChannelId::new("batch"),
+                hop: NextHop::new("end"),
+                mailbox: mailbox.clone(),
+            }]),
             _ => Resolution::Unknown,
         })
     }

@@ -1,4 +1,4 @@
-//! Dovecot: a message store that takes mail by LMTP over TCP and a Unix socket, into one Maildir a user.
+//! Dovecot: a message store that takes mail by LMTP over TCP and a Unix socket, into one Maildir a user, and gives it out by POP3.
 
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ use crate::wait::{secs, wait_for};
 pub struct Dovecot {
     /// LMTP by TCP.
     pub lmtp: SocketAddrV4,
+    /// POP3, in the clear; everybody's password is `secret`.
+    pub pop3: SocketAddrV4,
     dir: TempDir,
     daemon: Daemon,
 }
@@ -51,7 +53,7 @@ impl Dovecot {
         let mut command = Command::new(program);
         command.arg("-F").arg("-c").arg(dir.path().join("dovecot.conf"));
         let daemon = Daemon::start(&mut command, &dir.path().join("start.log"));
-        let mut dovecot = Self { lmtp, dir, daemon };
+        let mut dovecot = Self { lmtp, pop3: SocketAddrV4::new(*lmtp.ip(), 2110), dir, daemon };
         dovecot.wait();
         dovecot
     }
@@ -101,13 +103,15 @@ impl Dovecot {
 fn configuration(place: &str, lmtp: SocketAddrV4) -> String {
     let (ip, port) = (lmtp.ip(), lmtp.port());
     format!(
-        "base_dir = {place}/run\nstate_dir = {place}/run\nlog_path = {place}/dovecot.log\nprotocols = lmtp\nssl = no\n\
+        "base_dir = {place}/run\nstate_dir = {place}/run\nlog_path = {place}/dovecot.log\nprotocols = lmtp pop3\nssl = no\ndisable_plaintext_auth = no\n\
          listen = {ip}\nmail_location = maildir:~/Maildir\nfirst_valid_uid = 1\nauth_username_format = %n\n\
          default_internal_user = dovecot\nlmtp_save_to_detail_mailbox = no\n\
          passdb {{\n  driver = passwd-file\n  args = username_format=%n {place}/users\n}}\n\
          userdb {{\n  driver = passwd-file\n  args = username_format=%n {place}/users\n}}\n\
          service lmtp {{\n  inet_listener lmtp {{\n    address = {ip}\n    port = {port}\n  }}\n\
          \x20 unix_listener {place}/lmtp.sock {{\n    mode = 0666\n  }}\n}}\n\
+         service pop3-login {{\n  inet_listener pop3 {{\n    address = {ip}\n    port = 2110\n  }}\n\
+         \x20 inet_listener pop3s {{\n    port = 0\n  }}\n}}\n\
          service auth {{\n  unix_listener {place}/auth.sock {{\n    mode = 0666\n  }}\n}}\n\
          protocol lmtp {{\n  postmaster_address = postmaster@example.test\n}}\n\
          namespace inbox {{\n  inbox = yes\n}}\n"

@@ -5,4 +5,5 @@ mod place;
 mod spool;
 
 pub use input::{FolderIn, FolderInSettings};
+pub(super) use place::Place;
 pub use spool::{AddError, Spool, SpoolSettings};
