@@ -34,7 +34,7 @@ pub(crate) struct QuotaAnswer {
     pub(crate) percent: Option<u64>,
     /// Whether its owner was warned since it was last below the mark.
     pub(crate) warned: bool,
-    /// Since when it holds more than it may, as a date of RFC 5322.
+    /// Since when it holds more than it may, RFC 3339.
     pub(crate) over_since: Option<String>,
     /// Of a domain: what each account may hold that has no limit of its own.
     pub(crate) each_storage: Option<u64>,

@@ -1,6 +1,7 @@
 //! Quotas: the ledger and the limits in the words of the administration.
 
 use iems_core::message::{Domain, Mailbox};
+use iems_core::seam::Timestamp;
 use iems_store::directory::{AccountInfo, DomainInfo, Quota};
 
 use super::Site;
@@ -117,7 +118,7 @@ impl Site {
             message_limit: standing.limits.messages,
             percent: standing.percent(),
             warned: standing.state.warned,
-            over_since: standing.state.over_since.map(|since| since.to_rfc5322()),
+            over_since: standing.state.over_since.map(rfc3339),
             each_storage: None,
             each_messages: None,
         })
@@ -144,6 +145,12 @@ impl Site {
             each_messages: settings.quota.each.messages,
         })
     }
+}
+
+/// A time for programs.
+fn rfc3339(time: Timestamp) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 fn apply(quota: &mut Quota, storage: &Change<u64>, messages: &Change<u64>) {

@@ -7,6 +7,7 @@ use iems_core::storage::{Blobs, StoreError};
 
 use crate::directory::{AccountInfo, Quota};
 use crate::mailbox::{MessageIds, NewMessage};
+use crate::structure::Structure;
 
 /// Writes it.
 pub(super) async fn warning(
@@ -19,12 +20,15 @@ pub(super) async fn warning(
     let text = text(account, limits, percent, now);
     let header = text.find("\r\n\r\n").map_or(text.len(), |at| at + 4) as u64;
     let ids = MessageIds::of(text.as_bytes());
+    let structure = Structure::of(text.as_bytes()).encode()?;
     let size = text.len() as u64;
     let mut writer = blobs.create().await?;
     writer.write(Bytes::from(text)).await?;
     let blob = writer.finish().await?;
     let body = Body { prefix: Bytes::new(), blob, blob_size: size, header_size: header };
-    Ok(NewMessage::new(now, body).in_thread(&ids, None))
+    let mut message = NewMessage::new(now, body).in_thread(&ids, None);
+    message.structure = Some(structure.into());
+    Ok(message)
 }
 
 fn text(account: &AccountInfo, limits: Quota, percent: u64, now: Timestamp) -> String {

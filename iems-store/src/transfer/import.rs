@@ -18,11 +18,12 @@ use super::{
 use crate::mailbox::{
     AccountId, MailboxError, MailboxId, Mailboxes, MessageIdMark, MessageIds, NewMessage, Uid,
 };
+use crate::structure::Structure;
 
 /// How many messages come in with one commit.
 const AT_ONCE: usize = 200;
-/// From how many octets on a batch is full.
-const BATCH: u64 = 16 << 20;
+/// From how many octets of messages and structures on a batch is full.
+const BATCH: u64 = 8 << 20;
 /// How much of a message is looked at for its header section, in octets.
 const HEADER: usize = 64 * 1024;
 
@@ -187,6 +188,9 @@ impl<'a> Incoming<'a> {
         let mut message =
             NewMessage::new(letter.received, body).with_flags(letter.flags).in_thread(&ids, thread);
         message.saved = self.now;
+        let structure = Bytes::from(Structure::of(&octets).encode()?);
+        self.octets += structure.len() as u64;
+        message.structure = Some(structure);
         let names: Vec<_> = letter.keywords.iter().map(String::as_str).collect();
         match self.mailboxes.keywords_named(self.account, &names).await {
             Ok(keywords) => message.keywords = keywords.into_iter().collect(),
@@ -222,7 +226,7 @@ impl<'a> Incoming<'a> {
         let appended = self.mailboxes.append_all(self.account, self.mailbox, &self.batch).await;
         appended.map_err(|error| TransferError::Mailbox { path: self.path.clone(), error })?;
         progress.messages += self.batch.len() as u64;
-        progress.octets += self.octets;
+        progress.octets += self.batch.iter().map(|message| message.body.size()).sum::<u64>();
         self.batch.clear();
         self.pending.clear();
         self.octets = 0;

@@ -119,6 +119,9 @@ async fn mail_goes_out_and_comes_in_and_nothing_twice() {
         let (ann, bob) = (world.all("ann", flags, keywords).await, world.all("bob", flags, keywords).await);
         assert_eq!(ann, bob, "{format:?}");
         let bob = world.account("bob").await.id;
+        let inbox = world.account("bob").await.inbox;
+        let structures = world.mailboxes().structures(bob, inbox, &[Uid(1)]).await.unwrap();
+        assert!(crate::structure::Structure::decode(&structures[0].1).is_ok());
         let checked = world.mailboxes().check(bob, false, true, &mut |_| ()).await.unwrap();
         assert_eq!((checked.messages, checked.findings), (10, vec![]));
     }
