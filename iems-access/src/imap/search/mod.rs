@@ -1,0 +1,198 @@
+//! Evaluation of `SEARCH`, `SORT` and `THREAD` (RFC 9051 section 6.4.4, RFC 5256): which messages, in which order.
+//!
+//! A key is asked of what is cheapest first: flags and numbers that the session holds, then the message's rows, its
+//! stored structure, its header, its texts. Only messages that are still undecided are looked at further, and the rows
+//! of many are read at once. Texts are decoded, and compared as `fold` says. What is read of bodies is counted against
+//! a budget, and other sessions get their turn in between.
+//!
+//! `query` the key, and its answer to what is known · `facts` what is known of a message · `sort`, `thread/` the order.
+
+mod facts;
+mod fold;
+mod query;
+mod sort;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use iems_core::seam::Timestamp;
+use iems_core::storage::StoreError;
+use iems_store::mailbox::{AccountId, Flags, KeywordSet, KeywordTable, MailboxId, Mailboxes, Uid};
+
+use crate::imap::types::{NumberSet, SearchKey, SortCriterion, ThreadAlgorithm, ThreadNode};
+
+use facts::{Facts, Level};
+use query::Query;
+
+/// How many messages are read of at once.
+const STEP: usize = 64;
+
+/// A message that may be found, as the session sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its sequence number.
+    pub number: u32,
+    /// Its UID.
+    pub uid: u32,
+    /// Its MODSEQ.
+    pub modseq: u64,
+    /// Its flags.
+    pub flags: Flags,
+    /// Its keywords.
+    pub keywords: &'a KeywordSet,
+    /// It is recent (RFC 3501 section 2.3.2).
+    pub recent: bool,
+}
+
+/// Bounds of one command.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct SearchLimits {
+    /// Octets of headers and bodies that are read; 8 GiB. A command that needs more is refused (RFC 9051 section 7.1,
+    /// `LIMIT`).
+    pub octets: u64,
+    /// Octets of one text that are searched; 16 MiB. What is behind them is not found.
+    pub text: u64,
+}
+
+impl Default for SearchLimits {
+    fn default() -> Self {
+        Self { octets: 8 << 30, text: 16 << 20 }
+    }
+}
+
+/// Why nothing was found out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// More would have to be read than one command may. Ask for fewer messages.
+    #[error("searching these messages would read more than one command may")]
+    TooCostly,
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is searched.
+#[derive(Debug)]
+pub struct Searched<'a> {
+    /// Where rows and bodies are.
+    pub mailboxes: &'a Mailboxes,
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// Which one.
+    pub mailbox: MailboxId,
+    /// Its messages, by sequence number.
+    pub candidates: &'a [Candidate<'a>],
+    /// Names of keywords.
+    pub keywords: &'a KeywordTable,
+    /// UIDs that `$` stands for.
+    pub saved: &'a NumberSet,
+    /// The time, for `OLDER` and `YOUNGER`.
+    pub now: Timestamp,
+    /// Bounds.
+    pub limits: SearchLimits,
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+struct Spent(AtomicU64);
+
+impl Spent {
+    /// Counts octets that are about to be read.
+    fn take(&self, octets: u64, limits: &SearchLimits) -> Result<(), SearchError> {
+        let before = self.0.fetch_add(octets, Ordering::Relaxed);
+        match before.saturating_add(octets) <= limits.octets {
+            true => Ok(()),
+            false => Err(SearchError::TooCostly),
+        }
+    }
+}
+
+impl Searched<'_> {
+    /// The messages that `key` holds for: places in the candidates, in their order. Messages that were removed
+    /// meanwhile are found only by what the session holds of them.
+    ///
+    /// # Errors
+    /// See [`SearchError`].
+    pub async fn find(&self, key: &SearchKey) -> Result<Vec<usize>, SearchError> {
+        let query = Query::of(key, self);
+        let spent = Spent::default();
+        let mut found = Vec::new();
+        for (step, candidates) in self.candidates.chunks(STEP).enumerate() {
+            let mut facts: Vec<_> = candidates.iter().map(|candidate| Facts::new(self, *candidate)).collect();
+            let mut answers: Vec<_> = facts.iter().map(|facts| query.answer(facts)).collect();
+            for level in [Level::Info, Level::Structure] {
+                let open = |at: &usize| answers.get(*at).is_some_and(Option::is_none);
+                let undecided: Vec<_> = (0..facts.len()).filter(open).collect();
+                Facts::learn(&mut facts, &undecided, level, self).await?;
+                for at in undecided {
+                    answers[at] = query.answer(&facts[at]);
+                }
+            }
+            for (at, facts) in facts.iter_mut().enumerate() {
+                let answer = match answers[at] {
+                    Some(answer) => answer,
+                    None => facts.read(&query, &spent).await?,
+                };
+                if answer {
+                    found.push(step * STEP + at);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(found)
+    }
+
+    /// The same places, sorted (RFC 5256 section 3).
+    ///
+    /// # Errors
+    /// See [`SearchError`].
+    pub async fn sort(
+        &self,
+        places: Vec<usize>,
+        criteria: &[SortCriterion],
+    ) -> Result<Vec<usize>, SearchError> {
+        sort::sort(self, places, criteria).await
+    }
+
+    /// The same places as threads (RFC 5256 section 3); numbers are UIDs if `uid`.
+    ///
+    /// # Errors
+    /// See [`SearchError`].
+    pub async fn thread(
+        &self,
+        places: Vec<usize>,
+        algorithm: ThreadAlgorithm,
+        uid: bool,
+    ) -> Result<Vec<ThreadNode>, SearchError> {
+        thread::thread(self, places, algorithm, uid).await
+    }
+
+    /// What is known of the messages at some places, with their structure.
+    async fn facts(&self, places: &[usize]) -> Result<Vec<Facts<'_>>, SearchError> {
+        let candidates = places.iter().filter_map(|place| self.candidates.get(*place));
+        let mut facts: Vec<_> = candidates.map(|candidate| Facts::new(self, *candidate)).collect();
+        let all: Vec<_> = (0..facts.len()).collect();
+        Facts::learn(&mut facts, &all, Level::Info, self).await?;
+        Facts::learn(&mut facts, &all, Level::Structure, self).await?;
+        tokio::task::yield_now().await;
+        Ok(facts)
+    }
+
+    fn uid_of(candidate: &Candidate<'_>) -> Uid {
+        Uid(candidate.uid)
+    }
+}
+
+/// The EMAILID of a message (RFC 8474 section 4.3), of its number within the account.
+pub fn email_id(account: AccountId, email: u64) -> String {
+    format!("M{:x}-{email:x}", account.0)
+}
+
+/// The THREADID of a message (RFC 8474 section 4.4), of its thread's number within the account.
+pub fn thread_id(account: AccountId, thread: u64) -> String {
+    format!("T{:x}-{thread:x}", account.0)
+}

@@ -1,0 +1,211 @@
+//! A search key made ready: texts folded, numbers resolved. It answers from what is known so far, or not yet.
+
+use iems_core::seam::Timestamp;
+use iems_store::mailbox::{Flags, Keyword};
+use iems_store::structure::{SentDate, sent_date};
+
+use super::facts::Facts;
+use super::fold::fold;
+use super::{Searched, email_id, thread_id};
+use crate::imap::types::{Date, NumberSet, SearchKey};
+
+/// A key, ready to be asked of many messages.
+#[derive(Debug)]
+pub(super) enum Query {
+    Always(bool),
+    And(Vec<Query>),
+    Or(Box<[Query; 2]>),
+    Not(Box<Query>),
+    Number(NumberSet),
+    Uid(NumberSet),
+    Flag(Flags, bool),
+    Recent(bool),
+    Keyword(Keyword, bool),
+    ModSeq(u64),
+    /// From this day to that one, both included, of a date.
+    Days(Which, i64, i64),
+    /// From this size to that one, both included.
+    Size(u64, u64),
+    /// From this moment to that one, both included.
+    Received(u64, u64),
+    EmailId(String),
+    ThreadId(String),
+    /// A field's name, and what is in it.
+    Field(String, String),
+    /// What is in a text; or also in a header.
+    Text {
+        needle: String,
+        headers: bool,
+    },
+}
+
+/// Which date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Received,
+    Saved,
+    Sent,
+}
+
+impl Query {
+    pub(super) fn of(key: &SearchKey, searched: &Searched<'_>) -> Self {
+        let last = searched.candidates.last();
+        let has = |flag| Self::Flag(flag, true);
+        let hasnt = |flag| Self::Flag(flag, false);
+        match key {
+            SearchKey::And(keys) => Self::And(keys.iter().map(|key| Self::of(key, searched)).collect()),
+            SearchKey::Or(one, other) => {
+                Self::Or(Box::new([Self::of(one, searched), Self::of(other, searched)]))
+            }
+            SearchKey::Not(key) => Self::Not(Box::new(Self::of(key, searched))),
+            SearchKey::All | SearchKey::SaveDateSupported => Self::Always(true),
+            SearchKey::Sequence(set) if *set == crate::imap::types::SequenceSet::Saved => {
+                Self::Uid(searched.saved.clone())
+            }
+            SearchKey::Sequence(set) => {
+                Self::Number(set.resolve(last.map_or(0, |last| last.number), searched.saved))
+            }
+            SearchKey::Uid(set) => Self::Uid(set.resolve(last.map_or(0, |last| last.uid), searched.saved)),
+            SearchKey::Answered => has(Flags::ANSWERED),
+            SearchKey::Deleted => has(Flags::DELETED),
+            SearchKey::Draft => has(Flags::DRAFT),
+            SearchKey::Flagged => has(Flags::FLAGGED),
+            SearchKey::Seen => has(Flags::SEEN),
+            SearchKey::Unanswered => hasnt(Flags::ANSWERED),
+            SearchKey::Undeleted => hasnt(Flags::DELETED),
+            SearchKey::Undraft => hasnt(Flags::DRAFT),
+            SearchKey::Unflagged => hasnt(Flags::FLAGGED),
+            SearchKey::Unseen => hasnt(Flags::SEEN),
+            SearchKey::New => Self::And(vec![Self::Recent(true), hasnt(Flags::SEEN)]),
+            SearchKey::Old => Self::Recent(false),
+            SearchKey::Recent => Self::Recent(true),
+            SearchKey::Keyword(name) => Self::keyword(name, true, searched),
+            SearchKey::Unkeyword(name) => Self::keyword(name, false, searched),
+            SearchKey::ModSeq { modseq, .. } => Self::ModSeq(*modseq),
+            _ => Self::of_content(key, searched),
+        }
+    }
+
+    /// Keys of what the session does not hold.
+    fn of_content(key: &SearchKey, searched: &Searched<'_>) -> Self {
+        let field = |name: &str, text: &str| Self::Field(name.to_owned(), fold(text));
+        let ago = |seconds: u32| searched.now.as_secs().saturating_sub(u64::from(seconds));
+        match key {
+            SearchKey::Bcc(text) => field("bcc", text),
+            SearchKey::Cc(text) => field("cc", text),
+            SearchKey::From(text) => field("from", text),
+            SearchKey::Subject(text) => field("subject", text),
+            SearchKey::To(text) => field("to", text),
+            SearchKey::Header(name, text) => field(name, text),
+            SearchKey::Body(text) => Self::Text { needle: fold(text), headers: false },
+            SearchKey::Text(text) => Self::Text { needle: fold(text), headers: true },
+            SearchKey::Before(date) => Self::before(Which::Received, *date),
+            SearchKey::On(date) => Self::on(Which::Received, *date),
+            SearchKey::Since(date) => Self::since(Which::Received, *date),
+            SearchKey::SentBefore(date) => Self::before(Which::Sent, *date),
+            SearchKey::SentOn(date) => Self::on(Which::Sent, *date),
+            SearchKey::SentSince(date) => Self::since(Which::Sent, *date),
+            SearchKey::SavedBefore(date) => Self::before(Which::Saved, *date),
+            SearchKey::SavedOn(date) => Self::on(Which::Saved, *date),
+            SearchKey::SavedSince(date) => Self::since(Which::Saved, *date),
+            SearchKey::Larger(0) => Self::Size(1, u64::MAX),
+            SearchKey::Larger(size) => Self::Size(size.saturating_add(1), u64::MAX),
+            SearchKey::Smaller(0) => Self::Always(false),
+            SearchKey::Smaller(size) => Self::Size(0, size - 1),
+            // A message of just that age is older, and younger as well (RFC 5032 section 3).
+            SearchKey::Older(seconds) => Self::Received(0, ago(*seconds)),
+            SearchKey::Younger(seconds) => Self::Received(ago(*seconds), u64::MAX),
+            SearchKey::EmailId(id) => Self::EmailId(id.clone()),
+            SearchKey::ThreadId(id) => Self::ThreadId(id.clone()),
+            _ => Self::Always(false),
+        }
+    }
+
+    fn keyword(name: &str, has: bool, searched: &Searched<'_>) -> Self {
+        match searched.keywords.find(name) {
+            Some(keyword) => Self::Keyword(keyword, has),
+            None => Self::Always(!has),
+        }
+    }
+
+    fn before(which: Which, date: Date) -> Self {
+        Self::Days(which, i64::MIN, date.days() - 1)
+    }
+
+    fn on(which: Which, date: Date) -> Self {
+        Self::Days(which, date.days(), date.days())
+    }
+
+    fn since(which: Which, date: Date) -> Self {
+        Self::Days(which, date.days(), i64::MAX)
+    }
+
+    /// The answer for a message, if what is known of it is enough.
+    pub(super) fn answer(&self, facts: &Facts<'_>) -> Option<bool> {
+        let candidate = &facts.candidate;
+        match self {
+            Self::Always(answer) => Some(*answer),
+            Self::And(queries) => all(queries.iter().map(|query| query.answer(facts)), true),
+            Self::Or(queries) => all(queries.iter().map(|query| query.answer(facts)), false),
+            Self::Not(query) => query.answer(facts).map(|answer| !answer),
+            Self::Number(numbers) => Some(numbers.contains(candidate.number)),
+            Self::Uid(uids) => Some(uids.contains(candidate.uid)),
+            Self::Flag(flag, has) => Some(candidate.flags.contains(*flag) == *has),
+            Self::Recent(is) => Some(candidate.recent == *is),
+            Self::Keyword(keyword, has) => Some(candidate.keywords.contains(*keyword) == *has),
+            Self::ModSeq(least) => Some(candidate.modseq >= *least),
+            Self::Days(Which::Sent, first, last) => {
+                let date = facts.sent()?;
+                Some(date.is_some_and(|date| (*first..=*last).contains(&date.days())))
+            }
+            Self::Days(which, first, last) => facts.info(|info| {
+                let moment = if *which == Which::Saved { info.saved } else { info.received };
+                (*first..=*last).contains(&day(moment))
+            }),
+            Self::Size(least, most) => facts.info(|info| (*least..=*most).contains(&info.body.size())),
+            Self::Received(first, last) => {
+                facts.info(|info| (*first..=*last).contains(&info.received.as_secs()))
+            }
+            Self::EmailId(id) => facts.info(|info| email_id(facts.account(), info.email) == *id),
+            Self::ThreadId(id) => facts.info(|info| thread_id(facts.account(), info.thread) == *id),
+            Self::Field(name, needle) => facts.field_has(name, needle),
+            Self::Text { needle, headers } => facts.text_has(needle, *headers),
+        }
+    }
+
+    /// All texts that are looked for in bodies, each once.
+    pub(super) fn needles<'a>(&'a self, into: &mut Vec<(&'a str, bool)>) {
+        match self {
+            Self::And(queries) => queries.iter().for_each(|query| query.needles(into)),
+            Self::Or(queries) => queries.iter().for_each(|query| query.needles(into)),
+            Self::Not(query) => query.needles(into),
+            Self::Text { needle, headers } if !into.contains(&(needle, *headers)) => {
+                into.push((needle, *headers))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `AND` of answers if `and`, or else `OR`: one that decides is enough, and one that is not known may still decide.
+fn all(answers: impl Iterator<Item = Option<bool>>, and: bool) -> Option<bool> {
+    let mut known = true;
+    for answer in answers {
+        match answer {
+            Some(answer) if answer != and => return Some(!and),
+            Some(_) => {}
+            None => known = false,
+        }
+    }
+    known.then_some(and)
+}
+
+/// The day of a moment, as `INTERNALDATE` tells it: in UTC.
+fn day(moment: Timestamp) -> i64 {
+    i64::try_from(moment.as_secs() / 86_400).unwrap_or(i64::MAX)
+}
+
+/// The date of a field.
+pub(super) fn date_of(value: Option<&[u8]>) -> Option<SentDate> {
+    value.and_then(sent_date)
+}

@@ -1,0 +1,105 @@
+//! `SORT` (RFC 5256 section 3) and its display keys (RFC 5957).
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+use iems_store::structure::{Address, Envelope, base_subject, decode_field};
+
+use super::facts::Facts;
+use super::fold::fold;
+use super::{STEP, SearchError, Searched};
+use crate::imap::types::{SortCriterion, SortKey};
+
+/// A value by which is sorted.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+/// The places in the order of the criteria; what is equal in all of them, by sequence number.
+pub(super) async fn sort(
+    searched: &Searched<'_>,
+    places: Vec<usize>,
+    criteria: &[SortCriterion],
+) -> Result<Vec<usize>, SearchError> {
+    let mut keyed = Vec::with_capacity(places.len());
+    for step in places.chunks(STEP) {
+        for (place, facts) in step.iter().zip(searched.facts(step).await?) {
+            let values: Vec<_> = criteria.iter().map(|criterion| value(&facts, criterion.key)).collect();
+            keyed.push((values, *place));
+        }
+    }
+    keyed.sort_by(|one, other| compare(one, other, criteria));
+    Ok(keyed.into_iter().map(|(_, place)| place).collect())
+}
+
+fn compare(one: &(Vec<Value>, usize), other: &(Vec<Value>, usize), criteria: &[SortCriterion]) -> Ordering {
+    for ((a, b), criterion) in one.0.iter().zip(&other.0).zip(criteria) {
+        let order = if criterion.reverse { b.cmp(a) } else { a.cmp(b) };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    one.1.cmp(&other.1)
+}
+
+fn value(facts: &Facts<'_>, key: SortKey) -> Value {
+    let envelope = envelope(facts);
+    let first = |pick: fn(&Envelope) -> &Vec<Address>| envelope.and_then(|envelope| pick(envelope).first());
+    let mailbox = |address: Option<&Address>| Value::Text(address.map(mailbox_of).unwrap_or_default());
+    match key {
+        SortKey::Arrival => Value::Number(arrival(facts)),
+        SortKey::Date => Value::Number(sent_seconds(facts)),
+        SortKey::Size => {
+            let size = facts.known_info().map_or(0, |info| info.body.size());
+            Value::Number(i64::try_from(size).unwrap_or(i64::MAX))
+        }
+        SortKey::Subject => Value::Text(subject(facts).0),
+        SortKey::From => mailbox(first(|envelope| &envelope.from)),
+        SortKey::To => mailbox(first(|envelope| &envelope.to)),
+        SortKey::Cc => mailbox(first(|envelope| &envelope.cc)),
+        SortKey::DisplayFrom => {
+            Value::Text(first(|envelope| &envelope.from).map(display).unwrap_or_default())
+        }
+        SortKey::DisplayTo => Value::Text(first(|envelope| &envelope.to).map(display).unwrap_or_default()),
+    }
+}
+
+pub(super) fn envelope<'a>(facts: &'a Facts<'_>) -> Option<&'a Envelope> {
+    facts.structure.as_ref()?.parts.first()?.envelope.as_deref()
+}
+
+fn arrival(facts: &Facts<'_>) -> i64 {
+    facts.known_info().map_or(0, |info| i64::try_from(info.received.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// When a message was sent, or else came in (RFC 5256 section 2.2).
+pub(super) fn sent_seconds(facts: &Facts<'_>) -> i64 {
+    facts.sent().flatten().map_or_else(|| arrival(facts), |date| date.unix_seconds())
+}
+
+/// The folded base subject, and whether the message answers or forwards.
+pub(super) fn subject(facts: &Facts<'_>) -> (String, bool) {
+    let subject = envelope(facts).and_then(|envelope| envelope.subject.as_ref());
+    let (base, answer) = base_subject(&subject.map(|subject| decode_field(subject)).unwrap_or_default());
+    (fold(&base), answer)
+}
+
+fn mailbox_of(address: &Address) -> String {
+    fold(&text(address.mailbox.as_ref()))
+}
+
+/// A name, or an address where there is none (RFC 5957 section 3).
+fn display(address: &Address) -> String {
+    let name = decode_field(address.name.as_deref().unwrap_or_default());
+    match (name.trim(), &address.host) {
+        ("", None) => mailbox_of(address),
+        ("", Some(_)) => fold(&format!("{}@{}", text(address.mailbox.as_ref()), text(address.host.as_ref()))),
+        (name, _) => fold(name),
+    }
+}
+
+fn text(octets: Option<&Bytes>) -> String {
+    octets.map(|octets| decode_field(octets)).unwrap_or_default()
+}

@@ -1,0 +1,207 @@
+//! Searching a mailbox in memory.
+
+use bytes::Bytes;
+use iems_core::message::Body;
+use iems_core::seam::Timestamp;
+use iems_core::storage::{Batch, MemoryStorage, Storage};
+use iems_store::directory::{DirectoryOptions, DomainSettings, NewAccount, StoreDirectory};
+use iems_store::mailbox::{KeywordSet, MessageState, NewMessage, Uid};
+use iems_store::structure::Structure;
+
+use super::*;
+use crate::imap::types::{Date, SortKey};
+
+struct World {
+    storage: Storage,
+    mailboxes: Mailboxes,
+    account: AccountId,
+    mailbox: MailboxId,
+}
+
+const NOW: u64 = 1_790_000_000;
+
+async fn world() -> World {
+    let storage = MemoryStorage::new().storage();
+    let clock = std::sync::Arc::new(iems_core::seam::SystemClock);
+    let directory = StoreDirectory::new(storage.clone(), clock, DirectoryOptions::default());
+    directory.add_domain(&"example.org".parse().unwrap(), DomainSettings::default()).await.unwrap();
+    let address = "ann@example.org".parse().unwrap();
+    directory.add_account(NewAccount::new(address)).await.unwrap();
+    let info = directory.account(&"ann@example.org".parse().unwrap()).await.unwrap().unwrap();
+    World { mailboxes: directory.mailboxes().clone(), storage, account: info.id, mailbox: info.inbox }
+}
+
+impl World {
+    /// Appends a message, `age` seconds old, with or without its structure.
+    async fn add(&self, text: &str, flags: Flags, age: u64, with_structure: bool) {
+        let mut writer = self.storage.blobs.create().await.unwrap();
+        writer.write(Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
+        let blob = writer.finish().await.unwrap();
+        let header_size = text.find("\r\n\r\n").map_or(text.len(), |at| at + 4) as u64;
+        let body = Body { prefix: Bytes::new(), blob, blob_size: text.len() as u64, header_size };
+        let mut message = NewMessage::new(Timestamp::from_millis((NOW - age) * 1000), body).with_flags(flags);
+        if with_structure {
+            message.structure = Some(Structure::of(text.as_bytes()).encode().unwrap().into());
+        }
+        let mut batch = Batch::new();
+        Mailboxes::append(&mut batch, self.account, self.mailbox, &message).unwrap();
+        self.storage.store.commit(batch).await.unwrap();
+    }
+
+    async fn states(&self) -> Vec<MessageState> {
+        self.mailboxes.view(self.account, self.mailbox, Uid(0), 1000).await.unwrap()
+    }
+
+    async fn with<R>(&self, limits: SearchLimits, act: impl AsyncFnOnce(&Searched<'_>) -> R) -> R {
+        let states = self.states().await;
+        let none = KeywordSet::default();
+        let candidates: Vec<_> =
+            states.iter().zip(1..).map(|(state, number)| candidate(state, number, &none)).collect();
+        let keywords = self.mailboxes.keywords(self.account).await.unwrap();
+        let searched = Searched {
+            mailboxes: &self.mailboxes,
+            account: self.account,
+            mailbox: self.mailbox,
+            candidates: &candidates,
+            keywords: &keywords,
+            saved: &NumberSet::from_iter([2]),
+            now: Timestamp::from_millis(NOW * 1000),
+            limits,
+        };
+        act(&searched).await
+    }
+
+    /// Sequence numbers of what is found.
+    async fn find(&self, key: SearchKey) -> Vec<usize> {
+        let found =
+            self.with(SearchLimits::default(), async |searched| searched.find(&key).await.unwrap()).await;
+        found.into_iter().map(|place| place + 1).collect()
+    }
+}
+
+fn candidate<'a>(state: &MessageState, number: u32, keywords: &'a KeywordSet) -> Candidate<'a> {
+    let (uid, modseq, flags) = (state.uid.0, state.modseq, state.flags);
+    Candidate { number, uid, modseq, flags, keywords, recent: number == 3 }
+}
+
+const FIRST: &str = "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nTo: ann@example.org, Bob <bob@example.org>\r\n\
+Date: Mon, 1 Jan 2024 23:30:00 -0500\r\nSubject: =?iso-8859-1?Q?Gr=FC=DFe?=\r\nX-Own: some value\r\n\
+Message-ID: <1@x>\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+TMOkcm0gdW5kIFJ1aGU=\r\n";
+const SECOND: &str = "From: bob@example.org\r\nSubject: Re: Gr\u{fc}\u{df}e\r\nIn-Reply-To: <1@x>\r\nMessage-ID: <2@x>\r\n\
+Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=koi8-r\r\n\
+Content-Transfer-Encoding: quoted-printable\r\n\r\n=F0=D2=C9=D7=C5=D4 so=\r\nft\r\n--b\r\n\
+Content-Type: application/octet-stream; name=secretname\r\n\r\nneedle in a file\r\n--b--\r\n";
+const THIRD: &str = "Subject: other\r\nDate: 1 Feb 2024 10:00 +0000\r\n\r\nplain words\r\n";
+
+async fn three(with_structure: bool) -> World {
+    let world = world().await;
+    world.add(FIRST, Flags::SEEN, 1000, with_structure).await;
+    world.add(SECOND, Flags::empty(), 100, with_structure).await;
+    world.add(THIRD, Flags::FLAGGED, 10, with_structure).await;
+    world
+}
+
+fn text(key: fn(String) -> SearchKey, text: &str) -> SearchKey {
+    key(text.to_owned())
+}
+
+#[tokio::test]
+async fn texts_are_found_decoded_in_any_case_with_and_without_structure() {
+    use SearchKey as K;
+    for with_structure in [true, false] {
+        let world = three(with_structure).await;
+        for (key, expected) in [
+            (text(K::Subject, "GR\u{dc}SSE"), vec![1, 2]),
+            (text(K::From, "j\u{dc}rgen"), vec![1]),
+            (text(K::From, "example.org"), vec![1, 2]),
+            (text(K::To, "bob@"), vec![1]),
+            (text(K::Cc, "bob"), vec![]),
+            (K::Header("X-OWN".into(), "Some".into()), vec![1]),
+            (K::Header("x-own".into(), String::new()), vec![1]),
+            (K::Header("date".into(), String::new()), vec![1, 3]),
+            (text(K::Body, "l\u{c4}RM"), vec![1]),
+            (text(K::Body, "\u{43f}\u{420}\u{418}\u{412}\u{415}\u{422} SOFT"), vec![2]),
+            (text(K::Body, "needle"), vec![]),
+            (text(K::Body, "secretname"), vec![]),
+            (text(K::Body, "gr\u{fc}\u{df}e"), vec![]),
+            (text(K::Text, "secretname"), vec![2]),
+            (text(K::Text, "gr\u{fc}\u{df}e"), vec![1, 2]),
+            (text(K::Text, "some value"), vec![1]),
+            (text(K::Text, ""), vec![1, 2, 3]),
+            (K::Not(Box::new(text(K::Body, "words"))), vec![1, 2]),
+            (K::Or(Box::new(K::Flagged), Box::new(text(K::Body, "ruhe"))), vec![1, 3]),
+            (K::And(vec![K::Unseen, text(K::Text, "e")]), vec![2, 3]),
+        ] {
+            assert_eq!(world.find(key.clone()).await, expected, "{key:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn numbers_flags_sizes_and_dates_are_found() {
+    use SearchKey as K;
+    let world = three(true).await;
+    let date = |year, month, day| Date::new(year, month, day).unwrap();
+    for (key, expected) in [
+        (K::All, vec![1, 2, 3]),
+        (K::Seen, vec![1]),
+        (K::New, vec![3]),
+        (K::Old, vec![1, 2]),
+        (K::Keyword("none".into()), vec![]),
+        (K::Unkeyword("none".into()), vec![1, 2, 3]),
+        (K::Sequence(crate::imap::types::SequenceSet::Saved), vec![2]),
+        (K::Uid(crate::imap::types::SequenceSet::single(3)), vec![3]),
+        (K::Larger(THIRD.len() as u64), vec![1, 2]),
+        (K::Smaller(THIRD.len() as u64 + 1), vec![3]),
+        (K::SentOn(date(2024, 1, 1)), vec![1]),
+        (K::SentBefore(date(2024, 2, 1)), vec![1]),
+        (K::SentSince(date(2024, 2, 1)), vec![3]),
+        (K::Since(date(2020, 1, 1)), vec![1, 2, 3]),
+        (K::Before(date(2020, 1, 1)), vec![]),
+        (K::SavedSince(date(2020, 1, 1)), vec![1, 2, 3]),
+        (K::Older(100), vec![1, 2]),
+        (K::Younger(100), vec![2, 3]),
+        (K::EmailId("M1-1".into()), vec![]),
+        (K::ModSeq { entry: None, modseq: 0 }, vec![1, 2, 3]),
+    ] {
+        assert_eq!(world.find(key.clone()).await, expected, "{key:?}");
+    }
+}
+
+#[tokio::test]
+async fn order_and_threads() {
+    let world = three(true).await;
+    let limits = SearchLimits::default();
+    let by = |key, reverse| SortCriterion { key, reverse };
+    for (criteria, expected) in [
+        (vec![by(SortKey::Subject, false), by(SortKey::Size, true)], vec![1, 0, 2]),
+        (vec![by(SortKey::Date, false)], vec![0, 2, 1]),
+        (vec![by(SortKey::Arrival, true)], vec![2, 1, 0]),
+        (vec![by(SortKey::From, false)], vec![2, 1, 0]),
+        (vec![by(SortKey::DisplayFrom, true)], vec![0, 1, 2]),
+    ] {
+        let sorted = world.with(limits, async |s| s.sort(vec![0, 1, 2], &criteria).await.unwrap()).await;
+        assert_eq!(sorted, expected, "{criteria:?}");
+    }
+    for algorithm in [ThreadAlgorithm::References, ThreadAlgorithm::OrderedSubject, ThreadAlgorithm::Refs] {
+        let threads =
+            world.with(limits, async |s| s.thread(vec![0, 1, 2], algorithm, false).await.unwrap()).await;
+        assert_eq!(threads.len(), 2, "{algorithm:?}: {threads:?}");
+        assert_eq!(threads[0].number, Some(1));
+        assert_eq!(threads[0].children[0].number, Some(2));
+    }
+}
+
+#[tokio::test]
+async fn a_search_reads_no_more_than_it_may_and_no_body_without_need() {
+    let world = three(true).await;
+    let limits = SearchLimits { octets: 0, ..SearchLimits::default() };
+    let find = async |key: SearchKey| world.with(limits, async |s| s.find(&key).await).await;
+    let cheap = SearchKey::And(vec![
+        text(SearchKey::Subject, "other"),
+        SearchKey::SentSince(Date::new(2000, 1, 1).unwrap()),
+    ]);
+    assert_eq!(find(cheap).await.unwrap(), [2]);
+    assert!(matches!(find(text(SearchKey::Body, "x")).await, Err(SearchError::TooCostly)));
+}
