@@ -154,7 +154,8 @@ fn second(firsts: &[u64]) -> u64 {
     firsts.get(1).copied().unwrap_or_default()
 }
 
-fn append_some(
+/// Adds the steps that append messages; UIDs are taken first, then MODSEQs.
+pub(super) fn append_some(
     batch: &mut Batch,
     account: AccountId,
     mailbox: MailboxId,

@@ -8,8 +8,8 @@ use super::schema::{self, AccountId};
 use super::{MailboxError, Mailboxes, TRIES};
 use crate::rows;
 
-/// The most keywords of one account.
-pub const MAX_KEYWORDS: usize = 4096;
+/// The most keywords of one account: their table is one row.
+pub const MAX_KEYWORDS: usize = 4000;
 /// The longest keyword, in octets.
 pub const MAX_KEYWORD: usize = 255;
 

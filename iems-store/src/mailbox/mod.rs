@@ -21,6 +21,7 @@ mod purge;
 mod query;
 mod quota;
 mod rename;
+mod replace;
 mod rights;
 mod row;
 mod schema;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use iems_core::storage::{StoreError, counter};
+use iems_core::storage::{Scan, StoreError, counter};
 
-use super::{Work, count_key, present};
+use super::{PAGE, Work, count_key, present};
 use crate::mailbox::append::{Counted, Counts};
 use crate::mailbox::query::{MessageInfo, MessageState};
 use crate::mailbox::row;
@@ -177,14 +177,24 @@ impl Mailboxes {
     /// The index of threads, which is over all mailboxes, those that are being purged included.
     pub(super) async fn check_threads(&self, account: AccountId, work: &mut Work) -> Result<(), StoreError> {
         let mut expected = BTreeMap::new();
-        for (key, row) in self.every(&schema::key(account, &[Of::Info as u8])).await? {
-            let uid = schema::uid(&key)?;
-            let info = row::read_info(uid, &row)?;
-            let head = key.get(..key.len() - 8).unwrap_or_default();
-            if let Some(id) = &info.id {
-                let tail = schema::of_thread(&id.0, schema::mailbox(head)?, uid);
-                let value = [&[rows::VERSION][..], &info.thread.to_be_bytes()].concat();
-                expected.insert(schema::key(account, &tail), value);
+        let prefix = schema::key(account, &[Of::Info as u8]);
+        let mut from = prefix.clone();
+        // Page by page: the rows of a whole account may be more than memory holds.
+        loop {
+            let page = self.storage.store.scan(Scan::prefix(&prefix, PAGE).starting_at(&from)).await?;
+            for (key, row) in &page {
+                let uid = schema::uid(key)?;
+                let info = row::read_info(uid, row)?;
+                let head = key.get(..key.len() - 8).unwrap_or_default();
+                if let Some(id) = &info.id {
+                    let tail = schema::of_thread(&id.0, schema::mailbox(head)?, uid);
+                    let value = [&[rows::VERSION][..], &info.thread.to_be_bytes()].concat();
+                    expected.insert(schema::key(account, &tail), value);
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => from = [&last[..], &[0]].concat(),
+                _ => break,
             }
         }
         let found = self.every(&schema::key(account, b"g")).await?;

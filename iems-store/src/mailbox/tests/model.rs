@@ -106,7 +106,7 @@ impl World {
     }
 
     async fn step(&mut self) {
-        match self.below(12) {
+        match self.below(13) {
             0..=2 => self.append().await,
             3 | 4 => self.store(false).await,
             5 => self.store(true).await,
@@ -115,6 +115,7 @@ impl World {
             8 => self.expunge().await,
             9 => self.names().await,
             10 => self.look().await,
+            11 => self.replace().await,
             _ => self.open().await,
         }
     }
@@ -123,23 +124,43 @@ impl World {
         let (place, account, id) = self.a_place();
         let mut messages = Vec::new();
         for _ in 0..=self.below(3) {
-            self.written += 1;
-            let text = format!("Message-ID: <{}@x>\r\n\r\n", self.written);
-            let mut writer = self.memory.storage().blobs.create().await.unwrap();
-            writer.write(Bytes::from(text.clone())).await.unwrap();
-            let blob = writer.finish().await.unwrap();
-            let body = Body { prefix: Bytes::new(), blob, blob_size: text.len() as u64, header_size: 0 };
-            let ids = MessageIds::of(text.as_bytes());
-            let flags = Flags::from_bits(self.below(32) as u8);
-            let mut message = NewMessage::new(self.now, body).with_flags(flags).in_thread(&ids, None);
-            message.structure = Some(Bytes::from(text));
-            let size = message.body.size();
-            self.model(&place).take_in(Msg { flags, keywords: BTreeSet::new(), blob, size });
-            messages.push(message);
+            messages.push(self.message(&place).await);
         }
         let appended = self.mailboxes.append_all(account, id, &messages).await.unwrap();
         let next = self.model(&place).next;
         assert_eq!(appended.first.0 + appended.messages, next);
+    }
+
+    async fn replace(&mut self) {
+        let (from, account, id) = self.a_place();
+        let (to, there, to_id) = self.a_place();
+        let next = self.model(&from).next as usize;
+        let uid = 1 + self.below(next) as u32;
+        if account != there || !self.model(&from).messages.contains_key(&uid) {
+            return;
+        }
+        let message = self.message(&to).await;
+        self.model(&from).messages.remove(&uid);
+        let replaced = self.mailboxes.replace(account, (id, Uid(uid)), to_id, &message).await.unwrap();
+        assert_eq!(replaced.map(|new| new.first.0 + 1), Some(self.model(&to).next));
+        assert_eq!(self.mailboxes.replace(account, (id, Uid(uid)), to_id, &message).await.unwrap(), None);
+    }
+
+    /// A new message, which the model has already.
+    async fn message(&mut self, place: &Place) -> NewMessage {
+        self.written += 1;
+        let text = format!("Message-ID: <{}@x>\r\n\r\n", self.written);
+        let mut writer = self.memory.storage().blobs.create().await.unwrap();
+        writer.write(Bytes::from(text.clone())).await.unwrap();
+        let blob = writer.finish().await.unwrap();
+        let body = Body { prefix: Bytes::new(), blob, blob_size: text.len() as u64, header_size: 0 };
+        let ids = MessageIds::of(text.as_bytes());
+        let flags = Flags::from_bits(self.below(32) as u8);
+        let mut message = NewMessage::new(self.now, body).with_flags(flags).in_thread(&ids, None);
+        message.structure = Some(Bytes::from(text));
+        let size = message.body.size();
+        self.model(place).take_in(Msg { flags, keywords: BTreeSet::new(), blob, size });
+        message
     }
 
     async fn store(&mut self, conditional: bool) {
