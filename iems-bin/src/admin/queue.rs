@@ -187,6 +187,9 @@ pub(crate) struct DepthAnswer {
     pub(crate) deferred: u64,
     /// Held.
     pub(crate) held: u64,
+    /// Not to go yet, as their senders wish.
+    #[serde(default)]
+    pub(crate) scheduled: u64,
     /// All of them.
     pub(crate) depth: u64,
 }

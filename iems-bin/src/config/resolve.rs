@@ -341,6 +341,9 @@ fn limits(written: &written::Limits) -> Limits {
         errors: written.errors.value,
         greeting_delay: written.greeting_delay.value.min(Duration::from_secs(60)),
         idle: written.idle.value,
+        future_release: written.future_release.value,
+        verify: written.vrfy.value,
+        deliver_by_minimum: written.deliver_by_minimum.value,
     }
 }
 

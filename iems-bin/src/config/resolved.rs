@@ -10,6 +10,7 @@ use iems_core::message::{Domain, Mailbox};
 use iems_core::receive::{AuthorMatch, Network, SenderMatch};
 use iems_core::seam::CertificateMark;
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
+use iems_smtp::server::Verify;
 
 use iems_smtp::tlsrpt::Reporting;
 use iems_store::agent::AgentOptions;
@@ -189,6 +190,12 @@ pub(crate) struct Limits {
     pub(crate) greeting_delay: Duration,
     /// Silence.
     pub(crate) idle: Duration,
+    /// How long a submitted message may be held.
+    pub(crate) future_release: Duration,
+    /// To whom `VRFY` says which mailboxes there are.
+    pub(crate) verify: Verify,
+    /// The least time in which a message may have to be delivered or returned.
+    pub(crate) deliver_by_minimum: Duration,
 }
 
 /// How DNS lists are asked.

@@ -11,6 +11,7 @@ use iems_core::report::DoubleBounces;
 use iems_core::route::{Pattern, Via};
 use iems_core::seam::CertificateMark;
 use iems_smtp::client::{TlsLevel, TlsVersion};
+use iems_smtp::server::Verify;
 
 use super::batch::{WrittenBatchIn, WrittenBatchOut};
 use super::certificates::WrittenCertificate;
@@ -280,6 +281,12 @@ section! {
         idle: Duration = r#""5m""#;
         /// How long a peer waits for its greeting.
         greeting_delay: Duration = r#""0s""#;
+        /// How long a submitted message may be held, if its sender wishes.
+        future_release: Duration = r#""7d""#;
+        /// The least time in which a message may have to be delivered or returned.
+        deliver_by_minimum: Duration = r#""0s""#;
+        /// To whom `VRFY` says which mailboxes there are.
+        vrfy: Verify = r#""off""#;
         /// Memory of the process over which no more connections and messages are taken.
         memory: Size;
     }
@@ -486,6 +493,9 @@ words! {
     };
     About, "one of address, sender, hello", {
         "address" => About::Address, "sender" => About::Sender, "hello" => About::Hello,
+    };
+    Verify, "one of off, authenticated, local", {
+        "off" => Verify::Off, "authenticated" => Verify::Authenticated, "local" => Verify::Local,
     };
     LogFormat, "one of text, json", { "text" => LogFormat::Text, "json" => LogFormat::Json };
     Judge, "one of dnsbl, iprev, helo, spf, sender/domain, sender/own, sender/site, sender/callback, recipient/forward, greylist", {

@@ -156,6 +156,11 @@ fn smtp_bounds(config: &Config, options: &mut ServerOptions) {
     if options.mode == Mode::Relay {
         options.greeting_delay = config.limits.greeting_delay;
     }
+    if options.mode == Mode::Submission {
+        options.future_release = config.limits.future_release;
+    }
+    options.verify = config.limits.verify;
+    options.deliver_by_minimum = config.limits.deliver_by_minimum;
     options.timeouts.command = config.limits.idle;
     options.timeouts.drain = config.grace;
 }

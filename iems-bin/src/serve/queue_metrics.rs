@@ -47,8 +47,13 @@ fn gauge(metric: &mut MetricEncoder<'_>, labels: &[(&str, &str)], number: u64) -
     metric.encode_family(&labels)?.encode_gauge(&i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-fn states(depth: &Depth) -> [(&'static str, u64); 3] {
-    [("waiting", depth.waiting), ("deferred", depth.deferred), ("held", depth.held)]
+fn states(depth: &Depth) -> [(&'static str, u64); 4] {
+    [
+        ("waiting", depth.waiting),
+        ("deferred", depth.deferred),
+        ("held", depth.held),
+        ("scheduled", depth.scheduled),
+    ]
 }
 
 impl QueueNumbers {
@@ -82,6 +87,7 @@ impl QueueNumbers {
                 &mut others.waiting,
                 &mut others.deferred,
                 &mut others.held,
+                &mut others.scheduled,
             ]) {
                 *rest = rest.saturating_sub(entries);
                 gauge(&mut metric, &[name[0], name[1], ("state", state)], entries)?;

@@ -64,8 +64,8 @@ pub(super) fn canonical(name: &str) -> String {
 }
 
 fn depth(depth: &Depth) -> DepthAnswer {
-    let Depth { waiting, deferred, held, .. } = *depth;
-    DepthAnswer { waiting, deferred, held, depth: depth.all() }
+    let Depth { waiting, deferred, held, scheduled, .. } = *depth;
+    DepthAnswer { waiting, deferred, held, scheduled, depth: depth.all() }
 }
 
 fn answer(hop: &HopStatus, now: Timestamp, traffic: &[(ChannelId, Option<NextHop>, Traffic)]) -> HopAnswer {

@@ -111,8 +111,11 @@ fn filters(filter: Filter) -> Result<Vec<queue::Filter>, Failure> {
         Some("waiting") => Some(State::Waiting),
         Some("deferred") => Some(State::Deferred),
         Some("held") => Some(State::Held),
+        Some("scheduled") => Some(State::Scheduled),
         Some(other) => {
-            return Err(Failure::usage(format!("{other:?} is not a state: waiting, deferred or held")));
+            return Err(Failure::usage(format!(
+                "{other:?} is not a state: waiting, deferred, held or scheduled"
+            )));
         }
     };
     let mut seen = HashSet::new();
@@ -158,6 +161,7 @@ fn answer(entry: &Entry, now: Timestamp) -> QueueAnswer {
         (false, State::Waiting) => "waiting",
         (false, State::Deferred) => "deferred",
         (false, State::Held) => "held",
+        (false, State::Scheduled) => "scheduled",
     };
     QueueAnswer {
         id: entry.id.to_string(),

@@ -15,6 +15,9 @@ pub enum Arrival {
     RelayedWithoutDsn,
     /// It was expanded into new messages (an alias, a list).
     Expanded,
+    /// The next system took it, and the sender is to hear of that: it set a time (RFC 2852) that the next system does not know,
+    /// or wants to follow the message.
+    RelayedAndTold,
 }
 
 /// The outcome for one recipient.

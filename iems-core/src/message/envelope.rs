@@ -1,11 +1,12 @@
 //! The envelope: who a message is from and for, and what the sender asked of the transport
-//! (RFC 5321 section 2.3.1, RFC 3461, RFC 6152, RFC 6531, RFC 8689, RFC 6710).
+//! (RFC 5321 section 2.3.1, RFC 3461, RFC 6152, RFC 6531, RFC 8689, RFC 6710, RFC 2852, RFC 4865).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Mailbox, ReversePath};
+use crate::seam::Timestamp;
 
 /// `RET=` of RFC 3461 section 4.3: how much of the message a failure report returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,26 @@ impl Recipient {
     }
 }
 
+/// What becomes of a message that is not delivered by the time its sender set (RFC 2852 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Late {
+    /// It is given up, and the sender told.
+    Return,
+    /// The sender is told, and it is tried on.
+    Notify,
+}
+
+/// By when a message is to be delivered (`BY=`, RFC 2852).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliverBy {
+    /// The moment.
+    pub at: Timestamp,
+    /// What follows if it is over.
+    pub late: Late,
+    /// Whether the sender wants to hear of each system that passes the message on.
+    pub trace: bool,
+}
+
 /// What is said once for all recipients of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
@@ -120,6 +141,12 @@ pub struct Envelope {
     /// `REQUIRETLS` (RFC 8689).
     #[serde(default)]
     pub secrecy: Secrecy,
+    /// Not to go before this moment (RFC 4865).
+    #[serde(default)]
+    pub release: Option<Timestamp>,
+    /// By when it is to be delivered.
+    #[serde(default)]
+    pub by: Option<DeliverBy>,
 }
 
 impl Envelope {
@@ -133,6 +160,8 @@ impl Envelope {
             smtputf8: false,
             priority: None,
             secrecy: Secrecy::Usual,
+            release: None,
+            by: None,
         }
     }
 }

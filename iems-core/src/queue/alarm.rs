@@ -13,6 +13,7 @@ use super::claim::Claim;
 use super::key::{self, GroupId, HopKey};
 use super::lease::Asked;
 use super::load;
+use super::record::State;
 use super::rows;
 use super::settle::{self, End, Settled};
 use super::state;
@@ -235,17 +236,30 @@ pub(super) fn horizon(shared: &Shared, now: Timestamp) -> Timestamp {
 
 /// A clock that was set back leaves due times that no schedule can have made: they count as due.
 async fn unfreeze(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError> {
-    let end = key::timed(horizon(shared, now), GroupId::FIRST);
+    let mut from = key::timed(horizon(shared, now), GroupId::FIRST);
     loop {
-        let scan = Scan::prefix(key::TIMED, PAGE).starting_at(&end);
-        let rows = shared.storage.store.scan(scan).await?;
-        if rows.is_empty() {
-            return Ok(());
+        let scan = Scan::prefix(key::TIMED, PAGE).starting_at(&from);
+        let mut rows = shared.storage.store.scan(scan).await?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        from = key::after(last);
+        let mut frozen = Vec::new();
+        for row in rows.drain(..) {
+            if !is_scheduled(shared, &row.0).await {
+                frozen.push(row);
+            }
         }
-        tracing::warn!(
-            groups = rows.len(),
-            "the clock was set back: what waits for a far future is tried now"
-        );
-        move_up(shared, &rows).await?;
+        if !frozen.is_empty() {
+            tracing::warn!(
+                groups = frozen.len(),
+                "the clock was set back: what waits for a far future is tried now"
+            );
+            move_up(shared, &frozen).await?;
+        }
     }
+}
+
+/// Whether a row of the time index stands for a group that its sender wants to go so late.
+async fn is_scheduled(shared: &Shared, row: &[u8]) -> bool {
+    let Some(at) = key::parse_group(row) else { return false };
+    matches!(load::any(shared, at).await, Ok(Some(loaded)) if loaded.group.state == State::Scheduled)
 }

@@ -109,7 +109,7 @@ impl Runner {
             self.alarm.expect(queued.deadline);
             match queued.state {
                 State::Waiting => ring |= inner.push(queued),
-                State::Deferred => self.alarm.expect(queued.due),
+                State::Deferred | State::Scheduled => self.alarm.expect(queued.due),
                 State::Held => {}
             }
         }

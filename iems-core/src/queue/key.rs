@@ -7,7 +7,7 @@
 //! | `qr` hop lane id group | size in KiB: ready to be tried, lane by lane |
 //! | `qt` due id group | the `qr` key it moves to: deferred, in the order of time, for all hops |
 //! | `qx` deadline id group | nothing: when a warning is due or time is over, for all groups |
-//! | `qw` state hop id group | nothing: deferred or held, by hop |
+//! | `qw` state hop id group | nothing: deferred, held or scheduled, by hop |
 //! | `qi` kind hash id group | nothing: what an operator looks for |
 //! | `qn` hop state | counter: groups of the hop in this state |
 //! | `qh` id time group number | [`crate::report::Event`]: what happened since |
@@ -105,11 +105,12 @@ impl std::fmt::Display for HopKey {
     }
 }
 
-/// In which of the two parked states a group is.
+/// In which of the parked states a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parked {
     Deferred,
     Held,
+    Scheduled,
 }
 
 impl Parked {
@@ -117,6 +118,7 @@ impl Parked {
         match self {
             Self::Deferred => b'd',
             Self::Held => b'h',
+            Self::Scheduled => b's',
         }
     }
 }
@@ -154,6 +156,7 @@ pub(crate) fn depth(hop: &HopKey, state: State) -> Vec<u8> {
         State::Waiting => b'w',
         State::Deferred => b'd',
         State::Held => b'h',
+        State::Scheduled => b's',
     });
     key
 }
@@ -260,6 +263,7 @@ pub(crate) fn parse_depth(key: &[u8]) -> Option<(HopKey, State)> {
         b"w" => State::Waiting,
         b"d" => State::Deferred,
         b"h" => State::Held,
+        b"s" => State::Scheduled,
         _ => return None,
     };
     Some((hop, state))

@@ -109,10 +109,10 @@ pub(super) async fn group(shared: &Shared, at: GroupId) -> Result<Option<Loaded>
         State::Waiting => true,
         State::Held => false,
         // A clock that was set back must not hide what its time had come for.
-        State::Deferred if loaded.group.due > shared.clock.now() => {
+        State::Deferred | State::Scheduled if loaded.group.due > shared.clock.now() => {
             shared.storage.store.get(&key::timed(loaded.group.due, at)).await?.is_none()
         }
-        State::Deferred => true,
+        State::Deferred | State::Scheduled => true,
     };
     Ok(ready.then_some(loaded))
 }

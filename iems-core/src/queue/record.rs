@@ -15,7 +15,7 @@ use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
 /// The version this engine writes.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// Where a message came from, for trace and stories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +116,8 @@ pub enum State {
     Deferred,
     /// An operator holds it: it is not tried until released. Its expiry goes on.
     Held,
+    /// Its sender wants it to go later: it is tried when due.
+    Scheduled,
 }
 
 /// Recipients of one message that share a next hop, while they wait.

@@ -101,16 +101,20 @@ fn rows(message: &Message, at: GroupId, group: &Group) -> Rows {
             (key::parked(Parked::Deferred, &hop, at), Vec::new()),
         ],
         State::Held => vec![(key::parked(Parked::Held, &hop, at), Vec::new())],
+        State::Scheduled => vec![
+            (key::timed(group.due, at), [&size, &ready[..]].concat()),
+            (key::parked(Parked::Scheduled, &hop, at), Vec::new()),
+        ],
     };
     rows.push((key::deadline(group.deadline(), at), Vec::new()));
     rows.extend(found_by(message, group).into_iter().map(|found| (key::found(&found, at), Vec::new())));
     rows
 }
 
-/// The rows that a group may have in the store: a deferred one is also ready once its time has come.
+/// The rows that a group may have in the store: one that waits for its time is also ready once that has come.
 fn stored(message: &Message, at: GroupId, group: &Group) -> Rows {
     let mut rows = rows(message, at, group);
-    if group.state == State::Deferred {
+    if matches!(group.state, State::Deferred | State::Scheduled) {
         rows.push((key::ready(&group.hop_key(), group.lane, at), Vec::new()));
     }
     rows

@@ -15,7 +15,7 @@ use super::state::{self, Next};
 use super::submit::{Maker, Queued};
 use crate::deliver::{Attempt, Delivery, DeliveryAgent, Outcome, Submission};
 use crate::engine::Shared;
-use crate::message::{Mailbox, OriginalRecipient, Recipient, Reply};
+use crate::message::{Late, Mailbox, OriginalRecipient, Recipient, Reply};
 use crate::report::{self, Event, Reported, What};
 use crate::seam::Timestamp;
 use crate::settings::Settings;
@@ -209,6 +209,7 @@ async fn prepare(
         End::Bounced(reply) => (&nothing, state::bounce(&loaded.group, reply)),
         End::Redirected(_) => (&nothing, Next::default()),
     };
+    let next = with_late(next, &loaded.message);
     let mut batch = delivery.effects.batch.clone();
     if let (Some(node), End::Attempt(..) | End::Lapse(_)) = (&shared.node, end) {
         node.fence(&mut batch, &loaded.group.hop_key());
@@ -266,6 +267,21 @@ async fn prepare(
         batch.put(key::history(loaded.at, now, number as u8), encode(event));
     }
     Ok(batch)
+}
+
+/// A sender that set a time and is told that it is over is told just that (RFC 2852 section 4.1).
+fn with_late(mut next: Next, message: &super::Message) -> Next {
+    if message.envelope.by.is_some_and(|by| by.late == Late::Notify) {
+        for told in next.reports.iter_mut().filter(|told| told.action == report::Action::Delayed) {
+            let text = format!(
+                "not delivered by the time that its sender set, and tried on; the last answer was: {}",
+                told.reply
+            );
+            let late = Reply::defer(4, 7, text).because(told.reply.to_string());
+            told.reply = Reply { remote: told.reply.remote.take(), ..late };
+        }
+    }
+    next
 }
 
 /// Replaces the rows of a group by those of what is left of it.

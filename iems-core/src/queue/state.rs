@@ -63,6 +63,10 @@ fn done(arrival: Arrival, destination: &Destination, reply: &Reply, next: &mut N
         Arrival::RelayedWithoutDsn => Action::Relayed,
         Arrival::Expanded => Action::Expanded,
         Arrival::Relayed => return,
+        Arrival::RelayedAndTold => {
+            next.reports.push(Told::new(Action::Relayed, destination, reply).insisted());
+            return;
+        }
     };
     if destination.recipient.notify().success {
         next.reports.push(Told::new(action, destination, reply));

@@ -8,7 +8,7 @@ use super::record::{Accepted, Group, Message, Origin, State, encode};
 use super::{Priority, rows};
 use crate::deliver::{Destination, Submission};
 use crate::engine::Shared;
-use crate::message::{Body, ChannelId, Domain, Kind, NextHop, QueueId};
+use crate::message::{Body, ChannelId, Domain, Kind, Late, NextHop, QueueId};
 use crate::preprocess::Policy;
 use crate::route::{self, Route, UNROUTED, Way};
 use crate::seam::Timestamp;
@@ -43,17 +43,26 @@ pub(crate) fn group(
         Kind::SpamReport => settings.reports.spam_expire.min(schedule.expire),
         _ => schedule.expire,
     };
+    // How long it is tried counts from when it may go; until when it may, from when it came.
+    let from = message.envelope.release.map_or(now, |release| release.max(now));
+    let mut expires = from.after(life);
+    let mut warn = schedule.warn.filter(|_| message.kind == Kind::Ordinary).map(|warn| from.after(warn));
+    match message.envelope.by {
+        Some(by) if by.late == Late::Return => expires = expires.min(by.at),
+        Some(by) => warn = Some(by.at),
+        None => {}
+    }
     Group {
         channel: hop.channel,
         hop: hop.hop,
         destinations,
         body,
-        state: State::Waiting,
+        state: if from > now { State::Scheduled } else { State::Waiting },
         lane: Lane::new(priority.get(), &message.flow()),
         attempts: 0,
-        due: now,
-        expires: now.after(life),
-        warn: schedule.warn.filter(|_| message.kind == Kind::Ordinary).map(|warn| now.after(warn)),
+        due: from,
+        expires,
+        warn,
         last_reply: None,
     }
 }

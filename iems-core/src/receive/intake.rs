@@ -7,9 +7,11 @@ use super::judge::Seen;
 use super::transaction::Transaction;
 use super::{Connection, judge, senders};
 use crate::engine::Shared;
-use crate::message::{Domain, EnhancedStatus, Envelope, Reply};
+use crate::message::{Domain, EnhancedStatus, Envelope, Mailbox, Reply};
 use crate::preprocess::{Found, Stage};
 use crate::queue::{Extent, Filter, Order, Queue};
+use crate::route;
+use crate::seam::Timestamp;
 use crate::settings::Settings;
 
 /// The door. Cheap to clone; every input channel gets one.
@@ -74,6 +76,11 @@ impl Session {
         &self.connection
     }
 
+    /// What time it is here.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
     /// The peer said its name (EHLO, HELO, LHLO).
     pub async fn hello(&mut self, helo: &str) -> Result<(), Reply> {
         self.connection.helo = helo.chars().take(255).collect();
@@ -114,6 +121,20 @@ impl Session {
                 .because(error.to_string())
         })?;
         Ok(done.changed)
+    }
+
+    /// Whether `mailbox` is one of ours, as a recipient would be told; `false` for addresses of others.
+    ///
+    /// # Errors
+    /// The reply that a recipient would get: there is no such mailbox, or it cannot be said now.
+    pub async fn verify(&self, mailbox: &Mailbox) -> Result<bool, Reply> {
+        let away = |e: crate::seam::DirectoryError| {
+            Reply::defer(3, 0, "the directory does not answer; try again later").because(e.to_string())
+        };
+        if !self.shared.directory.is_local(mailbox.domain()).await.map_err(away)? {
+            return Ok(false);
+        }
+        route::route(&self.shared, &self.shared.settings(), mailbox).await.map(|route| route.local)
     }
 
     async fn may_begin(&self, settings: &Settings, envelope: &Envelope, size: u64) -> Result<(), Reply> {

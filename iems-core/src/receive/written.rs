@@ -50,11 +50,12 @@ impl Transaction {
     ) -> Result<Written, Reply> {
         let mut written = Written { refused: refused.clone(), ..Written::default() };
         let mut message = self.message(copies, parts);
+        let later = self.envelope.release.is_some_and(|release| release > self.shared.clock.now());
         let mut waiting = Vec::new();
         let mut reports = self.expanded(parts);
         reports.extend(self.failed());
         for bundle in self.bundles(copies, parts, &mut written.events) {
-            match (bundle.agent && at_once, self.shared.agents.contains_key(&bundle.channel)) {
+            match (bundle.agent && at_once && !later, self.shared.agents.contains_key(&bundle.channel)) {
                 (true, true) => {
                     waiting.extend(self.deliver(bundle, &message, &mut written, &mut reports).await)
                 }

@@ -40,6 +40,12 @@ fn about_message(draft: &Draft<'_>, utf8: bool) -> String {
         put(&mut text, "Received-From-MTA", &field_line(&from, utf8));
     }
     put(&mut text, "Arrival-Date", &message.arrived.to_rfc5322());
+    if let Some(by) = &message.envelope.by {
+        put(&mut text, "Deliver-By-Date", &by.at.to_rfc5322()); // RFC 2852 section 5
+    }
+    if let Some(release) = message.envelope.release {
+        put(&mut text, "Future-Release-Request", &format!("until; {release}")); // RFC 4865 section 6
+    }
     text
 }
 

@@ -80,6 +80,7 @@ impl fmt::Display for Story {
                 State::Waiting => "waiting",
                 State::Deferred => "deferred",
                 State::Held => "held",
+                State::Scheduled => "scheduled",
             };
             write!(f, "{state}: {names} through {}, next hop {}, ", group.channel, group.hop)?;
             write!(f, "{attempts} attempts, next at {}, given up at {}", group.due, group.expires)?;

@@ -2,7 +2,7 @@
 //! to, and the words of the system there, stay with us (RFC 3464 section 4.2).
 
 use crate::deliver::Destination;
-use crate::message::{EnhancedStatus, Mailbox, OriginalRecipient, Remote, Reply};
+use crate::message::{EnhancedStatus, Mailbox, Notify, OriginalRecipient, Remote, Reply};
 use crate::preprocess;
 use crate::seam::Timestamp;
 
@@ -49,11 +49,20 @@ pub(crate) struct Told {
     pub(crate) until: Option<Timestamp>,
     /// Whether an attempt brought it; else its time was over while it waited.
     pub(crate) tried: bool,
+    /// Whether everybody hears of it who did not forbid it.
+    insisted: bool,
 }
 
 impl Told {
     pub(crate) fn new(action: Action, destination: &Destination, reply: &Reply) -> Self {
-        Self { action, destination: destination.clone(), reply: reply.clone(), until: None, tried: true }
+        Self {
+            action,
+            destination: destination.clone(),
+            reply: reply.clone(),
+            until: None,
+            tried: true,
+            insisted: false,
+        }
     }
 
     /// The same, with the time at which delivery will be given up.
@@ -65,6 +74,12 @@ impl Told {
     /// The same, where no attempt brought it.
     pub(crate) fn untried(mut self) -> Self {
         self.tried = false;
+        self
+    }
+
+    /// The same, for everybody who did not forbid it (RFC 2852 section 4).
+    pub(crate) fn insisted(mut self) -> Self {
+        self.insisted = true;
         self
     }
 
@@ -83,6 +98,9 @@ impl Told {
     /// `NOTIFY` is missing).
     pub(crate) fn is_wanted(&self, automatic: bool) -> bool {
         let recipient = &self.destination.recipient;
+        if self.insisted {
+            return recipient.notify() != Notify::NEVER;
+        }
         match self.action {
             Action::Failed => recipient.notify().failure,
             Action::Delayed => {

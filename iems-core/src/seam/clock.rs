@@ -57,6 +57,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no date and time as RFC 3339 section 5.6 has them, or lies before 1970.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a date and time such as 2027-01-31T08:00:00Z")]
+pub struct TimestampError;
+
+impl std::str::FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let parsed: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        u64::try_from(parsed.as_millisecond()).map(Self).map_err(|_| TimestampError)
+    }
+}
+
 impl Serialize for Timestamp {
     /// RFC 3339 for people (JSON), milliseconds for records.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

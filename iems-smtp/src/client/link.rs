@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use iems_core::deliver::{Arrival, Attempt, Link, Outcome};
-use iems_core::message::{NextHop, Reply, ReversePath, Secrecy};
+use iems_core::message::{DeliverBy, NextHop, Reply, ReversePath, Secrecy};
 use iems_core::storage::StoreError;
 use tokio::time::Instant;
 
@@ -119,9 +119,11 @@ impl SmtpLink {
         extensions
     }
 
-    fn manner(&self, extensions: &Extensions, size: u64) -> Manner {
+    fn manner(&self, extensions: &Extensions, size: u64, by: Option<DeliverBy>) -> Manner {
         let protocol = self.client.settings.protocol;
+        let told = by.is_some_and(|by| by.trace || extensions.deliver_by.is_none());
         let arrival = match (extensions.dsn, protocol) {
+            (_, Protocol::Smtp) if told => Arrival::RelayedAndTold,
             (true, _) => Arrival::Relayed,
             (false, Protocol::Smtp) => Arrival::RelayedWithoutDsn,
             (false, Protocol::Lmtp) => Arrival::Delivered,
@@ -155,7 +157,8 @@ impl SmtpLink {
         self.protect(attempt).await?;
         let extensions = self.extensions();
         let conversion = self.client.settings.largest_conversion;
-        let bounds = Bounds { conversion, size: self.connection.terms.size };
+        let delivers = self.client.settings.protocol == Protocol::Lmtp;
+        let bounds = Bounds { conversion, size: self.connection.terms.size, delivers };
         let prepared = prepare(attempt, &extensions, bounds, &self.connection.peer).await?;
         let Prepared { mail, mut rcpts, outcomes: decided, payload } = prepared;
         rcpts.retain(|(at, _)| outcomes[*at].is_none());
@@ -164,7 +167,7 @@ impl SmtpLink {
         if !settled.is_empty() {
             self.tell_upstream(attempt, &extensions.forward).await?;
         }
-        let manner = self.manner(&extensions, payload.size());
+        let manner = self.manner(&extensions, payload.size(), attempt.envelope.by);
         let mut transaction = Transaction::new(manner, mail, rcpts, decided.clone());
         if !settled.is_empty() {
             self.begun = self.begun.saturating_add(1);

@@ -6,13 +6,13 @@
 use bytes::Bytes;
 use iems_core::deliver::{Attempt, Destination, Outcome};
 use iems_core::message::{
-    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Mailbox, OriginalRecipient, Reply, Secrecy,
-    narrow,
+    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Late, Mailbox, OriginalRecipient, Reply,
+    Secrecy, narrow,
 };
 use iems_core::storage::StoreError;
 
 use super::trouble::Peer;
-use crate::proto::{Command, Extensions, Mail, Rcpt};
+use crate::proto::{By, Command, Extensions, Mail, Rcpt};
 
 /// The longest header section that is looked at for UTF-8.
 const HEADER: u64 = 1024 * 1024;
@@ -43,6 +43,8 @@ pub(super) struct Bounds {
     pub(super) conversion: u64,
     /// To be sent to this peer, whatever it says itself.
     pub(super) size: Option<u64>,
+    /// Whether the server delivers what it takes, so that no time can be over behind it.
+    pub(super) delivers: bool,
 }
 
 /// A message ready to be sent to one server.
@@ -74,6 +76,7 @@ pub(super) async fn prepare(
     let size = payload.size();
     within(extensions.size.filter(|limit| *limit > 0), size, peer)?;
     let mut mail = Mail::new(envelope(attempt, extensions, body, utf8));
+    mail.by = by(attempt, extensions, bounds.delivers, peer)?;
     mail.size = if extensions.size.is_some() { size } else { 0 };
     let mut prepared = Prepared {
         mail: Command::Mail(Box::new(mail)).to_string(),
@@ -111,6 +114,31 @@ fn envelope(attempt: &Attempt, extensions: &Extensions, body: BodyType, utf8: bo
         smtputf8: utf8,
         priority: ours.priority.filter(|_| extensions.priority),
         secrecy: if extensions.require_tls { ours.secrecy } else { Secrecy::Usual },
+        release: None,
+        by: None,
+    }
+}
+
+/// What is left of the time that the sender set. One after which the message is to be returned goes only to servers that
+/// keep it (RFC 2852 section 4).
+fn by(attempt: &Attempt, extensions: &Extensions, delivers: bool, peer: &Peer) -> Result<Option<By>, Reply> {
+    let Some(by) = attempt.envelope.by else { return Ok(None) };
+    let seconds = |millis: u64| i64::try_from(millis / 1000).unwrap_or(i64::MAX);
+    let left = seconds(by.at.as_millis()).saturating_sub(seconds(attempt.now.as_millis()));
+    match (extensions.deliver_by, by.late) {
+        (Some(least), Late::Return) if left <= 0 || left < seconds(least.saturating_mul(1000)) => {
+            let text =
+                format!("it cannot deliver the message within the {} seconds that are left", left.max(0));
+            Err(peer.failed(550, EnhancedStatus::new(5, 4, 7), &text))
+        }
+        (Some(_), late) => {
+            Ok(Some(By { seconds: left.clamp(-999_999_999, 999_999_999), late, trace: by.trace }))
+        }
+        (None, Late::Return) if !delivers => {
+            let text = "it does not support DELIVERBY, so the time that the sender set cannot be kept";
+            Err(peer.failed(550, EnhancedStatus::new(5, 3, 3), text))
+        }
+        (None, _) => Ok(None),
     }
 }
 

@@ -11,6 +11,7 @@ use iems_core::message::{
 
 use super::claim::Claim;
 use super::forward::Forward;
+use super::wishes::{By, Hold};
 use super::xtext;
 
 /// A command line.
@@ -71,12 +72,16 @@ pub struct Mail {
     pub size: u64,
     /// `AUTH` (RFC 4954 section 5): who submitted the message first, as far as the peer is to be believed.
     pub auth: Option<ReversePath>,
+    /// `HOLDFOR` or `HOLDUNTIL` (RFC 4865).
+    pub hold: Option<Hold>,
+    /// `BY` (RFC 2852).
+    pub by: Option<By>,
 }
 
 impl Mail {
-    /// A `MAIL` without `SIZE` and `AUTH`.
+    /// A `MAIL` without `SIZE`, `AUTH`, and wishes about time.
     pub const fn new(envelope: Envelope) -> Self {
-        Self { envelope, size: 0, auth: None }
+        Self { envelope, size: 0, auth: None, hold: None, by: None }
     }
 }
 
@@ -114,6 +119,9 @@ pub enum CommandError {
     /// A verb that is known and not implemented.
     #[error("{0} is not implemented")]
     NotImplemented(&'static str),
+    /// `EXPN`.
+    #[error("EXPN is not done here: who is on a list is its owner's business")]
+    Expand,
     /// The arguments do not follow the grammar; holds the usage.
     #[error("syntax: {0}")]
     Syntax(&'static str),
@@ -143,6 +151,7 @@ impl CommandError {
         let (code, subject, detail, hint) = match self {
             Self::NotText => (500, 5, 2, "send printable text only"),
             Self::Unknown => (500, 5, 1, "HELP lists the commands"),
+            Self::Expand => (502, 5, 1, "write to the list"),
             Self::NotImplemented(_) => (502, 5, 1, "HELP lists the commands"),
             Self::Syntax(_) => (501, 5, 4, "correct the arguments"),
             Self::Sender(_) => (501, 1, 7, "correct the address in MAIL FROM:<address>"),
@@ -162,11 +171,11 @@ impl Command {
     }
 
     /// The most octets of a line that begins like this, CRLF included: 512, and what extensions add
-    /// (RFC 5321 section 4.5.3.1.4, RFC 1870, 6152, 3461, 4954, 6531, 6710, 8689).
+    /// (RFC 5321 section 4.5.3.1.4, RFC 1870, 6152, 3461, 4954, 6531, 6710, 2852, 4865, 8689).
     pub fn line_limit(beginning: &[u8]) -> usize {
         let is = |verb: &[u8]| beginning.get(..4).is_some_and(|b| b.eq_ignore_ascii_case(verb));
         match () {
-            () if is(b"MAIL") => 512 + 26 + 17 + 107 + 500 + 10 + 15 + 11,
+            () if is(b"MAIL") => 512 + 26 + 17 + 107 + 500 + 10 + 15 + 17 + 34 + 11,
             () if is(b"RCPT") => 512 + 28 + 501 + 10,
             () if is(b"XCLI") || is(b"XFOR") => 2048,
             () if is(b"AUTH") => super::line::AUTH_LIMIT,
@@ -229,6 +238,12 @@ impl fmt::Display for Mail {
         }
         if let Some(priority) = envelope.priority {
             write!(f, " MT-PRIORITY={priority}")?;
+        }
+        if let Some(by) = self.by {
+            write!(f, " {by}")?;
+        }
+        if let Some(hold) = self.hold {
+            write!(f, " {hold}")?;
         }
         match &self.auth {
             None => Ok(()),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use iems_core::seam::Timestamp;
+
 use super::SessionLimits;
 
 /// Service extensions.
@@ -22,6 +24,11 @@ pub struct Extensions {
     pub priority: bool,
     /// `REQUIRETLS` (RFC 8689).
     pub require_tls: bool,
+    /// `DELIVERBY` (RFC 2852): the least time in seconds; 0 if there is no such bound.
+    pub deliver_by: Option<u64>,
+    /// `FUTURERELEASE` (RFC 4865): how many seconds a message may be held, and until when. Not read of others: it is for
+    /// submission.
+    pub future_release: Option<(u64, Timestamp)>,
     /// `CHUNKING` (RFC 3030).
     pub chunking: bool,
     /// `BINARYMIME` (RFC 3030).
@@ -53,13 +60,19 @@ impl Extensions {
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
             (self.starttls, "STARTTLS"),
         ];
+        let by = self.deliver_by.map(|least| match least {
+            0 => Cow::from("DELIVERBY"),
+            least => Cow::from(format!("DELIVERBY {least}")),
+        });
+        let hold =
+            self.future_release.map(|(most, until)| Cow::from(format!("FUTURERELEASE {most} {until}")));
         let size = self.size.map(|size| Cow::from(format!("SIZE {size}")));
         let auth = (!self.auth.is_empty()).then(|| Cow::from(format!("AUTH {}", self.auth.join(" "))));
         let limits = (!self.limits.is_empty()).then(|| Cow::from(format!("LIMITS{}", self.limits)));
         let plain = plain.into_iter().filter_map(|(has, word)| has.then_some(Cow::from(word)));
         let forward =
             (!self.forward.is_empty()).then(|| Cow::from(format!("XFORWARD {}", self.forward.join(" "))));
-        size.into_iter().chain(limits).chain(plain).chain(auth).chain(forward)
+        size.into_iter().chain(limits).chain(plain).chain(by).chain(hold).chain(auth).chain(forward)
     }
 
     /// Reads the lines of a reply to `EHLO` behind the first, which is the server's name. Unknown ones are passed over.
@@ -81,6 +94,7 @@ impl Extensions {
             "DSN" => self.dsn = true,
             "MT-PRIORITY" => self.priority = true,
             "REQUIRETLS" => self.require_tls = true,
+            "DELIVERBY" => self.deliver_by = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
             "CHUNKING" => self.chunking = true,
             "BINARYMIME" => self.binary_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
@@ -110,6 +124,8 @@ mod tests {
             dsn: true,
             priority: true,
             require_tls: true,
+            deliver_by: Some(60),
+            future_release: None,
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,

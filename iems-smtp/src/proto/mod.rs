@@ -13,6 +13,7 @@ mod params;
 mod parse;
 pub mod reply;
 mod session_limits;
+mod wishes;
 pub mod xtext;
 
 pub use claim::Claim;
@@ -23,3 +24,4 @@ pub use forward::Forward;
 pub use line::{LineError, LineReader};
 pub use reply::{Response, ResponseDecoder, ResponseError};
 pub use session_limits::SessionLimits;
+pub use wishes::{By, Hold};

@@ -1,10 +1,12 @@
-//! Parameters of `MAIL` and `RCPT`: `SIZE BODY SMTPUTF8 RET ENVID MT-PRIORITY REQUIRETLS AUTH` and `NOTIFY ORCPT`.
+//! Parameters of `MAIL` and `RCPT`: `SIZE BODY SMTPUTF8 RET ENVID MT-PRIORITY REQUIRETLS BY HOLDFOR HOLDUNTIL AUTH` and
+//! `NOTIFY ORCPT`.
 //!
 //! Unknown ones are refused with 555, known ones with a wrong value, or given twice, with 501.
 
 use iems_core::message::{BodyType, Notify, OriginalRecipient, Ret, ReversePath, Secrecy};
 
 use super::command::{CommandError, Mail, Rcpt};
+use super::wishes::{By, Hold};
 use super::xtext;
 
 pub(super) fn mail(mut mail: Mail, rest: &str) -> Result<Mail, CommandError> {
@@ -25,6 +27,12 @@ pub(super) fn mail(mut mail: Mail, rest: &str) -> Result<Mail, CommandError> {
             mail.envelope.priority = Some(seen.once("MT-PRIORITY", value.and_then(priority))?);
         } else if is("REQUIRETLS") {
             mail.envelope.secrecy = seen.once("REQUIRETLS", value.is_none().then_some(Secrecy::Required))?;
+        } else if is("BY") {
+            mail.by = Some(seen.once("BY", value.and_then(By::read))?);
+        } else if is("HOLDFOR") {
+            mail.hold = Some(seen.once("HOLDFOR or HOLDUNTIL", value.and_then(Hold::interval))?);
+        } else if is("HOLDUNTIL") {
+            mail.hold = Some(seen.once("HOLDFOR or HOLDUNTIL", value.and_then(Hold::moment))?);
         } else if is("AUTH") {
             mail.auth = Some(seen.once("AUTH", value.and_then(auth))?);
         } else {

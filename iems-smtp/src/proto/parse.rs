@@ -56,7 +56,7 @@ fn dispatch(verb: &[u8], rest: &str) -> Result<Command, CommandError> {
                 Err(CommandError::Syntax("XFORWARD and the attributes that EHLO announced, as NAME=value"))
             }
         },
-        b"EXPN" => Err(CommandError::NotImplemented("EXPN")),
+        b"EXPN" => Err(CommandError::Expand),
         b"ETRN" if rest.is_empty() => Err(CommandError::Syntax("ETRN domain")),
         // `@` asks for names below the domain as well: those have queues of their own here, and are asked for by name.
         b"ETRN" => {

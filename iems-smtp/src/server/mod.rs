@@ -12,8 +12,9 @@ mod serve;
 pub mod session;
 mod trace;
 mod wire;
+mod wishes;
 
 pub use beneath::Believed;
 pub use listener::{Listener, Security};
-pub use options::{AuthOptions, Limits, Mode, ServerOptions, Timeouts};
+pub use options::{AuthOptions, Limits, Mode, ServerOptions, Timeouts, Verify};
 pub use serve::{Server, ServerError, TlsConfig};

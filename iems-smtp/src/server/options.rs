@@ -20,6 +20,18 @@ pub enum Mode {
     Lmtp,
 }
 
+/// To whom `VRFY` says which mailboxes there are (RFC 5321 section 3.5.3, section 7.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// To nobody: the answer is 252, whatever is asked.
+    #[default]
+    Off,
+    /// To peers with an account.
+    Authenticated,
+    /// To everybody. What is asked counts as recipients do, and what there is not as errors.
+    Local,
+}
+
 /// A server's options.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -47,6 +59,12 @@ pub struct ServerOptions {
     /// What follows where the authors in the header section are not those of the account. Default nothing: lists and secretaries write for
     /// others.
     pub authors: AuthorMatch,
+    /// How long a submitted message may be held, if its sender wishes (RFC 4865). Default zero: that is not offered.
+    pub future_release: Duration,
+    /// The least time in which a message may have to be delivered or returned (RFC 2852). Default zero: no bound.
+    pub deliver_by_minimum: Duration,
+    /// To whom `VRFY` says which mailboxes there are. Default nobody: who harvests addresses asks too.
+    pub verify: Verify,
     /// Authentication.
     pub auth: AuthOptions,
     /// Bounds.
@@ -70,6 +88,9 @@ impl ServerOptions {
             greeting_delay: Duration::ZERO,
             senders: SenderMatch::default(),
             authors: AuthorMatch::default(),
+            future_release: Duration::ZERO,
+            deliver_by_minimum: Duration::ZERO,
+            verify: Verify::default(),
             auth,
             limits: Limits::default(),
             timeouts: Timeouts::default(),

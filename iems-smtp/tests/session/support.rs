@@ -104,6 +104,11 @@ impl Desk {
                 session.hello(Ok(()));
             }
             Event::Turn(_) => session.turned(Ok(0)),
+            Event::Verify(mailbox) => match mailbox.local().as_str() {
+                "nobody" => session.verified(Err(&Reply::refuse(1, 1, "nobody of that name"))),
+                "far" => session.verified(Ok(None)),
+                _ => session.verified(Ok(Some(&mailbox))),
+            },
             Event::Mail(mail) => {
                 self.events.push("mail");
                 self.recipients.clear();

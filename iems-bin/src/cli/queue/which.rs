@@ -25,8 +25,8 @@ pub(super) struct Which {
     /// On behalf of this domain of ours
     #[arg(long, value_name = "DOMAIN")]
     tenant: Option<Domain>,
-    /// In this state: waiting, deferred or held
-    #[arg(long, value_parser = ["waiting", "deferred", "held"])]
+    /// In this state: waiting, deferred, held or scheduled
+    #[arg(long, value_parser = ["waiting", "deferred", "held", "scheduled"])]
     state: Option<String>,
     /// Whose last reply contains this text, in any case
     #[arg(long, value_name = "TEXT")]

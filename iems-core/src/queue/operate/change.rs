@@ -122,15 +122,15 @@ impl Queue {
 
     /// What the order would do to a group as it is.
     fn fate(&self, order: &Order, loaded: &Loaded) -> Fate {
-        let held = loaded.group.state == State::Held;
+        let (held, scheduled) = (loaded.group.state == State::Held, loaded.group.state == State::Scheduled);
         let flies = || {
             let runner = self.engine.as_ref().map(|engine| &engine.runner);
             runner.is_some_and(|runner| runner.is_in_flight(&loaded.group.hop_key(), loaded.at))
         };
         match order {
             Order::Hold if held => Fate::Unchanged,
-            Order::Release if !held => Fate::Unchanged,
-            Order::Retry if held => Fate::Unchanged,
+            Order::Release if !held && !scheduled => Fate::Unchanged,
+            Order::Retry if held || scheduled => Fate::Unchanged,
             Order::Via(channel, hop) if loaded.group.channel == *channel && loaded.group.hop == *hop => {
                 Fate::Unchanged
             }
@@ -192,7 +192,7 @@ impl Queue {
     async fn simply(&self, order: &Order, loaded: &Loaded) -> Result<(), CommitError> {
         let now = self.clock.now();
         let mut batch = Batch::new();
-        let queued = settle::replace(&mut batch, loaded, left(order, &loaded.group, now).as_ref());
+        let queued = settle::replace(&mut batch, loaded, left(order, loaded, now).as_ref());
         let event = Event { at: now, what: told(order, &loaded.group) };
         batch.put(key::history(loaded.at, now, u8::MAX), encode(&event));
         let committed = self.storage.store.commit(batch).await;
@@ -222,15 +222,22 @@ fn known(name: &ChannelId, all: &[&ChannelId]) -> Result<(), QueueError> {
 }
 
 /// The group as a simple order leaves it.
-fn left(order: &Order, group: &Group, now: Timestamp) -> Option<Group> {
-    let due = now.min(group.expires);
+fn left(order: &Order, loaded: &Loaded, now: Timestamp) -> Option<Group> {
+    let group = &loaded.group;
+    // What its sender wants to go later goes then, whoever held or rerouted it; only its own release is for now.
+    let later = loaded.message.envelope.release.filter(|release| *release > now && group.attempts == 0);
+    let later = later.filter(|_| !(group.state == State::Scheduled && *order == Order::Release));
+    let (due, state) = match later {
+        Some(release) => (release.min(group.expires), State::Scheduled),
+        None => (now.min(group.expires), State::Waiting),
+    };
     match order {
         Order::Hold => Some(Group { state: State::Held, ..group.clone() }),
         Order::Via(channel, hop) => {
             let (channel, hop) = (channel.clone(), hop.clone());
-            Some(Group { channel, hop, due, state: State::Waiting, ..group.clone() })
+            Some(Group { channel, hop, due, state, ..group.clone() })
         }
-        Order::Release | Order::Retry => Some(Group { due, state: State::Waiting, ..group.clone() }),
+        Order::Release | Order::Retry => Some(Group { due, state, ..group.clone() }),
         Order::Purge | Order::Bounce(_) | Order::Redirect(_) => None,
     }
 }

@@ -21,12 +21,14 @@ pub struct Depth {
     pub deferred: u64,
     /// Held by an operator.
     pub held: u64,
+    /// Not to go yet, as the sender wishes.
+    pub scheduled: u64,
 }
 
 impl Depth {
     /// All of them.
     pub fn all(&self) -> u64 {
-        self.waiting + self.deferred + self.held
+        self.waiting + self.deferred + self.held + self.scheduled
     }
 
     fn set(&mut self, state: State, groups: i64) {
@@ -35,6 +37,7 @@ impl Depth {
             State::Waiting => self.waiting = groups,
             State::Deferred => self.deferred = groups,
             State::Held => self.held = groups,
+            State::Scheduled => self.scheduled = groups,
         }
     }
 
@@ -42,6 +45,7 @@ impl Depth {
         self.waiting += other.waiting;
         self.deferred += other.deferred;
         self.held += other.held;
+        self.scheduled += other.scheduled;
     }
 }
 

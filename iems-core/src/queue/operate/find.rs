@@ -74,6 +74,7 @@ fn of_hop(hop: Option<&HopKey>, only: Option<State>) -> Vec<Part> {
         (State::Waiting, ready, false),
         (State::Deferred, parked(Parked::Deferred), hop.is_some()),
         (State::Held, parked(Parked::Held), hop.is_some()),
+        (State::Scheduled, parked(Parked::Scheduled), hop.is_some()),
     ];
     let wanted = all.into_iter().filter(|(state, ..)| only.is_none_or(|only| only == *state));
     wanted.map(|(state, prefix, by_id)| Part { prefix, state: Some(state), by_id }).collect()

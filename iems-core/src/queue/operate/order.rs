@@ -10,9 +10,9 @@ use crate::message::{ChannelId, Mailbox, NextHop};
 pub enum Order {
     /// They are not tried until released. An attempt under way goes on; what it defers stays held. Expiry goes on.
     Hold,
-    /// What is held is tried now.
+    /// What is held is tried now, or when its sender wants; what only waits for that moment is tried now.
     Release,
-    /// What waits or is deferred is tried now, and its site is asked even if it is down. Expiry stays.
+    /// What waits or is deferred, and not what is scheduled, is tried now, and its site is asked even if it is down. Expiry stays.
     Retry,
     /// They are removed, without a report to anybody. An attempt under way may still reach its recipient.
     Purge,

@@ -185,13 +185,17 @@ impl Queue {
         })
     }
 
-    /// The oldest of what is deferred, what is held, and what is ready in the first lanes.
+    /// The oldest of what is deferred, held or scheduled, and what is ready in the first lanes.
     async fn oldest_of(&self, hop: &HopKey, depth: &Depth) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.storage.store;
         let arrived = |row: &[u8]| key::parse_group(row).map(|at| at.id.arrived());
         let mut oldest = None;
         let mut see = |when: Option<Timestamp>| oldest = oldest.into_iter().chain(when).min();
-        for (some, state) in [(depth.deferred, Parked::Deferred), (depth.held, Parked::Held)] {
+        for (some, state) in [
+            (depth.deferred, Parked::Deferred),
+            (depth.held, Parked::Held),
+            (depth.scheduled, Parked::Scheduled),
+        ] {
             if some > 0 {
                 let first = store.scan(Scan::prefix(&key::parked_of(state, hop), 1)).await?;
                 see(first.first().and_then(|(row, _)| arrived(row)));

@@ -19,6 +19,11 @@ pub enum Waits {
     UnderWay,
     /// An operator holds it.
     Held,
+    /// Its sender wants it to go later.
+    Scheduled {
+        /// When.
+        until: Timestamp,
+    },
     /// It was deferred; its time has not come.
     NotDue {
         /// When it comes.
@@ -136,6 +141,7 @@ impl Waits {
             Self::NotRunning => "no server".into(),
             Self::UnderWay => "under way".into(),
             Self::Held => "held".into(),
+            Self::Scheduled { until } => format!("goes in {}", wait(until)),
             Self::NotDue { until, .. } => format!("due in {}", wait(until)),
             Self::Paused { all: true, .. } => "all paused".into(),
             Self::Paused { .. } => "hop paused".into(),
@@ -183,6 +189,7 @@ impl fmt::Display for Waits {
             Self::NotRunning => f.write_str("no server runs"),
             Self::UnderWay => f.write_str("an attempt is under way"),
             Self::Held => f.write_str("held by an operator"),
+            Self::Scheduled { until } => write!(f, "to go at {until}, as its sender wishes"),
             Self::NotDue { until, attempts, origin } => {
                 write!(f, "not due until {until}, after {attempts} attempts (waits of {origin})")
             }

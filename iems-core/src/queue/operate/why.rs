@@ -81,7 +81,10 @@ impl Queue {
                 attempts: group.attempts,
                 origin: self.origin(&hop),
             }),
-            State::Deferred | State::Waiting => {}
+            State::Scheduled if group.due > self.clock.now() => {
+                waits.push(Waits::Scheduled { until: group.due });
+            }
+            State::Deferred | State::Scheduled | State::Waiting => {}
         }
         match engine {
             None => waits.extend(Pauses::read(&*self.storage.store).await?.of(&hop).map(paused)),

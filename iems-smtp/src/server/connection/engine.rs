@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::entrance::{Entrance, Known, Welcome, decide, early, enter, talked_early, who};
 use super::{OUTPUT, Peer, going_down, secure};
 use crate::proto::{Claim, Mail, Rcpt};
-use crate::server::Mode;
 use crate::server::reverse::Lookup;
 use crate::server::serve::Shared;
 use crate::server::session::{Event, Link, SERVICE, Session};
 use crate::server::wire::{Secured, Wire};
+use crate::server::{Mode, wishes};
 
 /// What is to be done when the dialogue has nothing more to say.
 pub(super) enum Flow {
@@ -258,6 +258,15 @@ impl<'a> Talk<'a> {
                 self.session
                     .turned(started.as_ref().copied().inspect_err(|reply| log(reply, "ETRN refused")));
             }
+            Event::Verify(mailbox) => {
+                let found = match (self.take_recipient().await, &self.door) {
+                    (Err(reply), _) => Err(reply),
+                    (Ok(()), Some(door)) => door.verify(&mailbox).await,
+                    (Ok(()), None) => Err(closed()),
+                };
+                let found = found.as_ref().map(|ours| ours.then_some(&mailbox));
+                self.session.verified(found.inspect_err(|reply| log(reply, "VRFY")));
+            }
             Event::EndOfData => self.commit().await,
             Event::Reset => (self.transaction, self.octets) = (None, 0),
             Event::Password { login, password } => {
@@ -350,6 +359,7 @@ impl<'a> Talk<'a> {
         if host.is_some() {
             door.connection_mut().host = host;
         }
+        self.session.tell_time(door.now());
         let admitted = door.hello(name).await;
         self.session.hello(admitted.as_ref().copied().inspect_err(|reply| log(reply, "name refused")));
     }
@@ -375,10 +385,11 @@ impl<'a> Talk<'a> {
         self.transaction = begun.ok();
     }
 
-    async fn begin(&mut self, mail: Mail) -> Result<Transaction, Reply> {
+    async fn begin(&mut self, mut mail: Mail) -> Result<Transaction, Reply> {
         self.decide_late()?;
         let protocol = self.session.protocol(mail.envelope.smtputf8);
         let door = self.door.as_mut().ok_or_else(closed)?;
+        wishes::put(&mut mail, door.now(), &self.shared.options)?;
         let connection = door.connection_mut();
         if connection.protocol != protocol {
             connection.protocol = protocol.into();

@@ -1,19 +1,13 @@
 //! What each command does in each state (RFC 5321 sections 4.1.1 and 4.1.4).
 
 use bytes::BytesMut;
-use iems_core::message::{BodyType, Domain, Secrecy};
+use iems_core::message::{BodyType, Domain, Mailbox, Secrecy};
 
 use super::output::{Text, error, out_of_order, too_large};
 use super::state::{Body, Chunk, Hello, Pending, Skip, State};
 use super::{Event, Session};
 use crate::proto::{Claim, Command, CommandError, DataDecoder, Forward, Mail, Rcpt};
-use crate::server::Mode;
-
-/// What `HELP` says.
-const HELP: [&str; 2] = [
-    "2.0.0 EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY ETRN HELP STARTTLS AUTH QUIT",
-    "2.0.0 see RFC 5321; questions go to postmaster",
-];
+use crate::server::{Mode, Verify};
 
 impl Session {
     pub(super) fn command(
@@ -43,7 +37,7 @@ impl Session {
             Command::Rset => self.on_rset(),
             Command::Noop => self.idle_command(Text::Noop),
             Command::Etrn(domain) => self.on_etrn(domain),
-            Command::Vrfy(_) => self.idle_command(Text::Verify),
+            Command::Vrfy(who) => self.on_vrfy(&who),
             Command::Help => self.on_help(),
             Command::Quit => self.on_quit(),
             Command::StartTls => self.on_starttls(input),
@@ -188,9 +182,53 @@ impl Session {
     }
 
     fn on_help(&mut self) -> Option<Event> {
-        crate::proto::reply::write_lines(&mut self.output, 214, HELP);
+        let verbs = format!("2.0.0 {}", self.verbs().join(" "));
+        let more = "2.0.0 see RFC 5321; questions go to postmaster";
+        crate::proto::reply::write_lines(&mut self.output, 214, [verbs.as_str(), more]);
         self.count_idle();
         None
+    }
+
+    /// What this peer can say now.
+    fn verbs(&self) -> Vec<&'static str> {
+        let hello: &[&str] = if self.options.mode == Mode::Lmtp { &["LHLO"] } else { &["EHLO", "HELO"] };
+        let mut verbs = hello.to_vec();
+        verbs.extend(["MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "ETRN", "HELP"]);
+        let more = [
+            (self.link.tls_available && !self.link.tls, "STARTTLS"),
+            (self.may_authenticate(), "AUTH"),
+            (self.trusted, "XCLIENT"),
+            (self.inside, "XFORWARD"),
+            (true, "QUIT"),
+        ];
+        verbs.extend(more.into_iter().filter_map(|(has, verb)| has.then_some(verb)));
+        verbs
+    }
+
+    /// Whoever may not know which mailboxes there are hears the same whatever it asks.
+    fn on_vrfy(&mut self, who: &str) -> Option<Event> {
+        let told = match self.options.verify {
+            Verify::Off => false,
+            Verify::Authenticated => self.authenticated,
+            Verify::Local => true,
+        };
+        if !told {
+            return self.idle_command(Text::Verify);
+        }
+        self.count_idle();
+        let address = who.strip_suffix(" SMTPUTF8").unwrap_or(who).trim();
+        let address = address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address);
+        match address.parse::<Mailbox>() {
+            Ok(mailbox) => {
+                self.pending = Pending::Verify;
+                Some(Event::Verify(mailbox))
+            }
+            Err(_) => {
+                let text = "that may be several mailboxes; ask for a whole address, with its domain";
+                self.refuse(&error(553, 1, 4, text));
+                None
+            }
+        }
     }
 
     fn on_etrn(&mut self, domain: Domain) -> Option<Event> {

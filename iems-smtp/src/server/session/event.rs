@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iems_core::message::{Domain, EnhancedStatus, Reply};
+use iems_core::message::{Domain, EnhancedStatus, Mailbox, Reply};
 use iems_core::receive::Receipt;
 use iems_core::seam::sasl::Password;
 use iems_core::seam::{Account, PeerCertificate};
@@ -27,6 +27,8 @@ pub enum Event {
     Rcpt(Box<Rcpt>),
     /// The peer asks for what waits for a domain (`ETRN`). Answer: [`Session::turned`].
     Turn(Domain),
+    /// The peer asks whether there is such a mailbox (`VRFY`). Answer: [`Session::verified`].
+    Verify(Mailbox),
     /// Octets of the message, in order. Answer: none, or [`Session::refuse_message`].
     Octets(Bytes),
     /// The message is complete. Answer: [`Session::committed`].
@@ -130,6 +132,21 @@ impl Session {
         match started {
             Ok(0) => self.write(&success(251, "nothing waits for this domain")),
             Ok(count) => self.write(&success(253, &format!("{count} messages wait, and are sent now"))),
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
+    /// The answer to [`Event::Verify`]: the mailbox if it is one of ours, nothing if it is another system's.
+    pub fn verified(&mut self, found: Result<Option<&Mailbox>, &Reply>) {
+        if self.pending != Pending::Verify {
+            return;
+        }
+        self.pending = Pending::Nothing;
+        match found {
+            Ok(Some(mailbox)) => {
+                self.write(&Reply::new(250, EnhancedStatus::new(2, 1, 5), format!("<{mailbox}>")));
+            }
+            Ok(None) => self.say(Text::Verify),
             Err(reply) => self.refuse(reply),
         }
     }

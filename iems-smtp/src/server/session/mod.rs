@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use iems_core::message::Reply;
 use iems_core::receive::Upstream;
+use iems_core::seam::Timestamp;
 use iems_core::seam::sasl::Beneath;
 
 use self::state::{Hello, Pending, State};
@@ -53,6 +54,8 @@ pub struct Session {
     link: Link,
     beneath: Arc<Beneath>,
     max_size: u64,
+    /// What time it was when the peer said its name.
+    now: Timestamp,
     state: State,
     pending: Pending,
     hello: Hello,
@@ -77,6 +80,7 @@ impl Session {
         Self {
             options,
             max_size,
+            now: Timestamp::default(),
             nonce,
             trace: None,
             link,
@@ -102,6 +106,11 @@ impl Session {
     /// Takes messages up to `octets` only, if that is less than the options allow: what the engine takes.
     pub fn limit_size(&mut self, octets: u64) {
         self.max_size = self.max_size.min(octets);
+    }
+
+    /// What time it is, for what the reply to `EHLO` says about it.
+    pub fn tell_time(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     /// Every refusal ends in this name from now on, in brackets: the one under which the log has the connection.

@@ -143,6 +143,8 @@ impl Session {
             rcpt_max: SessionLimits::tell(self.options.limits.recipients),
             ..SessionLimits::default()
         };
+        let most = self.options.future_release;
+        let hold = Some((most.as_secs(), self.now.after(most)));
         Extensions {
             size: Some(self.max_size),
             pipelining: true,
@@ -152,6 +154,8 @@ impl Session {
             priority: true,
             // Only to whoever can make use of it (RFC 8689 section 2).
             require_tls: self.link.tls,
+            deliver_by: Some(self.options.deliver_by_minimum.as_secs()),
+            future_release: hold.filter(|_| !most.is_zero() && self.options.mode == Mode::Submission),
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,

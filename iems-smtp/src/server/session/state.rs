@@ -67,6 +67,7 @@ pub(super) enum Pending {
     Mail { smtputf8: bool, binary: bool },
     Rcpt,
     Turn,
+    Verify,
     Commit,
     Credentials,
 }

@@ -35,8 +35,8 @@ fn head(view: &View) -> Vec<String> {
     vec![
         format!("iems queue  {}  {}", all.at, printable(&state)),
         format!(
-            "{} entries: {} waiting, {} deferred, {} held; {} hops; oldest {oldest}",
-            depth.depth, depth.waiting, depth.deferred, depth.held, all.hops
+            "{} entries: {} waiting, {} deferred, {} held, {} scheduled; {} hops; oldest {oldest}",
+            depth.depth, depth.waiting, depth.deferred, depth.held, depth.scheduled, all.hops
         ),
         format!("delivered {} ({rate}), put off {}, failed {}", all.delivered, all.put_off, all.failed),
         String::new(),
