@@ -42,7 +42,8 @@ fn unknown_keys_name_the_nearest_valid_one() {
              per_hop, attempts, history",
             "iems.toml:4:1: [[listener]] needs the key \"address\"",
             "iems.toml:6:1: unknown key \"adress\" in [listener]: did you mean \"address\"? Valid keys: protocol, address, \
-             certificate, key, cleartext_passwords, xclient, proxies, client_certificates, client_ca, client_fingerprints",
+             certificate, key, cleartext_passwords, xclient, xforward, sender_login, sender_header, proxies, client_certificates, \
+             client_ca, client_fingerprints",
         ]
     );
 }
@@ -75,7 +76,7 @@ fn what_is_wrong_with_a_peer_is_said_with_what_would_be_right() {
          \"required\": did you mean \"require\"?",
         "iems.toml:21:1: unknown key \"concurency\" in [peer]: did you mean \"concurrency\"? Valid keys: domain, concurrency, \
          initial_concurrency, rate, messages_per_link, link_age, link_idle, retry, expire, warn, tls, tls_ca, \
-         tls_match, tls_fingerprints, tls_minimum, source, hello, size",
+         tls_match, tls_fingerprints, tls_minimum, source, hello, size, xforward",
         "iems.toml:22:15: peer.concurrency: expected a whole number from 1 to 1000000000, found the integer 0",
     ];
     assert_eq!(problems(text), expected);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use iems_core::Engine;
 use iems_core::message::{ChannelId, Mailbox};
-use iems_core::receive::Connection;
+use iems_core::receive::{Connection, SenderMatch, Upstream};
 use iems_core::seam::{Account, NoResolver, Resolver, SeededRandom, SystemClock};
 use iems_core::storage::MemoryStorage;
 use iems_store::agent::LocalAgent;
@@ -137,6 +137,13 @@ impl World {
         if may_log_in && !self.accounts.is_empty() {
             connection.account = Some(Account::new(dice.one(&self.accounts).parse().expect("an address")));
         }
+        connection.senders = [SenderMatch::Own, SenderMatch::Off, SenderMatch::Strict][dice.below(3) as usize];
+        // What is said of where a message first came in gives no right.
+        connection.upstream = dice.once_in(4).then(|| Upstream {
+            address: Some(self.peer(dice).to_string()),
+            local: Some(true),
+            ..Upstream::default()
+        });
         connection
     }
 
