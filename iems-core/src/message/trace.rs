@@ -183,8 +183,10 @@ impl TraceScan {
         let own = own.to_ascii_lowercase();
         let mut words = field.split_ascii_whitespace();
         while let Some(word) = words.next() {
-            if word == "by" {
-                self.own += u32::from(words.next().is_some_and(|name| name.trim_end_matches(';') == own));
+            // A peer may call itself `by`; ours is the one with our name behind it.
+            let named = || words.clone().next().is_some_and(|name| name.trim_end_matches(';') == own);
+            if word == "by" && named() {
+                self.own += 1;
                 break;
             }
         }
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn counts_hops_in_any_pieces() {
-        let message = b"Received: from a by\r\n mx.example.org with SMTP; x\r\nReceived: from b (by x) by other; y\r\nDate: d\r\n\
+        let message = b"Received: from by (by [x]) by\r\n mx.example.org with SMTP; x\r\nReceived: from b (by x) by other; y\r\nDate: d\r\n\
             Delivered-To: A@b\r\n\r\nReceived: body\r\n";
         for piece in 1..message.len() {
             let scan = scan(message, piece);

@@ -31,8 +31,8 @@ pub struct Claim {
 /// The attributes, as the reply to `EHLO` has them.
 pub(crate) const ATTRIBUTES: &str = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT";
 
-/// The longest login, in octets.
-const LOGIN: usize = 512;
+/// The longest login, in octets: what is longer could not be written.
+const LOGIN: usize = 255;
 
 impl Claim {
     /// Reads the attributes; `None` if one is not known, or not well-formed.
