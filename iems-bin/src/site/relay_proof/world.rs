@@ -137,7 +137,8 @@ impl World {
         if may_log_in && !self.accounts.is_empty() {
             connection.account = Some(Account::new(dice.one(&self.accounts).parse().expect("an address")));
         }
-        connection.senders = [SenderMatch::Own, SenderMatch::Off, SenderMatch::Strict][dice.below(3) as usize];
+        connection.senders =
+            [SenderMatch::Own, SenderMatch::Off, SenderMatch::Strict][dice.below(3) as usize];
         // What is said of where a message first came in gives no right.
         connection.upstream = dice.once_in(4).then(|| Upstream {
             address: Some(self.peer(dice).to_string()),
