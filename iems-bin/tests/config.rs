@@ -163,12 +163,12 @@ fn an_open_relay_cannot_be_configured() {
 #[test]
 fn listeners_that_nobody_could_use_are_problems() {
     let text = "hostname = \"mx.example.org\"\n[[listener]]\nprotocol = \"submission\"\naddress = \"0.0.0.0:587\"\n\
-                [[listener]]\nprotocol = \"pop3s\"\naddress = \"127.0.0.1:995\"\n[[listener]]\nprotocol = \"imap\"\n\
+                [[listener]]\nprotocol = \"pop3s\"\naddress = \"127.0.0.1:995\"\n[[listener]]\nprotocol = \"http\"\n\
                 address = \"127.0.0.1:995\"\n";
     let lines = problems(text);
     assert!(lines[0].starts_with("iems.toml:3:12: nobody could log in"), "{}", lines[0]);
     assert!(lines[1].contains("needs a certificate"), "{}", lines[1]);
-    assert!(lines[2].contains("\"imap\" is not part of this version"), "{}", lines[2]);
+    assert!(lines[2].contains("\"http\" is not part of this version"), "{}", lines[2]);
     assert!(lines[3].contains("127.0.0.1:995 is used by two listeners"), "{}", lines[3]);
 }
 

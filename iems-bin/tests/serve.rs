@@ -250,7 +250,7 @@ fn quickstart_makes_a_server_that_starts() {
 #[test]
 fn the_first_start_shows_a_password_once() {
     let dir = tempfile::tempdir().expect("a folder");
-    let start = |ports: [std::net::SocketAddr; 4]| {
+    let start = |ports: [std::net::SocketAddr; 5]| {
         let out = dir.path().join("out");
         let mut command = Command::new(env!("CARGO_BIN_EXE_iems"));
         command.arg("serve").current_dir(dir.path()).env("IEMS_CONFIG", "").stdin(Stdio::null());
@@ -263,14 +263,14 @@ fn the_first_start_shows_a_password_once() {
         server.end();
         said
     };
-    let ports = [2525, 2587, 2110, 2112].map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+    let ports = [2525, 2587, 2110, 2143, 2112].map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)));
     if ports.iter().any(|port| std::net::TcpListener::bind(port).is_err()) {
         panic!("a port of the built-in configuration is taken: {ports:?} must be free for this test");
     }
     let first = start(ports);
     assert!(first.contains("account:  me@iems.localhost"), "{first}");
     assert!(first.contains("password: "), "{first}");
-    assert!(first.contains("pop3://127.0.0.1:2110/1"), "{first}");
+    assert!(first.contains("imap://127.0.0.1:2143/INBOX;MAILINDEX=1"), "{first}");
     let password = first.lines().find_map(|line| line.strip_prefix("password: ")).expect("a password");
     let second = start(ports);
     assert!(

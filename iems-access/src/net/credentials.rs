@@ -86,7 +86,7 @@ impl Answer {
 }
 
 /// Asks.
-pub(crate) async fn ask(directory: &dyn Directory, question: &Question) -> Answer {
+pub(super) async fn ask(directory: &dyn Directory, question: &Question) -> Answer {
     let answer = match question {
         Question::Password { login, password } => {
             let found = directory.check_password(login, password.as_str()).await;

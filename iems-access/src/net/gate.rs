@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use iems_core::limits::{Act, Limits, Who};
+use iems_core::seam::Directory;
 
-use super::{Protocol, Shared};
+use super::{Answer, Protocol, Question, Shared};
 
 /// One connection's tries.
 pub(crate) struct Gate {
@@ -24,8 +25,28 @@ impl Gate {
         Self { limits, scope, peer, login: String::new(), failures: 0 }
     }
 
-    /// Whether a login may be tried from here, after so many failed; otherwise the text about the limit that was hit.
-    pub(crate) fn may_try(&mut self, login: &str, failures: u32) -> Result<(), String> {
+    /// Asks the directory, unless nobody may try from here any more after so many failures: the text is about the limit that was hit.
+    pub(crate) async fn ask(
+        &mut self,
+        directory: &dyn Directory,
+        question: &Question,
+        failures: u32,
+    ) -> Result<Answer, String> {
+        if let Some(login) = question.login() {
+            self.may_try(login, failures)?;
+        }
+        let answer = super::credentials::ask(directory, question).await;
+        if let (Question::Password { password, .. }, Answer::Account(None)) = (question, &answer)
+            && self.limits.is_repeated(&self.who(), password.as_str())
+        {
+            // No guess: it counted when it was tried first.
+            self.failures += 1;
+        }
+        Ok(answer)
+    }
+
+    /// Whether a login may be tried from here.
+    fn may_try(&mut self, login: &str, failures: u32) -> Result<(), String> {
         self.count(failures);
         login.clone_into(&mut self.login);
         self.limits.check(Act::Failure, &self.who()).map_err(|hit| hit.text())

@@ -20,6 +20,5 @@ pub use listener::Listener;
 pub use protocol::{Guest, Protocol, Settings, Shared};
 pub use server::{Server, ServerError, TlsConfig};
 
-pub(crate) use credentials::ask;
 pub(crate) use gate::Gate;
 pub(crate) use wire::{Wire, handshake};

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iems_core::seam::Directory;
 use iems_core::seam::sasl::Beneath;
 use iems_store::mailbox::{Message, Uid};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::maildrops::Held;
-use super::session::{Event, NotFound, Session};
+use super::session::{Event, NotFound, SERVICE, Session};
 use super::{Maildrops, Part, Retrieval, ServerOptions};
-use crate::net::{Gate, Guest, Link, Protocol, Wire, ask, handshake};
+use crate::net::{Gate, Guest, Link, Protocol, Wire, handshake};
 
 /// How much of a message is collected before it is sent, in octets.
 const ENOUGH: usize = 32 * 1024;
@@ -144,16 +145,18 @@ impl Connection {
         match event {
             Event::Ask(question) => {
                 let failures = self.session.failed_logins();
-                if let Some(login) = question.login()
-                    && let Err(why) = self.gate.may_try(login, failures)
-                {
-                    self.session.turn_away(&why);
-                    return Ok(None);
+                match self.gate.ask(self.shared.mail.directory(), &question, failures).await {
+                    Ok(answer) => Ok(self.session.answered(answer)),
+                    Err(why) => {
+                        self.session.turn_away(&why);
+                        Ok(None)
+                    }
                 }
-                let answer = ask(self.shared.mail.directory(), &question).await;
-                Ok(self.session.answered(answer))
             }
             Event::Open(account) => {
+                if let Err(error) = self.shared.mail.directory().used(&account, SERVICE).await {
+                    tracing::warn!(%error, "the use of a credential is not written down");
+                }
                 let options = &self.shared.options;
                 let (delay, most) = (options.login_delay, options.limits.messages);
                 let opened = self.shared.mail.open(&account, delay, most).await;

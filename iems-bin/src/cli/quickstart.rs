@@ -26,18 +26,20 @@ pub(super) struct Args {
     /// The server's own name [default: mx.DOMAIN]
     #[arg(long)]
     hostname: Option<Domain>,
-    /// Ports above 1024 on loopback, to try it without root: 2525, 2587, 2465, 2110, 2995
+    /// Ports above 1024 on loopback, to try it without root: 2525, 2587, 2465, 2110, 2995, 2143, 2993
     #[arg(long)]
     high_ports: bool,
 }
 
 /// Where peers connect: protocol, port, port without root.
-const LISTENERS: [(&str, u16, u16); 5] = [
+const LISTENERS: [(&str, u16, u16); 7] = [
     ("smtp", 25, 2525),
     ("submission", 587, 2587),
     ("submissions", 465, 2465),
     ("pop3", 110, 2110),
     ("pop3s", 995, 2995),
+    ("imap", 143, 2143),
+    ("imaps", 993, 2993),
 ];
 
 impl Args {
@@ -103,7 +105,7 @@ impl Args {
 
     fn next_steps(&self, file: &Path, hostname: &Domain, password: &str) -> String {
         let (me, domain, shown) = (&self.address, self.address.domain(), file.display());
-        let [smtp, _, submissions, pop3, pop3s] = LISTENERS.map(|listener| self.port(listener));
+        let [smtp, _, submissions, _, pop3s, imap, imaps] = LISTENERS.map(|listener| self.port(listener));
         format!(
             "iems: {shown} is written, domain and account are made.\n\
              \n\
@@ -118,6 +120,7 @@ impl Args {
              {domain}.  TXT    \"v=spf1 mx -all\"\n\
              _dmarc.{domain}.  TXT    \"v=DMARC1; p=none; rua=mailto:{me}\"\n\
              _submissions._tcp.{domain}.  SRV    0 1 {submissions} {hostname}.\n\
+             _imaps._tcp.{domain}.  SRV    0 1 {imaps} {hostname}.\n\
              _pop3s._tcp.{domain}.  SRV    0 1 {pop3s} {hostname}.\n\
              \n\
              Ask whoever gave you the address to let it resolve back to {hostname} (PTR): many servers refuse mail otherwise.\n\
@@ -127,7 +130,7 @@ impl Args {
              \n\
              iems --config {shown} serve\n\
              printf 'Subject: hello\\n\\nIt works.\\n' | curl -s --crlf smtp://127.0.0.1:{smtp}/localhost --mail-from {me} --mail-rcpt {me} -T -\n\
-             curl -s --user '{me}:{password}' pop3://127.0.0.1:{pop3}/1"
+             curl -s --user '{me}:{password}' 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1'"
         )
     }
 }

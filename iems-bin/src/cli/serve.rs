@@ -13,7 +13,7 @@ use crate::serve;
 /// certificates are taken over; what needs a restart is named in the log.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Without any configuration it serves the domain iems.localhost on loopback: SMTP on port 2525,\nsubmission on 2587, POP3 on 2110, metrics on 2112, with its data in ./iems-data. The first start\ncreates an account, shows its password once, and how to send and read a message.\n\nExamples:\n  iems serve\n  iems --config /etc/iems/iems.toml serve"
+    after_help = "Without any configuration it serves the domain iems.localhost on loopback: SMTP on port 2525,\nsubmission on 2587, IMAP on 2143, POP3 on 2110, metrics on 2112, with its data in ./iems-data. The first start\ncreates an account, shows its password once, and how to send and read a message.\n\nExamples:\n  iems serve\n  iems --config /etc/iems/iems.toml serve"
 )]
 pub(super) struct Args {}
 

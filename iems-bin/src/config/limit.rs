@@ -108,9 +108,10 @@ words! {
         "all" => Per::All, "address" => Per::Address, "network" => Per::Network,
         "account" => Per::Account, "login" => Per::Login,
     };
-    Kind, "one of smtp, submission, submissions, lmtp, pop3, pop3s", {
+    Kind, "one of smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps", {
         "smtp" => Kind("smtp"), "submission" => Kind("submission"), "submissions" => Kind("submissions"),
         "lmtp" => Kind("lmtp"), "pop3" => Kind("pop3"), "pop3s" => Kind("pop3s"),
+        "imap" => Kind("imap"), "imaps" => Kind("imaps"),
     };
     Does, "one of allow, deny, defer, slow", {
         "allow" => Does::Allow, "deny" => Does::Deny, "defer" => Does::Defer, "slow" => Does::Slow,

@@ -8,6 +8,7 @@ mod certificates;
 mod checks;
 mod client;
 mod dns;
+mod imap;
 mod leaf;
 mod limit;
 mod load;

@@ -114,6 +114,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
             notes,
         ),
         matrix: matrix(&file.matrix, notes),
+        imap: super::imap::imap(&file.imap, notes),
         quota: super::quota::quota(&file.quota, notes),
         delivery: super::quota::delivery(&file.delivery),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
@@ -274,7 +275,7 @@ fn speakers(
         );
         notes.add(span, key, message);
     }
-    let speaks = !matches!(protocol, Protocol::Metrics | Protocol::Pop3 | Protocol::Pop3s);
+    let speaks = !matches!(protocol, Protocol::Metrics) && !protocol.reads();
     if !speaks && !hosts.is_empty() {
         notes.add(
             span,
@@ -293,12 +294,12 @@ fn usable(listener: &Listener, written: &written::Listener, notes: &mut Notes<'_
         Protocol::Later(name) => {
             format!("listener.protocol: {name:?} is not part of this version; what is: {}", written::SPOKEN)
         }
-        Protocol::Submissions | Protocol::Pop3s if bare => {
+        Protocol::Submissions | Protocol::Pop3s | Protocol::Imaps if bare => {
             "this listener speaks TLS from the start and needs a certificate: set `certificate` and `key` \
              here or in [tls]"
                 .into()
         }
-        Protocol::Submission | Protocol::Pop3
+        Protocol::Submission | Protocol::Pop3 | Protocol::Imap
             if bare && !listener.cleartext_passwords && !listener.address.ip().is_loopback() =>
         {
             "nobody could log in: without TLS, passwords are taken from this machine only. Set `certificate` \

@@ -71,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) checks: Checks,
     /// On which flows judges run: cells of the matrix.
     pub(crate) matrix: Vec<Cell>,
+    /// What holds for IMAP.
+    pub(crate) imap: super::imap::ImapSettings,
     /// How much accounts may hold.
     pub(crate) quota: QuotaOptions,
     /// How local mail is delivered.

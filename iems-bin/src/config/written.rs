@@ -101,6 +101,8 @@ section! {
         channel_policy: Vec<At<ChannelPolicy>> = "[]";
         /// How much accounts may hold.
         quota: Quota = "{}";
+        /// IMAP.
+        imap: Imap = "{}";
         /// How local mail is delivered.
         delivery: Delivery = "{}";
         /// The store.
@@ -365,6 +367,16 @@ section! {
         temporary: bool = "false";
     }
 
+    /// IMAP.
+    Imap {
+        /// Connections of one account at once.
+        connections_per_account: u32 = "100";
+        /// Messages of a mailbox that can be opened.
+        messages: u32 = "2000000";
+        /// How long a session may be silent.
+        idle: Duration = r#""30m""#;
+    }
+
     /// Local delivery.
     Delivery {
         /// Whether a second message with the same Message-ID is dropped.
@@ -411,6 +423,10 @@ pub(crate) enum Protocol {
     Pop3,
     /// POP3, TLS from the start.
     Pop3s,
+    /// IMAP, STARTTLS.
+    Imap,
+    /// IMAP, TLS from the start.
+    Imaps,
     /// Numbers for Prometheus over HTTP.
     Metrics,
     /// A protocol whose name is kept for later.
@@ -427,9 +443,16 @@ impl Protocol {
             Self::Lmtp => "lmtp",
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
+            Self::Imap => "imap",
+            Self::Imaps => "imaps",
             Self::Metrics => "metrics",
             Self::Later(name) => name,
         }
+    }
+
+    /// Whether mailboxes are read by it.
+    pub(crate) const fn reads(self) -> bool {
+        matches!(self, Self::Pop3 | Self::Pop3s | Self::Imap | Self::Imaps)
     }
 }
 
@@ -481,11 +504,11 @@ pub(crate) struct Output(pub(crate) &'static str);
 pub(crate) struct OutputChannel(pub(crate) &'static str);
 
 words! {
-    Protocol, "one of smtp, submission, submissions, lmtp, pop3, pop3s, metrics", {
+    Protocol, "one of smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps, metrics", {
         "smtp" => Protocol::Smtp, "submission" => Protocol::Submission,
         "submissions" => Protocol::Submissions, "lmtp" => Protocol::Lmtp,
         "pop3" => Protocol::Pop3, "pop3s" => Protocol::Pop3s, "metrics" => Protocol::Metrics,
-        "imap" => Protocol::Later("imap"), "imaps" => Protocol::Later("imaps"),
+        "imap" => Protocol::Imap, "imaps" => Protocol::Imaps,
         "http" => Protocol::Later("http"), "https" => Protocol::Later("https"),
     };
     Demand, "one of off, optional, required", {
@@ -519,4 +542,4 @@ words! {
 }
 
 /// The protocols of this version, for messages.
-pub(super) const SPOKEN: &str = "smtp, submission, submissions, lmtp, pop3, pop3s, metrics";
+pub(super) const SPOKEN: &str = "smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps, metrics";

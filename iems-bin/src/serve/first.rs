@@ -22,7 +22,7 @@ pub(super) async fn welcome(site: &Site, config: &Config) -> Result<(), Failure>
     let password = crate::password::fresh()?;
     site.add_domain(&config.hostname).await?;
     site.add_account(me.clone(), Secret(password.clone()), None).await?;
-    let (smtp, pop3) = (address(config, Protocol::Smtp), address(config, Protocol::Pop3));
+    let (smtp, imap) = (address(config, Protocol::Smtp), address(config, Protocol::Imap));
     say(format!(
         "iems: first start; everything is kept in {data}\n\
          \n\
@@ -34,7 +34,7 @@ pub(super) async fn welcome(site: &Site, config: &Config) -> Result<(), Failure>
          \n\
          printf 'Subject: hello\\n\\nIt works.\\n' | curl -s --crlf smtp://{smtp}/localhost --mail-from {me} --mail-rcpt {me} -T -\n\
          swaks --server {smtp} --to {me}\n\
-         curl -s --user '{me}:{password}' pop3://{pop3}/1\n\
+         curl -s --user '{me}:{password}' 'imap://{imap}/INBOX;MAILINDEX=1'\n\
          \n\
          A server for your own domain: iems quickstart you@your.domain\n"
     ))

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use iems_access::pop3;
 use iems_core::deliver::Channel;
 use iems_core::message::ChannelId;
-use iems_core::seam::sasl::Mechanism;
 use iems_smtp::server::{Listener as SmtpListener, Mode, Server, ServerOptions};
 use iems_store::directory::PasswordOptions;
 
+use super::access::{Reader, Readers, mechanisms};
 use crate::config::{Config, Listener, Protocol};
 use crate::exit::Failure;
 use crate::site::{Door, Foundation};
@@ -19,7 +19,7 @@ use crate::tls::{self, Kept};
 /// A server whose bounds can change.
 pub(super) enum Bounded {
     Smtp(Arc<Server>),
-    Pop3(Arc<pop3::Server>),
+    Reader(Reader),
 }
 
 impl Bounded {
@@ -27,7 +27,7 @@ impl Bounded {
     pub(super) fn adjust(&self, config: &Config) {
         match self {
             Self::Smtp(server) => server.adjust(|options| smtp_bounds(config, options)),
-            Self::Pop3(server) => server.adjust(|options| pop3_bounds(config, options)),
+            Self::Reader(reader) => reader.adjust(config),
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) struct Doors {
     /// Those through which messages come in.
     pub(super) inputs: Vec<Arc<dyn Channel>>,
     /// Those at which mailboxes are read.
-    pub(super) mailboxes: Vec<Arc<pop3::Server>>,
+    pub(super) mailboxes: Vec<Reader>,
     /// The servers of both kinds, to be told of other bounds.
     pub(super) bounded: Vec<Bounded>,
     /// Those that give numbers.
@@ -58,7 +58,7 @@ impl Doors {
     ) -> Result<Self, Failure> {
         let mut doors = Self::default();
         let secret = secret(config)?;
-        let maildrops = pop3::Maildrops::new(foundation.directory.clone());
+        let readers = Readers::new(foundation, secret);
         for (at, listener) in config.listeners.iter().enumerate() {
             let (certificate, believed) = certificates.of(at);
             let (name, address) = (listener.protocol.name(), listener.address);
@@ -70,22 +70,13 @@ impl Doors {
                     doors.metrics.push(socket);
                     bound
                 }
-                Protocol::Pop3 | Protocol::Pop3s => {
-                    let mut socket =
-                        pop3::Listener::bind(address).map_err(cannot)?.behind(listener.proxies.clone());
-                    if listener.protocol == Protocol::Pop3s {
-                        socket = socket.implicit_tls();
-                    }
+                protocol if protocol.reads() => {
+                    let socket = pop3::Listener::bind(address).map_err(cannot)?;
                     let bound = socket.local_addr().map_err(cannot)?;
-                    let mut options = pop3_options(config, listener, secret);
-                    options.auth.believed = believed;
-                    let server = pop3::Server::new(options, vec![socket], maildrops.clone(), certificate);
-                    let server = server.map_err(Failure::config)?;
-                    let server = server.sharing(foundation.limits.clone(), format!("{name} {bound}"));
-                    doors.told.push(Door::new(name, bound, server.connections()));
-                    let server = Arc::new(server);
-                    doors.bounded.push(Bounded::Pop3(server.clone()));
-                    doors.mailboxes.push(server);
+                    let (reader, door) = readers.server(config, listener, socket, (certificate, believed))?;
+                    doors.told.push(door);
+                    doors.bounded.push(Bounded::Reader(reader.clone()));
+                    doors.mailboxes.push(reader);
                     bound
                 }
                 _ => {
@@ -135,16 +126,6 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
     options
 }
 
-/// Every mechanism that something stands behind.
-fn mechanisms(config: &Config, listener: &Listener) -> Vec<Mechanism> {
-    let has = |mechanism: &Mechanism| match mechanism {
-        Mechanism::External => listener.client.is_some(),
-        Mechanism::OAuthBearer | Mechanism::XOAuth2 => config.oauth.is_some(),
-        _ => true,
-    };
-    Mechanism::ALL.into_iter().filter(has).collect()
-}
-
 /// `[limits]` and `grace` for SMTP and LMTP.
 fn smtp_bounds(config: &Config, options: &mut ServerOptions) {
     options.max_size = config.settings.limits.message_size;
@@ -162,25 +143,6 @@ fn smtp_bounds(config: &Config, options: &mut ServerOptions) {
     options.verify = config.limits.verify;
     options.deliver_by_minimum = config.limits.deliver_by_minimum;
     options.timeouts.command = config.limits.idle;
-    options.timeouts.drain = config.grace;
-}
-
-fn pop3_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> pop3::ServerOptions {
-    let mut options = pop3::ServerOptions::new(config.hostname.as_str());
-    options.auth.without_tls = listener.cleartext_passwords;
-    options.auth.secret = Some(secret);
-    options.auth.iterations = PasswordOptions::default().scram_iterations;
-    options.auth.mechanisms = mechanisms(config, listener);
-    pop3_bounds(config, &mut options);
-    options
-}
-
-/// The same for POP3.
-fn pop3_bounds(config: &Config, options: &mut pop3::ServerOptions) {
-    options.limits.connections = config.limits.connections;
-    options.limits.per_address = config.limits.connections_per_address;
-    options.limits.errors = config.limits.errors;
-    options.timeouts.idle = pop3::Timeouts::default().idle.max(config.limits.idle);
     options.timeouts.drain = config.grace;
 }
 

@@ -1,5 +1,6 @@
 //! `iems serve`: opens, binds, starts, waits for signals, ends in good order.
 
+mod access;
 mod first;
 mod gauge;
 mod http;
@@ -106,13 +107,8 @@ impl Server {
         for listener in doors.metrics {
             tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
         }
-        for server in doors.mailboxes {
-            let shutdown = shutdown.clone();
-            tasks.spawn(async move {
-                if let Err(error) = server.serve(shutdown).await {
-                    tracing::error!(%error, "a POP3 listener stopped");
-                }
-            });
+        for reader in doors.mailboxes {
+            tasks.spawn(reader.serve(shutdown.clone()));
         }
         let file =
             loaded.file.as_deref().map_or_else(|| "built in".into(), |file| file.display().to_string());

@@ -42,7 +42,7 @@ pub struct Config {
 impl Config {
     /// Every listener, TLS, loopback may relay, quick retries.
     pub fn new(ip: Ipv4Addr) -> Self {
-        let all = ["smtp", "submission", "submissions", "lmtp", "pop3", "pop3s", "metrics"];
+        let all = ["smtp", "submission", "submissions", "lmtp", "pop3", "pop3s", "imap", "imaps", "metrics"];
         Self {
             ip,
             hostname: super::HOST.to_owned(),

@@ -8,6 +8,7 @@ pub mod exim;
 pub mod fetchmail;
 pub mod getmail;
 pub mod haproxy;
+pub mod imap;
 pub mod knot;
 pub mod msmtp;
 pub mod opensmtpd;

@@ -27,6 +27,7 @@ use super::reply::{self, Code};
 use super::{Command, CommandError, ServerOptions};
 use crate::net::{Link, Nonce};
 
+pub(super) use auth::SERVICE;
 pub use event::{Event, NotFound, Unopened};
 pub use maildrop::Maildrop;
 

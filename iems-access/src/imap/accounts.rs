@@ -1,0 +1,67 @@
+//! Whose mail is shown: the accounts of a directory, and how many sessions each of them has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use iems_store::directory::{AccountInfo, StoreDirectory};
+use iems_store::mailbox::{AccountId, Mailboxes};
+
+/// The accounts of a directory. All IMAP servers of one process share it: it counts the sessions of each account.
+pub struct Accounts {
+    directory: Arc<StoreDirectory>,
+    seats: Mutex<HashMap<AccountId, usize>>,
+}
+
+impl Accounts {
+    /// The accounts in `directory`.
+    pub fn new(directory: Arc<StoreDirectory>) -> Arc<Self> {
+        Arc::new(Self { directory, seats: Mutex::default() })
+    }
+
+    pub(crate) fn directory(&self) -> &StoreDirectory {
+        &self.directory
+    }
+
+    pub(crate) fn mailboxes(&self) -> &Mailboxes {
+        self.directory.mailboxes()
+    }
+
+    /// A place for one more session of an account; `None` if it has `most` already.
+    pub(crate) fn seat(self: &Arc<Self>, info: &AccountInfo, most: usize) -> Option<Seat> {
+        let mut seats = self.seats();
+        let taken = seats.entry(info.id).or_default();
+        if *taken >= most {
+            return None;
+        }
+        *taken += 1;
+        Some(Seat { accounts: self.clone(), account: info.id })
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashMap<AccountId, usize>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+/// The right to one session of an account. Dropping it gives it back.
+pub(crate) struct Seat {
+    accounts: Arc<Accounts>,
+    account: AccountId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.accounts.seats();
+        if let Some(taken) = seats.get_mut(&self.account) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.account);
+            }
+        }
+    }
+}

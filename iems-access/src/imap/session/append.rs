@@ -1,0 +1,252 @@
+//! `APPEND` (RFC 9051 section 6.3.12), several messages at once (RFC 3502), and `REPLACE` (RFC 8508). A message goes into a blob
+//! as it arrives.
+
+use std::io;
+
+use bytes::Bytes;
+use iems_core::message::Body;
+use iems_core::seam::Timestamp;
+use iems_core::storage::BlobWriter;
+use iems_store::mailbox::{Flags, KeywordSet, MAX_APPENDED, MailboxId, MessageIds, NewMessage, Uid};
+use iems_store::structure::{Limits, Parser};
+
+use super::{Outcome, Output, Session, Sink, Stage, Then, Trouble};
+use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Status};
+
+/// How much of a header is searched for what a message answers, in octets.
+const HEADER: usize = 64 * 1024;
+
+/// What becomes of a literal that was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Literal {
+    /// Nothing is to be said of one.
+    None,
+    /// It is taken: `Decoder::accept`.
+    Accept,
+    /// It is not, and the command was answered: `Decoder::refuse`.
+    Refuse,
+}
+
+/// An `APPEND` that goes on.
+pub(super) struct Appending {
+    tag: String,
+    /// To where; or why not.
+    mailbox: Result<MailboxId, Status>,
+    /// The UID of the message that goes.
+    replaced: Option<u32>,
+    messages: Vec<NewMessage>,
+    octets: u64,
+    current: Option<Box<Arriving>>,
+}
+
+/// A message that arrives.
+struct Arriving {
+    flags: Flags,
+    keywords: Vec<String>,
+    date: Option<DateTime>,
+    writer: Option<Box<dyn BlobWriter>>,
+    parser: Parser,
+    header: Vec<u8>,
+    size: u64,
+}
+
+impl Arriving {
+    async fn write(&mut self, piece: Bytes) -> Result<(), Trouble> {
+        self.parser.feed(&piece);
+        let room = HEADER.saturating_sub(self.header.len()).min(piece.len());
+        self.header.extend_from_slice(piece.get(..room).unwrap_or_default());
+        self.size += piece.len() as u64;
+        if let Some(writer) = &mut self.writer {
+            writer.write(piece).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// The UID of the message that `REPLACE` names.
+    pub(super) fn replaced(&self, uid: bool, message: Option<u32>) -> Result<u32, Trouble> {
+        let selected = self.writable()?;
+        let number = match (uid, message) {
+            (_, None) => Some(selected.view.count()),
+            (true, Some(uid)) => selected.view.number_of(uid),
+            (false, Some(number)) => Some(number),
+        };
+        let seen = number.and_then(|number| selected.view.get(number)).filter(|seen| !seen.gone);
+        seen.map(|seen| seen.uid)
+            .ok_or_else(|| Status::no("There is no such message").with(Code::NonExistent).into())
+    }
+
+    /// What is wrong is told where the client can hear it: with the first literal.
+    pub(super) async fn begin_append(
+        &mut self,
+        tag: String,
+        path: &str,
+        replaced: Option<Result<u32, Trouble>>,
+    ) -> io::Result<Then> {
+        let (target, replaced) = match replaced.transpose() {
+            Ok(replaced) => (self.target(path).await, replaced),
+            Err(trouble) => (Err(trouble), None),
+        };
+        let mailbox = match target {
+            Ok(mailbox) => Ok(mailbox),
+            Err(Trouble::Said(status)) => Err(status),
+            Err(Trouble::Io(error)) => return Err(error),
+        };
+        let appending = Appending { tag, mailbox, replaced, messages: Vec::new(), octets: 0, current: None };
+        if let Stage::User(user) = &mut self.stage {
+            user.appending = Some(Box::new(appending));
+        }
+        Ok(Then::Read)
+    }
+
+    async fn target(&self, path: &str) -> Result<MailboxId, Trouble> {
+        let found = self.accounts.mailboxes().find(self.user()?.info.id, path).await?;
+        let missing = || Status::no("There is no such mailbox; CREATE it first").with(Code::TryCreate);
+        found.ok_or_else(|| missing().into())
+    }
+
+    /// An `APPEND` that had begun is answered already.
+    pub fn give_up_append(&mut self) {
+        if let Stage::User(user) = &mut self.stage {
+            user.appending = None;
+        }
+    }
+
+    /// Takes what follows an `APPEND`.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub async fn append<S: Sink>(
+        &mut self,
+        part: AppendPart,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> io::Result<Literal> {
+        let Stage::User(user) = &mut self.stage else { return Ok(Literal::Refuse) };
+        let Some(mut appending) = user.appending.take() else { return Ok(Literal::Refuse) };
+        let result = match part {
+            AppendPart::End => {
+                let (tag, outcome) = (appending.tag.clone(), self.appended(*appending, out).await);
+                self.finish(tag, outcome, false, out).await?;
+                return Ok(Literal::None);
+            }
+            part => self.part(&mut appending, part, now).await,
+        };
+        match result {
+            Ok(literal) => {
+                if let Stage::User(user) = &mut self.stage {
+                    user.appending = Some(appending);
+                }
+                Ok(literal)
+            }
+            Err(Trouble::Io(error)) => Err(error),
+            Err(Trouble::Said(status)) => {
+                out.say(&status.tagged(appending.tag));
+                Ok(Literal::Refuse)
+            }
+        }
+    }
+
+    async fn part(
+        &mut self,
+        appending: &mut Appending,
+        part: AppendPart,
+        now: Timestamp,
+    ) -> Result<Literal, Trouble> {
+        match part {
+            AppendPart::Message { flags, date, catenate } => {
+                if catenate {
+                    return Err(Status::no("CATENATE is not done here").with(Code::Cannot).into());
+                }
+                let (flags, keywords) = super::flags::split(&flags)?;
+                let (parser, header) = (Parser::new(Limits::default()), Vec::new());
+                let arriving = Arriving { flags, keywords, date, writer: None, parser, header, size: 0 };
+                appending.current = Some(Box::new(arriving));
+            }
+            AppendPart::Literal(info) => return self.announced(appending, info).await,
+            AppendPart::Piece(piece) => {
+                if let Some(current) = &mut appending.current {
+                    current.write(piece).await?;
+                }
+            }
+            AppendPart::LiteralEnd | AppendPart::End => {}
+            AppendPart::Url(url) => {
+                return Err(Status::no("URLs are not read here").with(Code::BadUrl(url)).into());
+            }
+            AppendPart::MessageEnd => {
+                if let Some(current) = appending.current.take() {
+                    let message = self.arrived(*current, now).await?;
+                    appending.messages.push(message);
+                }
+            }
+        }
+        Ok(Literal::None)
+    }
+
+    /// Before it is sent, it is known whether a message can be taken.
+    async fn announced(&self, appending: &mut Appending, info: LiteralInfo) -> Result<Literal, Trouble> {
+        if let Err(status) = &appending.mailbox {
+            return Err(status.clone().into());
+        }
+        if appending.messages.len() >= MAX_APPENDED {
+            return Err(Status::no("Too many messages at once").with(Code::Limit).into());
+        }
+        appending.octets = appending.octets.saturating_add(info.octets);
+        let messages = appending.messages.len() as u64 + u64::from(appending.replaced.is_none());
+        self.room_for(messages, appending.octets).await?;
+        let writer = self.accounts.mailboxes().blobs().create().await?;
+        if let Some(current) = &mut appending.current {
+            current.writer = Some(writer);
+        }
+        Ok(Literal::Accept)
+    }
+
+    /// A message is whole.
+    async fn arrived(&self, arriving: Arriving, now: Timestamp) -> Result<NewMessage, Trouble> {
+        let Arriving { flags, keywords, date, writer, parser, header, size } = arriving;
+        let Some(writer) = writer.filter(|_| size > 0) else {
+            return Err(Status::no("A message without octets is none").with(Code::Cannot).into());
+        };
+        let blob = writer.finish().await?;
+        let structure = parser.finish();
+        let header_size = structure.parts.first().map_or(0, |part| part.header.length);
+        let account = self.user()?.info.id;
+        let mailboxes = self.accounts.mailboxes();
+        let body = Body { prefix: Bytes::new(), blob, blob_size: size, header_size };
+        let end = usize::try_from(header_size).unwrap_or(usize::MAX).min(header.len());
+        let ids = MessageIds::of(header.get(..end).unwrap_or_default());
+        let thread = mailboxes.thread_of(account, &ids).await?;
+        let received = date.map_or(now, DateTime::timestamp);
+        let mut message = NewMessage::new(received, body).with_flags(flags).in_thread(&ids, thread);
+        message.saved = now;
+        message.structure = structure.encode().ok().map(Bytes::from);
+        let names: Vec<&str> = keywords.iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            message.keywords = KeywordSet::from_iter(mailboxes.keywords_named(account, &names).await?);
+        }
+        Ok(message)
+    }
+
+    async fn appended<S: Sink>(&mut self, appending: Appending, out: &mut Output<'_, S>) -> Outcome {
+        let Appending { mailbox, replaced, messages, .. } = appending;
+        let mailbox = mailbox?;
+        let account = self.user()?.info.id;
+        let mailboxes = self.accounts.mailboxes();
+        let appended = match mailboxes.append_all(account, mailbox, &messages).await {
+            Err(iems_store::mailbox::MailboxError::NoMailbox) => {
+                return Err(Status::no("The mailbox is gone; CREATE it first").with(Code::TryCreate).into());
+            }
+            appended => appended?,
+        };
+        let first = appended.first.0;
+        let last = first.saturating_add(appended.messages.saturating_sub(1));
+        let code = Code::AppendUid(mailbox.0, NumberSet::from_ranges([(first, last)]));
+        let Some(uid) = replaced else { return Ok(Status::ok("It is there").with(code)) };
+        // The new one is there before the old one goes (RFC 8508 section 3.2).
+        out.status(Status::ok("The new one is there").with(code));
+        let selected = self.selected()?;
+        mailboxes.expunge(selected.account, selected.mailbox, &[Uid(uid)]).await?;
+        Ok(Status::ok("Replaced"))
+    }
+}

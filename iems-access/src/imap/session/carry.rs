@@ -1,0 +1,78 @@
+//! `COPY`, `MOVE`, `EXPUNGE` (RFC 9051 sections 6.4.3, 6.4.7 and 6.4.8).
+
+use iems_core::seam::Timestamp;
+use iems_store::mailbox::{MailboxError, Uid};
+
+use super::{Outcome, Output, Session, Sink};
+use crate::imap::types::{Code, NumberSet, SequenceSet, Status};
+
+impl Session {
+    pub(super) async fn carry<S: Sink>(
+        &mut self,
+        uid: bool,
+        messages: &SequenceSet,
+        path: &str,
+        moves: bool,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        let selected = if moves { self.writable()? } else { self.selected()? };
+        let from = (selected.account, selected.mailbox);
+        let numbers = selected.view.numbers(messages, uid, &selected.saved);
+        let uids = selected.uids(&numbers);
+        let missing = uids.len() < numbers.len();
+        let account = self.user()?.info.id;
+        let mailboxes = self.accounts.mailboxes();
+        let Some(mailbox) = mailboxes.find(account, path).await? else {
+            return Err(try_create());
+        };
+        if missing {
+            // All or nothing (RFC 9051 section 6.4.7).
+            return Err(Status::no("Some of them are gone").with(Code::ExpungeIssued).into());
+        }
+        if uids.is_empty() {
+            return Ok(Status::ok("There is nothing to do"));
+        }
+        if !moves {
+            let states = mailboxes.states(from.0, from.1, &uids).await?;
+            let octets = states.iter().map(|state| state.size).sum();
+            self.room_for(uids.len() as u64, octets).await?;
+        }
+        let to = (account, mailbox);
+        let carried = match moves {
+            true => mailboxes.move_messages(from, &uids, to, now).await,
+            false => mailboxes.copy(from, &uids, to, now).await,
+        };
+        let carried = match carried {
+            Err(MailboxError::NoMailbox) => return Err(try_create()),
+            carried => carried?,
+        };
+        if carried.uids.is_empty() {
+            return Ok(Status::ok("There is nothing left to do"));
+        }
+        let here = carried.uids.iter().map(|(here, _)| here.0).collect::<NumberSet>();
+        let there = carried.uids.iter().map(|(_, there)| there.0).collect::<NumberSet>();
+        let code = Code::CopyUid(mailbox.0, here, there);
+        if !moves {
+            return Ok(Status::ok("Copied").with(code));
+        }
+        // Before the EXPUNGEs (RFC 9051 section 6.4.8).
+        out.status(Status::ok("They are there").with(code));
+        Ok(Status::ok("Moved"))
+    }
+
+    pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Outcome {
+        let selected = self.writable()?;
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        let only: Option<Vec<Uid>> = uids.map(|set| {
+            let numbers = selected.view.numbers(set, true, &selected.saved);
+            selected.uids(&numbers)
+        });
+        self.accounts.mailboxes().expunge_deleted(account, mailbox, only.as_deref()).await?;
+        Ok(Status::ok("What was deleted is gone"))
+    }
+}
+
+fn try_create() -> super::Trouble {
+    Status::no("There is no such mailbox; CREATE it first").with(Code::TryCreate).into()
+}

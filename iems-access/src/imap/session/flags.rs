@@ -1,0 +1,115 @@
+//! `STORE` (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
+
+use iems_store::mailbox::{FlagAction, FlagChange, Flags, KeywordSet, Uid};
+
+use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::types::{Code, Data, FetchItem, Flag, NumberSet, Status, Store, StoreAction};
+
+/// A client's flags: those of the system, and the names of keywords.
+pub(super) fn split(flags: &[Flag]) -> Result<(Flags, Vec<String>), Trouble> {
+    let (mut system, mut keywords) = (Flags::empty(), Vec::new());
+    for flag in flags {
+        match flag {
+            Flag::Seen => system |= Flags::SEEN,
+            Flag::Answered => system |= Flags::ANSWERED,
+            Flag::Flagged => system |= Flags::FLAGGED,
+            Flag::Deleted => system |= Flags::DELETED,
+            Flag::Draft => system |= Flags::DRAFT,
+            // Nobody's to set (RFC 3501 section 2.3.2); old programs copy it along.
+            Flag::Recent => {}
+            Flag::Keyword(name) => keywords.push(name.clone()),
+            Flag::Extension(name) => {
+                return Err(Status::bad(format!("There is no flag \\{name}")).into());
+            }
+        }
+    }
+    Ok((system, keywords))
+}
+
+impl Session {
+    pub(super) async fn store<S: Sink>(
+        &mut self,
+        uid: bool,
+        store: Store,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        let (flags, names) = split(&store.flags)?;
+        if store.unchanged_since.is_some() && !self.enabled.condstore {
+            self.enabled.condstore = true;
+            self.tell_highest(out).await?;
+        }
+        let selected = self.writable()?;
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        let numbers = selected.view.numbers(&store.messages, uid, &selected.saved);
+        let uids = selected.uids(&numbers);
+        let missing = uids.len() < numbers.len();
+        let mailboxes = self.accounts.mailboxes();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let keywords = match names.is_empty() {
+            true => KeywordSet::default(),
+            false => KeywordSet::from_iter(mailboxes.keywords_named(account, &names).await?),
+        };
+        let action = match store.action {
+            StoreAction::Replace => FlagAction::Replace,
+            StoreAction::Add => FlagAction::Add,
+            StoreAction::Remove => FlagAction::Remove,
+        };
+        let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since };
+        let stored = mailboxes.store_flags(account, mailbox, &uids, &change).await?;
+        // What others did before is told first: the numbers of messages do not change by that.
+        let own: Vec<_> = stored.states.iter().map(|state| state.uid).collect();
+        self.sync_but(&own, false, out).await?;
+        let told = Told { uid, silent: store.silent };
+        for state in &stored.states {
+            self.tell_stored(state.uid, told, out)?;
+            out.pause().await?;
+        }
+        let modified = self.named(&stored.modified, uid)?;
+        if !modified.is_empty() {
+            return Ok(Status::ok("Some have changed meanwhile").with(Code::Modified(modified)));
+        }
+        Ok(match missing {
+            true => Status::ok("Some are gone").with(Code::ExpungeIssued),
+            false => Status::ok("Stored"),
+        })
+    }
+
+    /// As the command named them: UIDs, or sequence numbers.
+    fn named(&self, uids: &[Uid], by_uid: bool) -> Result<NumberSet, Trouble> {
+        let selected = self.selected()?;
+        let name = |uid: &Uid| if by_uid { Some(uid.0) } else { selected.view.number_of(uid.0) };
+        Ok(uids.iter().filter_map(name).collect())
+    }
+
+    fn tell_stored<S: Sink>(&self, uid: Uid, told: Told, out: &mut Output<'_, S>) -> Result<(), Trouble> {
+        let enabled = self.enabled;
+        let selected = self.selected()?;
+        let Some(number) = selected.view.number_of(uid.0) else { return Ok(()) };
+        let Some(seen) = selected.view.get(number).filter(|seen| !seen.gone) else { return Ok(()) };
+        let mut items = Vec::new();
+        if told.uid || enabled.qresync || enabled.rev2 {
+            items.push(FetchItem::Uid(uid.0));
+        }
+        if !told.silent {
+            items.push(FetchItem::Flags(selected.view.flags(seen, &selected.keywords)));
+        }
+        // With CONDSTORE the new MODSEQ is told even of what is silent (RFC 7162 section 3.1.3).
+        if enabled.condstore {
+            items.push(FetchItem::ModSeq(seen.modseq));
+        } else if told.silent {
+            return Ok(());
+        }
+        match enabled.uid_only {
+            true => out.data(Data::UidFetch { uid: uid.0, items }),
+            false => out.data(Data::Fetch { number, items }),
+        }
+        Ok(())
+    }
+}
+
+/// How the answer to a `STORE` looks.
+#[derive(Clone, Copy)]
+struct Told {
+    uid: bool,
+    silent: bool,
+}

@@ -1,0 +1,231 @@
+//! `LIST`, `LSUB`, `NAMESPACE`, `STATUS` (RFC 9051 sections 6.3.9 to 6.3.11, RFC 5258, RFC 5819, RFC 6154).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use iems_store::mailbox::{DELIMITER, MailboxInfo};
+
+use super::folders::{mailbox_id, told_use};
+use super::pattern::{Pattern, above};
+use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::types::{
+    Code, Data, ListAttribute, ListCommand, ListData, ListReturn, ListSelection, Namespace, Status,
+    StatusAttribute, StatusItem,
+};
+
+/// How many patterns one `LIST` may have.
+const PATTERNS: usize = 20;
+
+/// A name that is there, or that somebody subscribed to.
+struct Name {
+    path: String,
+    /// `None` if there is nothing of this name.
+    info: Option<MailboxInfo>,
+    subscribed: bool,
+}
+
+impl Session {
+    pub(super) async fn list<S: Sink>(&mut self, list: ListCommand, out: &mut Output<'_, S>) -> Outcome {
+        if list.patterns.len() > PATTERNS {
+            return Err(Status::no("Too many patterns at once; 20 are allowed").with(Code::Limit).into());
+        }
+        if !list.extended && list.patterns.iter().all(String::is_empty) {
+            // The peer asks for the delimiter.
+            let attributes = vec![ListAttribute::NoSelect];
+            let data = ListData { attributes, delimiter: Some(DELIMITER), ..ListData::default() };
+            out.data(Data::List(data));
+            return Ok(Status::ok("That is the delimiter"));
+        }
+        let patterns: Vec<_> = list.patterns.iter().map(|p| Pattern::new(&list.reference, p)).collect();
+        let names = self.names().await?;
+        let subscribed = list.selection.contains(&ListSelection::Subscribed);
+        let special = list.selection.contains(&ListSelection::SpecialUse);
+        let recursive = list.selection.contains(&ListSelection::RecursiveMatch);
+        let chosen = |name: &Name| {
+            (!subscribed || name.subscribed)
+                && (!special || name.info.as_ref().is_some_and(|info| info.special.is_some()))
+        };
+        let parents: BTreeSet<&str> = match recursive {
+            true => names.iter().filter(|name| chosen(name)).flat_map(|name| above(&name.path)).collect(),
+            false => BTreeSet::new(),
+        };
+        for name in &names {
+            let is_parent = parents.contains(name.path.as_str());
+            let fits = |name: &Name| patterns.iter().any(|pattern| pattern.fits(&name.path));
+            let exists = name.info.is_some() || subscribed && chosen(name) || is_parent;
+            if !exists || !(chosen(name) || is_parent) || !fits(name) {
+                continue;
+            }
+            let mut data = told(name, &list);
+            if is_parent {
+                data.child_info = vec!["SUBSCRIBED".into()];
+            }
+            out.data(Data::List(data));
+            self.list_status(name, &list.returns, out).await?;
+            out.pause().await?;
+        }
+        Ok(Status::ok("Those are the mailboxes"))
+    }
+
+    /// `RETURN (STATUS ...)`: none for what cannot be selected (RFC 5819 section 2).
+    async fn list_status<S: Sink>(
+        &self,
+        name: &Name,
+        returns: &[ListReturn],
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let asked = returns.iter().find_map(|wanted| match wanted {
+            ListReturn::Status(items) => Some(items),
+            _ => None,
+        });
+        if let (Some(items), Some(info)) = (asked, name.info.as_ref().filter(|info| info.selectable)) {
+            let items = self.counters(info.id, items).await?;
+            out.data(Data::Status { mailbox: name.path.clone(), items });
+        }
+        Ok(())
+    }
+
+    pub(super) async fn lsub<S: Sink>(
+        &mut self,
+        reference: &str,
+        pattern: &str,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        let whole = Pattern::new(reference, pattern);
+        let names = self.names().await?;
+        let mut told: BTreeMap<&str, bool> = BTreeMap::new();
+        for name in names.iter().filter(|name| name.subscribed) {
+            if whole.fits(&name.path) {
+                told.insert(&name.path, true);
+            } else if pattern.ends_with('%') {
+                // With `%`, a name above stands for those below it (RFC 3501 section 6.3.9).
+                for parent in above(&name.path).filter(|parent| whole.fits(parent)) {
+                    told.entry(parent).or_insert(false);
+                }
+            }
+        }
+        for (path, itself) in told {
+            let selectable = names
+                .iter()
+                .any(|name| name.path == path && name.info.as_ref().is_some_and(|info| info.selectable));
+            let attributes = match itself && selectable {
+                true => Vec::new(),
+                false => vec![ListAttribute::NoSelect],
+            };
+            let (delimiter, mailbox) = (Some(DELIMITER), path.to_owned());
+            out.data(Data::Lsub(ListData { attributes, delimiter, mailbox, ..ListData::default() }));
+            out.pause().await?;
+        }
+        Ok(Status::ok("Those are the subscriptions"))
+    }
+
+    /// All names, in order.
+    async fn names(&self) -> Result<Vec<Name>, Trouble> {
+        let (mailboxes, account) = (self.accounts.mailboxes(), self.user()?.info.id);
+        let there = mailboxes.list(account).await?;
+        let wanted: BTreeSet<_> = mailboxes.subscriptions(account).await?.into_iter().collect();
+        let mut names: BTreeMap<String, Name> = BTreeMap::new();
+        for path in wanted {
+            names.insert(path.clone(), Name { path, info: None, subscribed: true });
+        }
+        for info in there {
+            let subscribed = info.subscribed;
+            let name = Name { path: info.path.clone(), info: Some(info), subscribed };
+            names.insert(name.path.clone(), name);
+        }
+        let missing: BTreeSet<String> = names
+            .keys()
+            .flat_map(|path| above(path))
+            .filter(|path| !names.contains_key(*path))
+            .map(str::to_owned)
+            .collect();
+        for path in missing {
+            names.insert(path.clone(), Name { path, info: None, subscribed: false });
+        }
+        Ok(names.into_values().collect())
+    }
+
+    pub(super) fn namespace<S: Sink>(&self, out: &mut Output<'_, S>) -> Outcome {
+        let personal = vec![Namespace { prefix: String::new(), delimiter: Some(DELIMITER) }];
+        out.data(Data::Namespace { personal, other: Vec::new(), shared: Vec::new() });
+        Ok(Status::ok("Those are the namespaces"))
+    }
+
+    pub(super) async fn status<S: Sink>(
+        &mut self,
+        path: &str,
+        items: &[StatusAttribute],
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        let account = self.user()?.info.id;
+        let Some(mailbox) = self.accounts.mailboxes().find(account, path).await? else {
+            return Err(Status::no("There is no such mailbox").with(Code::NonExistent).into());
+        };
+        if items.contains(&StatusAttribute::HighestModSeq) && !self.enabled.condstore {
+            self.enabled.condstore = true;
+            self.tell_highest(out).await?;
+        }
+        let items = self.counters(mailbox, items).await?;
+        out.data(Data::Status { mailbox: path.to_owned(), items });
+        Ok(Status::ok("That is how it stands"))
+    }
+
+    async fn counters(
+        &self,
+        mailbox: iems_store::mailbox::MailboxId,
+        items: &[StatusAttribute],
+    ) -> Result<Vec<StatusItem>, Trouble> {
+        let account = self.user()?.info.id;
+        let mailboxes = self.accounts.mailboxes();
+        let status = mailboxes.status(account, mailbox).await?;
+        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut told = Vec::with_capacity(items.len());
+        for item in items {
+            told.push(match item {
+                StatusAttribute::Messages => StatusItem::Messages(number(status.messages)),
+                StatusAttribute::Recent => StatusItem::Recent(0),
+                StatusAttribute::UidNext => StatusItem::UidNext(number(status.uid_next)),
+                StatusAttribute::UidValidity => StatusItem::UidValidity(mailbox.0),
+                StatusAttribute::Unseen => StatusItem::Unseen(number(status.unseen)),
+                StatusAttribute::Deleted => StatusItem::Deleted(number(status.deleted)),
+                StatusAttribute::DeletedStorage => {
+                    StatusItem::DeletedStorage(self.deleted_octets(mailbox).await?)
+                }
+                StatusAttribute::Size => StatusItem::Size(status.octets),
+                StatusAttribute::HighestModSeq => StatusItem::HighestModSeq(status.highest_modseq),
+                StatusAttribute::MailboxId => StatusItem::MailboxId(mailbox_id(account, mailbox)),
+                StatusAttribute::AppendLimit => {
+                    StatusItem::AppendLimit(Some(self.options.limits.message_size))
+                }
+            });
+        }
+        Ok(told)
+    }
+}
+
+/// What is told of a name.
+fn told(name: &Name, list: &ListCommand) -> ListData {
+    let returns = |wanted: &ListReturn| list.returns.contains(wanted);
+    let selects = |wanted: &ListSelection| list.selection.contains(wanted);
+    let mut attributes = Vec::new();
+    match &name.info {
+        None => attributes.push(ListAttribute::NonExistent),
+        Some(info) => {
+            if !info.selectable {
+                attributes.push(ListAttribute::NoSelect);
+            }
+            if !list.extended || returns(&ListReturn::Children) {
+                attributes.push(match info.children {
+                    true => ListAttribute::HasChildren,
+                    false => ListAttribute::HasNoChildren,
+                });
+            }
+            // Without RETURN the use may be told all the same (RFC 6154 section 2).
+            attributes.extend(info.special.and_then(told_use).map(ListAttribute::SpecialUse));
+        }
+    }
+    if name.subscribed && (returns(&ListReturn::Subscribed) || selects(&ListSelection::Subscribed)) {
+        attributes.push(ListAttribute::Subscribed);
+    }
+    let (delimiter, mailbox) = (Some(DELIMITER), name.path.clone());
+    ListData { attributes, delimiter, mailbox, ..ListData::default() }
+}

@@ -1,0 +1,323 @@
+//! What one peer is shown: commands in, words out, over the mailboxes of the store. No sockets, no TLS, no timers; time is an
+//! argument.
+//!
+//! ```text
+//! Unknown ──LOGIN, AUTHENTICATE──► Proving ──► User ──SELECT──► User with a selected mailbox
+//!    │ ▲ ▲      STARTTLS: a new session │         ▲ │ ◄──CLOSE, UNSELECT───┘
+//!    │ │ └───────── failure ────────────┘         └─┘ IDLE … DONE
+//!    └─┴──LOGOUT, too many failures──► Over
+//! ```
+//!
+//! Sessions on one mailbox learn of each other's doings from the mailbox's log, in its order: what a session believes is in
+//! `view`, and `sync` is the one place where it learns, and tells. `EXPUNGE` is told only there, and only where numbers
+//! may change.
+
+mod append;
+mod binary;
+mod body;
+mod capability;
+mod carry;
+mod fetch;
+mod flags;
+mod folders;
+mod info;
+mod list;
+mod login;
+mod output;
+mod pattern;
+mod quota;
+mod search;
+mod select;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod user;
+mod view;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iems_core::seam::Timestamp;
+use iems_core::seam::sasl::Beneath;
+
+use super::types::{Code, Command, CommandBody, Status};
+use super::{Accounts, ServerOptions};
+use crate::net::{Link, Nonce, Question};
+use login::Proving;
+use trouble::{Outcome, Trouble};
+use user::User;
+
+pub use append::Literal;
+pub use output::{Output, Sink};
+
+/// What the caller does next.
+#[derive(Debug)]
+pub enum Then {
+    /// Reads the next command.
+    Read,
+    /// Reads a line, and gives it to [`Session::line`]; meanwhile, news come from [`Session::news`].
+    ReadLine,
+    /// Asks the directory, and gives the answer to [`Session::answered`].
+    Ask(Question),
+    /// Sends what was said, drops what was read, shakes hands, then [`Session::secured`].
+    StartTls,
+    /// Sends what was said, and closes. Nothing follows.
+    Close,
+}
+
+/// What was enabled (RFC 9051 section 6.3.1).
+#[derive(Debug, Clone, Copy, Default)]
+struct Enabled {
+    condstore: bool,
+    qresync: bool,
+    rev2: bool,
+    utf8: bool,
+    uid_only: bool,
+}
+
+enum Stage {
+    Unknown,
+    Proving(Box<Proving>),
+    User(Box<User>),
+    Over,
+}
+
+/// One peer.
+pub struct Session {
+    options: Arc<ServerOptions>,
+    accounts: Arc<Accounts>,
+    nonce: Nonce,
+    link: Link,
+    beneath: Arc<Beneath>,
+    enabled: Enabled,
+    stage: Stage,
+    failures: u32,
+    delay: Option<Duration>,
+}
+
+impl Session {
+    /// A session that nothing was said in yet. `nonce` makes unguessable octets.
+    pub fn new(options: Arc<ServerOptions>, accounts: Arc<Accounts>, link: Link, nonce: Nonce) -> Self {
+        let (beneath, enabled, stage) = (Arc::default(), Enabled::default(), Stage::Unknown);
+        Self { options, accounts, nonce, link, beneath, enabled, stage, failures: 0, delay: None }
+    }
+
+    /// What the channel gives to exchanges, until TLS begins.
+    pub fn over(&mut self, beneath: Arc<Beneath>) {
+        self.beneath = beneath;
+    }
+
+    /// The handshake that followed [`Then::StartTls`] succeeded. Everything the peer said before is forgotten (RFC 9051
+    /// section 6.2.1); the caller gives up its decoder and its input.
+    pub fn secured(self) -> Self {
+        let link = Link { tls: true, ..self.link };
+        Self { failures: self.failures, ..Self::new(self.options, self.accounts, link, self.nonce) }
+    }
+
+    /// The greeting (RFC 9051 section 7.1.5).
+    pub fn greet<S: Sink>(&self, out: &mut Output<'_, S>) {
+        let text = format!("{} IMAP4 IEMS", self.options.hostname);
+        out.status(Status::ok(text).with(Code::Capability(self.capabilities())));
+    }
+
+    /// Says why, and ends it: for a server that shuts down, or a peer that is to go.
+    pub fn bid<S: Sink>(&mut self, why: &str, out: &mut Output<'_, S>) {
+        if !matches!(self.stage, Stage::Over) {
+            out.status(Status::bye(why));
+            self.stage = Stage::Over;
+        }
+    }
+
+    /// Logins that failed so far.
+    pub fn failed_logins(&self) -> u32 {
+        self.failures
+    }
+
+    /// How late the output is to be sent. Said once.
+    pub fn take_delay(&mut self) -> Option<Duration> {
+        self.delay.take()
+    }
+
+    /// Whether somebody is logged in.
+    pub fn is_known(&self) -> bool {
+        matches!(self.stage, Stage::User(_))
+    }
+
+    /// Whether mailbox names are UTF-8 from now on.
+    pub fn utf8(&self) -> bool {
+        self.enabled.utf8 || self.enabled.rev2
+    }
+
+    fn prepare<S: Sink>(&self, out: &mut Output<'_, S>) {
+        out.encoder.utf8 = self.utf8();
+    }
+
+    /// Carries out a command. Of `APPEND` and `REPLACE`, the beginning: [`Session::append`] has the rest.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub async fn command<S: Sink>(
+        &mut self,
+        command: Command,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> io::Result<Then> {
+        self.prepare(out);
+        let Command { tag, body } = command;
+        let body = match body {
+            CommandBody::Append { mailbox } if self.is_known() => {
+                return self.begin_append(tag, &mailbox, None).await;
+            }
+            CommandBody::Replace { uid, message, mailbox } if self.is_known() => {
+                let replaced = self.replaced(uid, message);
+                return self.begin_append(tag, &mailbox, Some(replaced)).await;
+            }
+            CommandBody::Logout => {
+                out.status(Status::bye("Bye"));
+                out.say(&Status::ok("Logged out").tagged(tag));
+                self.stage = Stage::Over;
+                return Ok(Then::Close);
+            }
+            CommandBody::StartTls => return Ok(self.start_tls(tag, out)),
+            CommandBody::Login { login, password } => return self.login(tag, &login, &password, out).await,
+            CommandBody::Authenticate { mechanism, initial } => {
+                return self.authenticate(tag, &mechanism, initial.as_deref(), out).await;
+            }
+            CommandBody::Idle => return self.idle(tag, out).await,
+            body => body,
+        };
+        let numbers_stay = numbers_stay(&body);
+        let outcome = self.execute(&tag, body, now, out).await;
+        self.finish(tag, outcome, numbers_stay, out).await
+    }
+
+    /// Tells what happened meanwhile, and how the command ended.
+    async fn finish<S: Sink>(
+        &mut self,
+        tag: String,
+        outcome: Outcome,
+        numbers_stay: bool,
+        out: &mut Output<'_, S>,
+    ) -> io::Result<Then> {
+        let mut status = match outcome {
+            Ok(status) | Err(Trouble::Said(status)) => status,
+            Err(Trouble::Io(error)) => return Err(error),
+        };
+        match self.sync(!numbers_stay, out).await {
+            Ok(()) => {}
+            Err(Trouble::Io(error)) => return Err(error),
+            Err(Trouble::Said(trouble)) => status = trouble,
+        }
+        out.say(&status.tagged(tag));
+        Ok(Then::Read)
+    }
+
+    /// What any other command does; its data are told, its end is not.
+    async fn execute<S: Sink>(
+        &mut self,
+        tag: &str,
+        body: CommandBody,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        use CommandBody as C;
+        match body {
+            C::Capability => self.tell_capabilities(out),
+            C::Noop => Ok(Status::ok("Here I am")),
+            C::Id(fields) => self.id(fields, out),
+            _ if !self.is_known() => Err(Status::bad("Log in first").into()),
+            C::Enable(names) => self.enable(&names, out).await,
+            C::Select { mailbox, parameters } => self.select(&mailbox, &parameters, false, out).await,
+            C::Examine { mailbox, parameters } => self.select(&mailbox, &parameters, true, out).await,
+            C::Create { mailbox, special_use } => self.create(&mailbox, &special_use, now).await,
+            C::Delete(mailbox) => self.delete(&mailbox).await,
+            C::Rename { from, to } => self.rename(&from, &to, now).await,
+            C::Subscribe(mailbox) => self.subscribe(&mailbox, true).await,
+            C::Unsubscribe(mailbox) => self.subscribe(&mailbox, false).await,
+            C::List(list) => self.list(list, out).await,
+            C::Lsub { reference, pattern } => self.lsub(&reference, &pattern, out).await,
+            C::Namespace => self.namespace(out),
+            C::Status { mailbox, items } => self.status(&mailbox, &items, out).await,
+            C::GetQuota(root) => self.get_quota(&root, out).await,
+            C::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, out).await,
+            C::SetQuota { .. } => {
+                Err(Status::no("Only the administrator sets quota").with(Code::NoPerm).into())
+            }
+            C::Check
+            | C::Close
+            | C::Unselect
+            | C::Expunge { .. }
+            | C::Search { .. }
+            | C::Sort { .. }
+            | C::Thread { .. }
+            | C::Fetch { .. }
+            | C::Store { .. }
+            | C::Copy { .. }
+            | C::Move { .. }
+                if self.user()?.selected.is_none() =>
+            {
+                Err(Status::bad("Select a mailbox first").into())
+            }
+            C::Check => Ok(Status::ok("Everything is on disk")),
+            C::Close => self.close().await,
+            C::Unselect => self.unselect(),
+            C::Expunge { uids } => self.expunge(uids.as_ref()).await,
+            C::Search { uid, search } => self.search(tag, uid, search, now, out).await,
+            C::Sort { uid, sort } => self.sort(tag, uid, sort, now, out).await,
+            C::Thread { uid, thread } => self.thread(uid, thread, now, out).await,
+            C::Fetch { uid, fetch } => self.fetch(uid, fetch, out).await,
+            C::Store { uid, store } => self.store(uid, store, out).await,
+            C::Copy { uid, messages, mailbox } => self.carry(uid, &messages, &mailbox, false, now, out).await,
+            C::Move { uid, messages, mailbox } => self.carry(uid, &messages, &mailbox, true, now, out).await,
+            _ => Err(Status::bad("This is not done here; CAPABILITY lists what is").into()),
+        }
+    }
+
+    fn user(&self) -> Result<&User, Trouble> {
+        match &self.stage {
+            Stage::User(user) => Ok(user),
+            _ => Err(Status::bad("Log in first").into()),
+        }
+    }
+
+    fn user_mut(&mut self) -> Result<&mut User, Trouble> {
+        match &mut self.stage {
+            Stage::User(user) => Ok(user),
+            _ => Err(Status::bad("Log in first").into()),
+        }
+    }
+
+    /// The selected mailbox.
+    fn selected(&self) -> Result<&user::Selected, Trouble> {
+        self.user()?.selected.as_deref().ok_or_else(|| Status::bad("Select a mailbox first").into())
+    }
+
+    fn selected_mut(&mut self) -> Result<&mut user::Selected, Trouble> {
+        self.user_mut()?.selected.as_deref_mut().ok_or_else(|| Status::bad("Select a mailbox first").into())
+    }
+
+    /// The selected mailbox, which may be changed.
+    fn writable(&self) -> Result<&user::Selected, Trouble> {
+        let selected = self.selected()?;
+        match selected.read_only {
+            true => Err(Status::no("The mailbox was opened by EXAMINE; SELECT it to change it")
+                .with(Code::ReadOnly)
+                .into()),
+            false => Ok(selected),
+        }
+    }
+}
+
+/// Whether the answer to a command may not change sequence numbers (RFC 9051 section 7.5.1).
+fn numbers_stay(body: &CommandBody) -> bool {
+    matches!(
+        body,
+        CommandBody::Fetch { uid: false, .. }
+            | CommandBody::Store { uid: false, .. }
+            | CommandBody::Search { uid: false, .. }
+            | CommandBody::Sort { uid: false, .. }
+            | CommandBody::Thread { uid: false, .. }
+    )
+}

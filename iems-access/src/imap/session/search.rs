@@ -1,0 +1,217 @@
+//! `SEARCH` (RFC 9051 section 6.4.4, RFC 7162 section 3.1.5).
+
+use iems_core::seam::Timestamp;
+use iems_store::mailbox::Mailboxes;
+
+use super::user::Selected;
+use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::search::{Candidate, SearchLimits, Searched};
+use crate::imap::types::{
+    Data, ESearch, NumberSet, Search, SearchKey, SearchReturn, Sort, SortCriterion, Status, Thread,
+};
+
+impl Session {
+    pub(super) async fn search<S: Sink>(
+        &mut self,
+        tag: &str,
+        uid: bool,
+        search: Search,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        let Search { returns, key } = search;
+        let has_modseq = self.heeds_modseq(&key, out).await?;
+        let found = self.found(&key, None, now).await?;
+        let modseq = if has_modseq { self.highest(&found)? } else { None };
+        let returns = match returns {
+            None if self.enabled.rev2 => vec![SearchReturn::All],
+            None => {
+                let numbers = self.numbered(&found, uid)?;
+                out.data(Data::Search { numbers, modseq });
+                return Ok(Status::ok("That is what was found"));
+            }
+            Some(returns) => returns,
+        };
+        self.tell_found(tag, uid, &returns, &found, modseq, out)?;
+        Ok(Status::ok("That is what was found"))
+    }
+
+    /// Whether `MODSEQ` is searched for, which makes a client one that knows of it (RFC 7162 section 3.1).
+    async fn heeds_modseq<S: Sink>(
+        &mut self,
+        key: &SearchKey,
+        out: &mut Output<'_, S>,
+    ) -> Result<bool, Trouble> {
+        let has_modseq = key.has_modseq();
+        if has_modseq && !self.enabled.condstore {
+            self.enabled.condstore = true;
+            self.tell_highest(out).await?;
+        }
+        Ok(has_modseq)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell_found<S: Sink>(
+        &mut self,
+        tag: &str,
+        uid: bool,
+        returns: &[SearchReturn],
+        found: &[u32],
+        modseq: Option<u64>,
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        if returns.contains(&SearchReturn::Save) {
+            let kept = self.kept(found, returns)?;
+            self.selected_mut()?.saved = kept;
+        }
+        if returns.iter().all(|wanted| *wanted == SearchReturn::Save) {
+            return Ok(());
+        }
+        let numbers = self.numbered(found, uid)?;
+        let told = |wanted| returns.contains(&wanted);
+        let all = if told(SearchReturn::All) { runs(&numbers) } else { Vec::new() };
+        out.data(Data::ESearch(ESearch {
+            tag: Some(tag.to_owned()),
+            uid,
+            min: numbers.first().copied().filter(|_| told(SearchReturn::Min)),
+            max: numbers.last().copied().filter(|_| told(SearchReturn::Max)),
+            all,
+            count: told(SearchReturn::Count).then_some(numbers.len() as u64),
+            modseq,
+            partial: None,
+        }));
+        Ok(())
+    }
+
+    /// What `$` stands for afterwards (RFC 9051 section 6.4.4.1): all, or only what `MIN` and `MAX` tell.
+    fn kept(&self, found: &[u32], returns: &[SearchReturn]) -> Result<NumberSet, Trouble> {
+        let uids = self.numbered(found, true)?;
+        let all = returns.iter().any(|wanted| matches!(wanted, SearchReturn::All | SearchReturn::Count));
+        let min = returns.contains(&SearchReturn::Min);
+        let max = returns.contains(&SearchReturn::Max);
+        if all || !(min || max) {
+            return Ok(uids.into_iter().collect());
+        }
+        let ends = uids.first().filter(|_| min).into_iter().chain(uids.last().filter(|_| max));
+        Ok(ends.copied().collect())
+    }
+
+    /// Sequence numbers as they are told.
+    fn numbered(&self, numbers: &[u32], uid: bool) -> Result<Vec<u32>, Trouble> {
+        if !uid {
+            return Ok(numbers.to_vec());
+        }
+        let view = &self.selected()?.view;
+        Ok(numbers.iter().filter_map(|number| view.get(*number)).map(|seen| seen.uid).collect())
+    }
+
+    fn highest(&self, numbers: &[u32]) -> Result<Option<u64>, Trouble> {
+        let view = &self.selected()?.view;
+        Ok(numbers.iter().filter_map(|number| view.get(*number)).map(|seen| seen.modseq).max())
+    }
+
+    /// The sequence numbers of the messages searched for; in the order of `criteria`, if there are any.
+    async fn found(
+        &self,
+        key: &SearchKey,
+        criteria: Option<&[SortCriterion]>,
+        now: Timestamp,
+    ) -> Result<Vec<u32>, Trouble> {
+        let selected = self.selected()?;
+        let candidates = selected.candidates();
+        let searched = selected.searched(self.accounts.mailboxes(), &candidates, now);
+        let mut places = searched.find(key).await?;
+        if let Some(criteria) = criteria {
+            places = searched.sort(places, criteria).await?;
+        }
+        let there = places.into_iter().filter_map(|place| u32::try_from(place + 1).ok());
+        let gone = |number: &u32| selected.view.get(*number).is_none_or(|seen| seen.gone);
+        Ok(there.filter(|number| !gone(number)).collect())
+    }
+
+    /// `SORT` (RFC 5256, RFC 5267).
+    pub(super) async fn sort<S: Sink>(
+        &mut self,
+        tag: &str,
+        uid: bool,
+        sort: Sort,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        let Sort { returns, criteria, key } = sort;
+        let has_modseq = self.heeds_modseq(&key, out).await?;
+        let found = self.found(&key, Some(&criteria), now).await?;
+        let modseq = if has_modseq { self.highest(&found)? } else { None };
+        match returns {
+            None => {
+                let numbers = self.numbered(&found, uid)?;
+                out.data(Data::Sort { numbers, modseq });
+            }
+            Some(returns) => self.tell_found(tag, uid, &returns, &found, modseq, out)?,
+        }
+        Ok(Status::ok("That is what was found"))
+    }
+
+    /// `THREAD` (RFC 5256).
+    pub(super) async fn thread<S: Sink>(
+        &mut self,
+        uid: bool,
+        thread: Thread,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        self.heeds_modseq(&thread.key, out).await?;
+        let selected = self.selected()?;
+        let candidates = selected.candidates();
+        let searched = selected.searched(self.accounts.mailboxes(), &candidates, now);
+        let places = searched.find(&thread.key).await?;
+        let threads = searched.thread(places, thread.algorithm, uid).await?;
+        out.data(Data::Thread(threads));
+        Ok(Status::ok("That is what was found"))
+    }
+}
+
+impl Selected {
+    fn candidates(&self) -> Vec<Candidate<'_>> {
+        let numbered = self.view.messages().iter().zip(1u32..);
+        let candidates = numbered.map(|(seen, number)| Candidate {
+            number,
+            uid: seen.uid,
+            modseq: seen.modseq,
+            flags: seen.flags,
+            keywords: self.view.keywords(seen),
+            recent: false,
+        });
+        candidates.collect()
+    }
+
+    fn searched<'a>(
+        &'a self,
+        mailboxes: &'a Mailboxes,
+        candidates: &'a [Candidate<'a>],
+        now: Timestamp,
+    ) -> Searched<'a> {
+        Searched {
+            mailboxes,
+            account: self.account,
+            mailbox: self.mailbox,
+            candidates,
+            keywords: &self.keywords,
+            saved: &self.saved,
+            now,
+            limits: SearchLimits::default(),
+        }
+    }
+}
+
+/// Numbers as ranges, in their order.
+fn runs(numbers: &[u32]) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(*number) => *last = *number,
+            _ => runs.push((*number, *number)),
+        }
+    }
+    runs
+}

@@ -1,0 +1,182 @@
+//! `SELECT`, `EXAMINE`, `CLOSE`, `UNSELECT` (RFC 9051 sections 6.3.2 and 6.4, RFC 7162 sections 3.1.8 and 3.2.5).
+
+use iems_store::mailbox::{Flags, Mailboxes, Uid};
+
+use super::user::Selected;
+use super::view::{View, system_flags};
+use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::types::{
+    Code, Data, FetchItem, Flag, ListData, NumberSet, PermanentFlag, Resync, SelectParameters, Status,
+};
+
+/// How many messages are read at a time.
+const PAGE: usize = 4096;
+
+impl Session {
+    pub(super) async fn select<S: Sink>(
+        &mut self,
+        path: &str,
+        parameters: &SelectParameters,
+        read_only: bool,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
+        if parameters.qresync.is_some() && !self.enabled.qresync {
+            return Err(Status::bad("ENABLE QRESYNC first").into());
+        }
+        if self.user_mut()?.selected.take().is_some() && (self.enabled.qresync || self.enabled.rev2) {
+            out.status(Status::ok("The mailbox before is closed").with(Code::Closed));
+        }
+        self.enabled.condstore |= parameters.condstore || parameters.qresync.is_some();
+        let account = self.user()?.info.id;
+        let mailboxes = self.accounts.mailboxes();
+        let Some(mailbox) = mailboxes.find(account, path).await? else {
+            return Err(Status::no("There is no such mailbox").with(Code::NonExistent).into());
+        };
+        let watch = mailboxes.watch_mailbox(account, mailbox);
+        let status = mailboxes.status(account, mailbox).await?;
+        if status.messages > self.options.limits.messages as u64 {
+            return Err(Status::no("The mailbox has too many messages; move some").with(Code::Limit).into());
+        }
+        let keywords = mailboxes.keywords(account).await?;
+        let view = View::new(status.highest_modseq);
+        let saved = NumberSet::default();
+        let mut selected = Selected { account, mailbox, read_only, view, keywords, saved, watch };
+        selected.load(mailboxes).await?;
+        let uid_next = u32::try_from(status.uid_next).unwrap_or(u32::MAX).max(selected.view.greatest() + 1);
+        selected.tell_flag_names(out);
+        out.data(Data::Exists(selected.view.count()));
+        if !self.enabled.rev2 {
+            out.data(Data::Recent(0));
+            let messages = selected.view.messages().iter().zip(1u32..);
+            if let Some((_, number)) =
+                messages.into_iter().find(|(seen, _)| !seen.flags.contains(Flags::SEEN))
+            {
+                out.status(Status::ok("The first unseen message").with(Code::Unseen(number)));
+            }
+        }
+        out.status(Status::ok("Names are good for this").with(Code::UidValidity(mailbox.0)));
+        out.status(Status::ok("The next name").with(Code::UidNext(uid_next)));
+        let modseq = selected.view.modseq;
+        out.status(Status::ok("The last change").with(Code::HighestModSeq(modseq)));
+        let id = super::folders::mailbox_id(account, mailbox);
+        out.status(Status::ok("The mailbox's own name").with(Code::MailboxId(id)));
+        if self.enabled.rev2 {
+            out.data(Data::List(ListData {
+                delimiter: Some('/'),
+                mailbox: path.to_owned(),
+                ..ListData::default()
+            }));
+        }
+        if let Some(resync) = &parameters.qresync
+            && resync.uid_validity == mailbox.0
+        {
+            selected.resync(resync, uid_next, mailboxes, out).await?;
+        }
+        self.user_mut()?.selected = Some(Box::new(selected));
+        Ok(match read_only {
+            true => Status::ok("Opened to be read").with(Code::ReadOnly),
+            false => Status::ok("Opened").with(Code::ReadWrite),
+        })
+    }
+
+    /// `CLOSE`: what is marked leaves, and nothing is told of it.
+    pub(super) async fn close(&mut self) -> Outcome {
+        let selected = self.selected()?;
+        if !selected.read_only {
+            let (account, mailbox) = (selected.account, selected.mailbox);
+            self.accounts.mailboxes().expunge_deleted(account, mailbox, None).await?;
+        }
+        self.unselect()
+    }
+
+    pub(super) fn unselect(&mut self) -> Outcome {
+        self.user_mut()?.selected = None;
+        Ok(Status::ok("Closed"))
+    }
+}
+
+impl Selected {
+    /// Reads the whole mailbox.
+    async fn load(&mut self, mailboxes: &Mailboxes) -> Result<(), Trouble> {
+        let mut after = Uid(0);
+        loop {
+            let page = mailboxes.view(self.account, self.mailbox, after, PAGE).await?;
+            for state in &page {
+                self.view.take(state);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = last.uid,
+                _ => break,
+            }
+        }
+        self.learn(mailboxes).await?;
+        self.view.remove();
+        Ok(())
+    }
+
+    /// `FLAGS` and `PERMANENTFLAGS`.
+    pub(super) fn tell_flag_names<S: Sink>(&self, out: &mut Output<'_, S>) {
+        let mut flags = system_flags(Flags::all());
+        flags.extend(self.keywords.names().iter().cloned().map(Flag::Keyword));
+        out.data(Data::Flags(flags.clone()));
+        let mut permanent = Vec::new();
+        if !self.read_only {
+            permanent.extend(flags.into_iter().map(PermanentFlag::Flag));
+            permanent.push(PermanentFlag::New);
+        }
+        out.status(Status::ok("What can be kept").with(Code::PermanentFlags(permanent)));
+    }
+
+    /// What a client missed since it was here last (RFC 7162 section 3.2.5).
+    async fn resync<S: Sink>(
+        &self,
+        resync: &Resync,
+        uid_next: u32,
+        mailboxes: &Mailboxes,
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let last = uid_next.saturating_sub(1);
+        let known = match &resync.known_uids {
+            Some(known) => known.resolve(last, &NumberSet::default()).within(1, last),
+            None => NumberSet::from_ranges((last > 0).then_some((1, last))),
+        };
+        let changes = mailboxes.changes(self.account, self.mailbox, resync.modseq).await?;
+        let gone = self.vanished(&known, &changes);
+        if !gone.is_empty() {
+            out.data(Data::Vanished { earlier: true, uids: gone });
+        }
+        for state in changes.updated.iter().filter(|state| known.contains(state.uid.0)) {
+            let Some(number) = self.view.number_of(state.uid.0) else { continue };
+            let Some(seen) = self.view.get(number) else { continue };
+            let flags = FetchItem::Flags(self.view.flags(seen, &self.keywords));
+            let items = vec![FetchItem::Uid(seen.uid), flags, FetchItem::ModSeq(seen.modseq)];
+            out.data(Data::Fetch { number, items });
+            out.pause().await?;
+        }
+        Ok(())
+    }
+
+    /// Which of `known` left, by the log; or by what is there, if the log no longer knows.
+    pub(super) fn vanished(&self, known: &NumberSet, changes: &iems_store::mailbox::Changes) -> NumberSet {
+        if changes.complete {
+            let gone = changes.expunged.iter().map(|uid| uid.0).filter(|uid| known.contains(*uid));
+            return gone.collect();
+        }
+        // The gaps between the messages that are there.
+        let mut gaps = Vec::new();
+        for &(first, last) in known.ranges() {
+            let mut from = first;
+            let at = self.view.messages().partition_point(|seen| seen.uid < first);
+            for seen in self.view.messages().iter().skip(at).take_while(|seen| seen.uid <= last) {
+                if seen.uid > from {
+                    gaps.push((from, seen.uid - 1));
+                }
+                from = seen.uid.saturating_add(1);
+            }
+            if from <= last {
+                gaps.push((from, last));
+            }
+        }
+        NumberSet::from_ranges(gaps)
+    }
+}

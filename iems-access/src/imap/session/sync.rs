@@ -1,0 +1,216 @@
+//! The one place where a session learns what happened in its mailbox, and tells it; and `IDLE` (RFC 9051 section 6.3.13).
+
+use std::io;
+
+use iems_core::storage::Watch;
+
+use super::user::Selected;
+use super::{Enabled, Output, Session, Sink, Stage, Then, Trouble};
+use crate::imap::types::{Code, Data, FetchItem, NumberSet, Response, Status};
+use iems_store::mailbox::{Mailboxes, Uid};
+
+impl Session {
+    /// Learns what happened in the selected mailbox, and tells it. What left is told only where numbers may change.
+    pub(super) async fn sync<S: Sink>(
+        &mut self,
+        numbers_may_change: bool,
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        self.sync_but(&[], numbers_may_change, out).await
+    }
+
+    /// The same; of `told` (in order) the caller tells the flags itself.
+    pub(super) async fn sync_but<S: Sink>(
+        &mut self,
+        told: &[Uid],
+        numbers_may_change: bool,
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let enabled = self.enabled;
+        let mailboxes = self.accounts.mailboxes();
+        let Stage::User(user) = &mut self.stage else { return Ok(()) };
+        let Some(selected) = user.selected.as_deref_mut() else { return Ok(()) };
+        let updates = selected.learn(mailboxes).await?;
+        if numbers_may_change {
+            selected.tell_gone(enabled, out);
+        }
+        if updates.named {
+            selected.tell_flag_names(out);
+        }
+        if updates.grown {
+            out.data(Data::Exists(selected.view.count()));
+        }
+        for uid in updates.changed.into_iter().filter(|uid| told.binary_search(&Uid(*uid)).is_err()) {
+            selected.tell_flags(uid, enabled, out);
+            out.pause().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether an `IDLE` goes on.
+    pub fn is_idle(&self) -> bool {
+        matches!(&self.stage, Stage::User(user) if user.idle.is_some())
+    }
+
+    /// Whether what comes next is a line, and no command.
+    pub fn awaits_line(&self) -> bool {
+        self.is_idle() || matches!(self.stage, Stage::Proving(_))
+    }
+
+    /// What wakes when there is news; `None` if there can be none.
+    pub fn watch(&self) -> Option<Watch> {
+        match &self.stage {
+            Stage::User(user) => user.selected.as_ref().map(|selected| selected.watch.clone()),
+            _ => None,
+        }
+    }
+
+    /// Tells news, within `IDLE`.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub async fn news<S: Sink>(&mut self, out: &mut Output<'_, S>) -> io::Result<()> {
+        self.prepare(out);
+        match self.sync(true, out).await {
+            Err(Trouble::Io(error)) => Err(error),
+            Err(Trouble::Said(status)) => {
+                out.status(status);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    pub(super) async fn idle<S: Sink>(&mut self, tag: String, out: &mut Output<'_, S>) -> io::Result<Then> {
+        match &mut self.stage {
+            Stage::User(user) => user.idle = Some(tag),
+            _ => {
+                out.say(&Status::bad("Log in first").tagged(tag));
+                return Ok(Then::Read);
+            }
+        }
+        out.say(&Response::Continue("Waiting for news; say DONE to end".into()));
+        self.news(out).await?;
+        Ok(Then::ReadLine)
+    }
+
+    /// The line that ends `IDLE`.
+    pub(super) async fn done<S: Sink>(
+        &mut self,
+        line: Option<&[u8]>,
+        out: &mut Output<'_, S>,
+    ) -> io::Result<Then> {
+        let Stage::User(user) = &mut self.stage else { return Ok(Then::Read) };
+        let Some(tag) = user.idle.take() else { return Ok(Then::Read) };
+        let outcome = match line.is_some_and(|line| line.eq_ignore_ascii_case(b"DONE")) {
+            true => Ok(Status::ok("That was it")),
+            false => Err(Status::bad("DONE ends IDLE").into()),
+        };
+        self.finish(tag, outcome, false, out).await
+    }
+
+    /// With `CONDSTORE` from now on, the peer has to know where it stands (RFC 7162 section 3.1).
+    pub(super) async fn tell_highest<S: Sink>(&mut self, out: &mut Output<'_, S>) -> Result<(), Trouble> {
+        if let Stage::User(user) = &self.stage
+            && let Some(selected) = &user.selected
+        {
+            let modseq = selected.view.modseq;
+            out.status(Status::ok("The last change").with(Code::HighestModSeq(modseq)));
+        }
+        Ok(())
+    }
+}
+
+/// What is to be told of a mailbox.
+#[derive(Default)]
+pub(super) struct Updates {
+    /// There are new keywords.
+    named: bool,
+    /// There are new messages.
+    grown: bool,
+    /// UIDs of messages with other flags.
+    changed: Vec<u32>,
+}
+
+impl Selected {
+    pub(super) async fn learn(&mut self, mailboxes: &Mailboxes) -> Result<Updates, Trouble> {
+        let mut updates = Updates::default();
+        let highest = mailboxes.highest_modseq(self.account, self.mailbox).await?;
+        if highest == self.view.modseq {
+            return Ok(updates);
+        }
+        if highest < self.view.modseq {
+            // Its counters are gone, and so is the mailbox.
+            let all: Vec<_> = (1..=self.view.count()).collect();
+            let uids = self.uids(&all);
+            self.view.leave(&uids);
+            return Ok(updates);
+        }
+        let changes = mailboxes.changes(self.account, self.mailbox, self.view.modseq).await?;
+        for state in &changes.updated {
+            if state.keywords.iter().any(|keyword| self.keywords.name(keyword).is_none()) {
+                self.keywords = mailboxes.keywords(self.account).await?;
+                updates.named = true;
+            }
+            match self.view.take(state) {
+                Some(true) => updates.grown = true,
+                Some(false) => updates.changed.push(state.uid.0),
+                None => {}
+            }
+        }
+        self.view.leave(&changes.expunged);
+        if !changes.complete {
+            self.compare(mailboxes).await?;
+        }
+        self.view.modseq = changes.modseq;
+        Ok(updates)
+    }
+
+    /// The log no longer has all that left: whatever is not there any more did.
+    async fn compare(&mut self, mailboxes: &Mailboxes) -> Result<(), Trouble> {
+        let known: Vec<_> = (1..=self.view.count()).collect();
+        let known = self.uids(&known);
+        for page in known.chunks(1000) {
+            let there = mailboxes.states(self.account, self.mailbox, page).await?;
+            let gone: Vec<_> = page
+                .iter()
+                .copied()
+                .filter(|uid| there.binary_search_by_key(uid, |state| state.uid).is_err())
+                .collect();
+            self.view.leave(&gone);
+        }
+        Ok(())
+    }
+
+    /// `EXPUNGE`, or `VANISHED` (RFC 7162 section 3.2.10).
+    fn tell_gone<S: Sink>(&mut self, enabled: Enabled, out: &mut Output<'_, S>) {
+        let gone = self.view.remove();
+        if gone.is_empty() {
+            return;
+        }
+        if enabled.qresync || enabled.uid_only {
+            let uids = NumberSet::from_ranges(gone.iter().map(|(_, uid)| (*uid, *uid)));
+            return out.data(Data::Vanished { earlier: false, uids });
+        }
+        for (number, _) in gone {
+            out.data(Data::Expunge(number));
+        }
+    }
+
+    /// The flags of a message, as `FETCH` tells them unasked.
+    pub(super) fn tell_flags<S: Sink>(&self, uid: u32, enabled: Enabled, out: &mut Output<'_, S>) {
+        let Some(number) = self.view.number_of(uid) else { return };
+        let Some(seen) = self.view.get(number).filter(|seen| !seen.gone) else { return };
+        let mut items = vec![FetchItem::Flags(self.view.flags(seen, &self.keywords))];
+        if enabled.qresync || enabled.condstore || enabled.rev2 {
+            items.insert(0, FetchItem::Uid(uid));
+        }
+        if enabled.condstore {
+            items.push(FetchItem::ModSeq(seen.modseq));
+        }
+        match enabled.uid_only {
+            true => out.data(Data::UidFetch { uid, items }),
+            false => out.data(Data::Fetch { number, items }),
+        }
+    }
+}

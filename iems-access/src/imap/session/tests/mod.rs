@@ -1,0 +1,154 @@
+//! Sessions over storage in memory.
+
+mod dialogues;
+mod together;
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use iems_core::seam::{SystemClock, Timestamp};
+use iems_core::storage::MemoryStorage;
+use iems_store::directory::{DirectoryOptions, NewAccount, Password, PasswordOptions, StoreDirectory};
+
+use super::{Literal, Output, Session, Then};
+use crate::imap::codec::{Decoder, Event, Limits};
+use crate::imap::types::Response;
+use crate::imap::{Accounts, ServerOptions};
+use crate::net::{Answer, Link, Question};
+
+/// A directory with the account ann@example.org.
+struct World {
+    accounts: Arc<Accounts>,
+    options: Arc<ServerOptions>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let mut options = DirectoryOptions::default();
+        options.passwords = PasswordOptions::default();
+        let clock = Arc::new(SystemClock);
+        let directory = StoreDirectory::new(MemoryStorage::new().storage(), clock, options);
+        directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
+        let mut ann = NewAccount::new("ann@example.org".parse().unwrap());
+        ann.password = Password::None;
+        directory.add_account(ann).await.unwrap();
+        let mut options = ServerOptions::new("mx.example.org");
+        options.auth.secret = Some([1; 32]);
+        options.auth.failure_delay = std::time::Duration::ZERO;
+        Self { accounts: Accounts::new(Arc::new(directory)), options: Arc::new(options) }
+    }
+
+    fn stranger(&self, link: Link) -> Peer {
+        let nonce = Arc::new(|| Some([2; 18]));
+        let session = Session::new(self.options.clone(), self.accounts.clone(), link, nonce);
+        Peer { session, decoder: Decoder::new(Limits::before_login()), input: BytesMut::new(), closed: false }
+    }
+
+    /// Somebody who is logged in.
+    async fn ann(&self) -> Peer {
+        let mut peer = self.stranger(TLS);
+        let said = peer.ask("l LOGIN ann@example.org secret").await;
+        assert!(said.starts_with("l OK"), "{said}");
+        peer
+    }
+}
+
+const TLS: Link = Link { tls: true, tls_available: true, local: false };
+
+/// A client with its session.
+struct Peer {
+    session: Session,
+    decoder: Decoder,
+    input: BytesMut,
+    closed: bool,
+}
+
+impl Peer {
+    /// Says lines, and hears what is said to them.
+    async fn ask(&mut self, lines: &str) -> String {
+        self.say(format!("{lines}\r\n").as_bytes()).await
+    }
+
+    async fn say(&mut self, octets: &[u8]) -> String {
+        self.input.extend_from_slice(octets);
+        let (mut sent, mut buffer) = (Vec::new(), BytesMut::new());
+        while let Some(event) = self.decoder.next(&mut self.input) {
+            let mut out = Output::new(&mut sent, &mut buffer);
+            self.session.prepare(&mut out);
+            let then = match event {
+                Event::Command(command) => self.session.command(command, now(), &mut out).await.unwrap(),
+                Event::Line(line) => self.session.line(Some(&line), &mut out).await.unwrap(),
+                Event::Append(part) => {
+                    match self.session.append(part, now(), &mut out).await.unwrap() {
+                        Literal::None => {}
+                        Literal::Accept => self.decoder.accept(),
+                        Literal::Refuse => self.decoder.refuse(),
+                    }
+                    continue;
+                }
+                Event::Continue => {
+                    out.say(&Response::Continue("Go on".into()));
+                    continue;
+                }
+                Event::Refused(refusal) => {
+                    self.session.give_up_append();
+                    out.say(&refusal.into());
+                    continue;
+                }
+                Event::Fatal(status) => {
+                    out.status(status);
+                    Then::Close
+                }
+            };
+            self.follow(then, &mut out).await;
+        }
+        Output::new(&mut sent, &mut buffer).flush().await.unwrap();
+        String::from_utf8_lossy(&sent).into_owned()
+    }
+
+    async fn follow(&mut self, mut then: Then, out: &mut Output<'_, Vec<u8>>) {
+        while let Then::Ask(question) = then {
+            let answer = match &question {
+                Question::Password { login, password } if password.as_str() == "secret" => {
+                    let account = iems_core::seam::Account::new(login.parse().unwrap());
+                    Answer::Account(Some(account))
+                }
+                Question::Verifier { .. } => Answer::Verifier(None),
+                _ => Answer::Account(None),
+            };
+            then = self.session.answered(answer, out).await.unwrap();
+        }
+        if self.session.is_known() {
+            self.decoder.set_limits(Limits::after_login(1 << 20));
+        }
+        self.decoder.set_utf8(self.session.utf8());
+        match then {
+            Then::ReadLine => self.decoder.expect_line(),
+            Then::Close => self.closed = true,
+            _ => {}
+        }
+    }
+
+    /// What is told within `IDLE`.
+    async fn news(&mut self) -> String {
+        let (mut sent, mut buffer) = (Vec::new(), BytesMut::new());
+        let mut out = Output::new(&mut sent, &mut buffer);
+        self.session.news(&mut out).await.unwrap();
+        out.flush().await.unwrap();
+        String::from_utf8_lossy(&sent).into_owned()
+    }
+
+    async fn append(&mut self, mailbox: &str, text: &str) -> String {
+        self.ask(&format!("p APPEND {mailbox} {{{}+}}\r\n{text}", text.len())).await
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000)
+}
+
+fn letter(subject: &str) -> String {
+    format!(
+        "From: Bob <bob@example.net>\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x>\r\n\r\nHello {subject}\r\n"
+    )
+}

@@ -1,0 +1,140 @@
+//! Several sessions on one mailbox: what each believes is what is there, and numbers change only where they may.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a client believes, from what it was told alone.
+struct Client {
+    peer: Peer,
+    /// Flags by sequence number; `None` where they were not told.
+    believed: Vec<Option<String>>,
+}
+
+impl Client {
+    async fn new(world: &World) -> Self {
+        let mut client = Self { peer: world.ann().await, believed: Vec::new() };
+        client.ask("s SELECT INBOX", true).await;
+        client.ask("f FETCH 1:* FLAGS", false).await;
+        client
+    }
+
+    async fn ask(&mut self, command: &str, may_shrink: bool) {
+        let said = self.peer.ask(command).await;
+        self.hear(&said, may_shrink);
+    }
+
+    fn hear(&mut self, said: &str, may_shrink: bool) {
+        for line in said.lines().filter_map(|line| line.strip_prefix("* ")) {
+            let Some((number, rest)) = line.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<usize>() else { continue };
+            if rest == "EXISTS" {
+                assert!(number >= self.believed.len(), "EXISTS never shrinks: {said}");
+                self.believed.resize(number, None);
+            } else if rest == "EXPUNGE" {
+                assert!(may_shrink, "no EXPUNGE here: {said}");
+                self.believed.remove(number - 1);
+            } else if let Some(at) = rest.find("FLAGS (") {
+                assert!(number <= self.believed.len(), "FETCH before EXISTS: {said}");
+                let flags = &rest[at + 7..];
+                self.believed[number - 1] = flags.split(')').next().map(str::to_owned);
+            }
+        }
+    }
+
+    /// Everything is told: what is believed is what a new client sees.
+    async fn agrees_with(&mut self, fresh: &Client) {
+        self.ask("n NOOP", true).await;
+        self.ask("f FETCH 1:* FLAGS", false).await;
+        assert_eq!(self.believed, fresh.believed);
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Deed {
+    Append,
+    Store(u8, bool, &'static str),
+    Expunge,
+    Move(u8),
+    Fetch(u8),
+    Noop,
+    Idle,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let flag = prop::sample::select(vec!["\\Seen", "\\Deleted", "\\Flagged", "work", "play"]);
+    prop_oneof![
+        3 => Just(Deed::Append),
+        4 => (any::<u8>(), any::<bool>(), flag).prop_map(|(n, add, flag)| Deed::Store(n, add, flag)),
+        2 => Just(Deed::Expunge),
+        1 => any::<u8>().prop_map(Deed::Move),
+        2 => any::<u8>().prop_map(Deed::Fetch),
+        2 => Just(Deed::Noop),
+        1 => Just(Deed::Idle),
+    ]
+}
+
+async fn carry_out(client: &mut Client, deed: &Deed) {
+    let count = client.believed.len();
+    let number = |n: &u8| usize::from(*n) % count.max(1) + 1;
+    match deed {
+        Deed::Append => {
+            let said = client.peer.append("INBOX", &letter("x")).await;
+            client.hear(&said, true);
+        }
+        Deed::Noop => client.ask("n NOOP", true).await,
+        Deed::Idle => {
+            client.ask("i IDLE", true).await;
+            let news = client.peer.news().await;
+            client.hear(&news, true);
+            client.ask("DONE", true).await;
+        }
+        Deed::Expunge => client.ask("e EXPUNGE", true).await,
+        _ if count == 0 => {}
+        Deed::Store(n, add, flag) => {
+            let sign = if *add { '+' } else { '-' };
+            client.ask(&format!("t STORE {} {sign}FLAGS ({flag})", number(n)), false).await;
+        }
+        Deed::Move(n) => client.ask(&format!("m MOVE {} Trash", number(n)), true).await,
+        Deed::Fetch(n) => client.ask(&format!("f FETCH {} (FLAGS BODY[])", number(n)), false).await,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn all_sessions_see_one_mailbox(deeds in prop::collection::vec((0..3usize, deed()), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new().await;
+            world.ann().await.ask("c CREATE Trash").await;
+            let mut clients = Vec::new();
+            for _ in 0..3 {
+                clients.push(Client::new(&world).await);
+            }
+            for (who, deed) in &deeds {
+                carry_out(&mut clients[*who], deed).await;
+            }
+            let fresh = Client::new(&world).await;
+            for client in &mut clients {
+                client.agrees_with(&fresh).await;
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn idle_tells_what_others_do() {
+    let world = World::new().await;
+    let (mut one, mut other) = (world.ann().await, world.ann().await);
+    one.ask("a SELECT INBOX").await;
+    assert!(one.ask("b IDLE").await.starts_with("+ "));
+    let watch = one.session.watch().unwrap();
+    other.append("INBOX", &letter("x")).await;
+    tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.expect("news");
+    assert_eq!(one.news().await, "* 1 EXISTS\r\n");
+    other.ask("a SELECT INBOX\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE").await;
+    assert_eq!(one.news().await, "* 1 EXPUNGE\r\n");
+    assert!(one.ask("DONE").await.starts_with("b OK"));
+}

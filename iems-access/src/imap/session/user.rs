@@ -1,0 +1,48 @@
+//! Who is logged in, and what is selected.
+
+use std::sync::Arc;
+
+use iems_core::storage::Watch;
+use iems_store::directory::AccountInfo;
+use iems_store::mailbox::{AccountId, KeywordTable, MailboxId, Uid};
+
+use super::append::Appending;
+use super::view::View;
+use crate::imap::accounts::Seat;
+use crate::imap::types::NumberSet;
+
+/// Who is logged in.
+pub(super) struct User {
+    pub(super) info: Arc<AccountInfo>,
+    pub(super) selected: Option<Box<Selected>>,
+    pub(super) appending: Option<Box<Appending>>,
+    /// The tag of the `IDLE` that goes on.
+    pub(super) idle: Option<String>,
+    _seat: Seat,
+}
+
+impl User {
+    pub(super) fn new(info: Arc<AccountInfo>, seat: Seat) -> Self {
+        Self { info, selected: None, appending: None, idle: None, _seat: seat }
+    }
+}
+
+/// The mailbox that is selected.
+pub(super) struct Selected {
+    pub(super) account: AccountId,
+    pub(super) mailbox: MailboxId,
+    pub(super) read_only: bool,
+    pub(super) view: View,
+    pub(super) keywords: KeywordTable,
+    /// What `$` stands for: UIDs (RFC 9051 section 6.4.4.1).
+    pub(super) saved: NumberSet,
+    pub(super) watch: Watch,
+}
+
+impl Selected {
+    /// The UIDs of messages, by their sequence numbers; those that left are not among them.
+    pub(super) fn uids(&self, numbers: &[u32]) -> Vec<Uid> {
+        let seen = numbers.iter().filter_map(|number| self.view.get(*number));
+        seen.filter(|seen| !seen.gone).map(|seen| Uid(seen.uid)).collect()
+    }
+}

@@ -1,0 +1,219 @@
+//! What a session believes of the mailbox that it has selected: which messages, in which order, with which flags.
+//!
+//! 16 octets for each message. Sequence numbers change only in [`View::remove`], which the session calls where an
+//! `EXPUNGE` may be told (RFC 9051 section 7.5.1).
+
+use iems_store::mailbox::{Flags, KeywordSet, KeywordTable, MessageState, Uid};
+
+use crate::imap::types::{Flag, NumberSet, SequenceSet};
+
+/// A message as it was last told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) uid: u32,
+    /// A place in [`View::sets`].
+    keywords: u16,
+    pub(super) flags: Flags,
+    /// It left, and the peer does not know yet.
+    pub(super) gone: bool,
+    pub(super) modseq: u64,
+}
+
+/// The messages of a mailbox, by sequence number.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    messages: Vec<Seen>,
+    /// The different sets of keywords; the first is empty.
+    sets: Vec<KeywordSet>,
+    /// Up to which MODSEQ it is true.
+    pub(super) modseq: u64,
+    /// The greatest UID it ever had.
+    last_uid: u32,
+    /// How many left that the peer does not know of.
+    gone: usize,
+}
+
+impl View {
+    /// An empty one, true at a MODSEQ.
+    pub(super) fn new(modseq: u64) -> Self {
+        Self { sets: vec![KeywordSet::default()], modseq, ..Self::default() }
+    }
+
+    /// All messages, in order.
+    pub(super) fn messages(&self) -> &[Seen] {
+        &self.messages
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.messages.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The greatest UID that is there.
+    pub(super) fn greatest(&self) -> u32 {
+        self.messages.last().map_or(0, |seen| seen.uid)
+    }
+
+    /// The message with a sequence number.
+    pub(super) fn get(&self, number: u32) -> Option<&Seen> {
+        self.messages.get((number as usize).checked_sub(1)?)
+    }
+
+    /// The sequence number of a UID.
+    pub(super) fn number_of(&self, uid: u32) -> Option<u32> {
+        let at = self.messages.binary_search_by_key(&uid, |seen| seen.uid).ok()?;
+        u32::try_from(at + 1).ok()
+    }
+
+    /// The sequence numbers that a set names, of messages that are there.
+    pub(super) fn numbers(&self, set: &SequenceSet, uid: bool, saved: &NumberSet) -> Vec<u32> {
+        let by_uid = uid || *set == SequenceSet::Saved;
+        if !by_uid {
+            return set.resolve(self.count(), saved).within(1, self.count()).iter().collect();
+        }
+        let wanted = set.resolve(self.greatest(), saved);
+        let mut numbers = Vec::new();
+        for &(first, last) in wanted.ranges() {
+            let from = self.messages.partition_point(|seen| seen.uid < first);
+            let to = self.messages.partition_point(|seen| seen.uid <= last);
+            numbers.extend((from..to).filter_map(|at| u32::try_from(at + 1).ok()));
+        }
+        numbers
+    }
+
+    /// The keywords of a message.
+    pub(super) fn keywords(&self, seen: &Seen) -> &KeywordSet {
+        static NONE: std::sync::LazyLock<KeywordSet> = std::sync::LazyLock::new(KeywordSet::default);
+        self.sets.get(usize::from(seen.keywords)).unwrap_or(&NONE)
+    }
+
+    /// The flags of a message, as they are told.
+    pub(super) fn flags(&self, seen: &Seen, table: &KeywordTable) -> Vec<Flag> {
+        let mut flags = system_flags(seen.flags);
+        let names = self.keywords(seen).iter().filter_map(|keyword| table.name(keyword));
+        flags.extend(names.map(|name| Flag::Keyword(name.to_owned())));
+        flags
+    }
+
+    /// Takes the state of a message over. `Some(true)` if it is new, `Some(false)` if the peer does not know of it.
+    pub(super) fn take(&mut self, state: &MessageState) -> Option<bool> {
+        let keywords = self.interned(&state.keywords);
+        let uid = state.uid.0;
+        let seen = Seen { uid, keywords, flags: state.flags, gone: false, modseq: state.modseq };
+        match self.messages.binary_search_by_key(&uid, |seen| seen.uid) {
+            Ok(at) => {
+                let known = self.messages.get_mut(at)?;
+                if known.gone || known.modseq >= seen.modseq {
+                    return None;
+                }
+                let told = (known.flags, known.keywords) == (seen.flags, seen.keywords);
+                *known = seen;
+                (!told).then_some(false)
+            }
+            Err(at) if at == self.messages.len() && uid > self.last_uid => {
+                self.messages.push(seen);
+                self.last_uid = uid;
+                Some(true)
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Notes that messages left.
+    pub(super) fn leave(&mut self, uids: &[Uid]) {
+        for uid in uids {
+            let Ok(at) = self.messages.binary_search_by_key(&uid.0, |seen| seen.uid) else { continue };
+            if let Some(seen) = self.messages.get_mut(at)
+                && !seen.gone
+            {
+                seen.gone = true;
+                self.gone += 1;
+            }
+        }
+    }
+
+    /// Takes those out that left: sequence numbers and UIDs, greatest first.
+    pub(super) fn remove(&mut self) -> Vec<(u32, u32)> {
+        if self.gone == 0 {
+            return Vec::new();
+        }
+        let numbered = self.messages.iter().zip(1u32..);
+        let mut gone: Vec<_> =
+            numbered.filter(|(seen, _)| seen.gone).map(|(seen, number)| (number, seen.uid)).collect();
+        gone.reverse();
+        self.messages.retain(|seen| !seen.gone);
+        self.gone = 0;
+        gone
+    }
+
+    fn interned(&mut self, keywords: &KeywordSet) -> u16 {
+        let at = self.sets.iter().position(|known| known == keywords).unwrap_or_else(|| {
+            self.sets.push(keywords.clone());
+            self.sets.len() - 1
+        });
+        match u16::try_from(at) {
+            Ok(at) => at,
+            Err(_) => {
+                // More different sets than can be told apart: those that nobody has any more are forgotten.
+                self.sets.truncate(usize::from(u16::MAX));
+                0
+            }
+        }
+    }
+}
+
+/// System flags, as they are told.
+pub(super) fn system_flags(flags: Flags) -> Vec<Flag> {
+    let all = [
+        (Flags::ANSWERED, Flag::Answered),
+        (Flags::FLAGGED, Flag::Flagged),
+        (Flags::DELETED, Flag::Deleted),
+        (Flags::SEEN, Flag::Seen),
+        (Flags::DRAFT, Flag::Draft),
+    ];
+    all.into_iter().filter(|(bit, _)| flags.contains(*bit)).map(|(_, flag)| flag).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(uid: u32, modseq: u64, flags: Flags) -> MessageState {
+        MessageState { uid: Uid(uid), flags, modseq, size: 1, keywords: KeywordSet::default() }
+    }
+
+    #[test]
+    fn a_message_takes_sixteen_octets() {
+        assert_eq!(size_of::<Seen>(), 16);
+    }
+
+    #[test]
+    fn numbers_stay_until_they_may_change() {
+        let mut view = View::new(1);
+        for uid in [3, 5, 9] {
+            assert_eq!(view.take(&state(uid, 2, Flags::empty())), Some(true));
+        }
+        assert_eq!(view.take(&state(5, 3, Flags::SEEN)), Some(false));
+        assert_eq!(view.take(&state(5, 3, Flags::SEEN)), None, "it is known");
+        assert_eq!(view.take(&state(4, 3, Flags::SEEN)), None, "no message comes in between");
+        view.leave(&[Uid(3), Uid(9), Uid(77)]);
+        assert_eq!((view.count(), view.number_of(5)), (3, Some(2)));
+        assert_eq!(view.remove(), [(3, 9), (1, 3)]);
+        assert_eq!((view.count(), view.number_of(5)), (1, Some(1)));
+        assert_eq!(view.take(&state(9, 4, Flags::empty())), None, "no UID comes twice");
+    }
+
+    #[test]
+    fn sets_name_messages_that_are_there() {
+        use crate::imap::types::{Bound, SequenceRange};
+        let mut view = View::new(1);
+        for uid in [3, 5, 9] {
+            view.take(&state(uid, 2, Flags::empty()));
+        }
+        let set = |start, end| SequenceSet::Ranges(vec![SequenceRange { start, end }]);
+        let none = NumberSet::default();
+        assert_eq!(view.numbers(&set(Bound::Number(2), Bound::Number(u32::MAX)), false, &none), [2, 3]);
+        assert_eq!(view.numbers(&set(Bound::Number(4), Bound::Last), true, &none), [2, 3]);
+        assert_eq!(view.numbers(&set(Bound::Number(99), Bound::Last), true, &none), [3]);
+        assert_eq!(view.numbers(&SequenceSet::Saved, false, &NumberSet::from_iter([5, 6])), [2]);
+    }
+}

@@ -1,0 +1,32 @@
+//! `[imap]`: what one mailbox session may cost.
+
+use std::time::Duration;
+
+use super::problem::Notes;
+use super::written::Imap as Written;
+
+/// The least a session may be silent (RFC 9051 section 5.4).
+const LEAST: Duration = Duration::from_secs(1800);
+
+/// What holds for IMAP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ImapSettings {
+    /// Connections of one account at once.
+    pub(crate) per_account: usize,
+    /// Messages of a mailbox that can be selected.
+    pub(crate) messages: usize,
+    /// How long a session may be silent.
+    pub(crate) idle: Duration,
+}
+
+pub(super) fn imap(written: &Written, notes: &mut Notes<'_>) -> ImapSettings {
+    if written.idle.value < LEAST {
+        let message = "imap.idle: expected at least \"30m\" (RFC 9051 section 5.4)";
+        notes.add(written.idle.span.as_ref(), "imap.idle", message);
+    }
+    ImapSettings {
+        per_account: written.connections_per_account.value as usize,
+        messages: written.messages.value as usize,
+        idle: written.idle.value,
+    }
+}

@@ -1,0 +1,45 @@
+//! Programs that read mail by IMAP: Python's `imaplib`, curl, mbsync.
+
+use std::net::SocketAddrV4;
+use std::path::Path;
+
+use super::private_file;
+use crate::process::{Said, command, need, run};
+
+/// Plays a whole day of a mail program with two sessions under TLS.
+pub fn imaplib(server: SocketAddrV4, authority: &Path, user: &str, password: &str) -> Said {
+    let what =
+        serde_json::json!([server.ip().to_string(), server.port(), authority, user, password]).to_string();
+    run(&mut command(&need("python3", "python3"), ["-c", include_str!("imaplib.py"), &what]), b"")
+}
+
+/// Runs Python with a connection `imap` that is logged in without TLS.
+pub fn python(server: SocketAddrV4, user: &str, password: &str, script: &str) -> Said {
+    const BEGIN: &str = "
+import sys, json, imaplib
+host, port, user, password = json.loads(sys.argv[1])
+imap = imaplib.IMAP4(host, port, timeout=60)
+imap.login(user, password)
+";
+    let what = serde_json::json!([server.ip().to_string(), server.port(), user, password]).to_string();
+    let script = format!("{BEGIN}{script}");
+    run(&mut command(&need("python3", "python3"), ["-c", &script, &what]), b"")
+}
+
+/// Synchronizes INBOX with the Maildir `dir/mail`, in both ways.
+pub fn mbsync(dir: &Path, server: SocketAddrV4, user: &str, password: &str) -> Said {
+    std::fs::create_dir_all(dir.join("mail")).expect("a folder");
+    let text = format!(
+        "IMAPAccount here\nHost {}\nPort {}\nUser {user}\nPass {password}\nSSLType None\nAuthMechs PLAIN\n\
+         IMAPStore far\nAccount here\n\
+         MaildirStore near\nPath {dir}/mail/\nInbox {dir}/mail/INBOX\nSubFolders Verbatim\n\
+         Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Both\nExpunge Both\nSyncState {dir}/mail/\n",
+        server.ip(),
+        server.port(),
+        dir = dir.display()
+    );
+    private_file(&dir.join("mbsyncrc"), &text);
+    let program = need("mbsync", "isync");
+    let mut mbsync = command(&program, ["--config"]);
+    run(mbsync.arg(dir.join("mbsyncrc")).arg("--all").env("HOME", dir), b"")
+}
