@@ -3,6 +3,8 @@
 //! Only this crate reads the environment, prints, handles signals and exits; everything it does with
 //! mail it asks of the libraries.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod admin;
 mod believe;
 mod cli;

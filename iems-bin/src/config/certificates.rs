@@ -1,15 +1,16 @@
 //! Which certificates listeners show: `[tls]`, `[[certificate]]`, and those of single listeners.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
-use iems_core::message::Domain;
+use iems_core::message::{Domain, Mailbox};
 use iems_core::route::Pattern;
 
 use super::problem::Notes;
 use super::read::{At, section};
 use super::resolve::Look;
-use super::resolved::{Certificate, NamedCertificate};
+use super::resolved::{Acme, Certificate, NamedCertificate};
 use super::written::File;
 
 section! {
@@ -19,8 +20,24 @@ section! {
         certificate: String;
         /// PEM: the private key.
         key: String;
+        /// Whether we get it ourselves.
+        acme: bool = "false";
         /// The hosts; those that the certificate names unless set.
         names: Vec<Pattern> = "[]";
+    }
+
+    /// The authority that certificates are got from.
+    WrittenAcme {
+        /// Where its directory is.
+        directory: String = r#""https://acme-v02.api.letsencrypt.org/directory""#;
+        /// Whom it writes to.
+        email: Mailbox;
+        /// Whether its terms are agreed to.
+        accept_terms: bool = "false";
+        /// Where it looks whether hosts are ours.
+        address: SocketAddr = r#""0.0.0.0:80""#;
+        /// PEM: authorities that are believed for the directory, besides those of Mozilla.
+        ca: String;
     }
 }
 
@@ -77,8 +94,12 @@ pub(super) fn common(file: &File, place: (&Path, Look), notes: &mut Notes<'_>) -
     let default = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
     let default = default.resolve("tls", &host, place, notes);
     let mut named = Vec::new();
+    let data = place.0.join(&file.data.value);
     for written in &file.certificate.value {
-        named.extend(one(written, place, notes));
+        named.extend(match written.acme.value {
+            true => managed(written, &data, notes),
+            false => one(written, place, notes),
+        });
     }
     twice(&file.certificate.value, notes);
     if default.is_none() && file.tls.certificate.is_none() {
@@ -107,6 +128,64 @@ fn one(
     let pair = Pair { certificate: &written.certificate, key: &written.key };
     let files = pair.resolve("certificate", &names, place, notes)?;
     Some(NamedCertificate { names, files, managed: false })
+}
+
+/// One that we get ourselves.
+fn managed(written: &At<WrittenCertificate>, data: &Path, notes: &mut Notes<'_>) -> Option<NamedCertificate> {
+    let mut wrong = |span: Option<&std::ops::Range<usize>>, message: &str| {
+        notes.add(
+            span.or(written.acme.span.as_ref()),
+            "certificate.acme",
+            format!("certificate.acme: {message}"),
+        );
+    };
+    if cfg!(not(feature = "acme")) {
+        wrong(None, "this program was built without ACME (the feature `acme`)");
+    }
+    if let Some(file) = written.certificate.as_ref().or(written.key.as_ref()) {
+        wrong(file.span.as_ref(), "its files are kept in the data folder; leave `certificate` and `key` out");
+    }
+    let mut names = Vec::new();
+    for name in &written.names.value {
+        match name {
+            Pattern::Exactly(domain) => names.push(domain.to_string()),
+            _ => wrong(written.names.span.as_ref(), "a wildcard cannot be had by http-01; name each host"),
+        }
+    }
+    let Some(first) = names.first() else {
+        wrong(written.names.span.as_ref(), "expected the hosts it is for in `names`");
+        return None;
+    };
+    let file = |end: &str| data.join("acme").join(format!("{first}.{end}"));
+    Some(NamedCertificate {
+        files: Certificate { certificate: file("pem"), key: file("key") },
+        names,
+        managed: true,
+    })
+}
+
+/// The authority, where any certificate is got from it.
+pub(super) fn acme(file: &File, files: super::peer_tls::Files<'_>, notes: &mut Notes<'_>) -> Option<Acme> {
+    let written = &file.acme;
+    let wanted = file.certificate.value.iter().find(|certificate| certificate.acme.value)?;
+    if !written.accept_terms.value {
+        let message = "acme.accept_terms: read the terms of the authority (`meta.termsOfService` in its directory), and set it to true if \
+                       you agree";
+        let span = written.accept_terms.span.as_ref().or(wanted.acme.span.as_ref());
+        notes.add(span, "acme.accept_terms", message);
+    }
+    if !written.directory.starts_with("https://") {
+        let message = "acme.directory: expected a URL that begins with https://";
+        notes.add(written.directory.span.as_ref(), "acme.directory", message);
+    }
+    let authorities =
+        written.ca.as_ref().and_then(|ca| super::peer_tls::authorities(ca, "acme.ca", files, notes));
+    Some(Acme {
+        directory: written.directory.value.clone(),
+        email: written.email.as_ref().map(|email| email.value.clone()),
+        address: written.address.value,
+        authorities,
+    })
 }
 
 /// Two entries with the same files are a slip of the pen. Two for the same host may be of different kinds (RSA and ECDSA).
@@ -152,6 +231,23 @@ mod tests {
         );
         assert!(error(&format!("{pair}{pair}")).contains("has an entry already"));
         assert!(error("[tls]\nminimum = \"1.1\"\n").contains("one of 1.2, 1.3"));
+        let ours = "[[certificate]]\nacme = true\n";
+        let agreed = "[acme]\naccept_terms = true\n";
+        assert!(error(&format!("{ours}{agreed}")).contains("expected the hosts it is for in `names`"));
+        assert!(
+            error(&format!("{ours}names = [\"a.example\"]\n")).contains("acme.accept_terms: read the terms")
+        );
+        assert!(
+            error(&format!("{ours}names = [\"*.example\"]\n{agreed}")).contains("a wildcard cannot be had")
+        );
+        assert!(
+            error(&format!("{ours}names = [\"a.example\"]\nkey = \"x\"\n{agreed}"))
+                .contains("leave `certificate` and `key` out")
+        );
+        assert!(
+            error(&format!("{ours}names = [\"a.example\"]\n{agreed}directory = \"http://x\"\n"))
+                .contains("begins with https://")
+        );
         assert!(error(&format!("{pair}hosts = []\n")).contains("unknown key \"hosts\""));
     }
 

@@ -33,6 +33,8 @@ mod manual;
 
 pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
+#[cfg(feature = "acme")]
+pub(crate) use resolved::Acme;
 pub(crate) use resolved::{Certificate, ClientCertificates, Config, Listener, NamedCertificate, OAuth};
 pub(crate) use via::way;
 pub(crate) use written::{About, LogFormat, Protocol};

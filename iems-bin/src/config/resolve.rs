@@ -94,6 +94,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         grace: file.grace.value,
         threads: file.threads.as_ref().map(|threads| threads.value.min(1024) as usize),
         listeners,
+        acme: super::certificates::acme(&file, (folder, look.texts), notes),
         tls_minimum: file.tls.minimum.value,
         oauth: super::proofs::oauth(&file, (folder, look), notes),
         dns: super::dns::resolve(&file.dns, folder, look.texts, notes),

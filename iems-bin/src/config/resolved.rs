@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) threads: Option<usize>,
     /// Where peers connect.
     pub(crate) listeners: Vec<Listener>,
+    /// The authority that certificates are got from, if any are.
+    pub(crate) acme: Option<Acme>,
     /// The least version of TLS at listeners.
     pub(crate) tls_minimum: TlsVersion,
     /// How tokens are looked into, if they are.
@@ -149,6 +151,31 @@ pub(crate) struct Certificate {
     pub(crate) certificate: PathBuf,
     /// The key.
     pub(crate) key: PathBuf,
+}
+
+/// An authority that gives certificates (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "nobody is asked then"))]
+pub(crate) struct Acme {
+    /// Where its directory is.
+    pub(crate) directory: String,
+    /// Whom it writes to.
+    pub(crate) email: Option<Mailbox>,
+    /// Where it looks whether hosts are ours.
+    pub(crate) address: SocketAddr,
+    /// Who is believed for the directory, besides those of Mozilla.
+    pub(crate) authorities: Option<Authorities>,
+}
+
+#[cfg(feature = "acme")]
+impl Acme {
+    /// Its host, for the name of a file.
+    pub(crate) fn short(&self) -> String {
+        let host = self.directory.trim_start_matches("https://").split('/').next().unwrap_or_default();
+        host.chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
+            .collect()
+    }
 }
 
 /// A certificate for peers that ask for certain hosts.

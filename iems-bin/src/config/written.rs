@@ -14,7 +14,7 @@ use iems_smtp::client::{TlsLevel, TlsVersion};
 use iems_smtp::server::Verify;
 
 use super::batch::{WrittenBatchIn, WrittenBatchOut};
-use super::certificates::WrittenCertificate;
+use super::certificates::{WrittenAcme, WrittenCertificate};
 use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
@@ -45,6 +45,8 @@ section! {
         tls: Tls = "{}";
         /// Certificates for peers that ask for certain hosts.
         certificate: Vec<At<WrittenCertificate>> = "[]";
+        /// The authority that certificates are got from.
+        acme: WrittenAcme = "{}";
         /// Logins by token.
         oauth: OAuth = "{}";
         /// Whom we ask for names.

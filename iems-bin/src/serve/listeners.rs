@@ -110,6 +110,21 @@ impl Doors {
     }
 }
 
+/// Whoever gets certificates, if any are to be got, and where the authority looks.
+#[cfg(feature = "acme")]
+pub(super) fn orders(
+    config: &Config,
+    foundation: &Foundation,
+    certificates: &Arc<Kept>,
+) -> Result<Option<(crate::acme::Orders, std::net::TcpListener)>, Failure> {
+    let Some(wanted) = &config.acme else { return Ok(None) };
+    let socket = std::net::TcpListener::bind(wanted.address);
+    let socket = socket.map_err(|error| cannot_listen("acme", wanted.address, &error))?;
+    let (resolver, random) = (foundation.resolver.clone(), foundation.random.clone());
+    let orders = crate::acme::Orders::new(wanted, &config.data, certificates.clone(), (resolver, random))?;
+    Ok(Some((orders, socket)))
+}
+
 fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> ServerOptions {
     let (mode, channel) = match listener.protocol {
         Protocol::Lmtp => (Mode::Lmtp, "lmtp"),

@@ -69,6 +69,8 @@ impl Server {
         let desk = Desk::open(&config.socket).await?;
         let certificates = Kept::open(config).map_err(Failure::config)?;
         let doors = Doors::open(config, &foundation, &certificates)?;
+        #[cfg(feature = "acme")]
+        let orders = listeners::orders(config, &foundation, &certificates)?;
         let running = Running {
             since: Instant::now(),
             file: loaded.file.clone(),
@@ -94,6 +96,10 @@ impl Server {
         tasks.spawn(certificates.clone().watch(shutdown.clone()));
         if let Some(tokens) = &site.tokens {
             tasks.spawn(tokens.clone().watch(shutdown.clone()));
+        }
+        #[cfg(feature = "acme")]
+        if let Some((orders, socket)) = orders {
+            tasks.spawn(orders.run(socket, shutdown.clone()));
         }
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
         if let Some(sts) = sts {

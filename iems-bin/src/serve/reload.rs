@@ -86,6 +86,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data", old.data != new.data),
         ("threads", old.threads != new.threads),
         ("[[listener]]", !same_listeners(&old.listeners, &new.listeners)),
+        ("[acme]", old.acme != new.acme),
         ("[oauth]", old.oauth != new.oauth),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),

@@ -40,7 +40,7 @@ pub(crate) struct Foundation {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// What counts for all listeners.
     pub(crate) limits: Arc<Limits>,
-    random: Arc<dyn Random>,
+    pub(crate) random: Arc<dyn Random>,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
 }

@@ -46,6 +46,8 @@ struct Inner {
     tickets: HashMap<Option<ClientCertificates>, Arc<dyn ProducesTickets>>,
     /// How the files were when they were read.
     seen: HashMap<PathBuf, Option<Stamp>>,
+    /// Why a certificate could not be got, by its file.
+    troubles: HashMap<PathBuf, String>,
 }
 
 /// Changes whenever a file is replaced or written to.
@@ -80,21 +82,10 @@ impl Wanted {
 }
 
 impl Kept {
-    /// Reads what the listeners of a configuration show.
+    /// Reads what the listeners of a configuration show. What is still to be got has something in its place.
     pub(crate) fn open(config: &Config) -> Result<Arc<Self>, String> {
-        let mut inner = Inner {
-            hostname: config.hostname.to_string(),
-            minimum: config.tls_minimum,
-            places: Vec::new(),
-            pairs: HashMap::new(),
-            believers: HashMap::new(),
-            tickets: HashMap::new(),
-            seen: HashMap::new(),
-        };
-        for listener in &config.listeners {
-            let (wanted, name) = (Wanted::from(listener), (listener.protocol.name(), listener.address));
-            inner.places.push(Place { name, wanted, handle: None });
-        }
+        let mut inner = Inner::of(config);
+        inner.fill_gaps()?;
         inner.note_stamps();
         inner.read_all().into_iter().next().map_or(Ok(()), Err)?;
         for at in 0..inner.places.len() {
@@ -102,6 +93,46 @@ impl Kept {
             inner.places[at].handle = fresh.map(|fresh| Arc::new(ArcSwap::new(fresh)));
         }
         Ok(Arc::new(Self { inner: Mutex::new(inner) }))
+    }
+
+    /// The same for a look only: what is not there is not shown.
+    pub(super) fn look_at(config: &Config) -> Self {
+        let mut inner = Inner::of(config);
+        inner.read_all();
+        Self { inner: Mutex::new(inner) }
+    }
+
+    /// Those that the server gets itself.
+    #[cfg(feature = "acme")]
+    pub(crate) fn managed(&self) -> Vec<NamedCertificate> {
+        let inner = self.lock();
+        let mut all: Vec<NamedCertificate> = Vec::new();
+        for other in inner.places.iter().flat_map(|place| &place.wanted.others) {
+            if other.managed && !all.iter().any(|known| known.files == other.files) {
+                all.push(other.clone());
+            }
+        }
+        all
+    }
+
+    /// Whether a certificate is to be got: there is none, none for all of its hosts, or two thirds of its life are over (a bit less,
+    /// so that not all of a site are renewed at once).
+    #[cfg(feature = "acme")]
+    pub(crate) fn is_due(&self, certificate: &NamedCertificate) -> bool {
+        match self.lock().pairs.get(&certificate.files) {
+            Some(pair) => pair.facts.is_due(&certificate.names, super::now()),
+            None => true,
+        }
+    }
+
+    /// Notes why a certificate could not be got, or that it could.
+    #[cfg(feature = "acme")]
+    pub(crate) fn note(&self, file: &Path, trouble: Option<String>) {
+        let troubles = &mut self.lock().troubles;
+        match trouble {
+            Some(trouble) => troubles.insert(file.to_owned(), trouble),
+            None => troubles.remove(file),
+        };
     }
 
     /// What servers take for the listener at this place of the configuration, and whom they believe.
@@ -125,6 +156,9 @@ impl Kept {
             {
                 place.wanted = Wanted { client: place.wanted.client.clone(), ..Wanted::from(listener) };
             }
+        }
+        if let Err(why) = inner.fill_gaps() {
+            tracing::error!("{why}");
         }
         inner.refresh();
     }
@@ -181,6 +215,34 @@ impl fmt::Debug for Kept {
 }
 
 impl Inner {
+    fn of(config: &Config) -> Self {
+        let place = |listener: &Listener| {
+            let (wanted, name) = (Wanted::from(listener), (listener.protocol.name(), listener.address));
+            Place { name, wanted, handle: None }
+        };
+        Self {
+            hostname: config.hostname.to_string(),
+            minimum: config.tls_minimum,
+            places: config.listeners.iter().map(place).collect(),
+            pairs: HashMap::new(),
+            believers: HashMap::new(),
+            tickets: HashMap::new(),
+            seen: HashMap::new(),
+            troubles: HashMap::new(),
+        }
+    }
+
+    /// Puts a certificate that nobody vouches for where one is still to be got.
+    fn fill_gaps(&self) -> Result<(), String> {
+        for other in self.places.iter().flat_map(|place| &place.wanted.others).filter(|other| other.managed) {
+            if let Some(folder) = other.files.certificate.parent() {
+                std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+            }
+            super::placeholder(&other.files, &other.names).map_err(|failure| failure.to_string())?;
+        }
+        Ok(())
+    }
+
     /// Reads all files, and has all listeners show what they give.
     fn refresh(&mut self) {
         self.note_stamps();
@@ -287,6 +349,12 @@ impl Inner {
         self.seen.iter().any(|(file, seen)| stamp(file) != *seen)
     }
 
+    fn flaws(&self, files: &Certificate, pair: &Pair, hosts: &[String], now: i64) -> Vec<Flaw> {
+        let trouble = self.troubles.get(&files.certificate);
+        let trouble = trouble.map(|text| Flaw { urgent: true, text: text.clone() });
+        trouble.into_iter().chain(pair.facts.flaws(hosts, now)).collect()
+    }
+
     /// What is shown, by file.
     fn shown(&self) -> BTreeMap<PathBuf, Shown<'_>> {
         let mut all: BTreeMap<PathBuf, Shown<'_>> = BTreeMap::new();
@@ -307,7 +375,7 @@ impl Inner {
                     hosts,
                     managed,
                     places: Vec::new(),
-                    flaws: pair.facts.flaws(hosts, now),
+                    flaws: self.flaws(files, pair, hosts, now),
                 });
                 shown.places.push(format!("{} {}", place.name.0, place.name.1));
             }

@@ -24,7 +24,7 @@ pub(crate) fn inspect(files: &Certificate, hosts: &[String]) -> Result<Vec<Strin
 pub(crate) fn at_rest(
     config: &Config,
 ) -> Result<Vec<crate::admin::certificates::CertificateAnswer>, Failure> {
-    Ok(Kept::open(config).map_err(Failure::config)?.show())
+    Ok(Kept::look_at(config).show())
 }
 
 /// Seconds since 1970.

@@ -119,6 +119,17 @@ impl Facts {
         named || host.parse().is_ok_and(|address| self.addresses.contains(&address))
     }
 
+    /// Whether another one is to be got for these hosts.
+    #[cfg(feature = "acme")]
+    pub(super) fn is_due(&self, hosts: &[String], now: i64) -> bool {
+        let life = self.until - self.from;
+        // The same certificate is always due at the same time.
+        let early = life / 24 * i64::from(self.mark[0]) / 256;
+        self.self_signed
+            || hosts.iter().any(|host| !self.is_for(host))
+            || now >= self.from + life / 3 * 2 - early
+    }
+
     /// How many days are left, rounded down; negative after the end.
     pub(super) fn days_left(&self, now: i64) -> i64 {
         (self.until - now).div_euclid(DAY)
@@ -217,6 +228,17 @@ mod tests {
         ] {
             assert_eq!(facts.is_for(host), good, "{host}");
         }
+    }
+
+    #[cfg(feature = "acme")]
+    #[test]
+    fn it_is_renewed_when_two_thirds_of_its_life_are_over() {
+        let hosts = ["mx.example.org".to_owned()];
+        let due = |days, life, mark| Facts { mark: [mark; 32], ..facts(days, life) }.is_due(&hosts, NOW);
+        assert!(!due(31, 90, 0) && due(30, 90, 0) && due(-1, 90, 0) && !due(89, 90, 255));
+        assert!(due(32, 90, 255) && !due(34, 90, 255), "some are early, by a twenty-fourth at most");
+        assert!(!facts(80, 90).is_due(&hosts, NOW) && facts(80, 90).is_due(&["b.example".into()], NOW));
+        assert!(Facts { self_signed: true, ..facts(80, 90) }.is_due(&hosts, NOW));
     }
 
     #[test]
