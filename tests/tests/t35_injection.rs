@@ -124,9 +124,13 @@ fn commands_put_in_around_stls_are_not_obeyed() {
     let said = pop.command("PASS secret").expect("a reply");
     assert!(said.starts_with("-ERR"), "{said}");
     // Whoever has logged in cannot begin TLS any more.
-    let mut pop = open();
-    pop.login(ANN, "secret");
+    let mut pop = wait_for("the mailbox to be free", secs(10), || {
+        let mut pop = open();
+        pop.must("USER ann@example.test");
+        pop.command("PASS secret").expect("a reply").starts_with("+OK").then_some(pop)
+    });
     assert!(pop.command("STLS").expect("a reply").starts_with("-ERR"));
+    drop(pop);
     // In the same packet.
     for tail in [evil, "USER an", "\r\n", "CAPA\r\n", "\n", "STLS\r\n"] {
         let mut pop = open();
@@ -148,6 +152,7 @@ fn commands_put_in_around_stls_are_not_obeyed() {
     let mut socket = pop.wire.socket();
     socket.write_all(evil.as_bytes()).expect("sent");
     assert!(pop.wire.line().is_err(), "no word more");
+    drop(pop);
     assert_eq!(wait_all(site.at("pop3"), ANN, "secret", 1).len(), 1);
 }
 

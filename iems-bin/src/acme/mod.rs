@@ -142,7 +142,10 @@ impl Orders {
         match order.poll_ready(&policy).await.map_err(said)? {
             OrderStatus::Ready | OrderStatus::Valid => {}
             other => {
-                return Err(format!("the authority calls the order {other:?}: {}", reasons(&mut order).await));
+                return Err(format!(
+                    "the authority calls the order {other:?}: {}",
+                    reasons(&mut order).await
+                ));
             }
         }
         let key = order.finalize().await.map_err(said)?;
