@@ -112,7 +112,8 @@ fn certificates_are_got_and_shown_without_a_restart() {
     configure(&mut site, &[HOST, "mail.example.test"]);
     site.daemon().signal(Signal::HUP);
     wait_for("another certificate", secs(60), || {
-        (shown(&site)["names"] == json!(["mail.example.test", HOST])).then_some(())
+        let names = shown(&site)["names"].to_string();
+        (names.contains(HOST) && names.contains("mail.example.test")).then_some(())
     });
     Smtp::connect_tls(site.at("submissions"), client.clone(), "mail.example.test")
         .must("EHLO client.example.test", 250);
