@@ -263,19 +263,26 @@ pub(crate) fn sender(given: Option<&str>, site: &Domain) -> Result<ReversePath, 
     }
 }
 
-/// The name of the user who runs the program, from `/etc/passwd`: cron gives no environment.
+/// The name of the user who runs the program: cron gives no environment.
 #[cfg(unix)]
 fn login_name() -> Option<String> {
-    let id = rustix::process::getuid().as_raw().to_string();
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    fields.find(|user| user.get(2) == Some(&id.as_str())).map(|user| user[0].to_owned())
+    login_of(rustix::process::getuid().as_raw())
 }
 
 /// Unknown.
 #[cfg(not(unix))]
 fn login_name() -> Option<String> {
     None
+}
+
+/// The name of the user with this number, from `/etc/passwd`.
+pub(crate) fn login_of(uid: u32) -> Option<String> {
+    let id = uid.to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields
+        .find(|user| user.get(2) == Some(&id.as_str()))
+        .and_then(|user| user.first().map(|name| (*name).to_owned()))
 }
 
 #[cfg(test)]

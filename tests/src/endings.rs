@@ -1,10 +1,12 @@
 //! False ends of data, and what a server makes of them: how often it reads one message where one was meant.
 
 use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::dialogue::octets;
 use crate::smtp::{Reply, Smtp};
+use crate::wait::{secs, wait_for};
 
 /// The envelope and text of what would be a second message, behind the false end of the first.
 pub const HIDDEN: &[&str] = &[
@@ -90,6 +92,45 @@ pub fn attempt(at: SocketAddrV4, hello: &str, to: &str, spelling: &[u8], pace: P
         }
     }
     reading(&replies(&mut smtp))
+}
+
+/// Lays a batch for each spelling into `folder`, and reads its answers: the message with the false end in it, and what follows.
+///
+/// # Panics
+/// If the answers do not come.
+pub fn batches(folder: &Path, to: &str, spellings: &[Spelling]) -> Vec<Reading> {
+    std::fs::create_dir_all(folder).expect("the folder");
+    let start = format!(
+        "EHLO x\r\nMAIL FROM:<c@example.com>\r\nRCPT TO:<{to}>\r\nDATA\r\nSubject: outer\r\n\r\nbody"
+    );
+    for (n, spelling) in spellings.iter().enumerate() {
+        let batch = [start.as_bytes(), &spelling.octets, HIDDEN.concat().as_bytes(), b".\r\n"].concat();
+        let draft = folder.join(format!(".{n:04}"));
+        std::fs::write(&draft, batch).expect("a batch");
+        std::fs::rename(draft, folder.join(format!("{n:04}.bsmtp"))).expect("its name");
+    }
+    let answered = |n: usize| {
+        let ending = format!("-{n:04}.bsmtp.answers");
+        let folders = ["done", "failed"].map(|name| std::fs::read_dir(folder.join(name)));
+        let files = folders.into_iter().flatten().flatten().map(|entry| entry.expect("an entry").path());
+        let is_it = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.ends_with(&ending) && !name.starts_with('.')
+        };
+        files.into_iter().find(is_it).map(|path| std::fs::read_to_string(path).expect("answers"))
+    };
+    let read = |n: usize| {
+        let text = wait_for(&format!("the answers to batch {n}"), secs(60), || answered(n));
+        let code = |line: &str| line.split_once(": ").and_then(|(_, reply)| reply.get(..3)?.parse().ok());
+        let codes: Vec<u16> =
+            text.lines().filter(|line| line.starts_with("line ")).filter_map(code).collect();
+        // After MAIL and RCPT comes what became of the message; anything more is a second one.
+        Reading {
+            first: codes.get(2).copied().unwrap_or_default(),
+            second: codes.get(3).map(|_| codes[codes.len() - 1]),
+        }
+    };
+    (0..spellings.len()).map(read).collect()
 }
 
 fn replies(smtp: &mut Smtp) -> Vec<Reply> {

@@ -102,3 +102,101 @@ fn batches_end_at_the_first_error() {
     }
     assert_eq!(inbox(&site, 3).len(), 3);
 }
+
+#[test]
+fn a_session_on_standard_input_is_one_with_a_server() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    let session = |lines: &str| {
+        let letter = format!(
+            "MAIL FROM:<c@example.com>\r\nRCPT TO:<{ANN}>\r\nRCPT TO:<nobody@example.test>\r\nDATA\r\n{lines}.\r\nQUIT\r\n"
+        );
+        format!("EHLO x\r\n{letter}")
+    };
+    for on in [false, true] {
+        if on {
+            site.start();
+        }
+        let said =
+            called("sendmail", &site, &["-bs"], session("Subject: session\r\n\r\n..dot\r\n").as_bytes())
+                .good();
+        let replies: Vec<&str> = said.out.lines().filter(|line| line.as_bytes()[3] == b' ').collect();
+        let codes: Vec<&str> = replies.iter().map(|line| &line[..3]).collect();
+        assert_eq!(codes, ["220", "250", "250", "250", "550", "354", "250", "221"], "{}", said.out);
+        assert!(replies[6].contains("queued as ") && !said.out.contains("STARTTLS"), "{}", said.out);
+    }
+    assert!(inbox(&site, 2).iter().all(|text| text.ends_with("\r\n\r\n.dot\r\n")));
+    // Lines that end with LF, as from a pipe, and a false end among lines that end with CRLF.
+    let plain = session("Subject: plain\r\n\r\nx\r\n").replace("\r\n", "\n");
+    called("sendmail", &site, &["-bs"], plain.as_bytes()).good();
+    inbox(&site, 3);
+    let hidden = "Subject: outer\r\n\r\nx\n.\nMAIL FROM:<evil@example.com>\r\n";
+    let said = called("sendmail", &site, &["-bs"], session(hidden).as_bytes()).good();
+    assert!(said.out.contains("\n550 5.6.0") && inbox(&site, 3).len() == 3, "{}", said.out);
+}
+
+#[test]
+fn every_user_of_the_machine_submits_through_a_socket() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let mut site = Iems::with_accounts(&[ANN]);
+    let host = site.config.hostname.clone();
+    // `nobody` may not look into the folder where the program is built.
+    let program = site.dir.path().join("sendmail");
+    std::fs::copy(binary(), &program).expect("a copy");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("rights");
+    let as_nobody = |site: &Iems, args: &[&str], input: &[u8]| {
+        let mut command = Command::new(&program);
+        command.env_clear().env("IEMS_CONFIG", site.file()).args(args).current_dir("/").uid(65534).gid(65534);
+        run(&mut command, input)
+    };
+    site.start();
+    // Without a socket for them, users are told so, for good.
+    let said = as_nobody(&site, &[ANN], b"Subject: x\n\nx\n");
+    assert!(said.code == 77 && said.err.contains("[submit]"), "{said:?}");
+    site.stop();
+    site.config.more = "[submit]\nsocket = \"submit.sock\"\n".to_owned();
+    site.write();
+    let said = as_nobody(&site, &[ANN], b"Subject: x\n\nx\n");
+    assert!(said.code == 75 && said.err.contains("try again later"), "{said:?}");
+    site.start();
+    as_nobody(&site, &["-t"], format!("To: {ANN}\nSubject: own\n\nx\n").as_bytes()).good();
+    as_nobody(&site, &["-f", "boss@example.com", ANN], b"Subject: boss\n\nx\n").good();
+    as_nobody(&site, &["-f", "<>", ANN], b"Subject: null\n\nx\n").good();
+    let session = format!(
+        "HELO x\nMAIL FROM:<boss@example.com>\nRCPT TO:<{ANN}>\nDATA\nSubject: session\n\nx\n.\nQUIT\n"
+    );
+    as_nobody(&site, &["-bs"], session.as_bytes()).good();
+    as_nobody(&site, &["-bS"], session.replace("session", "batch").as_bytes()).good();
+    let all = inbox(&site, 5);
+    let with = |word: &str| all.iter().find(|text| text.contains(&format!("Subject: {word}"))).expect(word);
+    let mark = format!(
+        "X-Authentication-Warning: {host}: nobody set sender to\r\n\t<boss@example.com> using -f\r\n"
+    );
+    for marked in ["boss", "session", "batch"] {
+        assert!(
+            with(marked).contains(&mark) && with(marked).contains("Return-Path: <boss@example.com>"),
+            "{}",
+            with(marked)
+        );
+    }
+    assert!(with("own").contains(&format!("Return-Path: <nobody@{host}>")), "{}", with("own"));
+    assert!(!with("own").contains("Warning") && !with("null").contains("Warning"));
+    // Nothing but submission, and recipients that are not there are refused.
+    for args in [&["-bp"][..], &["-q"]] {
+        assert_eq!(as_nobody(&site, args, b"").code, 77, "{args:?}");
+    }
+    assert_eq!(as_nobody(&site, &["nobody@example.test"], b"Subject: x\n\nx\n").code, 67);
+    site.stop();
+    // The sender becomes the user's own, but for those who are trusted.
+    for (more, sender) in
+        [("", format!("nobody@{host}")), ("trusted = [\"nobody\"]\n", "boss@example.com".to_owned())]
+    {
+        site.config.more = format!("[submit]\nsocket = \"submit.sock\"\nother_sender = \"own\"\n{more}");
+        site.start();
+        let before = inbox(&site, 5).len();
+        as_nobody(&site, &["-f", "boss@example.com", ANN], b"Subject: rewritten\n\nx\n").good();
+        let last = inbox(&site, before + 1).pop().expect("a message");
+        assert!(last.contains(&format!("Return-Path: <{sender}>")), "{last}");
+        site.stop();
+    }
+}

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use iems_tests::endings::{HIDDEN, Pace, Reading, Spelling, attempt, spellings};
+use iems_tests::endings::{HIDDEN, Pace, Reading, Spelling, attempt, batches, spellings};
 use iems_tests::iems::Iems;
 use iems_tests::peers::exim::{Exim, Wishes};
 use iems_tests::peers::opensmtpd::OpenSmtpd;
@@ -29,12 +29,17 @@ struct Column {
     paces: &'static [Pace],
     /// Whether it is ours.
     ours: bool,
+    /// The folder in which batches are laid, instead of sending anything.
+    folder: Option<PathBuf>,
 }
 
 const DATA: &[Pace] = &[Pace::Stream, Pace::Paced];
 
 /// Every spelling to one server, some at a time.
 fn read_by(column: &Column, spellings: &[Spelling]) -> Vec<Vec<Reading>> {
+    if let Some(folder) = &column.folder {
+        return batches(folder, USER, spellings).into_iter().map(|reading| vec![reading]).collect();
+    }
     let (next, results) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..10 {
@@ -79,6 +84,8 @@ fn one_message_whatever_the_spelling() {
     let spellings = spellings();
     assert!(spellings.len() >= 70);
     let mut site = Iems::with_accounts(&[USER]);
+    let folder = site.dir.path().join("batches");
+    site.config.more = format!("[[batch_in]]\nname = \"in\"\nfolder = {folder:?}\ninterval = \"100ms\"\n");
     site.start();
     let (postfix, careful) = (
         Postfix::start(""),
@@ -86,12 +93,20 @@ fn one_message_whatever_the_spelling() {
     );
     let (exim, opensmtpd) = (Exim::start(&Wishes::default()), OpenSmtpd::start(None));
     let [postfix_name, exim_name, opensmtpd_name] = versions(&postfix);
-    let ours = |name: &str, at, hello, paces| Column { name: name.to_owned(), at, hello, paces, ours: true };
-    let other = |name: String, at| Column { name, at, hello: EHLO, paces: DATA, ours: false };
+    let ours = |name: &str, at, hello, paces| Column {
+        name: name.to_owned(),
+        at,
+        hello,
+        paces,
+        ours: true,
+        folder: None,
+    };
+    let other = |name: String, at| Column { name, at, hello: EHLO, paces: DATA, ours: false, folder: None };
     let columns = [
         ours("iems, DATA", site.at("smtp"), EHLO, DATA),
         ours("iems, BDAT", site.at("smtp"), EHLO, &[Pace::Chunk]),
         ours("iems, LMTP", site.at("lmtp"), "LHLO client.example.test", DATA),
+        Column { folder: Some(folder), ..ours("iems, batch", site.at("smtp"), EHLO, DATA) },
         other(postfix_name.clone(), postfix.at),
         other(format!("{postfix_name}, smtpd_forbid_bare_newline"), careful.at),
         other(exim_name, exim.at),

@@ -11,6 +11,7 @@ pub(crate) mod request;
 mod server;
 mod socket;
 pub(crate) mod status;
+pub(crate) mod submit;
 mod wire;
 
 use std::future::Future;
@@ -148,17 +149,56 @@ pub(crate) fn with_site<T>(
     })
 }
 
-/// Does `job` with the running server, or with the opened store.
-pub(crate) fn with_office<T>(
+/// Does `job` with the running server, or with the opened store; for users who may neither, through the socket where everybody
+/// submits.
+pub(crate) fn with_submission<T>(
     config: &Config,
     job: impl AsyncFnOnce(&dyn Office) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     run(async {
-        let office = find(config).await?;
+        let office = find_for_submission(config).await?;
         let done = job(&*office).await;
         office.close().await;
         done
     })
+}
+
+async fn find_for_submission(config: &Config) -> Result<Box<dyn Office>, Failure> {
+    let refused = match Remote::find(&config.socket).await {
+        Ok(Some(remote)) => return Ok(Box::new(remote)),
+        Ok(None) if may_open(&config.data) => return Ok(Box::new(Site::open(config).await?)),
+        Ok(None) => None,
+        Err(refused) => Some(refused),
+    };
+    let Some(socket) = config.submit.as_ref().map(|(socket, _)| socket) else {
+        let hint = "users submit through the socket of [submit], which is not set in the configuration";
+        return Err(match refused {
+            Some(refused) => Failure::forbidden(format!("{refused}; {hint}")),
+            None => {
+                Failure::forbidden(format!("no access to the data folder {}; {hint}", config.data.display()))
+            }
+        });
+    };
+    match Remote::find(socket).await? {
+        Some(remote) => Ok(Box::new(remote)),
+        None => Err(Failure::later(format!(
+            "no server answers at the submission socket {}; try again later",
+            socket.display()
+        ))),
+    }
+}
+
+/// Whether this user can open the store, or make one.
+#[cfg(unix)]
+fn may_open(data: &Path) -> bool {
+    use rustix::fs::Access;
+    !data.exists() || rustix::fs::access(data, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Whether this user can open the store is seen when it is opened.
+#[cfg(not(unix))]
+fn may_open(_: &Path) -> bool {
+    true
 }
 
 /// Submits a message.

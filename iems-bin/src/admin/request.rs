@@ -96,6 +96,8 @@ pub(crate) enum Request {
     LimitsClear { who: Option<Key> },
     /// What the server is doing.
     Status,
+    /// Whether mail for an address would be taken: the reply that refuses it.
+    Verify { address: Mailbox },
     /// A message follows, in pieces.
     Sendmail { letter: Letter },
 }

@@ -1,4 +1,4 @@
-//! The server's end of the administration socket: reads requests, lets the office answer them.
+//! The server's end of the administration socket, and of that where users submit: reads requests, lets the office answer them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use tokio::io::BufStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::office::Office;
-use super::request::Request;
+use super::office::{Office, Submission};
+use super::request::{Letter, Request};
 use super::socket::{Listener, Stream};
+use super::submit::SubmitRules;
 use super::wire::{Envelope, LONGEST_REQUEST, Response, VERSION, receive, receive_piece, send};
 use crate::exit::Failure;
 
@@ -19,9 +20,11 @@ const CONNECTIONS: usize = 64;
 /// How long a client may be silent.
 const SILENCE: Duration = Duration::from_secs(300);
 
-/// A socket that waits for administrators.
+/// A socket that waits for administrators, or for whoever wants to submit.
 pub(crate) struct Desk {
     listener: Listener,
+    /// What users may submit; `None` at the desk of administrators.
+    users: Option<SubmitRules>,
 }
 
 impl Desk {
@@ -33,7 +36,18 @@ impl Desk {
                 path.display()
             ))
         })?;
-        Ok(Self { listener })
+        Ok(Self { listener, users: None })
+    }
+
+    /// Opens a socket at `path` where every user of the machine submits.
+    pub(crate) async fn open_for_users(path: &Path, rules: SubmitRules) -> Result<Self, Failure> {
+        let listener = Listener::bind_for_all(path).await.map_err(|e| {
+            Failure::cannot_create(format!(
+                "cannot open the submission socket {}: {e}; set another one with [submit] socket",
+                path.display()
+            ))
+        })?;
+        Ok(Self { listener, users: Some(rules) })
     }
 
     /// Serves until `shutdown`.
@@ -41,10 +55,11 @@ impl Desk {
         let (desk, room) = (Arc::new(self), Arc::new(Semaphore::new(CONNECTIONS)));
         loop {
             let Ok(seat) = room.clone().acquire_owned().await else { return };
-            let stream = tokio::select! {
+            let (stream, uid) = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 accepted = desk.listener.accept() => match accepted {
-                    Ok(stream) => stream,
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         tracing::warn!(%error, "administration socket");
                         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -55,21 +70,21 @@ impl Desk {
             let (desk, office) = (desk.clone(), office.clone());
             tokio::spawn(async move {
                 let _seat = seat;
-                if let Err(error) = desk.talk(stream, &*office).await {
+                if let Err(error) = desk.talk(stream, uid, &*office).await {
                     tracing::debug!(%error, "an administrator hung up");
                 }
             });
         }
     }
 
-    async fn talk(&self, stream: Stream, office: &dyn Office) -> std::io::Result<()> {
+    async fn talk(&self, stream: Stream, uid: Option<u32>, office: &dyn Office) -> std::io::Result<()> {
         let mut stream = BufStream::new(stream);
         let read = tokio::time::timeout(SILENCE, receive::<Envelope>(&mut stream, LONGEST_REQUEST)).await;
         let response = match read {
             Err(_) => return Ok(()),
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Ok(Err(error)) => Response::Failure(Failure::data(format!("not a request: {error}"))),
-            Ok(Ok(envelope)) => self.serve_request(envelope, office, &mut stream).await?,
+            Ok(Ok(envelope)) => self.serve_request(envelope, uid, office, &mut stream).await?,
         };
         send(&mut stream, &response).await
     }
@@ -77,6 +92,7 @@ impl Desk {
     async fn serve_request(
         &self,
         envelope: Envelope,
+        uid: Option<u32>,
         office: &dyn Office,
         stream: &mut BufStream<Stream>,
     ) -> std::io::Result<Response> {
@@ -89,22 +105,57 @@ impl Desk {
                 format!("this server speaks version {ours} of the administration protocol, not {theirs}");
             return Ok(Response::Failure(Failure::unavailable(message)));
         }
+        let user = self.users.as_ref().zip(uid).map(|(rules, uid)| (rules, rules.user(uid, own_uid())));
         match envelope.request {
-            Request::Sendmail { letter } => match office.submit(letter).await {
-                Err(failure) => Ok(Response::Failure(failure)),
-                Ok(submission) => {
-                    send(stream, &Response::Ok(serde_json::Value::Null)).await?;
-                    take(submission, stream).await
+            Request::Sendmail { letter } => {
+                let (letter, field) = match &user {
+                    Some((rules, user)) => rules.apply(user, letter),
+                    None => (letter, None),
+                };
+                match begin(office, letter, field).await {
+                    Err(failure) => Ok(Response::Failure(failure)),
+                    Ok(submission) => {
+                        send(stream, &Response::Ok(serde_json::Value::Null)).await?;
+                        take(submission, stream).await
+                    }
                 }
-            },
+            }
+            request if user.is_some() && !matches!(request, Request::Verify { .. }) => {
+                let message = "through the submission socket mail is submitted, and nothing else done: run this as the \
+                               user the server runs as, or as root";
+                Ok(Response::Failure(Failure::forbidden(message)))
+            }
             request => Ok(response(office.answer(request).await)),
         }
     }
 }
 
+/// Opens a submission, with a field in front of what follows.
+async fn begin(
+    office: &dyn Office,
+    letter: Letter,
+    field: Option<String>,
+) -> Result<Box<dyn Submission>, Failure> {
+    let mut submission = office.submit(letter).await?;
+    if let Some(field) = field {
+        submission.write(field.into()).await?;
+    }
+    Ok(submission)
+}
+
+#[cfg(unix)]
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn own_uid() -> u32 {
+    0
+}
+
 /// Takes the pieces of a message. After a refusal the rest is read and dropped, so that the client hears why.
 async fn take(
-    mut submission: Box<dyn super::office::Submission>,
+    mut submission: Box<dyn Submission>,
     stream: &mut BufStream<Stream>,
 ) -> std::io::Result<Response> {
     let mut refused = None;

@@ -1,4 +1,4 @@
-//! The socket itself. On Unix a socket in the file system that only its owner can use; elsewhere a loopback
+//! The socket itself. On Unix a socket in the file system that only its owner can use, or, to submit, everybody; elsewhere a loopback
 //! port, with a file that holds the port and a secret.
 
 #[cfg(not(unix))]
@@ -25,11 +25,23 @@ mod unix {
     pub(in crate::admin) struct Listener {
         socket: UnixListener,
         path: PathBuf,
+        /// Whether every user may come in.
+        open: bool,
     }
 
     impl Listener {
-        /// Binds. A socket left behind by a server that is gone is replaced; one that answers is not.
+        /// Binds, for the same user and root.
         pub(in crate::admin) async fn bind(path: &Path) -> io::Result<Self> {
+            Self::bind_for(path, false).await
+        }
+
+        /// Binds, for every user of the machine.
+        pub(in crate::admin) async fn bind_for_all(path: &Path) -> io::Result<Self> {
+            Self::bind_for(path, true).await
+        }
+
+        /// A socket left behind by a server that is gone is replaced; one that answers is not.
+        async fn bind_for(path: &Path, open: bool) -> io::Result<Self> {
             if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
                 if UnixStream::connect(path).await.is_ok() {
                     return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
@@ -37,17 +49,20 @@ mod unix {
                 std::fs::remove_file(path)?;
             }
             let socket = UnixListener::bind(path)?;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-            Ok(Self { socket, path: path.to_owned() })
+            std::fs::set_permissions(
+                path,
+                std::fs::Permissions::from_mode(if open { 0o666 } else { 0o600 }),
+            )?;
+            Ok(Self { socket, path: path.to_owned(), open })
         }
 
-        /// The next connection of the same user, or of root.
-        pub(in crate::admin) async fn accept(&self) -> io::Result<Stream> {
+        /// The next connection of who may come in, and the number of its user.
+        pub(in crate::admin) async fn accept(&self) -> io::Result<(Stream, Option<u32>)> {
             loop {
                 let (stream, _) = self.socket.accept().await?;
                 let peer = stream.peer_cred()?.uid();
-                if peer == 0 || peer == rustix::process::geteuid().as_raw() {
-                    return Ok(stream);
+                if self.open || peer == 0 || peer == rustix::process::geteuid().as_raw() {
+                    return Ok((stream, Some(peer)));
                 }
                 tracing::warn!(uid = peer, "administration refused: another user");
             }
@@ -103,9 +118,14 @@ mod other {
             Ok(Self { socket, path: path.to_owned(), token })
         }
 
+        /// There are no users to tell apart.
+        pub(in crate::admin) async fn bind_for_all(_: &Path) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
         /// The next connection.
-        pub(in crate::admin) async fn accept(&self) -> io::Result<Stream> {
-            Ok(self.socket.accept().await?.0)
+        pub(in crate::admin) async fn accept(&self) -> io::Result<(Stream, Option<u32>)> {
+            Ok((self.socket.accept().await?.0, None))
         }
 
         /// Whether the peer proved that it can read the file.

@@ -24,6 +24,7 @@ mod resolved;
 mod route;
 mod senders;
 mod source;
+mod submit;
 mod tunnel;
 mod via;
 mod written;

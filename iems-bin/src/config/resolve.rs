@@ -100,6 +100,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         dns: super::dns::resolve(&file.dns, folder, look.texts, notes),
         settings,
         batch,
+        submit: super::submit::resolve(&file, folder, notes),
         wires,
         logins,
         client: client(&file.client, (folder, look.texts), notes),

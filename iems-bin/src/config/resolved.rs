@@ -20,6 +20,8 @@ use super::batch::Batch;
 use super::checks::Checks;
 use super::dns::Dns;
 use super::problem::Problem;
+use crate::admin::submit::SubmitRules;
+
 use super::written::{About, LogFormat, Protocol};
 
 /// All of it.
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// Ways on which mail travels in batches.
     pub(crate) batch: Batch,
+    /// Where users of this machine submit, and what holds there.
+    pub(crate) submit: Option<(PathBuf, SubmitRules)>,
     /// Who is spoken to in another way than `client` says.
     pub(crate) wires: PeerWires,
     /// As whom we log in where; empty unless the files with the passwords were read.

@@ -22,6 +22,7 @@ use super::limit::{WrittenAccess, WrittenLimit};
 use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
 use super::source::WrittenSource;
+use super::submit::WrittenSubmit;
 use super::tunnel::{WrittenCollect, WrittenTunnelIn, WrittenTunnelOut};
 
 section! {
@@ -111,6 +112,8 @@ section! {
         store: Store = "{}";
         /// The log.
         log: Log = "{}";
+        /// Submission by users of the machine.
+        submit: WrittenSubmit = "{}";
         /// Administration.
         admin: Admin = "{}";
     }

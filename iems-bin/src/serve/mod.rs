@@ -68,6 +68,10 @@ impl Server {
         let config = &loaded.config;
         let desk = Desk::open(&config.socket).await?;
         let certificates = Kept::open(config).map_err(Failure::config)?;
+        let users = match config.submit.clone() {
+            Some((socket, rules)) => Some(Desk::open_for_users(&socket, rules).await?),
+            None => None,
+        };
         let doors = Doors::open(config, &foundation, &certificates)?;
         #[cfg(feature = "acme")]
         let orders = listeners::orders(config, &foundation, &certificates)?;
@@ -102,6 +106,9 @@ impl Server {
             tasks.spawn(orders.run(socket, shutdown.clone()));
         }
         tasks.spawn(desk.serve(site.clone(), shutdown.clone()));
+        if let Some(users) = users {
+            tasks.spawn(users.serve(site.clone(), shutdown.clone()));
+        }
         if let Some(sts) = sts {
             let shutdown = shutdown.clone();
             tasks.spawn(async move { sts.keep(shutdown).await });

@@ -99,6 +99,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[[batch_in]], [[batch_out]], [[tunnel_in]], [[tunnel_out]] or [[collect]]", old.batch != new.batch),
         ("[store]", old.cache != new.cache),
         ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
+        ("[submit]", old.submit != new.submit),
         ("[admin]", old.socket != new.socket),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()

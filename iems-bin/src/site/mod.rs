@@ -144,6 +144,10 @@ impl Office for Site {
             R::QueueResume { hop } => value(self.queue_resume(hop).await?),
             R::QueueHops { by_name, limit } => value(self.queue_hops(by_name, limit).await?),
             R::Route { address } => value(self.route(&address).await),
+            R::Verify { address } => value(self.engine.route(&address).await.err().map(|mut reply| {
+                reply.cause = None;
+                reply
+            })),
             R::Explain { id } => value(self.explain(id).await?),
             R::TlsReportsList { domain } => value(self.tls_reports(domain).await?),
             R::TlsReportsSend { today } => value(self.send_tls_reports(today).await?),

@@ -34,7 +34,9 @@ async fn begin(
     recipients: &[Addressee],
 ) -> Result<Transaction, Reply> {
     // Nothing is known of the body yet, and local programs send what they have.
-    envelope.body = BodyType::EightBitMime;
+    if envelope.body == BodyType::SevenBit {
+        envelope.body = BodyType::EightBitMime;
+    }
     let addresses = recipients.iter().map(|recipient| &recipient.address);
     envelope.smtputf8 |= addresses.chain(envelope.sender.mailbox()).any(|mailbox| !mailbox.is_ascii());
     session.begin(envelope, 0).await

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use iems_core::message::{Envelope, ReversePath};
 
 use crate::admin::request::{Addressee, Letter};
-use crate::admin::{submit, with_office};
+use crate::admin::{submit, with_submission};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mail::{Header, Input};
@@ -29,5 +29,5 @@ pub(super) fn mail(
     let recipient = Addressee { address: to.clone(), notify: None, original: None };
     let letter = Letter { envelope: Envelope::new(ReversePath::Null), recipients: vec![recipient] };
     let pieces = std::iter::once(Ok::<Bytes, _>(header.into_bytes())).chain(input);
-    with_office(config, async |office| submit(office, letter, pieces).await).map(|_| ())
+    with_submission(config, async |office| submit(office, letter, pieces).await).map(|_| ())
 }

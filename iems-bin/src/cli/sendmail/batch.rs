@@ -10,7 +10,7 @@ use iems_smtp::batch::{BatchError, BatchLimits, BatchLineEnds, BatchParser, Even
 
 use crate::admin::office::{Office, Submission};
 use crate::admin::request::{Addressee, Letter};
-use crate::admin::with_office;
+use crate::admin::with_submission;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mail::sender;
@@ -39,7 +39,7 @@ pub(super) fn run(config: &Config, from: Option<&str>) -> Result<(), Failure> {
     let replaced = from.as_ref().and_then(|from| from.mailbox().cloned());
     let mut parser = BatchParser::new(BatchLineEnds::LfToo, BatchLimits::default());
     parser = parser.qualify(config.hostname.clone());
-    let (accepted, trouble) = with_office(config, async |office| {
+    let (accepted, trouble) = with_submission(config, async |office| {
         let mut accepted = 0;
         let end = take(office, &mut parser, replaced.as_ref(), &config.hostname, &mut accepted).await;
         Ok((accepted, end.err()))

@@ -6,6 +6,7 @@
 mod back;
 mod batch;
 mod mailq;
+mod session;
 mod words;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use iems_core::message::{Envelope, Mailbox, ReversePath};
 
 use crate::admin::queue::{Extent, Filter, Order, OrderAnswer};
 use crate::admin::request::{Addressee, Letter, Request};
-use crate::admin::{answer::RouteAnswer, ask, submit, with_office};
+use crate::admin::{answer::RouteAnswer, ask, submit, with_submission};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mail::{Header, Input, recipients, sender};
@@ -24,6 +25,7 @@ const HELP: &str = "\
 Modes, one of:
   -bm         submit the message on standard input (the default)
   -bS         submit a batch of messages in SMTP commands, without replies; see docs/sendmail.md for its errors
+  -bs         an SMTP session on standard input and output
   -bp         show the queue, as `mailq` does
   -bv         say of each recipient where mail for it would go; nothing is sent
   -bi, -I     nothing to do: aliases are in the store; also `newaliases`
@@ -69,6 +71,7 @@ impl Args {
         match words.mode {
             Mode::Submit => one(&load(file)?, words),
             Mode::Batch => batch::run(&load(file)?, words.sender.as_deref()),
+            Mode::Session => session::run(&load(file)?),
             Mode::Verify => verify(file, &words.recipients, &load(file)?),
             Mode::Queue => mailq::run(file),
             Mode::Aliases => {
@@ -107,7 +110,7 @@ fn one(config: &Config, words: Words) -> Result<(), Failure> {
     let letter = Letter { envelope, recipients: to.into_iter().map(addressee).collect() };
     let fields = header.fields().to_vec();
     let pieces = std::iter::once(Ok(header.into_bytes())).chain(input);
-    match with_office(config, async |office| submit(office, letter, pieces).await) {
+    match with_submission(config, async |office| submit(office, letter, pieces).await) {
         Ok(submitted) => {
             if words.verbose {
                 eprintln!("iems: accepted as {}", submitted.id);

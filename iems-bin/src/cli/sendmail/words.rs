@@ -14,6 +14,8 @@ pub(super) enum Mode {
     Submit,
     /// `-bS`
     Batch,
+    /// `-bs`
+    Session,
     /// `-bv`
     Verify,
     /// `-bp`
@@ -183,11 +185,11 @@ fn mode(value: &str) -> Result<Mode, Failure> {
     match value {
         "m" => Ok(Mode::Submit),
         "S" => Ok(Mode::Batch),
+        "s" => Ok(Mode::Session),
         "v" => Ok(Mode::Verify),
         "p" => Ok(Mode::Queue),
         "i" => Ok(Mode::Aliases),
         "d" | "D" | "l" => Err(Failure::usage("-bd is a daemon elsewhere: use `iems serve`")),
-        "s" => Err(Failure::usage("-bs is not known here: submit by -bm or -bS, or connect to a listener")),
         _ => Err(Failure::usage(format!("-b{value} is unknown; see `iems sendmail --help`"))),
     }
 }
