@@ -62,7 +62,7 @@ fn sendmail_with_and_without_a_server() {
         (&["sendmail", "nobody@example.org", "cid@example.net"][..], 67),
         (&["sendmail", "-f", "a b@c", "cid@example.net"][..], 65),
         (&["sendmail"][..], 64),
-        (&["sendmail", "-bs"][..], 64),
+        (&["sendmail", "-bd"][..], 64),
         (&["sendmail", "-bv", "nobody@example.org"][..], 67),
     ] {
         let output = site.run(arguments, "Subject: s\n\n");

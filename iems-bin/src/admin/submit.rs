@@ -93,7 +93,7 @@ mod tests {
             )
         );
         let (after, field) = rules(OtherSender::Own).apply(&user("ann"), other.clone());
-        assert_eq!(after.envelope.sender.to_string(), "<ann@mx.example.test>");
+        assert_eq!(after.envelope.sender.to_string(), "ann@mx.example.test");
         assert!(field.is_some());
         let root = rules(OtherSender::Own).user(0, 1000);
         assert_eq!((root.name.as_str(), root.trusted), ("root", true));
