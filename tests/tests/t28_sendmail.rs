@@ -188,14 +188,15 @@ fn every_user_of_the_machine_submits_through_a_socket() {
     assert_eq!(as_nobody(&site, &["nobody@example.test"], b"Subject: x\n\nx\n").code, 67);
     site.stop();
     // The sender becomes the user's own, but for those who are trusted.
+    let mut count = 5;
     for (more, sender) in
         [("", format!("nobody@{host}")), ("trusted = [\"nobody\"]\n", "boss@example.com".to_owned())]
     {
         site.config.more = format!("[submit]\nsocket = \"submit.sock\"\nother_sender = \"own\"\n{more}");
         site.start();
-        let before = inbox(&site, 5).len();
         as_nobody(&site, &["-f", "boss@example.com", ANN], b"Subject: rewritten\n\nx\n").good();
-        let last = inbox(&site, before + 1).pop().expect("a message");
+        count += 1;
+        let last = inbox(&site, count).pop().expect("a message");
         assert!(last.contains(&format!("Return-Path: <{sender}>")), "{last}");
         site.stop();
     }
