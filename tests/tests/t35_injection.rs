@@ -246,3 +246,60 @@ fn replies_put_in_before_the_handshake_are_not_believed() {
         site.stop();
     }
 }
+
+#[test]
+fn commands_put_in_around_starttls_of_imap_are_not_obeyed() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.start();
+    deliver(site.at("smtp"), "ben@far.example", ANN, &letter("ben@far.example", ANN, "kept"));
+    wait_all(site.at("pop3"), ANN, "secret", 1);
+    let tls = site.certificates.client();
+    let evil =
+        "x LOGIN ann@example.test secret\r\ny SELECT INBOX\r\nz STORE 1 +FLAGS (\\Deleted)\r\nw EXPUNGE\r\n";
+    let open = || {
+        let mut wire = Wire::connect(site.at("imap")).expect("a connection");
+        let greeting = String::from_utf8_lossy(&wire.line().expect("a greeting")).into_owned();
+        assert!(greeting.starts_with("* OK"), "{greeting}");
+        wire
+    };
+    let begin = |wire: &mut Wire| {
+        wire.send(b"a STARTTLS\r\n").expect("sent");
+        let said = String::from_utf8_lossy(&wire.line().expect("an answer")).into_owned();
+        assert!(said.starts_with("a OK"), "{said}");
+    };
+    // In the same packet, whole or in part: no TLS, no more words.
+    for tail in [evil, "x LOG", "\r\n", "x CAPABILITY\r\n", "\n", "b STARTTLS\r\n"] {
+        let mut wire = open();
+        wire.send(format!("a STARTTLS\r\n{tail}").as_bytes()).expect("sent");
+        let said = rest(&mut wire);
+        assert!(said.contains("a BAD") && !said.contains(" OK"), "{tail:?}: {said}");
+    }
+    // Between the answer and the handshake.
+    for tail in [evil, "x CAPABILITY\r\n"] {
+        let mut wire = open();
+        begin(&mut wire);
+        wire.send(tail.as_bytes()).expect("sent");
+        wire.socket().shutdown(std::net::Shutdown::Write).expect("shut down");
+        assert!(!rest(&mut wire).contains(" OK"), "{tail:?}");
+    }
+    // After: what is not of the TLS session ends it.
+    let mut wire = open();
+    begin(&mut wire);
+    wire.start_tls(tls.clone(), HOST).expect("a handshake");
+    let mut socket = wire.socket();
+    socket.write_all(evil.as_bytes()).expect("sent");
+    assert!(wire.line().is_err(), "no word more");
+    // Before: whoever was logged in is not under TLS, where it may not begin any more.
+    let mut wire = open();
+    wire.send(b"x LOGIN ann@example.test secret\r\na STARTTLS\r\n").expect("sent");
+    wire.socket().shutdown(std::net::Shutdown::Write).expect("shut down");
+    let said = rest(&mut wire);
+    assert!(said.contains("x OK") && !said.contains("a OK"), "{said}");
+    // What is said under TLS is obeyed, and nothing was before.
+    let mut wire = open();
+    begin(&mut wire);
+    wire.start_tls(tls, HOST).expect("a handshake");
+    wire.send(b"x LOGIN ann@example.test secret\r\ny STATUS INBOX (MESSAGES)\r\nz LOGOUT\r\n").expect("sent");
+    let said = rest(&mut wire);
+    assert!(said.contains("MESSAGES 1") && said.contains("z OK"), "{said}");
+}
