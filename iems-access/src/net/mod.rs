@@ -1,12 +1,14 @@
 //! What the protocols of this crate share: how connections come in, and how peers prove who they are.
 //!
 //! `listener` and `server` let connections in, with `PROXY` headers, rules and limits; `wire` and `beneath` are the socket with
-//! and without TLS. `auth`, `credentials` and `gate` are what all logins have in common. A protocol comes in as [`Protocol`].
+//! and without TLS and compression (`deflate`). `auth`, `credentials` and `gate` are what all logins have in common. A
+//! protocol comes in as [`Protocol`].
 //! Not here: any word of a protocol.
 
 mod auth;
 mod beneath;
 mod credentials;
+mod deflate;
 mod gate;
 mod listener;
 mod protocol;

@@ -1,4 +1,4 @@
-//! A connection's socket with its read buffer. An idle one owns no buffer.
+//! A connection's socket with its read buffer. An idle one owns no buffer, unless it is compressed.
 //!
 //! [`Wire::secure`] takes the wire by value and gives back a new one: what was read in the clear cannot outlive the
 //! handshake.
@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::beneath::{Believed, beneath, watched};
+use super::deflate::Deflate;
 use super::{Protocol, Shared};
 
 /// Shakes hands with the server's certificate, within `patience`; says what exchanges can make use of.
@@ -42,14 +43,32 @@ enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Socket {
+    /// Reads once into `input`, which is no buffer any more when there is nothing.
+    fn poll_read(&mut self, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if input.capacity() - input.len() < LEAST {
+            input.reserve(PIECE);
+        }
+        let read = match self {
+            Self::Tcp(stream) => pin!(stream.read_buf(input)).poll(cx),
+            Self::Tls(stream) => pin!(stream.read_buf(input)).poll(cx),
+        };
+        if read.is_pending() && input.is_empty() {
+            *input = BytesMut::new();
+        }
+        read
+    }
+}
+
 pub(crate) struct Wire {
     socket: Socket,
+    deflate: Option<Box<Deflate>>,
     pub(crate) input: BytesMut,
 }
 
 impl Wire {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self { socket: Socket::Tcp(socket), input: BytesMut::new() }
+        Self { socket: Socket::Tcp(socket), deflate: None, input: BytesMut::new() }
     }
 
     /// Shakes hands; says what exchanges can make use of.
@@ -64,8 +83,19 @@ impl Wire {
         let (config, chosen) = watched(config);
         let stream = TlsAcceptor::from(config).accept(stream).await?;
         let beneath = beneath(stream.get_ref().1, chosen.certificate(), believed);
-        let wire = Self { socket: Socket::Tls(Box::new(stream)), input: BytesMut::new() };
+        let wire = Self { socket: Socket::Tls(Box::new(stream)), deflate: None, input: BytesMut::new() };
         Ok((wire, Arc::new(beneath)))
+    }
+
+    /// From now on, both sides pack what they send (RFC 4978). What was read and not taken is packed already.
+    pub(crate) fn compress(&mut self) {
+        let packed = std::mem::take(&mut self.input);
+        self.deflate = Some(Box::new(Deflate::new(packed)));
+    }
+
+    /// Whether both sides pack what they send.
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.deflate.is_some()
     }
 
     /// Reads once; 0 at the end. Cancel-safe.
@@ -74,21 +104,23 @@ impl Wire {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.input.capacity() - self.input.len() < LEAST {
-            self.input.reserve(PIECE);
+        let Some(deflate) = &mut self.deflate else { return self.socket.poll_read(&mut self.input, cx) };
+        let before = self.input.len();
+        loop {
+            if deflate.unpack(&mut self.input)? {
+                return Poll::Ready(Ok(self.input.len() - before));
+            }
+            match std::task::ready!(self.socket.poll_read(deflate.packed(), cx))? {
+                0 => return Poll::Ready(Ok(0)),
+                _ => continue,
+            }
         }
-        let read = match &mut self.socket {
-            Socket::Tcp(stream) => pin!(stream.read_buf(&mut self.input)).poll(cx),
-            Socket::Tls(stream) => pin!(stream.read_buf(&mut self.input)).poll(cx),
-        };
-        if read.is_pending() && self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
-        read
     }
 
     /// Sends all of it within `patience`.
     pub(crate) async fn send(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
+        let packed = self.deflate.as_mut().map(|deflate| deflate.pack(octets)).transpose()?;
+        let octets = packed.as_deref().unwrap_or(octets);
         let sent = async {
             match &mut self.socket {
                 Socket::Tcp(stream) => stream.write_all(octets).await,
@@ -110,5 +142,57 @@ impl Wire {
             }
         };
         let _ = tokio::time::timeout(patience, ended).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Wire, Wire) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap());
+        let (one, other) = tokio::join!(one, listener.accept());
+        (Wire::new(one.unwrap()), Wire::new(other.unwrap().0))
+    }
+
+    #[tokio::test]
+    async fn compressed_wires_carry_the_same_octets() {
+        let (mut one, mut other) = pair().await;
+        let patience = Duration::from_secs(5);
+        one.send(b"in the clear", patience).await.unwrap();
+        while other.input.len() < 12 {
+            assert!(other.fill().await.unwrap() > 0);
+        }
+        other.input.clear();
+        one.compress();
+        other.compress();
+        assert!(one.is_compressed());
+        let long = vec![b'x'; 100_000];
+        for piece in [&b"a NOOP\r\n"[..], &long, b"end"] {
+            one.send(piece, patience).await.unwrap();
+            let mut came = Vec::new();
+            while came.len() < piece.len() {
+                let filled = other.fill().await.unwrap();
+                assert!(filled > 0 && filled <= PIECE);
+                came.extend_from_slice(&other.input.split());
+            }
+            assert_eq!(came, piece);
+        }
+        one.close(patience).await;
+        assert_eq!(other.fill().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_came_packed_before_is_unpacked() {
+        let (mut one, mut other) = pair().await;
+        one.compress();
+        one.send(b"early", Duration::from_secs(5)).await.unwrap();
+        assert!(other.fill().await.unwrap() > 0);
+        other.compress();
+        assert_eq!(other.fill().await.unwrap(), 5);
+        assert_eq!(&other.input[..], b"early");
     }
 }
