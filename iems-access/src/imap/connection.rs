@@ -261,6 +261,11 @@ impl Connection {
                 Flow::On
             }
             Then::StartTls => Flow::StartTls,
+            Then::Compress => {
+                self.flush().await?;
+                self.wire.compress();
+                Flow::On
+            }
             Then::Close => Flow::Close,
         })
     }

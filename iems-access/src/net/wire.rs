@@ -93,11 +93,6 @@ impl Wire {
         self.deflate = Some(Box::new(Deflate::new(packed)));
     }
 
-    /// Whether both sides pack what they send.
-    pub(crate) const fn is_compressed(&self) -> bool {
-        self.deflate.is_some()
-    }
-
     /// Reads once; 0 at the end. Cancel-safe.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
@@ -169,7 +164,6 @@ mod tests {
         other.input.clear();
         one.compress();
         other.compress();
-        assert!(one.is_compressed());
         let long = vec![b'x'; 100_000];
         for piece in [&b"a NOOP\r\n"[..], &long, b"end"] {
             one.send(piece, patience).await.unwrap();

@@ -34,6 +34,9 @@ const AFTER_LOGIN: &[&str] = &[
     "REPLACE",
     "OBJECTID",
     "SAVEDATE",
+    "ACL",
+    "RIGHTS=kxte",
+    "METADATA",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
@@ -46,6 +49,9 @@ impl Session {
             ["IMAP4rev1", "SASL-IR", "LITERAL-", "ID", "ENABLE"].map(String::from).into();
         if self.is_known() {
             all.extend(AFTER_LOGIN.iter().map(|name| (*name).to_owned()));
+            if !self.enabled.compressed {
+                all.push("COMPRESS=DEFLATE".into());
+            }
             all.push(format!("APPENDLIMIT={}", self.options.limits.message_size));
             return all;
         }

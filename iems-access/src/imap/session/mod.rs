@@ -12,17 +12,20 @@
 //! `view`, and `sync` is the one place where it learns, and tells. `EXPUNGE` is told only there, and only where numbers
 //! may change.
 
+mod acl;
 mod append;
 mod binary;
 mod body;
 mod capability;
 mod carry;
+mod compress;
 mod fetch;
 mod flags;
 mod folders;
 mod info;
 mod list;
 mod login;
+mod metadata;
 mod output;
 mod pattern;
 mod quota;
@@ -63,6 +66,8 @@ pub enum Then {
     Ask(Question),
     /// Sends what was said, drops what was read, shakes hands, then [`Session::secured`].
     StartTls,
+    /// Sends what was said; from then on, both sides pack what they send.
+    Compress,
     /// Sends what was said, and closes. Nothing follows.
     Close,
 }
@@ -75,6 +80,7 @@ struct Enabled {
     rev2: bool,
     utf8: bool,
     uid_only: bool,
+    compressed: bool,
 }
 
 enum Stage {
@@ -185,6 +191,7 @@ impl Session {
             CommandBody::Authenticate { mechanism, initial } => {
                 return self.authenticate(tag, &mechanism, initial.as_deref(), out).await;
             }
+            CommandBody::Compress(mechanism) => return Ok(self.compress(tag, &mechanism, out)),
             CommandBody::Idle => return self.idle(tag, out).await,
             body => body,
         };
@@ -242,6 +249,17 @@ impl Session {
             C::Status { mailbox, items } => self.status(&mailbox, &items, out).await,
             C::GetQuota(root) => self.get_quota(&root, out).await,
             C::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, out).await,
+            C::GetAcl(mailbox) => self.get_acl(&mailbox, out).await,
+            C::SetAcl { mailbox, identifier, change, rights } => {
+                self.set_acl(&mailbox, &identifier, change, &rights).await
+            }
+            C::DeleteAcl { mailbox, identifier } => self.delete_acl(&mailbox, &identifier).await,
+            C::ListRights { mailbox, identifier } => self.list_rights(&mailbox, &identifier, out).await,
+            C::MyRights(mailbox) => self.my_rights(&mailbox, out).await,
+            C::GetMetadata { mailbox, options, entries } => {
+                self.get_metadata(&mailbox, options, entries, out).await
+            }
+            C::SetMetadata { mailbox, entries } => self.set_metadata(&mailbox, entries).await,
             C::SetQuota { .. } => {
                 Err(Status::no("Only the administrator sets quota").with(Code::NoPerm).into())
             }

@@ -1,0 +1,211 @@
+//! IMAP over real sockets: who may do what, annotations, compression.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use iems_access::imap::{Accounts, Listener, Server, ServerOptions};
+use iems_core::seam::SystemClock;
+use iems_core::storage::MemoryStorage;
+use iems_store::directory::{DirectoryOptions, NewAccount, StoreDirectory};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// A server with the accounts of ann and bob. It ends with the test.
+async fn serve() -> u16 {
+    let memory = MemoryStorage::new();
+    let mut options = DirectoryOptions::default();
+    (options.passwords.memory, options.passwords.passes, options.passwords.scram_iterations) = (16, 1, 4096);
+    let directory = StoreDirectory::new(memory.storage(), Arc::new(SystemClock), options);
+    directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
+    for name in ["ann", "bob"] {
+        let account = NewAccount::new(format!("{name}@example.org").parse().unwrap()).with_password("secret");
+        directory.add_account(account).await.unwrap();
+    }
+    let accounts = Accounts::new(Arc::new(directory));
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let server = Server::new(ServerOptions::new("mx.example.org"), vec![listener], accounts, None).unwrap();
+    let port = server.addresses()[0].port();
+    tokio::spawn(async move { server.serve(CancellationToken::new()).await });
+    port
+}
+
+struct Client {
+    stream: TcpStream,
+    packed: Option<(Compress, Decompress)>,
+    input: Vec<u8>,
+}
+
+impl Client {
+    async fn log_in(port: u16, name: &str) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let mut client = Self { stream, packed: None, input: Vec::new() };
+        assert!(client.line().await.starts_with("* OK"));
+        client.done(&format!("LOGIN {name}@example.org secret")).await;
+        client
+    }
+
+    async fn line(&mut self) -> String {
+        loop {
+            if let Some(at) = self.input.windows(2).position(|end| end == b"\r\n") {
+                let line: Vec<u8> = self.input.drain(..at + 2).collect();
+                return String::from_utf8(line[..at].to_vec()).unwrap();
+            }
+            let mut piece = vec![0; 4096];
+            let read = tokio::time::timeout(Duration::from_secs(20), self.stream.read(&mut piece));
+            let read = read.await.expect("an answer in time").unwrap();
+            piece.truncate(read);
+            assert!(!piece.is_empty(), "the connection ended");
+            self.take(piece);
+        }
+    }
+
+    fn take(&mut self, piece: Vec<u8>) {
+        let Some((_, unpack)) = &mut self.packed else { return self.input.extend(piece) };
+        let before = unpack.total_in();
+        let mut out = Vec::with_capacity(1 << 20);
+        unpack.decompress_vec(&piece, &mut out, FlushDecompress::Sync).unwrap();
+        assert_eq!(unpack.total_in() - before, piece.len() as u64);
+        self.input.extend(out);
+    }
+
+    async fn say(&mut self, text: &str) {
+        let mut octets = text.as_bytes().to_vec();
+        if let Some((pack, _)) = &mut self.packed {
+            let mut out = Vec::with_capacity(1 << 16);
+            pack.compress_vec(&octets, &mut out, FlushCompress::Sync).unwrap();
+            octets = out;
+        }
+        self.stream.write_all(&octets).await.unwrap();
+    }
+
+    /// The lines of the answer, the last without its tag.
+    async fn ask(&mut self, command: &str) -> Vec<String> {
+        self.say(&format!("a {command}\r\n")).await;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await;
+            match line.strip_prefix("a ") {
+                Some(end) => {
+                    lines.push(end.to_owned());
+                    return lines;
+                }
+                None => lines.push(line),
+            }
+        }
+    }
+
+    /// The data of a command that is done.
+    async fn done(&mut self, command: &str) -> Vec<String> {
+        let mut lines = self.ask(command).await;
+        let end = lines.pop().unwrap();
+        assert!(end.starts_with("OK "), "{command}: {end}");
+        lines
+    }
+
+    /// The answer to a command that is refused.
+    async fn refused(&mut self, command: &str) -> String {
+        self.ask(command).await.pop().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn rights_are_given_and_taken() {
+    let mut ann = Client::log_in(serve().await, "ann").await;
+    ann.done("CREATE Projects").await;
+    let all = "lrswipkxteacd";
+    assert_eq!(ann.done("MYRIGHTS Projects").await, [format!("* MYRIGHTS Projects {all}")]);
+    ann.done("SETACL Projects bob lr").await;
+    ann.done("SETACL Projects bob@example.org +ekxt").await;
+    ann.done("SETACL Projects ANYONE l").await;
+    ann.done("SETACL Projects -bob x").await;
+    let owner = format!("* ACL Projects ann@example.org {all}");
+    let acl = "bob@example.org lrkxtecd -bob@example.org x anyone l";
+    assert_eq!(ann.done("GETACL Projects").await, [format!("{owner} {acl}")]);
+    ann.done("SETACL Projects bob -kxte").await;
+    ann.done("DELETEACL Projects -bob@example.org").await;
+    ann.done("DELETEACL Projects anyone").await;
+    assert_eq!(ann.done("GETACL Projects").await, [format!("{owner} bob@example.org lr")]);
+    let rights = ann.done("LISTRIGHTS Projects bob").await;
+    assert_eq!(rights, ["* LISTRIGHTS Projects bob \"\" l r s w i p k x t e a"]);
+    let rights = ann.done("LISTRIGHTS Projects ann@example.org").await;
+    assert_eq!(rights, [format!("* LISTRIGHTS Projects ann@example.org {all}")]);
+    assert!(ann.refused("SETACL Projects ann l").await.starts_with("NO [CANNOT]"));
+    assert!(ann.refused("SETACL Projects eve l").await.starts_with("NO [NONEXISTENT]"));
+    assert!(ann.refused("SETACL Projects bob lq").await.starts_with("BAD "));
+    assert!(ann.refused("GETACL Other").await.starts_with("NO [NONEXISTENT]"));
+}
+
+#[tokio::test]
+async fn annotations_are_kept() {
+    let mut ann = Client::log_in(serve().await, "ann").await;
+    ann.done("SETMETADATA INBOX (/private/comment \"mine\" /shared/Comment ~{3+}\r\na\0b /private/x/y {4+}\r\nlong)").await;
+    let found = ann.done("GETMETADATA INBOX (/private/comment /private/none)").await;
+    assert_eq!(found, ["* METADATA INBOX (/private/comment \"mine\" /private/none NIL)"]);
+    let found = ann.done("GETMETADATA (DEPTH infinity) INBOX /private").await;
+    assert_eq!(found, ["* METADATA INBOX (/private/comment \"mine\" /private/x/y \"long\")"]);
+    let found = ann.done("GETMETADATA INBOX /shared/comment").await;
+    assert_eq!(found, ["* METADATA INBOX (/shared/comment ~{3}", "a\0b)"]);
+    let long = ann.ask("GETMETADATA (MAXSIZE 3) INBOX (/private/comment)").await;
+    assert_eq!(long.len(), 1);
+    assert!(long[0].starts_with("OK [METADATA LONGENTRIES 4]"), "{long:?}");
+    ann.done("SETMETADATA INBOX (/private/comment NIL)").await;
+    assert_eq!(
+        ann.done("GETMETADATA INBOX /private/comment").await,
+        ["* METADATA INBOX (/private/comment NIL)"]
+    );
+    ann.done("SETMETADATA \"\" (/private/theme \"dark\")").await;
+    assert_eq!(
+        ann.done("GETMETADATA \"\" /private/theme").await,
+        ["* METADATA \"\" (/private/theme \"dark\")"]
+    );
+    assert!(ann.refused("SETMETADATA \"\" (/shared/admin \"x\")").await.starts_with("NO [NOPERM]"));
+    assert!(ann.refused("SETMETADATA INBOX (/other/x \"x\")").await.starts_with("BAD "));
+    assert!(ann.refused("GETMETADATA Other /private/x").await.starts_with("NO [NONEXISTENT]"));
+    // Nothing is set if something cannot be.
+    let long = "x".repeat(2000);
+    let many: Vec<String> = (0..101).map(|n| format!("/private/n{n} \"x\"")).collect();
+    let refused = ann.refused(&format!("SETMETADATA INBOX ({})", many.join(" "))).await;
+    assert!(refused.starts_with("NO [METADATA TOOMANY]"), "{refused}");
+    let refused =
+        ann.refused(&format!("SETMETADATA INBOX (/private/a \"x\" /private/b \"{}\")", long.repeat(9))).await;
+    assert!(refused.starts_with("NO [METADATA MAXSIZE 16384]"), "{refused}");
+    assert_eq!(ann.done("GETMETADATA INBOX (/private/a /private/n1)").await.len(), 1);
+}
+
+#[tokio::test]
+async fn private_annotations_are_one_users() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("SETMETADATA \"\" (/private/theme \"dark\")").await;
+    assert_eq!(bob.done("GETMETADATA \"\" /private/theme").await, ["* METADATA \"\" (/private/theme NIL)"]);
+}
+
+#[tokio::test]
+async fn a_dialogue_goes_on_compressed() {
+    let mut ann = Client::log_in(serve().await, "ann").await;
+    assert!(ann.done("CAPABILITY").await[0].contains("COMPRESS=DEFLATE"));
+    assert!(ann.refused("COMPRESS LZ4").await.starts_with("NO "));
+    ann.done("COMPRESS deflate").await;
+    ann.packed = Some((Compress::new(Compression::fast(), false), Decompress::new(false)));
+    assert!(!ann.done("CAPABILITY").await[0].contains("COMPRESS"));
+    let text = "0123456789".repeat(400);
+    ann.done(&format!("APPEND INBOX {{4000+}}\r\n{text}")).await;
+    ann.done("SELECT INBOX").await;
+    let found = ann.done("FETCH 1 BODY[]").await;
+    assert!(found.iter().any(|line| line.starts_with(&text)), "{found:?}");
+    assert!(ann.refused("COMPRESS DEFLATE").await.starts_with("NO [COMPRESSIONACTIVE]"));
+    ann.say("b LOGOUT\r\n").await;
+    assert!(ann.line().await.starts_with("* BYE"));
+    assert!(ann.line().await.starts_with("b OK"));
+}
+
+#[tokio::test]
+async fn nothing_is_compressed_before_the_login() {
+    let port = serve().await;
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut client = Client { stream, packed: None, input: Vec::new() };
+    assert!(!client.line().await.contains("COMPRESS"));
+    assert!(client.refused("COMPRESS DEFLATE").await.starts_with("BAD "));
+}
