@@ -137,6 +137,66 @@ async fn rights_are_given_and_taken() {
     assert!(ann.refused("GETACL Other").await.starts_with("NO [NONEXISTENT]"));
 }
 
+const SHARED: &str = "\"Other Users/ann@example.org/Projects\"";
+
+async fn append(client: &mut Client, mailbox: &str, flags: &str) -> String {
+    client.ask(&format!("APPEND {mailbox} {flags} {{11+}}\r\nA: b\r\n\r\nx\r\n")).await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn mailboxes_are_shared_as_far_as_rights_go() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("CREATE Projects").await;
+    append(&mut ann, "Projects", "()").await;
+    let select = format!("SELECT {SHARED}");
+    assert!(bob.refused(&select).await.starts_with("NO [NONEXISTENT]"));
+    assert!(!bob.done("LIST \"\" *").await.iter().any(|line| line.contains("Other")));
+    let namespaces = "* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL";
+    assert_eq!(bob.done("NAMESPACE").await, [namespaces]);
+
+    ann.done("SETACL Projects bob lr").await;
+    let listed = bob.done("LIST \"\" \"Other*\"").await;
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    assert!(listed[0].starts_with("* LIST (\\Noselect \\HasChildren) \"/\" \"Other Users\""), "{listed:?}");
+    assert_eq!(listed[2], format!("* LIST (\\HasNoChildren) \"/\" {SHARED}"));
+    assert_eq!(
+        bob.done(&format!("STATUS {SHARED} (MESSAGES)")).await,
+        [format!("* STATUS {SHARED} (MESSAGES 1)")]
+    );
+    assert!(bob.refused(&select).await.starts_with("OK [READ-ONLY]"));
+    assert!(bob.done("FETCH 1 (BODY[TEXT])").await.iter().all(|line| !line.contains("Seen")));
+    assert!(bob.refused("STORE 1 +FLAGS (\\Seen)").await.starts_with("NO "));
+    assert!(append(&mut bob, SHARED, "()").await.starts_with("NO [NOPERM]"));
+    assert!(bob.refused(&format!("GETACL {SHARED}")).await.starts_with("NO [NOPERM]"));
+    assert_eq!(bob.done(&format!("MYRIGHTS {SHARED}")).await, [format!("* MYRIGHTS {SHARED} lr")]);
+
+    ann.done("SETACL Projects bob +si").await;
+    assert!(bob.refused(&select).await.starts_with("OK [READ-WRITE]"));
+    assert!(bob.done("STORE 1 +FLAGS (\\Seen \\Flagged)").await[0].contains("(\\Seen)"));
+    assert!(bob.refused("STORE 1 +FLAGS (\\Deleted)").await.starts_with("NO [NOPERM]"));
+    assert!(bob.refused("STORE 1 FLAGS ()").await.starts_with("NO [NOPERM]"));
+    assert!(bob.refused("EXPUNGE").await.starts_with("NO [NOPERM]"));
+    assert!(append(&mut bob, SHARED, "(\\Flagged \\Seen own)").await.starts_with("OK [APPENDUID"));
+    assert!(bob.done("FETCH 2 FLAGS").await.iter().any(|line| line == "* 2 FETCH (FLAGS (\\Seen))"));
+    assert!(bob.refused("MOVE 1 INBOX").await.starts_with("NO [NOPERM]"));
+    bob.done("COPY 1 INBOX").await;
+
+    ann.done("SETACL Projects bob +te").await;
+    bob.done(&select).await;
+    bob.done("STORE 1 +FLAGS (\\Deleted)").await;
+    assert!(bob.done("EXPUNGE").await.contains(&"* 1 EXPUNGE".to_owned()));
+    bob.done("MOVE 1 INBOX").await;
+    assert_eq!(ann.done("STATUS Projects (MESSAGES)").await, ["* STATUS Projects (MESSAGES 0)"]);
+    assert_eq!(bob.done("STATUS INBOX (MESSAGES)").await, ["* STATUS INBOX (MESSAGES 2)"]);
+    assert!(bob.refused(&format!("DELETE {SHARED}")).await.starts_with("NO [NOPERM]"));
+    assert!(bob.refused("CREATE \"Other Users/ann@example.org/x\"").await.starts_with("NO [NOPERM]"));
+
+    ann.done("DELETEACL Projects bob").await;
+    assert!(bob.refused(&select).await.starts_with("NO [NONEXISTENT]"));
+    assert!(!bob.done("LIST \"\" *").await.iter().any(|line| line.contains("Other")));
+}
+
 #[tokio::test]
 async fn annotations_are_kept() {
     let mut ann = Client::log_in(serve().await, "ann").await;

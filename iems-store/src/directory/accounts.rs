@@ -14,6 +14,9 @@ use super::{COMPARED, ChangeError, Secret, StoreDirectory, TRIES, fold, nearest}
 use crate::mailbox::{self, AccountId};
 use crate::rows;
 
+/// How many domains an account is looked for in.
+const DOMAINS: usize = 1000;
+
 impl StoreDirectory {
     /// Makes an account, with its INBOX.
     ///
@@ -98,6 +101,38 @@ impl StoreDirectory {
             Entry::Account(info) => Some(info),
             _ => None,
         })
+    }
+
+    /// The account with this number. It is looked for in `near` first, then in the other domains, 1000 at most.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn account_numbered(
+        &self,
+        id: AccountId,
+        near: &Domain,
+    ) -> Result<Option<Arc<AccountInfo>>, StoreError> {
+        if let Some(info) = self.account_in(id, near).await? {
+            return Ok(Some(info));
+        }
+        for other in self.domains(None, DOMAINS).await? {
+            if let Some(info) = self.account_in(id, &other.domain).await? {
+                return Ok(Some(info));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn account_in(
+        &self,
+        id: AccountId,
+        domain: &Domain,
+    ) -> Result<Option<Arc<AccountInfo>>, StoreError> {
+        let row = self.storage.store.get(&schema::by_age_one(domain, id)).await?;
+        match row {
+            Some(row) => self.account(&schema::local(&row, domain)?).await,
+            None => Ok(None),
+        }
     }
 
     /// Changes what holds for an account. `change` may be called more than once.

@@ -47,6 +47,11 @@ impl Rights {
         Self((1 << 11) - 1)
     }
 
+    /// Those that change something in a mailbox: flags, messages.
+    pub const fn changing() -> Self {
+        Self(Self::SEEN.0 | Self::WRITE.0 | Self::INSERT.0 | Self::DELETE_MESSAGES.0 | Self::EXPUNGE.0)
+    }
+
     /// Whether all of `other` are in it.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -1,8 +1,9 @@
 //! Access control lists (RFC 4314). The owner of a mailbox may do everything, and is in no list; the lists are of others.
 
 use iems_core::message::Mailbox;
-use iems_store::mailbox::{AccountId, AclEntry as Entry, Grantee, MailboxId, Rights, RightsChange};
+use iems_store::mailbox::{AccountId, AclEntry as Entry, Grantee, Rights, RightsChange};
 
+use super::place::Place;
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{AclChange, AclEntry, Code, Data, Status};
 
@@ -21,10 +22,10 @@ struct Named {
 impl Session {
     /// `GETACL`.
     pub(super) async fn get_acl<S: Sink>(&mut self, path: &str, out: &mut Output<'_, S>) -> Outcome {
-        let (owner, mailbox) = self.administered(path).await?;
+        let place = self.administered(path).await?;
         let all = letters(Rights::all());
-        let mut entries = vec![AclEntry { identifier: self.user()?.info.mailbox.to_string(), rights: all }];
-        for entry in self.accounts.mailboxes().acl(owner, mailbox).await? {
+        let mut entries = vec![AclEntry { identifier: place.owner.mailbox.to_string(), rights: all }];
+        for entry in self.accounts.mailboxes().acl(place.owner.id, place.mailbox).await? {
             entries.extend(told(&entry));
         }
         out.data(Data::Acl { mailbox: path.to_owned(), entries });
@@ -39,36 +40,43 @@ impl Session {
         change: AclChange,
         rights: &str,
     ) -> Outcome {
-        let (owner, mailbox) = self.administered(path).await?;
+        let place = self.administered(path).await?;
         let Ok(rights) = rights.parse::<Rights>() else {
             return Err(Status::bad("Rights are among lrswipkxtea").into());
         };
-        let named = self.grantee(identifier, owner).await?;
+        let named = self.grantee(identifier, place.owner.id).await?;
         let change = match change {
             AclChange::Replace => RightsChange::Set(rights),
             AclChange::Add => RightsChange::Add(rights),
             AclChange::Remove => RightsChange::Remove(rights),
         };
         let who = (named.grantee, named.name.as_str());
-        self.accounts.mailboxes().set_rights(owner, mailbox, who, named.denied, change).await?;
+        self.accounts
+            .mailboxes()
+            .set_rights(place.owner.id, place.mailbox, who, named.denied, change)
+            .await?;
         Ok(Status::ok("The rights are set"))
     }
 
     /// `DELETEACL`.
     pub(super) async fn delete_acl(&mut self, path: &str, identifier: &str) -> Outcome {
-        let (owner, mailbox) = self.administered(path).await?;
+        let place = self.administered(path).await?;
         let mailboxes = self.accounts.mailboxes();
-        let entries = mailboxes.acl(owner, mailbox).await?;
+        let entries = mailboxes.acl(place.owner.id, place.mailbox).await?;
         let (name, denied) = signed(identifier);
         // Also who is no longer known here can be taken out.
         let Some(entry) = entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)) else {
-            let named = self.grantee(identifier, owner).await?;
+            let named = self.grantee(identifier, place.owner.id).await?;
             let nothing = RightsChange::Set(Rights::none());
-            mailboxes.set_rights(owner, mailbox, (named.grantee, &named.name), denied, nothing).await?;
+            mailboxes
+                .set_rights(place.owner.id, place.mailbox, (named.grantee, &named.name), denied, nothing)
+                .await?;
             return Ok(Status::ok("There are no such rights any more"));
         };
         let nothing = RightsChange::Set(Rights::none());
-        mailboxes.set_rights(owner, mailbox, (entry.grantee, &entry.name), denied, nothing).await?;
+        mailboxes
+            .set_rights(place.owner.id, place.mailbox, (entry.grantee, &entry.name), denied, nothing)
+            .await?;
         Ok(Status::ok("There are no such rights any more"))
     }
 
@@ -79,8 +87,8 @@ impl Session {
         identifier: &str,
         out: &mut Output<'_, S>,
     ) -> Outcome {
-        self.administered(path).await?;
-        let owner = identifier.eq_ignore_ascii_case(&self.user()?.info.mailbox.to_string());
+        let place = self.administered(path).await?;
+        let owner = identifier.eq_ignore_ascii_case(&place.owner.mailbox.to_string());
         let all = Rights::all().to_string();
         let (required, optional) = match owner {
             true => (letters(Rights::all()), Vec::new()),
@@ -93,29 +101,16 @@ impl Session {
 
     /// `MYRIGHTS`.
     pub(super) async fn my_rights<S: Sink>(&mut self, path: &str, out: &mut Output<'_, S>) -> Outcome {
-        let (owner, mailbox) = self.own(path).await?;
-        let rights = self.accounts.mailboxes().rights(owner, mailbox, self.user()?.info.id).await?;
-        out.data(Data::MyRights { mailbox: path.to_owned(), rights: letters(rights) });
+        let place = self.known_place(path).await?;
+        out.data(Data::MyRights { mailbox: path.to_owned(), rights: letters(place.rights) });
         Ok(Status::ok("Those are your rights"))
     }
 
-    /// A mailbox of the user.
-    pub(super) async fn own(&self, path: &str) -> Result<(AccountId, MailboxId), Trouble> {
-        let owner = self.user()?.info.id;
-        match self.accounts.mailboxes().find(owner, path).await? {
-            Some(mailbox) => Ok((owner, mailbox)),
-            None => Err(Status::no("There is no such mailbox").with(Code::NonExistent).into()),
-        }
-    }
-
     /// A mailbox whose rights the user may change.
-    async fn administered(&self, path: &str) -> Result<(AccountId, MailboxId), Trouble> {
-        let (owner, mailbox) = self.own(path).await?;
-        let rights = self.accounts.mailboxes().rights(owner, mailbox, self.user()?.info.id).await?;
-        match rights.contains(Rights::ADMINISTER) {
-            true => Ok((owner, mailbox)),
-            false => Err(Status::no("You may not change who may do what here").with(Code::NoPerm).into()),
-        }
+    async fn administered(&self, path: &str) -> Result<Place, Trouble> {
+        let place = self.known_place(path).await?;
+        place.permits(Rights::ADMINISTER)?;
+        Ok(place)
     }
 
     /// Whose rights an identifier is about: `anyone`, an address, or a name in the user's own domain.

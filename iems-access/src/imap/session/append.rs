@@ -7,9 +7,11 @@ use bytes::Bytes;
 use iems_core::message::Body;
 use iems_core::seam::Timestamp;
 use iems_core::storage::BlobWriter;
-use iems_store::mailbox::{Flags, KeywordSet, MAX_APPENDED, MailboxId, MessageIds, NewMessage, Uid};
+use iems_store::mailbox::{Flags, KeywordSet, MAX_APPENDED, MessageIds, NewMessage, Rights, Uid};
 use iems_store::structure::{Limits, Parser};
 
+use super::flags::permitted;
+use super::place::Place;
 use super::{Outcome, Output, Session, Sink, Stage, Then, Trouble};
 use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Status};
 
@@ -31,7 +33,7 @@ pub enum Literal {
 pub(super) struct Appending {
     tag: String,
     /// To where; or why not.
-    mailbox: Result<MailboxId, Status>,
+    mailbox: Result<Place, Status>,
     /// The UID of the message that goes.
     replaced: Option<u32>,
     messages: Vec<NewMessage>,
@@ -100,10 +102,11 @@ impl Session {
         Ok(Then::Read)
     }
 
-    async fn target(&self, path: &str) -> Result<MailboxId, Trouble> {
-        let found = self.accounts.mailboxes().find(self.user()?.info.id, path).await?;
+    async fn target(&self, path: &str) -> Result<Place, Trouble> {
         let missing = || Status::no("There is no such mailbox; CREATE it first").with(Code::TryCreate);
-        found.ok_or_else(|| missing().into())
+        let place = self.place(path).await?.ok_or_else(missing)?;
+        place.permits(Rights::INSERT)?;
+        Ok(place)
     }
 
     /// An `APPEND` that had begun is answered already.
@@ -176,7 +179,8 @@ impl Session {
             }
             AppendPart::MessageEnd => {
                 if let Some(current) = appending.current.take() {
-                    let message = self.arrived(*current, now).await?;
+                    let place = appending.mailbox.as_ref().map_err(Status::clone)?;
+                    let message = self.arrived(place, *current, now).await?;
                     appending.messages.push(message);
                 }
             }
@@ -186,15 +190,13 @@ impl Session {
 
     /// Before it is sent, it is known whether a message can be taken.
     async fn announced(&self, appending: &mut Appending, info: LiteralInfo) -> Result<Literal, Trouble> {
-        if let Err(status) = &appending.mailbox {
-            return Err(status.clone().into());
-        }
+        let place = appending.mailbox.as_ref().map_err(Status::clone)?;
         if appending.messages.len() >= MAX_APPENDED {
             return Err(Status::no("Too many messages at once").with(Code::Limit).into());
         }
         appending.octets = appending.octets.saturating_add(info.octets);
         let messages = appending.messages.len() as u64 + u64::from(appending.replaced.is_none());
-        self.room_for(messages, appending.octets).await?;
+        self.room_for(&place.owner, messages, appending.octets).await?;
         let writer = self.accounts.mailboxes().blobs().create().await?;
         if let Some(current) = &mut appending.current {
             current.writer = Some(writer);
@@ -203,7 +205,12 @@ impl Session {
     }
 
     /// A message is whole.
-    async fn arrived(&self, arriving: Arriving, now: Timestamp) -> Result<NewMessage, Trouble> {
+    async fn arrived(
+        &self,
+        place: &Place,
+        arriving: Arriving,
+        now: Timestamp,
+    ) -> Result<NewMessage, Trouble> {
         let Arriving { flags, keywords, date, writer, parser, header, size } = arriving;
         let Some(writer) = writer.filter(|_| size > 0) else {
             return Err(Status::no("A message without octets is none").with(Code::Cannot).into());
@@ -211,7 +218,10 @@ impl Session {
         let blob = writer.finish().await?;
         let structure = parser.finish();
         let header_size = structure.parts.first().map_or(0, |part| part.header.length);
-        let account = self.user()?.info.id;
+        // Flags that the user may not set are left out (RFC 4314 section 4).
+        let flags = flags & permitted(place.rights);
+        let keywords = if place.rights.contains(Rights::WRITE) { keywords } else { Vec::new() };
+        let account = place.owner.id;
         let mailboxes = self.accounts.mailboxes();
         let body = Body { prefix: Bytes::new(), blob, blob_size: size, header_size };
         let end = usize::try_from(header_size).unwrap_or(usize::MAX).min(header.len());
@@ -230,8 +240,8 @@ impl Session {
 
     async fn appended<S: Sink>(&mut self, appending: Appending, out: &mut Output<'_, S>) -> Outcome {
         let Appending { mailbox, replaced, messages, .. } = appending;
-        let mailbox = mailbox?;
-        let account = self.user()?.info.id;
+        let Place { owner, mailbox, .. } = mailbox?;
+        let account = owner.id;
         let mailboxes = self.accounts.mailboxes();
         let appended = match mailboxes.append_all(account, mailbox, &messages).await {
             Err(iems_store::mailbox::MailboxError::NoMailbox) => {

@@ -1,8 +1,9 @@
 //! `COPY`, `MOVE`, `EXPUNGE` (RFC 9051 sections 6.4.3, 6.4.7 and 6.4.8).
 
 use iems_core::seam::Timestamp;
-use iems_store::mailbox::{MailboxError, Uid};
+use iems_store::mailbox::{MailboxError, Rights, Uid};
 
+use super::place::permits;
 use super::{Outcome, Output, Session, Sink};
 use crate::imap::types::{Code, NumberSet, SequenceSet, Status};
 
@@ -21,11 +22,15 @@ impl Session {
         let numbers = selected.view.numbers(messages, uid, &selected.saved);
         let uids = selected.uids(&numbers);
         let missing = uids.len() < numbers.len();
-        let account = self.user()?.info.id;
+        if moves {
+            permits(selected.rights, Rights::DELETE_MESSAGES | Rights::EXPUNGE)?;
+        }
         let mailboxes = self.accounts.mailboxes();
-        let Some(mailbox) = mailboxes.find(account, path).await? else {
+        let Some(place) = self.place(path).await? else {
             return Err(try_create());
         };
+        place.permits(Rights::INSERT)?;
+        let (account, mailbox) = (place.owner.id, place.mailbox);
         if missing {
             // All or nothing (RFC 9051 section 6.4.7).
             return Err(Status::no("Some of them are gone").with(Code::ExpungeIssued).into());
@@ -33,10 +38,10 @@ impl Session {
         if uids.is_empty() {
             return Ok(Status::ok("There is nothing to do"));
         }
-        if !moves {
+        if !moves || from.0 != account {
             let states = mailboxes.states(from.0, from.1, &uids).await?;
             let octets = states.iter().map(|state| state.size).sum();
-            self.room_for(uids.len() as u64, octets).await?;
+            self.room_for(&place.owner, uids.len() as u64, octets).await?;
         }
         let to = (account, mailbox);
         let carried = match moves {
@@ -63,6 +68,7 @@ impl Session {
 
     pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Outcome {
         let selected = self.writable()?;
+        permits(selected.rights, Rights::EXPUNGE)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
         let only: Option<Vec<Uid>> = uids.map(|set| {
             let numbers = selected.view.numbers(set, true, &selected.saved);

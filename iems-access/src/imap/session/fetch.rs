@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iems_store::mailbox::{FlagAction, FlagChange, Flags, MessageInfo, Uid};
+use iems_store::mailbox::{FlagAction, FlagChange, Flags, MessageInfo, Rights, Uid};
 use iems_store::structure::Structure;
 
 use super::binary::{self, Counted, Encoded};
@@ -144,7 +144,7 @@ impl Session {
     /// Marks messages as seen that are about to be read. Which were not before.
     async fn light(&mut self, numbers: &[u32], needs: Needs) -> Result<Vec<Uid>, Trouble> {
         let selected = self.selected()?;
-        if !needs.seen || selected.read_only {
+        if !needs.seen || selected.read_only || !selected.rights.contains(Rights::SEEN) {
             return Ok(Vec::new());
         }
         let dark = |uid: &Uid| {

@@ -1,6 +1,6 @@
 //! `STORE` (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
-use iems_store::mailbox::{FlagAction, FlagChange, Flags, KeywordSet, Uid};
+use iems_store::mailbox::{FlagAction, FlagChange, Flags, KeywordSet, Rights, Uid};
 
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, Flag, NumberSet, Status, Store, StoreAction};
@@ -49,6 +49,7 @@ impl Session {
             true => KeywordSet::default(),
             false => KeywordSet::from_iter(mailboxes.keywords_named(account, &names).await?),
         };
+        let (flags, keywords) = allowed(selected.rights, store.action, flags, keywords)?;
         let action = match store.action {
             StoreAction::Replace => FlagAction::Replace,
             StoreAction::Add => FlagAction::Add,
@@ -104,6 +105,41 @@ impl Session {
             false => out.data(Data::Fetch { number, items }),
         }
         Ok(())
+    }
+}
+
+/// The flags of the system that these rights let one change (RFC 4314 section 4).
+pub(super) fn permitted(rights: Rights) -> Flags {
+    let mut flags = Flags::empty();
+    for (right, these) in [
+        (Rights::SEEN, Flags::SEEN),
+        (Rights::DELETE_MESSAGES, Flags::DELETED),
+        (Rights::WRITE, Flags::ANSWERED | Flags::FLAGGED | Flags::DRAFT),
+    ] {
+        if rights.contains(right) {
+            flags |= these;
+        }
+    }
+    flags
+}
+
+/// What of a change may be done. If nothing of it may, it is refused; flags as a whole are set by those who may change them
+/// all (RFC 4314 section 4).
+fn allowed(
+    rights: Rights,
+    action: StoreAction,
+    flags: Flags,
+    keywords: KeywordSet,
+) -> Result<(Flags, KeywordSet), Trouble> {
+    let may = permitted(rights);
+    if may == Flags::all() {
+        return Ok((flags, keywords));
+    }
+    let kept = if rights.contains(Rights::WRITE) { keywords } else { KeywordSet::default() };
+    let nothing = (flags & may) == Flags::empty() && kept.is_empty();
+    match nothing || action == StoreAction::Replace {
+        true => Err(Status::no("Its owner does not let you").with(Code::NoPerm).into()),
+        false => Ok((flags & may, kept)),
     }
 }
 

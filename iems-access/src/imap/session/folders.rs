@@ -3,6 +3,7 @@
 use iems_core::seam::Timestamp;
 use iems_store::mailbox::{AccountId, MailboxId, SpecialUse as Use};
 
+use super::place::must_be_own;
 use super::{Outcome, Session};
 use crate::imap::types::{Code, SpecialUse, Status};
 
@@ -39,6 +40,7 @@ pub(super) fn told_use(special: Use) -> Option<SpecialUse> {
 
 impl Session {
     pub(super) async fn create(&mut self, path: &str, uses: &[SpecialUse], now: Timestamp) -> Outcome {
+        must_be_own(path)?;
         let special = match uses {
             [] => None,
             [one] => match known_use(one) {
@@ -55,11 +57,14 @@ impl Session {
     }
 
     pub(super) async fn delete(&mut self, path: &str) -> Outcome {
+        must_be_own(path)?;
         self.accounts.mailboxes().delete(self.user()?.info.id, path).await?;
         Ok(Status::ok("Deleted"))
     }
 
     pub(super) async fn rename(&mut self, from: &str, to: &str, now: Timestamp) -> Outcome {
+        must_be_own(from)?;
+        must_be_own(to)?;
         self.accounts.mailboxes().rename(self.user()?.info.id, from, to, now).await?;
         Ok(Status::ok("Renamed"))
     }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use iems_store::mailbox::{DELIMITER, MailboxInfo};
+use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, MailboxInfo, Rights};
 
 use super::folders::{mailbox_id, told_use};
 use super::pattern::{Pattern, above};
+use super::place::OTHERS;
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{
     Code, Data, ListAttribute, ListCommand, ListData, ListReturn, ListSelection, Namespace, Status,
@@ -18,6 +19,7 @@ const PATTERNS: usize = 20;
 /// A name that is there, or that somebody subscribed to.
 struct Name {
     path: String,
+    owner: AccountId,
     /// `None` if there is nothing of this name.
     info: Option<MailboxInfo>,
     subscribed: bool,
@@ -78,7 +80,7 @@ impl Session {
             _ => None,
         });
         if let (Some(items), Some(info)) = (asked, name.info.as_ref().filter(|info| info.selectable)) {
-            let items = self.counters(info.id, items).await?;
+            let items = self.counters(name.owner, info.id, items).await?;
             out.data(Data::Status { mailbox: name.path.clone(), items });
         }
         Ok(())
@@ -125,11 +127,16 @@ impl Session {
         let wanted: BTreeSet<_> = mailboxes.subscriptions(account).await?.into_iter().collect();
         let mut names: BTreeMap<String, Name> = BTreeMap::new();
         for path in wanted {
-            names.insert(path.clone(), Name { path, info: None, subscribed: true });
+            names.insert(path.clone(), Name { path, owner: account, info: None, subscribed: true });
         }
         for info in there {
             let subscribed = info.subscribed;
-            let name = Name { path: info.path.clone(), info: Some(info), subscribed };
+            let name = Name { path: info.path.clone(), owner: account, info: Some(info), subscribed };
+            names.insert(name.path.clone(), name);
+        }
+        for (owner, info) in self.shared().await? {
+            let subscribed = names.get(&info.path).is_some_and(|name| name.subscribed);
+            let name = Name { path: info.path.clone(), owner, info: Some(info), subscribed };
             names.insert(name.path.clone(), name);
         }
         let missing: BTreeSet<String> = names
@@ -139,14 +146,15 @@ impl Session {
             .map(str::to_owned)
             .collect();
         for path in missing {
-            names.insert(path.clone(), Name { path, info: None, subscribed: false });
+            names.insert(path.clone(), Name { path, owner: account, info: None, subscribed: false });
         }
         Ok(names.into_values().collect())
     }
 
     pub(super) fn namespace<S: Sink>(&self, out: &mut Output<'_, S>) -> Outcome {
         let personal = vec![Namespace { prefix: String::new(), delimiter: Some(DELIMITER) }];
-        out.data(Data::Namespace { personal, other: Vec::new(), shared: Vec::new() });
+        let other = vec![Namespace { prefix: OTHERS.into(), delimiter: Some(DELIMITER) }];
+        out.data(Data::Namespace { personal, other, shared: Vec::new() });
         Ok(Status::ok("Those are the namespaces"))
     }
 
@@ -156,25 +164,23 @@ impl Session {
         items: &[StatusAttribute],
         out: &mut Output<'_, S>,
     ) -> Outcome {
-        let account = self.user()?.info.id;
-        let Some(mailbox) = self.accounts.mailboxes().find(account, path).await? else {
-            return Err(Status::no("There is no such mailbox").with(Code::NonExistent).into());
-        };
+        let place = self.known_place(path).await?;
+        place.permits(Rights::READ)?;
         if items.contains(&StatusAttribute::HighestModSeq) && !self.enabled.condstore {
             self.enabled.condstore = true;
             self.tell_highest(out).await?;
         }
-        let items = self.counters(mailbox, items).await?;
+        let items = self.counters(place.owner.id, place.mailbox, items).await?;
         out.data(Data::Status { mailbox: path.to_owned(), items });
         Ok(Status::ok("That is how it stands"))
     }
 
     async fn counters(
         &self,
-        mailbox: iems_store::mailbox::MailboxId,
+        account: AccountId,
+        mailbox: MailboxId,
         items: &[StatusAttribute],
     ) -> Result<Vec<StatusItem>, Trouble> {
-        let account = self.user()?.info.id;
         let mailboxes = self.accounts.mailboxes();
         let status = mailboxes.status(account, mailbox).await?;
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -188,7 +194,7 @@ impl Session {
                 StatusAttribute::Unseen => StatusItem::Unseen(number(status.unseen)),
                 StatusAttribute::Deleted => StatusItem::Deleted(number(status.deleted)),
                 StatusAttribute::DeletedStorage => {
-                    StatusItem::DeletedStorage(self.deleted_octets(mailbox).await?)
+                    StatusItem::DeletedStorage(self.deleted_octets(account, mailbox).await?)
                 }
                 StatusAttribute::Size => StatusItem::Size(status.octets),
                 StatusAttribute::HighestModSeq => StatusItem::HighestModSeq(status.highest_modseq),

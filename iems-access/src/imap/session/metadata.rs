@@ -1,8 +1,11 @@
 //! Annotations (RFC 5464): of mailboxes, and of the account where no mailbox is named. Private ones are one user's; shared ones
 //! all see who see the mailbox.
 
-use iems_store::mailbox::{AccountId, Annotation, MAX_ANNOTATION, MAX_ANNOTATIONS, MailboxError, MailboxId};
+use iems_store::mailbox::{
+    AccountId, Annotation, MAX_ANNOTATION, MAX_ANNOTATIONS, MailboxError, MailboxId, Rights,
+};
 
+use super::place::permits;
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{Code, Data, EntryValue, MetadataDepth, MetadataOptions, Status};
 
@@ -16,8 +19,9 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Outcome {
         entries.iter().try_for_each(|entry| known(entry))?;
-        let (owner, mailbox) = self.annotated(path).await?;
-        let there = self.accounts.mailboxes().annotations(owner, mailbox, owner, true).await?;
+        let (owner, mailbox, _) = self.annotated(path).await?;
+        let user = self.user()?.info.id;
+        let there = self.accounts.mailboxes().annotations(owner, mailbox, user, true).await?;
         let mut longest = None;
         let mut told: Vec<EntryValue> = Vec::new();
         for asked in entries {
@@ -43,7 +47,10 @@ impl Session {
     /// `SETMETADATA`: what cannot be set is found before anything is.
     pub(super) async fn set_metadata(&mut self, path: &str, entries: Vec<EntryValue>) -> Outcome {
         entries.iter().try_for_each(|entry| known(&entry.entry))?;
-        let (owner, mailbox) = self.annotated(path).await?;
+        let (owner, mailbox, rights) = self.annotated(path).await?;
+        if mailbox.is_some() && entries.iter().any(|entry| is_shared(&entry.entry)) {
+            permits(rights, Rights::WRITE)?;
+        }
         if mailbox.is_none() && entries.iter().any(|entry| is_shared(&entry.entry)) {
             return Err(Status::no("What all users see, the administrator sets").with(Code::NoPerm).into());
         }
@@ -54,12 +61,13 @@ impl Session {
             return Err(Status::no("An annotation has 16 KiB at most").with(most).into());
         }
         let mailboxes = self.accounts.mailboxes();
-        let there = mailboxes.annotations(owner, mailbox, owner, true).await?;
+        let user = self.user()?.info.id;
+        let there = mailboxes.annotations(owner, mailbox, user, true).await?;
         if [false, true].into_iter().any(|shared| counted(&there, &entries, shared) > MAX_ANNOTATIONS) {
             return Err(too_many());
         }
         for EntryValue { entry, value } in &entries {
-            match mailboxes.annotate(owner, mailbox, owner, entry, value.as_deref()).await {
+            match mailboxes.annotate(owner, mailbox, user, entry, value.as_deref()).await {
                 Err(MailboxError::TooMany(..)) => return Err(too_many()),
                 done => done?,
             }
@@ -67,12 +75,14 @@ impl Session {
         Ok(Status::ok("Noted"))
     }
 
-    /// A mailbox of the user, or the account itself.
-    async fn annotated(&self, path: &str) -> Result<(AccountId, Option<MailboxId>), Trouble> {
-        match path {
-            "" => Ok((self.user()?.info.id, None)),
-            path => self.own(path).await.map(|(owner, mailbox)| (owner, Some(mailbox))),
+    /// A mailbox that the user may read, or the account itself.
+    async fn annotated(&self, path: &str) -> Result<(AccountId, Option<MailboxId>, Rights), Trouble> {
+        if path.is_empty() {
+            return Ok((self.user()?.info.id, None, Rights::all()));
         }
+        let place = self.known_place(path).await?;
+        place.permits(Rights::READ)?;
+        Ok((place.owner.id, Some(place.mailbox), place.rights))
     }
 }
 

@@ -28,6 +28,7 @@ mod login;
 mod metadata;
 mod output;
 mod pattern;
+mod place;
 mod quota;
 mod search;
 mod select;

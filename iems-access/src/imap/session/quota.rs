@@ -1,7 +1,7 @@
 //! Quota (RFC 9208): one root for each account, set by the administrator.
 
-use iems_store::directory::Over;
-use iems_store::mailbox::{Flags, MailboxId, Uid};
+use iems_store::directory::{AccountInfo, Over};
+use iems_store::mailbox::{AccountId, Flags, MailboxId, Uid};
 
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{Code, Data, QuotaResource, QuotaUsage, Status};
@@ -20,9 +20,11 @@ impl Session {
     }
 
     pub(super) async fn get_quota_root<S: Sink>(&mut self, path: &str, out: &mut Output<'_, S>) -> Outcome {
-        let account = self.user()?.info.id;
-        if self.accounts.mailboxes().find(account, path).await?.is_none() {
-            return Err(Status::no("There is no such mailbox").with(Code::NonExistent).into());
+        let place = self.known_place(path).await?;
+        if place.owner.id != self.user()?.info.id {
+            // What others may hold is theirs to know.
+            out.data(Data::QuotaRoot { mailbox: path.to_owned(), roots: Vec::new() });
+            return Ok(Status::ok("Its owner's quota holds"));
         }
         let usage = self.usage().await?;
         out.data(Data::QuotaRoot { mailbox: path.to_owned(), roots: vec![ROOT.into()] });
@@ -49,8 +51,13 @@ impl Session {
     }
 
     /// Refuses what would be over quota.
-    pub(super) async fn room_for(&self, messages: u64, octets: u64) -> Result<(), Trouble> {
-        match self.accounts.directory().over_quota(&self.user()?.info, octets, messages).await? {
+    pub(super) async fn room_for(
+        &self,
+        owner: &AccountInfo,
+        messages: u64,
+        octets: u64,
+    ) -> Result<(), Trouble> {
+        match self.accounts.directory().over_quota(owner, octets, messages).await? {
             None => Ok(()),
             Some(Over::Account) => {
                 Err(Status::no("The account is full; delete some mail").with(Code::OverQuota).into())
@@ -62,8 +69,11 @@ impl Session {
     }
 
     /// Octets of messages that are marked as deleted (RFC 9208 section 4.1.4).
-    pub(super) async fn deleted_octets(&self, mailbox: MailboxId) -> Result<u64, Trouble> {
-        let account = self.user()?.info.id;
+    pub(super) async fn deleted_octets(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<u64, Trouble> {
         let (mut octets, mut after) = (0u64, Uid(0));
         loop {
             let page = self.accounts.mailboxes().view(account, mailbox, after, 4096).await?;

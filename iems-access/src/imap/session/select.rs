@@ -1,6 +1,6 @@
 //! `SELECT`, `EXAMINE`, `CLOSE`, `UNSELECT` (RFC 9051 sections 6.3.2 and 6.4, RFC 7162 sections 3.1.8 and 3.2.5).
 
-use iems_store::mailbox::{Flags, Mailboxes, Uid};
+use iems_store::mailbox::{Flags, Mailboxes, Rights, Uid};
 
 use super::user::Selected;
 use super::view::{View, system_flags};
@@ -11,6 +11,9 @@ use crate::imap::types::{
 
 /// How many messages are read at a time.
 const PAGE: usize = 4096;
+
+/// Rights without any of which a mailbox is opened to be read only (RFC 4314 section 5.2).
+const CHANGING: Rights = Rights::changing();
 
 impl Session {
     pub(super) async fn select<S: Sink>(
@@ -27,11 +30,11 @@ impl Session {
             out.status(Status::ok("The mailbox before is closed").with(Code::Closed));
         }
         self.enabled.condstore |= parameters.condstore || parameters.qresync.is_some();
-        let account = self.user()?.info.id;
+        let place = self.known_place(path).await?;
+        place.permits(Rights::READ)?;
+        let (account, mailbox, rights) = (place.owner.id, place.mailbox, place.rights);
         let mailboxes = self.accounts.mailboxes();
-        let Some(mailbox) = mailboxes.find(account, path).await? else {
-            return Err(Status::no("There is no such mailbox").with(Code::NonExistent).into());
-        };
+        let read_only = read_only || (rights & CHANGING).is_empty();
         let watch = mailboxes.watch_mailbox(account, mailbox);
         let status = mailboxes.status(account, mailbox).await?;
         if status.messages > self.options.limits.messages as u64 {
@@ -40,7 +43,7 @@ impl Session {
         let keywords = mailboxes.keywords(account).await?;
         let view = View::new(status.highest_modseq);
         let saved = NumberSet::default();
-        let mut selected = Selected { account, mailbox, read_only, view, keywords, saved, watch };
+        let mut selected = Selected { account, mailbox, read_only, rights, view, keywords, saved, watch };
         selected.load(mailboxes).await?;
         let uid_next = u32::try_from(status.uid_next).unwrap_or(u32::MAX).max(selected.view.greatest() + 1);
         selected.tell_flag_names(out);
@@ -82,7 +85,7 @@ impl Session {
     /// `CLOSE`: what is marked leaves, and nothing is told of it.
     pub(super) async fn close(&mut self) -> Outcome {
         let selected = self.selected()?;
-        if !selected.read_only {
+        if !selected.read_only && selected.rights.contains(Rights::EXPUNGE) {
             let (account, mailbox) = (selected.account, selected.mailbox);
             self.accounts.mailboxes().expunge_deleted(account, mailbox, None).await?;
         }

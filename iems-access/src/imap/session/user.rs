@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use iems_core::storage::Watch;
 use iems_store::directory::AccountInfo;
-use iems_store::mailbox::{AccountId, KeywordTable, MailboxId, Uid};
+use iems_store::mailbox::{AccountId, KeywordTable, MailboxId, Rights, Uid};
 
 use super::append::Appending;
 use super::view::View;
@@ -32,6 +32,8 @@ pub(super) struct Selected {
     pub(super) account: AccountId,
     pub(super) mailbox: MailboxId,
     pub(super) read_only: bool,
+    /// What the user may do with it.
+    pub(super) rights: Rights,
     pub(super) view: View,
     pub(super) keywords: KeywordTable,
     /// What `$` stands for: UIDs (RFC 9051 section 6.4.4.1).
