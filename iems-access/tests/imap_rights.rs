@@ -1,4 +1,4 @@
-//! IMAP over real sockets: who may do what, annotations, compression.
+//! IMAP over real sockets: who may do what, annotations, messages put together from others, compression.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,6 +240,42 @@ async fn private_annotations_are_one_users() {
     let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
     ann.done("SETMETADATA \"\" (/private/theme \"dark\")").await;
     assert_eq!(bob.done("GETMETADATA \"\" /private/theme").await, ["* METADATA \"\" (/private/theme NIL)"]);
+}
+
+#[tokio::test]
+async fn messages_are_put_together() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("CREATE \"a b\"").await;
+    append(&mut ann, "\"a b\"", "()").await;
+    let parts = "URL \"/a%20b/;UID=1/;SECTION=HEADER\" TEXT {3+}\r\nnew URL \"/a%20b/;UID=1/;SECTION=TEXT/;PARTIAL=0.1\"";
+    let end = ann.refused(&format!("APPEND INBOX (\\Seen) CATENATE ({parts})")).await;
+    assert!(end.starts_with("OK [APPENDUID"), "{end}");
+    let end = ann.refused("APPEND INBOX CATENATE (URL \"/a%20b/;UID=1\") CATENATE (TEXT {1+}\r\nx)").await;
+    assert!(end.starts_with("OK [APPENDUID") && end.contains(" 2:3]"), "{end}");
+    ann.done("SELECT INBOX").await;
+    let found = ann.done("FETCH 1 (BODY.PEEK[])").await;
+    assert_eq!(found, ["* 1 FETCH (BODY[] {12}", "A: b", "", "newx)"]);
+    let found = ann.done("FETCH 2 (BODY.PEEK[])").await;
+    assert_eq!(found, ["* 2 FETCH (BODY[] {11}", "A: b", "", "x", ")"]);
+    let relative = ann.refused("APPEND \"a b\" CATENATE (URL \";UID=1/;SECTION=TEXT\")").await;
+    assert!(relative.starts_with("OK [APPENDUID"), "{relative}");
+    for url in
+        ["/a%20b/;UID=9", "/a%20b;UIDVALIDITY=1/;UID=1", "/none/;UID=1", "/a%20b/;UID=1/;SECTION=7", "x"]
+    {
+        let end = ann
+            .refused(&format!("APPEND INBOX CATENATE (TEXT {{1+}}\r\nx URL \"{url}\" TEXT {{2+}}\r\nab)"))
+            .await;
+        assert_eq!(end, format!("NO [BADURL \"{url}\"] This URL names nothing here"));
+    }
+    // What is not shared is not quoted either.
+    let url = "/Other%20Users/ann@example.org/a%20b/;UID=1";
+    let end = bob.refused(&format!("APPEND INBOX CATENATE (URL \"{url}\")")).await;
+    assert!(end.starts_with("NO [BADURL"), "{end}");
+    ann.done("SETACL \"a b\" bob lr").await;
+    let end = bob.refused(&format!("APPEND INBOX CATENATE (URL \"{url}\")")).await;
+    assert!(end.starts_with("OK [APPENDUID"), "{end}");
+    assert_eq!(ann.done("STATUS INBOX (MESSAGES)").await, ["* STATUS INBOX (MESSAGES 3)"]);
 }
 
 #[tokio::test]

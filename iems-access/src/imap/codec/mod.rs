@@ -21,3 +21,10 @@ pub use decoder::{Decoder, Event};
 pub use encoder::{Encoder, FetchEncoder};
 pub use error::Refusal;
 pub use limits::Limits;
+
+use super::types::Section;
+
+/// The section that a text is, as it stands in `BODY[...]` or in a URL (RFC 5092): `1.2.HEADER`.
+pub fn section(text: &str) -> Option<Section> {
+    parse::bare_section(text)
+}

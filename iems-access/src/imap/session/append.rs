@@ -7,12 +7,14 @@ use bytes::Bytes;
 use iems_core::message::Body;
 use iems_core::seam::Timestamp;
 use iems_core::storage::BlobWriter;
+use iems_store::directory::AccountInfo;
 use iems_store::mailbox::{Flags, KeywordSet, MAX_APPENDED, MessageIds, NewMessage, Rights, Uid};
 use iems_store::structure::{Limits, Parser};
 
 use super::flags::permitted;
 use super::place::Place;
 use super::{Outcome, Output, Session, Sink, Stage, Then, Trouble};
+use super::{body, url};
 use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Status};
 
 /// How much of a header is searched for what a message answers, in octets.
@@ -158,9 +160,9 @@ impl Session {
         now: Timestamp,
     ) -> Result<Literal, Trouble> {
         match part {
-            AppendPart::Message { flags, date, catenate } => {
-                if catenate {
-                    return Err(Status::no("CATENATE is not done here").with(Code::Cannot).into());
+            AppendPart::Message { flags, date, .. } => {
+                if appending.messages.len() >= MAX_APPENDED {
+                    return Err(Status::no("Too many messages at once").with(Code::Limit).into());
                 }
                 let (flags, keywords) = super::flags::split(&flags)?;
                 let (parser, header) = (Parser::new(Limits::default()), Vec::new());
@@ -175,7 +177,7 @@ impl Session {
             }
             AppendPart::LiteralEnd | AppendPart::End => {}
             AppendPart::Url(url) => {
-                return Err(Status::no("URLs are not read here").with(Code::BadUrl(url)).into());
+                self.quote(appending, &url).await?;
             }
             AppendPart::MessageEnd => {
                 if let Some(current) = appending.current.take() {
@@ -191,17 +193,72 @@ impl Session {
     /// Before it is sent, it is known whether a message can be taken.
     async fn announced(&self, appending: &mut Appending, info: LiteralInfo) -> Result<Literal, Trouble> {
         let place = appending.mailbox.as_ref().map_err(Status::clone)?;
-        if appending.messages.len() >= MAX_APPENDED {
-            return Err(Status::no("Too many messages at once").with(Code::Limit).into());
-        }
-        appending.octets = appending.octets.saturating_add(info.octets);
-        let messages = appending.messages.len() as u64 + u64::from(appending.replaced.is_none());
-        self.room_for(&place.owner, messages, appending.octets).await?;
-        let writer = self.accounts.mailboxes().blobs().create().await?;
-        if let Some(current) = &mut appending.current {
-            current.writer = Some(writer);
-        }
+        let place = place.owner.clone();
+        self.make_room(&place, appending, info.octets).await?;
         Ok(Literal::Accept)
+    }
+
+    /// Sees to it that so many octets more can come, and that there is something to write them to.
+    async fn make_room(
+        &self,
+        owner: &AccountInfo,
+        appending: &mut Appending,
+        octets: u64,
+    ) -> Result<(), Trouble> {
+        appending.octets = appending.octets.saturating_add(octets);
+        let messages = appending.messages.len() as u64 + u64::from(appending.replaced.is_none());
+        let Some(current) = &mut appending.current else { return Ok(()) };
+        if current.size.saturating_add(octets) > self.options.limits.message_size {
+            return Err(Status::no("The message is too large").with(Code::TooBig).into());
+        }
+        self.room_for(owner, messages, appending.octets).await?;
+        if current.writer.is_none() {
+            current.writer = Some(self.accounts.mailboxes().blobs().create().await?);
+        }
+        Ok(())
+    }
+
+    /// `URL` of `CATENATE`: what it names is written where it stands (RFC 4469 section 3).
+    async fn quote(&self, appending: &mut Appending, url: &str) -> Result<(), Trouble> {
+        let owner = appending.mailbox.as_ref().map_err(Status::clone)?.owner.clone();
+        let bad = || Status::no("This URL names nothing here").with(Code::BadUrl(url.to_owned()));
+        let named = url::parse(url, &self.options.hostname).ok_or_else(bad)?;
+        let (account, mailbox) = match &named.mailbox {
+            Some(path) => {
+                let place = self.place(path).await?.ok_or_else(bad)?;
+                place.permits(Rights::READ)?;
+                (place.owner.id, place.mailbox)
+            }
+            None => self.selected().map(|selected| (selected.account, selected.mailbox))?,
+        };
+        if named.uid_validity.is_some_and(|validity| validity != mailbox.0) {
+            return Err(bad().into());
+        }
+        let mailboxes = self.accounts.mailboxes();
+        let infos = mailboxes.infos(account, mailbox, &[Uid(named.uid)]).await?;
+        let info = infos.first().ok_or_else(bad)?;
+        let structure = body::structure(mailboxes, (account, mailbox), info).await?;
+        let blobs = mailboxes.blobs();
+        let source = body::find(&named.section, Some(&structure), info, blobs).await?.cut(named.partial);
+        match source {
+            body::Source::Missing => return Err(bad().into()),
+            body::Source::Octets(octets) => {
+                self.make_room(&owner, appending, octets.len() as u64).await?;
+                if let Some(current) = &mut appending.current {
+                    current.write(octets).await?;
+                }
+            }
+            body::Source::Range(range) => {
+                self.make_room(&owner, appending, range.end.saturating_sub(range.start)).await?;
+                let mut pieces = body::Pieces::new(&info.body, blobs, range);
+                while let Some(piece) = pieces.next().await? {
+                    if let Some(current) = &mut appending.current {
+                        current.write(piece).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A message is whole.

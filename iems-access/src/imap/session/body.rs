@@ -5,10 +5,9 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
-use iems_store::mailbox::{Mailboxes, MessageInfo};
+use iems_store::mailbox::{AccountId, MailboxId, Mailboxes, MessageInfo};
 use iems_store::structure::{self as stored, Kind, Part, Structure, Text, header_fields};
 
-use super::user::Selected;
 use crate::imap::types::{
     Address, BodyExtension, BodyFields, BodyStructure, Disposition, Envelope, Partial, Section, SectionText,
 };
@@ -21,10 +20,10 @@ const HEADER: u64 = 4 << 20;
 /// A message's structure: as it was stored, or made again.
 pub(super) async fn structure(
     mailboxes: &Mailboxes,
-    selected: &Selected,
+    (account, mailbox): (AccountId, MailboxId),
     info: &MessageInfo,
 ) -> Result<Structure, StoreError> {
-    let rows = mailboxes.structures(selected.account, selected.mailbox, &[info.uid]).await?;
+    let rows = mailboxes.structures(account, mailbox, &[info.uid]).await?;
     match rows.first().and_then(|(_, row)| Structure::decode(row).ok()) {
         Some(structure) if structure.size == info.body.size() => Ok(structure),
         _ => Structure::read(&info.body, mailboxes.blobs()).await,

@@ -35,6 +35,7 @@ const AFTER_LOGIN: &[&str] = &[
     "OBJECTID",
     "SAVEDATE",
     "ACL",
+    "CATENATE",
     "RIGHTS=kxte",
     "METADATA",
     "QUOTA",

@@ -129,7 +129,9 @@ impl Session {
                 continue;
             }
             let structure = match info.filter(|_| needs.structure) {
-                Some(info) => Some(body::structure(mailboxes, selected, info).await?),
+                Some(info) => {
+                    Some(body::structure(mailboxes, (selected.account, selected.mailbox), info).await?)
+                }
                 None => None,
             };
             let flags_too = lit.contains(&uid) && !attributes.contains(&FetchAttribute::Flags);

@@ -36,6 +36,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod url;
 mod user;
 mod view;
 

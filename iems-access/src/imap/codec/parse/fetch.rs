@@ -131,6 +131,16 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<FetchAttribute> {
     Ok(FetchAttribute::BodySection { section: Section { part, text }, partial: partial(cursor)?, peek })
 }
 
+/// The section that a text is, as it stands between brackets.
+pub(in super::super) fn bare_section(text: &str) -> Option<Section> {
+    let bracketed = format!("[{text}]");
+    let mut cursor = Cursor::new(bracketed.as_bytes(), true, false);
+    match (section(&mut cursor, true), cursor.end()) {
+        (Ok(FetchAttribute::BodySection { section, partial: None, .. }), Ok(())) => Some(section),
+        _ => None,
+    }
+}
+
 fn binary(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<FetchAttribute> {
     Ok(FetchAttribute::Binary { part: bracketed(cursor)?, partial: partial(cursor)?, peek })
 }

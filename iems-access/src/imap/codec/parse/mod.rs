@@ -16,6 +16,7 @@ use super::error::{Parsed, SyntaxError};
 use super::limits::{ID_FIELDS, TAG};
 
 pub(super) use append::{Segment, Stage, segment};
+pub(super) use fetch::bare_section;
 
 /// What a command's beginning says.
 #[derive(Debug)]
