@@ -243,6 +243,35 @@ async fn private_annotations_are_one_users() {
 }
 
 #[tokio::test]
+async fn lists_tell_rights_and_annotations() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("CREATE Projects").await;
+    ann.done("SETACL Projects bob lr").await;
+    ann.done("SETMETADATA Projects (/shared/comment \"ours\" /private/comment \"mine\")").await;
+    let list = "LIST \"\" * RETURN (MYRIGHTS METADATA (/shared/comment /private/comment))";
+    let told = ann.done(list).await;
+    assert!(told.contains(&"* MYRIGHTS Projects lrswipkxteacd".to_owned()), "{told:?}");
+    assert!(
+        told.contains(&"* METADATA Projects (/shared/comment \"ours\" /private/comment \"mine\")".to_owned())
+    );
+    let told = bob.done(list).await;
+    assert!(told.contains(&format!("* MYRIGHTS {SHARED} lr")), "{told:?}");
+    assert!(
+        told.contains(&format!("* METADATA {SHARED} (/shared/comment \"ours\" /private/comment NIL)")),
+        "{told:?}"
+    );
+    assert!(
+        bob.refused(&format!("SETMETADATA {SHARED} (/shared/comment \"x\")"))
+            .await
+            .starts_with("NO [NOPERM]")
+    );
+    bob.done(&format!("SETMETADATA {SHARED} (/private/comment \"bob's\")")).await;
+    let told = ann.done("GETMETADATA Projects /private/comment").await;
+    assert_eq!(told, ["* METADATA Projects (/private/comment \"mine\")"]);
+}
+
+#[tokio::test]
 async fn messages_are_put_together() {
     let port = serve().await;
     let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);

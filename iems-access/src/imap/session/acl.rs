@@ -152,7 +152,7 @@ fn told(entry: &Entry) -> impl Iterator<Item = AclEntry> + use<> {
 }
 
 /// Rights as letters, with those of RFC 2086 that stand for some of them (RFC 4314 section 2.1.1).
-fn letters(rights: Rights) -> String {
+pub(super) fn letters(rights: Rights) -> String {
     let mut letters = rights.to_string();
     if rights.contains(Rights::CREATE) {
         letters.push('c');

@@ -38,6 +38,8 @@ const AFTER_LOGIN: &[&str] = &[
     "CATENATE",
     "RIGHTS=kxte",
     "METADATA",
+    "LIST-MYRIGHTS",
+    "LIST-METADATA",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, MailboxInfo, Rights};
 
+use super::acl::letters;
 use super::folders::{mailbox_id, told_use};
+use super::metadata::noted;
 use super::pattern::{Pattern, above};
 use super::place::OTHERS;
 use super::{Outcome, Output, Session, Sink, Trouble};
@@ -63,6 +65,7 @@ impl Session {
             }
             out.data(Data::List(data));
             self.list_status(name, &list.returns, out).await?;
+            self.list_more(name, &list.returns, out).await?;
             out.pause().await?;
         }
         Ok(Status::ok("Those are the mailboxes"))
@@ -82,6 +85,33 @@ impl Session {
         if let (Some(items), Some(info)) = (asked, name.info.as_ref().filter(|info| info.selectable)) {
             let items = self.counters(name.owner, info.id, items).await?;
             out.data(Data::Status { mailbox: name.path.clone(), items });
+        }
+        Ok(())
+    }
+
+    /// `RETURN (MYRIGHTS)` and `RETURN (METADATA (...))` (RFC 8440, RFC 9590).
+    async fn list_more<S: Sink>(
+        &self,
+        name: &Name,
+        returns: &[ListReturn],
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(info) = name.info.as_ref().filter(|info| info.selectable) else { return Ok(()) };
+        let (mailboxes, user) = (self.accounts.mailboxes(), self.user()?.info.id);
+        for wanted in returns {
+            let mailbox = name.path.clone();
+            match wanted {
+                ListReturn::MyRights => {
+                    let rights = mailboxes.rights(name.owner, info.id, user).await?;
+                    out.data(Data::MyRights { mailbox, rights: letters(rights) });
+                }
+                ListReturn::Metadata(entries) => {
+                    let there = mailboxes.annotations(name.owner, Some(info.id), user, true).await?;
+                    let entries = entries.iter().flat_map(|entry| noted(&there, entry)).collect();
+                    out.data(Data::Metadata { mailbox, entries });
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

@@ -125,6 +125,11 @@ fn found(there: &[Annotation], asked: String, depth: MetadataDepth) -> Vec<Entry
     told
 }
 
+/// What there is of one entry, which is `NIL` if there is nothing.
+pub(super) fn noted(there: &[Annotation], entry: &str) -> Vec<EntryValue> {
+    found(there, entry.to_owned(), MetadataDepth::Zero)
+}
+
 /// How many annotations there will be.
 fn counted(there: &[Annotation], entries: &[EntryValue], shared: bool) -> usize {
     let mut names: std::collections::BTreeSet<String> =
