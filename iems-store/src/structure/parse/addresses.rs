@@ -193,14 +193,12 @@ impl Reader<'_> {
             address.name = some(self.lexer.comment.clone());
         } else if !has_host {
             // A word is a mailbox; several are a name.
-            let mut name = address.mailbox.take().map(Vec::from).unwrap_or_default();
-            let before = name.len();
-            name.push(b' ');
-            let _ = self.lexer.phrase(&mut name);
-            if name.len() == before + 1 {
-                name.truncate(before);
+            let mut rest = Vec::new();
+            let _ = self.lexer.phrase(&mut rest);
+            if !rest.is_empty() {
+                let first = address.mailbox.take().unwrap_or_default();
+                address.name = some([&first[..], b" ", &rest].concat());
             }
-            address.name = (!name.is_empty()).then(|| name.into());
             return Err(Broken);
         }
         more

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::addresses::addresses;
 use super::budget::{Budget, Limits};
 use super::parameters;
-use crate::structure::{Envelope, Kept, Part};
+use crate::structure::{Envelope, Kept, Media, Part};
 
 /// The names of fields that are kept whole: what clients list messages by. In lower case.
 ///
@@ -51,12 +51,16 @@ pub(super) struct Header {
     field: Vec<u8>,
     /// It was longer than is looked at.
     cut: bool,
+    /// A `Content-Type` was there, right or not: later ones do not count.
+    typed: bool,
+    /// The rules of MIME hold: there is a `MIME-Version` or a `Content-Type`.
+    mime: bool,
 }
 
 impl Header {
     /// The header of a body part, or of a `message`; of the outermost one some fields are kept.
     pub(super) const fn new(message: bool, keeps: bool) -> Self {
-        Self { message, keeps, field: Vec::new(), cut: false }
+        Self { message, keeps, field: Vec::new(), cut: false, typed: false, mime: !message }
     }
 
     /// The next line with its end; `cut` if it is longer than `line`.
@@ -93,10 +97,42 @@ impl Header {
             }
         }
         let value = value_of(&field);
-        content(&lower, &value, part, into.budget);
+        self.mime |= matches!(&lower[..], b"mime-version" | b"content-type");
+        match &lower[..] {
+            b"content-type" if std::mem::replace(&mut self.typed, true) => {}
+            b"content-type" => media(&value, part, into.budget),
+            _ => content(&lower, &value, part, into.budget),
+        }
         if let Some(envelope) = part.envelope.as_mut().filter(|_| self.message) {
             told(&lower, &value, envelope, into.budget);
         }
+    }
+}
+
+impl Header {
+    /// The header ends. Without MIME, a message is text, whatever other fields say (RFC 2045 section 4).
+    pub(super) fn end(&mut self, part: &mut Part, into: &mut Sink<'_>) {
+        self.finish(part, into);
+        if !self.mime {
+            let plain = Part { header: part.header, envelope: part.envelope.take(), ..Part::default() };
+            *part = plain;
+        }
+    }
+}
+
+/// `Content-Type`. One that is none is `text/plain` (RFC 2045 section 5.2).
+fn media(value: &[u8], part: &mut Part, budget: &mut Budget) {
+    let mut media = parameters::media(value);
+    if media.main.is_empty() || media.sub.is_empty() {
+        media = Media {
+            main: Bytes::from_static(b"text"),
+            sub: Bytes::from_static(b"plain"),
+            ..Media::default()
+        };
+    }
+    if budget.take(media.main.len() + media.sub.len() + 8) {
+        media.parameters = budget.parameters(media.parameters);
+        part.media = Some(media);
     }
 }
 
@@ -136,14 +172,6 @@ pub(in crate::structure) fn value_of(field: &[u8]) -> Vec<u8> {
 /// Fields of every part (RFC 2045). Of several with one name, the first counts.
 fn content(name: &[u8], value: &[u8], part: &mut Part, budget: &mut Budget) {
     let place = match name {
-        b"content-type" if part.media.is_none() => {
-            let mut media = parameters::media(value);
-            if budget.take(media.main.len() + media.sub.len() + 8) {
-                media.parameters = budget.parameters(media.parameters);
-                part.media = Some(media);
-            }
-            return;
-        }
         b"content-disposition" if part.disposition.is_none() => {
             if let Some((kind, all)) =
                 parameters::disposition(value).filter(|(kind, _)| budget.take(kind.len() + 8))

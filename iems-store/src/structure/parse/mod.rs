@@ -241,7 +241,7 @@ impl Parser {
 
     /// The header of the innermost part ends in front of `end`, where its body begins.
     fn end_header(&mut self, end: u64) {
-        self.with_header(|header, part, sink| header.finish(part, sink));
+        self.with_header(|header, part, sink| header.end(part, sink));
         self.header = None;
         let (depth, room) = (self.open.len(), self.parts.len() < self.limits.parts);
         let in_digest = depth.checked_sub(2).is_some_and(|parent| self.open[parent].digest);
@@ -257,7 +257,7 @@ impl Parser {
             Content::Single => {}
             Content::Multipart { boundary, digest } => {
                 part.kind = Kind::Multipart;
-                open.boundary = Some(boundary);
+                open.boundary = boundary;
                 open.digest = digest;
             }
             Content::Message if room => {
@@ -272,7 +272,11 @@ impl Parser {
 /// What a header says of the body behind it.
 enum Content {
     Single,
-    Multipart { boundary: Vec<u8>, digest: bool },
+    /// Without a boundary, nothing is found in it.
+    Multipart {
+        boundary: Option<Vec<u8>>,
+        digest: bool,
+    },
     Message,
 }
 
@@ -284,13 +288,12 @@ fn content_of(part: &Part, in_digest: bool) -> Content {
     if part.is_type("message") && (sub("rfc822") || (sub("global") && is_identity(part))) {
         return Content::Message;
     }
-    match part.parameter("boundary") {
-        Some(boundary) if part.is_type("multipart") && !media.sub.is_empty() => {
-            let boundary = boundary[..boundary.len().min(BOUNDARY)].to_vec();
-            Content::Multipart { boundary, digest: sub("digest") }
-        }
-        _ => Content::Single,
+    if !part.is_type("multipart") {
+        return Content::Single;
     }
+    let boundary =
+        part.parameter("boundary").map(|boundary| boundary[..boundary.len().min(BOUNDARY)].to_vec());
+    Content::Multipart { boundary, digest: sub("digest") }
 }
 
 /// Whether the body stands as it is: `message/global` may also be encoded (RFC 6532 section 3.7).

@@ -27,6 +27,7 @@ fn addresses_are_told_in_four_parts() {
         ("A group: a@b, C <c@d>; , e@f", "-|-|A group|- / -|-|a|b / C|-|c|d / -|-|-|- / -|-|e|f"),
         ("\u{e4}nn@b\u{fc}cher.example", "-|-|\u{e4}nn|b\u{fc}cher.example"),
         ("", ""),
+        ("word", "-|-|word|MISSING_DOMAIN"),
         ("name only", "name only|-|MISSING_MAILBOX|MISSING_DOMAIN"),
         ("<>", "-|-|MISSING_MAILBOX|MISSING_DOMAIN"),
     ] {

@@ -104,6 +104,29 @@ fn a_digest_holds_messages() {
 }
 
 #[test]
+fn what_is_wrong_is_text() {
+    for (header, kind) in [
+        ("Content-Type: text/", "text/plain"),
+        ("Content-Type: a b/c; charset=x", "text/plain"),
+        ("Content-Type:\r\nContent-Type: text/html", "text/plain"),
+        ("Content-Type: text/html\r\nContent-Type: text/", "text/html"),
+    ] {
+        let structure = Structure::of(format!("{header}\r\n\r\nx").as_bytes());
+        let media = structure.parts[0].media.as_ref().unwrap();
+        assert_eq!([&media.main[..], &media.sub].join(&b'/'), kind.as_bytes(), "{header}");
+    }
+    let fields = "Content-ID: <x>\r\nContent-Transfer-Encoding: base64\r\n";
+    let without = Structure::of(format!("Subject: x\r\n{fields}\r\nx").as_bytes());
+    let part = &without.parts[0];
+    assert_eq!((&part.id, &part.encoding), (&None, &None));
+    assert!(part.envelope.as_ref().is_some_and(|envelope| envelope.subject.is_some()));
+    let with = Structure::of(format!("MIME-Version: 1.0\r\n{fields}\r\nx").as_bytes());
+    assert!(with.parts[0].id.is_some() && with.parts[0].encoding.is_some());
+    let multipart = Structure::of(b"Content-Type: multipart/mixed\r\n\r\n--b\r\n");
+    assert_eq!((multipart.parts.len(), multipart.parts[0].kind), (1, Kind::Multipart));
+}
+
+#[test]
 fn depth_and_parts_are_bounded() {
     let deep: String = (0..500)
         .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}x\r\n\r\n--b{n}x\r\n"))
