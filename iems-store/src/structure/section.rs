@@ -108,7 +108,8 @@ fn is_one_of<N: AsRef<str>>(name: &[u8], names: &[N]) -> bool {
 /// they stand, and the empty line if there is one (RFC 9051 section 6.4.5.1).
 pub fn header_fields<N: AsRef<str>>(header: &[u8], names: &[N], except: bool) -> Vec<u8> {
     let mut found = Vec::new();
-    let mut wanted = false;
+    // A line without a name is no field, so it is not excepted either.
+    let mut wanted = except;
     let mut empty_line: &[u8] = b"";
     for line in header.split_inclusive(|octet| *octet == b'\n') {
         if matches!(line, b"\r\n" | b"\n") {
@@ -116,7 +117,6 @@ pub fn header_fields<N: AsRef<str>>(header: &[u8], names: &[N], except: bool) ->
             break;
         }
         if !matches!(line.first(), Some(b' ' | b'\t')) {
-            // A line without a name is no field, so it is not excepted either.
             wanted = name_of(line).map_or(except, |name| is_one_of(name, names) != except);
         }
         if wanted {

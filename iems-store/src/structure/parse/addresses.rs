@@ -125,7 +125,7 @@ impl Reader<'_> {
     fn angle(&mut self, address: &mut Address) -> More {
         self.lexer.bump();
         if !self.lexer.skip()? {
-            return Ok(false);
+            return Err(Broken);
         }
         if self.lexer.is(b'@') {
             let route = self.route();
@@ -142,15 +142,15 @@ impl Reader<'_> {
                 }
             }
             if !self.lexer.skip()? {
-                return Ok(false);
+                return Err(Broken);
             }
         }
         if !self.lexer.is(b'>') {
             if !self.local(address)? {
-                return Ok(false);
+                return Err(Broken);
             }
             if self.lexer.is(b'@') && !self.domain(address)? {
-                return Ok(false);
+                return Err(Broken);
             }
         }
         if !self.lexer.is(b'>') {

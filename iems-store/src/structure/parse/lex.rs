@@ -162,9 +162,9 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Atoms with dots between them. Space around dots is passed over, as RFC 822 had it.
+    /// Atoms with dots between them, or anywhere. Space around dots is passed over, as RFC 822 had it.
     pub(super) fn dotted(&mut self, into: &mut Vec<u8>) -> More {
-        if !self.peek().is_some_and(is_atext) {
+        if !self.peek().is_some_and(|octet| octet == b'.' || is_atext(octet)) {
             return Err(Broken);
         }
         loop {

@@ -182,13 +182,13 @@ impl Parser {
 
     /// A boundary of the open part at `outer`, in a line of `length` octets.
     fn delimiter(&mut self, outer: usize, last: bool, length: u64) {
-        let mut end = self.at - self.ending;
-        let mut stripped = self.ending > 0;
+        let (mut end, mut stripped) = (self.at - self.ending, self.ending > 0);
+        let floor = self.open.get(outer + 1).map_or(0, |open| self.parts[open.part].header.start);
+        if end < floor {
+            // The line end in front is that of another boundary.
+            (end, stripped) = (self.at, false);
+        }
         if self.header.is_some() {
-            let start = self.open.last().map_or(0, |open| self.parts[open.part].header.start);
-            if end < start {
-                (end, stripped) = (self.at, false);
-            }
             let newlines = self.newlines;
             self.newlines -= u64::from(stripped);
             while self.header.is_some() {
@@ -203,16 +203,16 @@ impl Parser {
         }
     }
 
-    /// Ends all open parts from the place `from` on. Their last octet is the one in front of `end`, except that nothing
-    /// ends before its body begins.
-    fn close(&mut self, from: usize, mut end: u64, mut stripped: bool) {
+    /// Ends all open parts from the place `from` on in front of `end`: also their headers, where the line end that belongs
+    /// to the boundary is the empty line of a header.
+    fn close(&mut self, from: usize, end: u64, stripped: bool) {
         while self.open.len() > from {
             let Some(open) = self.open.pop() else { return };
             let behind = self.parts.len();
             let part = &mut self.parts[open.part];
-            if end < part.body.start {
-                (end, stripped) = (part.body.start, false);
-            }
+            part.header.start = part.header.start.min(end);
+            part.body.start = part.body.start.min(end);
+            part.header.length = part.body.start - part.header.start;
             part.body.length = end - part.body.start;
             part.lines = (self.newlines - u64::from(stripped)).saturating_sub(open.newlines);
             part.within = u32::try_from(behind - open.part - 1).unwrap_or(u32::MAX);

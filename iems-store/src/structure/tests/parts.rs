@@ -95,6 +95,28 @@ fn an_outer_boundary_ends_all_within() {
 }
 
 #[test]
+fn the_line_end_in_front_of_a_boundary_belongs_to_it() {
+    let mime = |text: &str| {
+        let text = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{text}--b--\r\n");
+        let message = Message::new(&text);
+        let found = [Text::Mime, Text::All].map(|of| message.section(&[1], of).map(str::to_owned));
+        found.map(|text| text.unwrap())
+    };
+    for (text, header, body) in [
+        ("", "", ""),
+        ("\r\n", "", ""),
+        ("\r\n\r\n", "\r\n", ""),
+        ("A: b\r\n", "A: b", ""),
+        ("A: b\r\n\r\n", "A: b\r\n", ""),
+        ("A: b\r\n\r\n\r\n", "A: b\r\n\r\n", ""),
+        ("Content-Type: message/rfc822\r\n\r\n", "Content-Type: message/rfc822\r\n", ""),
+        ("Content-Type: message/rfc822\r\n\r\nA: b\r\n", "Content-Type: message/rfc822\r\n\r\n", "A: b"),
+    ] {
+        assert_eq!(mime(text), [header, body], "{text:?}");
+    }
+}
+
+#[test]
 fn a_digest_holds_messages() {
     let text = "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: one\r\n\r\n1\r\n--d\r\nContent-Type: text/plain\r\n\r\n2\r\n--d--\r\n";
     let message = Message::new(text);
