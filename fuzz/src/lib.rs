@@ -16,6 +16,7 @@ mod pop3;
 mod reply;
 mod session;
 mod spf;
+mod structure;
 mod trace;
 
 pub use mutate::Mutator;
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES },
     Target { name: "policy", run: policy::run, seeds: policy::SEEDS },
     Target { name: "spf", run: spf::run, seeds: spf::SEEDS },
+    Target { name: "structure", run: structure::run, seeds: structure::SEEDS },
     Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
 ];
 

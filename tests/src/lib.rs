@@ -16,6 +16,7 @@
 //! - `https`: a web server with one page.
 //! - `dialogue`: plays what stands in `dialogues/`.
 //! - `endings`: false ends of data, and what a server makes of them.
+//! - `fetched`: what `FETCH` answers, as values; a raw IMAP client.
 //! - `corpus`: real messages, good and bad.
 //! - `process`, `wait`: running programs; waiting for something to become true.
 
@@ -24,6 +25,7 @@ pub mod certificates;
 pub mod corpus;
 pub mod dialogue;
 pub mod endings;
+pub mod fetched;
 pub mod https;
 pub mod iems;
 pub mod peers;

@@ -1,4 +1,4 @@
-//! Dovecot: a message store that takes mail by LMTP over TCP and a Unix socket, into one Maildir a user, and gives it out by POP3.
+//! Dovecot: a message store that takes mail by LMTP over TCP and a Unix socket, into one Maildir a user, and gives it out by POP3 and IMAP.
 
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub struct Dovecot {
     pub lmtp: SocketAddrV4,
     /// POP3, in the clear; everybody's password is `secret`.
     pub pop3: SocketAddrV4,
+    /// IMAP; everybody's password is `secret`.
+    pub imap: SocketAddrV4,
     dir: TempDir,
     daemon: Daemon,
 }
@@ -37,6 +39,7 @@ impl Dovecot {
         let dir = TempDir::with_prefix("dovecot-").expect("a temporary folder");
         open_to_all(dir.path());
         let lmtp = SocketAddrV4::new(address::fresh(), 2424);
+        let imap = SocketAddrV4::new(*lmtp.ip(), 2143);
         let place = dir.path().to_string_lossy().into_owned();
         let id =
             |flag: &str| run(Command::new("id").args([flag, "nobody"]), b"").good().out.trim().to_owned();
@@ -53,7 +56,7 @@ impl Dovecot {
         let mut command = Command::new(program);
         command.arg("-F").arg("-c").arg(dir.path().join("dovecot.conf"));
         let daemon = Daemon::start(&mut command, &dir.path().join("start.log"));
-        let mut dovecot = Self { lmtp, pop3: SocketAddrV4::new(*lmtp.ip(), 2110), dir, daemon };
+        let mut dovecot = Self { lmtp, imap, pop3: SocketAddrV4::new(*lmtp.ip(), 2110), dir, daemon };
         dovecot.wait();
         dovecot
     }
@@ -64,7 +67,7 @@ impl Dovecot {
                 let log = |name| tail(&self.dir.path().join(name), 20);
                 panic!("dovecot ended with {code}:\n{}\n{}", log("start.log"), log("dovecot.log"));
             }
-            std::net::TcpStream::connect(self.lmtp).is_ok().then_some(())
+            [self.lmtp, self.imap].iter().all(|at| std::net::TcpStream::connect(at).is_ok()).then_some(())
         });
     }
 
@@ -103,7 +106,7 @@ impl Dovecot {
 fn configuration(place: &str, lmtp: SocketAddrV4) -> String {
     let (ip, port) = (lmtp.ip(), lmtp.port());
     format!(
-        "base_dir = {place}/run\nstate_dir = {place}/run\nlog_path = {place}/dovecot.log\nprotocols = lmtp pop3\nssl = no\ndisable_plaintext_auth = no\n\
+        "base_dir = {place}/run\nstate_dir = {place}/run\nlog_path = {place}/dovecot.log\nprotocols = lmtp pop3 imap\nssl = no\ndisable_plaintext_auth = no\n\
          listen = {ip}\nmail_location = maildir:~/Maildir\nfirst_valid_uid = 1\nauth_username_format = %n\n\
          default_internal_user = dovecot\nlmtp_save_to_detail_mailbox = no\n\
          passdb {{\n  driver = passwd-file\n  args = username_format=%n {place}/users\n}}\n\
@@ -112,6 +115,8 @@ fn configuration(place: &str, lmtp: SocketAddrV4) -> String {
          \x20 unix_listener {place}/lmtp.sock {{\n    mode = 0666\n  }}\n}}\n\
          service pop3-login {{\n  inet_listener pop3 {{\n    address = {ip}\n    port = 2110\n  }}\n\
          \x20 inet_listener pop3s {{\n    port = 0\n  }}\n}}\n\
+         service imap-login {{\n  inet_listener imap {{\n    address = {ip}\n    port = 2143\n  }}\n\
+         \x20 inet_listener imaps {{\n    port = 0\n  }}\n}}\nmail_max_userip_connections = 100\n\
          service auth {{\n  unix_listener {place}/auth.sock {{\n    mode = 0666\n  }}\n}}\n\
          protocol lmtp {{\n  postmaster_address = postmaster@example.test\n}}\n\
          namespace inbox {{\n  inbox = yes\n}}\n"

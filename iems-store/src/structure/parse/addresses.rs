@@ -208,7 +208,7 @@ impl Reader<'_> {
         let mut text = Vec::new();
         let more = match self.lexer.is(b'"') {
             true => self.lexer.quoted(&mut text),
-            false => self.lexer.dotted(&mut text),
+            false => self.lexer.dotted(&mut text, true),
         }?;
         address.mailbox = some(text);
         Ok(more)
@@ -228,7 +228,7 @@ impl Reader<'_> {
         }
         match self.lexer.is(b'[') {
             true => self.lexer.literal(text),
-            false => self.lexer.dotted(text),
+            false => self.lexer.dotted(text, false),
         }
     }
 }

@@ -162,9 +162,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Atoms with dots between them, or anywhere. Space around dots is passed over, as RFC 822 had it.
-    pub(super) fn dotted(&mut self, into: &mut Vec<u8>) -> More {
-        if !self.peek().is_some_and(|octet| octet == b'.' || is_atext(octet)) {
+    /// Atoms with dots between them, or `anywhere`. Space around dots is passed over, as RFC 822 had it.
+    pub(super) fn dotted(&mut self, into: &mut Vec<u8>, anywhere: bool) -> More {
+        let belongs = |octet| is_atext(octet) || (anywhere && octet == b'.');
+        if !self.peek().is_some_and(belongs) {
             return Err(Broken);
         }
         loop {
@@ -177,7 +178,7 @@ impl<'a> Lexer<'a> {
             }
             into.push(b'.');
             self.bump();
-            if !self.skip()? {
+            if !self.skip()? || !(anywhere || self.peek().is_some_and(is_atext)) {
                 return Err(Broken);
             }
         }

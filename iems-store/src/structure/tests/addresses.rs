@@ -27,6 +27,7 @@ fn addresses_are_told_in_four_parts() {
         ("A group: a@b, C <c@d>; , e@f", "-|-|A group|- / -|-|a|b / C|-|c|d / -|-|-|- / -|-|e|f"),
         ("\u{e4}nn@b\u{fc}cher.example", "-|-|\u{e4}nn|b\u{fc}cher.example"),
         ("", ""),
+        ("<a@b.>", "-|-|a|SYNTAX_ERROR"),
         (".a@b", "-|-|.a|b"),
         ("A <a@b", "A|-|a|SYNTAX_ERROR"),
         ("g: a@b, ;", "-|-|g|- / -|-|a|b / -|-|-|-"),
