@@ -18,9 +18,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Before it is known who speaks: room for a large token, and for no message.
+    /// Before it is known who speaks: room for the longest `ID` (RFC 2971 section 3.3) and a large token, and for no message.
     pub const fn before_login() -> Self {
-        Self { command: 16 * 1024, append: 0, unasked: Some(4096), skip: 64 * 1024 }
+        Self { command: 36 * 1024, append: 0, unasked: Some(4096), skip: 64 * 1024 }
     }
 
     /// Behind the login. 64 KiB are room for about 10,000 messages named one by one.

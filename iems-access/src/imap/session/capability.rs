@@ -49,7 +49,7 @@ impl Session {
     /// What is offered now.
     pub(super) fn capabilities(&self) -> Vec<String> {
         let mut all: Vec<String> =
-            ["IMAP4rev1", "SASL-IR", "LITERAL-", "ID", "ENABLE"].map(String::from).into();
+            ["IMAP4rev2", "IMAP4rev1", "SASL-IR", "LITERAL-", "ID", "ENABLE"].map(String::from).into();
         if self.is_known() {
             all.extend(AFTER_LOGIN.iter().map(|name| (*name).to_owned()));
             if !self.enabled.compressed {
@@ -77,9 +77,14 @@ impl Session {
     /// `ENABLE` (RFC 9051 section 6.3.1, RFC 7162 section 3.2.3, RFC 6855 section 3).
     pub(super) async fn enable<S: Sink>(&mut self, names: &[String], out: &mut Output<'_, S>) -> Outcome {
         let mut done = Vec::new();
-        let Enabled { condstore, qresync, utf8, .. } = self.enabled;
+        let Enabled { condstore, qresync, utf8, rev2, .. } = self.enabled;
         for name in names {
             match name.as_str() {
+                "IMAP4REV2" if !rev2 => {
+                    self.enabled.rev2 = true;
+                    done.push("IMAP4rev2".to_owned());
+                    continue;
+                }
                 "CONDSTORE" if !condstore => self.enabled.condstore = true,
                 "QRESYNC" if !qresync => {
                     self.enabled.condstore = true;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use iems_core::storage::StoreError;
 use iems_store::mailbox::{FlagAction, FlagChange, Flags, MessageInfo, Rights, Uid};
 use iems_store::structure::Structure;
 
@@ -24,6 +25,7 @@ const STEP: usize = 64;
 struct Needs {
     info: bool,
     structure: bool,
+    octets: bool,
     seen: bool,
 }
 
@@ -38,7 +40,12 @@ impl Needs {
             _ => false,
         });
         let info = structure || attributes.iter().any(|a| !matches!(a, A::Flags | A::Uid | A::ModSeq));
-        Self { info, structure, seen: attributes.iter().any(A::sets_seen) }
+        let octets = attributes.iter().any(|a| match a {
+            A::BodySection { .. } | A::Binary { .. } | A::BinarySize { .. } | A::Preview { .. } => true,
+            A::Rfc822 | A::Rfc822Header | A::Rfc822Text => true,
+            _ => false,
+        });
+        Self { info, structure, octets, seen: attributes.iter().any(A::sets_seen) }
     }
 }
 
@@ -128,11 +135,24 @@ impl Session {
                 missing = true;
                 continue;
             }
-            let structure = match info.filter(|_| needs.structure) {
-                Some(info) => {
-                    Some(body::structure(mailboxes, (selected.account, selected.mailbox), info).await?)
+            let read = async {
+                // What others expunge meanwhile may lose its octets at any time.
+                if let Some(info) = info.filter(|_| needs.octets) {
+                    mailboxes.blobs().size(info.body.blob).await?;
                 }
-                None => None,
+                match info.filter(|_| needs.structure) {
+                    Some(info) => {
+                        body::structure(mailboxes, (selected.account, selected.mailbox), info).await.map(Some)
+                    }
+                    None => Ok(None),
+                }
+            };
+            let structure = match read.await {
+                Err(StoreError::NoBlob(_)) => {
+                    missing = true;
+                    continue;
+                }
+                structure => structure?,
             };
             let flags_too = lit.contains(&uid) && !attributes.contains(&FetchAttribute::Flags);
             let one =

@@ -48,13 +48,13 @@ impl Session {
             (!subscribed || name.subscribed)
                 && (!special || name.info.as_ref().is_some_and(|info| info.special.is_some()))
         };
-        let parents: BTreeSet<&str> = match recursive {
-            true => names.iter().filter(|name| chosen(name)).flat_map(|name| above(&name.path)).collect(),
-            false => BTreeSet::new(),
-        };
+        let fits = |name: &Name| patterns.iter().any(|pattern| pattern.fits(&name.path));
+        // Those above others that are told themselves have nothing to add (RFC 5258 section 3.5).
+        let untold = |name: &&Name| recursive && chosen(name) && !fits(name);
+        let parents: BTreeSet<&str> =
+            names.iter().filter(untold).flat_map(|name| above(&name.path)).collect();
         for name in &names {
             let is_parent = parents.contains(name.path.as_str());
-            let fits = |name: &Name| patterns.iter().any(|pattern| pattern.fits(&name.path));
             let exists = name.info.is_some() || subscribed && chosen(name) || is_parent;
             if !exists || !(chosen(name) || is_parent) || !fits(name) {
                 continue;

@@ -68,6 +68,16 @@ impl Session {
             return Ok(());
         }
         let numbers = self.numbered(found, uid)?;
+        // Of what is told (RFC 4731 section 3.2).
+        let modseq = match returns.iter().any(|r| matches!(r, SearchReturn::All | SearchReturn::Count)) {
+            true => modseq,
+            false => {
+                let first = found.first().filter(|_| returns.contains(&SearchReturn::Min));
+                let last = found.last().filter(|_| returns.contains(&SearchReturn::Max));
+                let ends: Vec<u32> = first.into_iter().chain(last).copied().collect();
+                modseq.and(self.highest(&ends)?)
+            }
+        };
         let told = |wanted| returns.contains(&wanted);
         let all = if told(SearchReturn::All) { runs(&numbers) } else { Vec::new() };
         out.data(Data::ESearch(ESearch {

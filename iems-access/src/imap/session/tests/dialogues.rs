@@ -31,7 +31,7 @@ async fn logins_fail_or_do_not() {
     assert_eq!(peer.ask("b AUTHENTICATE PLAIN").await, "+ \r\n");
     assert!(peer.ask("*").await.starts_with("b BAD Authentication cancelled"));
     let said = peer.ask("c AUTHENTICATE PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").await;
-    assert!(said.starts_with("c OK [CAPABILITY IMAP4rev1") && said.contains(" MOVE"), "{said}");
+    assert!(said.starts_with("c OK [CAPABILITY IMAP4rev2 IMAP4rev1") && said.contains(" MOVE"), "{said}");
     assert!(peer.ask("d LOGIN a b").await.starts_with("d BAD"));
     let mut guesser = world.stranger(TLS);
     for _ in 0..5 {
@@ -154,4 +154,32 @@ async fn extended_lists_say_more() {
     assert_eq!(said.matches("* LIST").count(), 1, "{said}");
     in_order(&ann.ask("i LSUB \"\" %").await, &["(\\Noselect) \"/\" gone", "(\\Noselect) \"/\" x"]);
     in_order(&ann.ask("j LIST \"\" \"\"").await, &["* LIST (\\Noselect) \"/\" \"\""]);
+}
+
+#[tokio::test]
+async fn with_imap4rev2_names_are_utf8_and_answers_are_new() {
+    let world = World::new().await;
+    let mut ann = world.ann().await;
+    in_order(&ann.ask("a ENABLE IMAP4rev2").await, &["* ENABLED IMAP4rev2\r\n", "a OK"]);
+    in_order(&ann.ask("b CREATE \"Grüße\"").await, &["b OK"]);
+    let said = ann.ask("c SELECT \"Grüße\"").await;
+    in_order(&said, &["* 0 EXISTS", "* LIST () \"/\" ", "Grüße", "c OK"]);
+    assert!(!said.contains("RECENT") && !said.contains("[UNSEEN"), "{said}");
+    in_order(&ann.ask("d SEARCH ALL").await, &["* ESEARCH (TAG \"d\")\r\nd OK"]);
+    in_order(&ann.ask("e SELECT INBOX").await, &["* OK [CLOSED]", "e OK"]);
+}
+
+#[tokio::test]
+async fn sorts_and_threads_are_told() {
+    let world = World::new().await;
+    let mut ann = world.ann().await;
+    for subject in ["pear", "apple", "plum"] {
+        ann.append("INBOX", &letter(subject)).await;
+    }
+    ann.ask("a SELECT INBOX").await;
+    in_order(&ann.ask("b SORT (SUBJECT) UTF-8 ALL").await, &["* SORT 2 1 3\r\nb OK"]);
+    in_order(&ann.ask("c UID SORT (REVERSE SUBJECT) UTF-8 ALL").await, &["* SORT 3 1 2\r\nc OK"]);
+    let said = ann.ask("d SORT RETURN (MIN COUNT) (SUBJECT) UTF-8 ALL").await;
+    in_order(&said, &["* ESEARCH (TAG \"d\") MIN 2 COUNT 3\r\nd OK"]);
+    in_order(&ann.ask("e THREAD REFERENCES UTF-8 ALL").await, &["* THREAD (1)(2)(3)\r\ne OK"]);
 }
