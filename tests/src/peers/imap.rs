@@ -30,9 +30,9 @@ imap.login(user, password)
 pub fn mbsync(dir: &Path, server: SocketAddrV4, user: &str, password: &str) -> Said {
     std::fs::create_dir_all(dir.join("mail")).expect("a folder");
     let text = format!(
-        "IMAPAccount here\nHost {}\nPort {}\nUser {user}\nPass {password}\nSSLType None\nAuthMechs PLAIN\n\
-         IMAPStore far\nAccount here\n\
-         MaildirStore near\nPath {dir}/mail/\nInbox {dir}/mail/INBOX\nSubFolders Verbatim\n\
+        "IMAPAccount here\nHost {}\nPort {}\nUser {user}\nPass {password}\nSSLType None\nAuthMechs PLAIN\n\n\
+         IMAPStore far\nAccount here\n\n\
+         MaildirStore near\nPath {dir}/mail/\nInbox {dir}/mail/INBOX\nSubFolders Verbatim\n\n\
          Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Both\nExpunge Both\nSyncState {dir}/mail/\n",
         server.ip(),
         server.port(),
