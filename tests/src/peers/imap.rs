@@ -28,12 +28,14 @@ imap.login(user, password)
 
 /// Synchronizes INBOX with the Maildir `dir/mail`, in both ways.
 pub fn mbsync(dir: &Path, server: SocketAddrV4, user: &str, password: &str) -> Said {
-    std::fs::create_dir_all(dir.join("mail")).expect("a folder");
+    for folder in ["mail", "state"] {
+        std::fs::create_dir_all(dir.join(folder)).expect("a folder");
+    }
     let text = format!(
-        "IMAPAccount here\nHost {}\nPort {}\nUser {user}\nPass {password}\nSSLType None\nAuthMechs PLAIN\n\n\
+        "FSync no\n\nIMAPAccount here\nHost {}\nPort {}\nUser {user}\nPass {password}\nSSLType None\nAuthMechs PLAIN\n\n\
          IMAPStore far\nAccount here\n\n\
          MaildirStore near\nPath {dir}/mail/\nInbox {dir}/mail/INBOX\nSubFolders Verbatim\n\n\
-         Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Both\nExpunge Both\nSyncState {dir}/mail/\n",
+         Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Both\nExpunge Both\nSyncState {dir}/state/\n",
         server.ip(),
         server.port(),
         dir = dir.display()

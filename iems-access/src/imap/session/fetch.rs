@@ -40,10 +40,17 @@ impl Needs {
             _ => false,
         });
         let info = structure || attributes.iter().any(|a| !matches!(a, A::Flags | A::Uid | A::ModSeq));
-        let octets = attributes.iter().any(|a| match a {
-            A::BodySection { .. } | A::Binary { .. } | A::BinarySize { .. } | A::Preview { .. } => true,
-            A::Rfc822 | A::Rfc822Header | A::Rfc822Text => true,
-            _ => false,
+        let octets = attributes.iter().any(|a| {
+            matches!(
+                a,
+                A::BodySection { .. }
+                    | A::Binary { .. }
+                    | A::BinarySize { .. }
+                    | A::Preview { .. }
+                    | A::Rfc822
+                    | A::Rfc822Header
+                    | A::Rfc822Text
+            )
         });
         Self { info, structure, octets, seen: attributes.iter().any(A::sets_seen) }
     }
