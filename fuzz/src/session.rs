@@ -101,6 +101,7 @@ fn answer(
         Event::Mail(_) => session.mail(Ok(())),
         Event::Rcpt(_) => session.rcpt(Ok(())),
         Event::Turn(_) => session.turned(Ok(2)),
+        Event::Collect(_) => session.collecting(Ok(())),
         Event::Verify(_) => session.verified(Ok(None)),
         Event::EndOfData => {
             let refused = message.contains(&b'x');

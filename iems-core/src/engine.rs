@@ -1,7 +1,7 @@
 //! The engine: assembled by a builder, run by its tasks. All that it shares hangs on one value; there
 //! is no other state, so several engines live side by side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::deliver::{Channel, DeliveryAgent, Site};
 use crate::health::{self, Gate, Health};
 use crate::message::{ChannelId, Domain, LocalPart, Mailbox, NextHop, QueueId, Reply};
 use crate::preprocess::{Chain, Matrix, Module, Preprocessor};
-use crate::queue::{self, Node, Queue, Runner};
+use crate::queue::{self, HopKey, Node, Queue, Runner};
 use crate::receive::{self, Intake};
 use crate::report::{self, Counters, Metrics, Traffic};
 use crate::route::{self, Route};
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Counters,
     /// Double bounces that the postmaster was told in this hour.
     pub(crate) bounces: report::Hour,
+    /// The hops whose mail is being collected.
+    pub(crate) collecting: Mutex<HashSet<HopKey>>,
     /// Nothing new is begun any more.
     pub(crate) shutdown: CancellationToken,
     /// What is under way is given up.
@@ -174,6 +176,7 @@ impl Builder {
             chain: self.chain,
             metrics: Counters::default(),
             bounces: report::Hour::default(),
+            collecting: Mutex::default(),
             shutdown: CancellationToken::new(),
             killed: CancellationToken::new(),
             settings: RwLock::new(Arc::new(self.settings)),

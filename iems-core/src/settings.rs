@@ -7,7 +7,7 @@ use crate::health::Marks;
 use crate::message::ChannelId;
 use crate::preprocess::Policy;
 use crate::queue::{Peers, Sources};
-use crate::receive::{Limits, Relay};
+use crate::receive::{Collectors, Limits, Relay};
 use crate::report::Reports;
 use crate::route::RouteTable;
 
@@ -19,6 +19,8 @@ pub struct Settings {
     pub routes: RouteTable,
     /// Who may relay. Default: nobody but accounts.
     pub relay: Relay,
+    /// Who may collect what waits for which domains.
+    pub collectors: Collectors,
     /// The site's rules about verdicts: scope `Site` is the floor.
     pub policy: Policy,
     /// Rules for output channels whose far side cannot decide, by channel.
@@ -49,6 +51,7 @@ impl Default for Settings {
         Self {
             routes: RouteTable::new(),
             relay: Relay::default(),
+            collectors: Collectors::default(),
             policy: Policy::new(),
             channel_policies: HashMap::new(),
             limits: Limits::default(),

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod client;
 pub mod dialer;
 mod https;
+pub mod odmr;
 pub mod proto;
 pub mod resolver;
 pub mod server;

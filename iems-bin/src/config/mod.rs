@@ -12,6 +12,7 @@ mod imap;
 mod leaf;
 mod limit;
 mod load;
+mod odmr;
 mod peer;
 mod peer_tls;
 mod problem;
@@ -34,6 +35,7 @@ mod manual;
 
 pub(crate) use leaf::{duration, size};
 pub(crate) use load::{Loaded, examine, load, load_for_service};
+pub(crate) use odmr::CHANNEL as ODMR;
 #[cfg(feature = "acme")]
 pub(crate) use resolved::Acme;
 pub(crate) use resolved::{Certificate, ClientCertificates, Config, Listener, NamedCertificate, OAuth};

@@ -76,6 +76,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     (settings.routes, logins) = routes(&file.route, folder, look.password, notes);
     let batch = batch::resolve(&file, (folder, look), &data, notes);
     batch::check_routes(&file.route, &settings.routes, &batch, notes);
+    super::odmr::resolve(&file, &mut settings, notes);
     settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
@@ -301,7 +302,7 @@ fn usable(listener: &Listener, written: &written::Listener, notes: &mut Notes<'_
              here or in [tls]"
                 .into()
         }
-        Protocol::Submission | Protocol::Pop3 | Protocol::Imap
+        Protocol::Submission | Protocol::Odmr | Protocol::Pop3 | Protocol::Imap
             if bare && !listener.cleartext_passwords && !listener.address.ip().is_loopback() =>
         {
             "nobody could log in: without TLS, passwords are taken from this machine only. Set `certificate` \

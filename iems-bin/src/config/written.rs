@@ -19,6 +19,7 @@ use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
 use super::limit::{WrittenAccess, WrittenLimit};
+use super::odmr::WrittenOdmr;
 use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
 use super::source::WrittenSource;
@@ -66,6 +67,8 @@ section! {
         tunnel_in: Vec<At<WrittenTunnelIn>> = "[]";
         /// Mailboxes elsewhere that mail is collected from.
         collect: Vec<At<WrittenCollect>> = "[]";
+        /// Mail that waits until an account collects it.
+        odmr: Vec<At<WrittenOdmr>> = "[]";
         /// How long and how often delivery is tried.
         queue: Queue = "{}";
         /// What holds for one destination.
@@ -422,6 +425,8 @@ pub(crate) enum Protocol {
     Submission,
     /// Submission by users, TLS from the start (RFC 8314).
     Submissions,
+    /// Mail that accounts collect (RFC 2645).
+    Odmr,
     /// LMTP (RFC 2033).
     Lmtp,
     /// POP3, STLS.
@@ -445,6 +450,7 @@ impl Protocol {
             Self::Smtp => "smtp",
             Self::Submission => "submission",
             Self::Submissions => "submissions",
+            Self::Odmr => "odmr",
             Self::Lmtp => "lmtp",
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
@@ -509,9 +515,9 @@ pub(crate) struct Output(pub(crate) &'static str);
 pub(crate) struct OutputChannel(pub(crate) &'static str);
 
 words! {
-    Protocol, "one of smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps, metrics", {
+    Protocol, "one of smtp, submission, submissions, odmr, lmtp, pop3, pop3s, imap, imaps, metrics", {
         "smtp" => Protocol::Smtp, "submission" => Protocol::Submission,
-        "submissions" => Protocol::Submissions, "lmtp" => Protocol::Lmtp,
+        "submissions" => Protocol::Submissions, "odmr" => Protocol::Odmr, "lmtp" => Protocol::Lmtp,
         "pop3" => Protocol::Pop3, "pop3s" => Protocol::Pop3s, "metrics" => Protocol::Metrics,
         "imap" => Protocol::Imap, "imaps" => Protocol::Imaps,
         "http" => Protocol::Later("http"), "https" => Protocol::Later("https"),
@@ -547,4 +553,5 @@ words! {
 }
 
 /// The protocols of this version, for messages.
-pub(super) const SPOKEN: &str = "smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps, metrics";
+pub(super) const SPOKEN: &str =
+    "smtp, submission, submissions, odmr, lmtp, pop3, pop3s, imap, imaps, metrics";

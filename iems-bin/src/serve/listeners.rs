@@ -95,7 +95,10 @@ impl Doors {
                     let clock = foundation.clock.clone();
                     let server = Server::new(options, vec![socket], directory, resolver, clock, certificate);
                     let server = server.map_err(Failure::config)?;
-                    let server = server.sharing(foundation.limits.clone(), format!("{name} {bound}"));
+                    let mut server = server.sharing(foundation.limits.clone(), format!("{name} {bound}"));
+                    if let Some(client) = foundation.clients.first() {
+                        server = server.turning(client.clone());
+                    }
                     doors.told.push(Door::new(name, bound, server.connections()));
                     let server = Arc::new(server);
                     doors.bounded.push(Bounded::Smtp(server.clone()));
@@ -128,11 +131,12 @@ pub(super) fn orders(
 fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> ServerOptions {
     let (mode, channel) = match listener.protocol {
         Protocol::Lmtp => (Mode::Lmtp, "lmtp"),
-        Protocol::Submission | Protocol::Submissions => (Mode::Submission, "submission"),
+        Protocol::Submission | Protocol::Submissions | Protocol::Odmr => (Mode::Submission, "submission"),
         _ => (Mode::Relay, "smtp"),
     };
     let mut options = ServerOptions::new(mode, ChannelId::new(channel), config.hostname.as_str());
     (options.senders, options.authors) = (listener.senders, listener.authors);
+    options.collecting = listener.protocol == Protocol::Odmr;
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;

@@ -9,6 +9,7 @@ use iems_core::{Builder, Engine};
 use iems_smtp::batch::BatchChannel;
 use iems_smtp::client::{ClientSettings, SmtpClient};
 use iems_smtp::dialer::TcpDialer;
+use iems_smtp::odmr::OdmrChannel;
 use iems_smtp::resolver::{DnsResolver, DnsSettings};
 use iems_smtp::sts::Sts;
 use iems_smtp::tlsrpt::{Means, Reporter, Tally};
@@ -171,6 +172,7 @@ impl Foundation {
         if let Some(batch) = &self.batch {
             builder = builder.output(batch.clone());
         }
+        builder = builder.output(Arc::new(OdmrChannel::new(ChannelId::new(crate::config::ODMR))));
         judges::add(builder, self, config)
     }
 }

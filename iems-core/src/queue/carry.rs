@@ -123,7 +123,7 @@ async fn trouble(shared: &Shared, hop: &HopKey, (lane, head): (Lane, Head), erro
     Ended::Unread
 }
 
-fn prepare(shared: &Shared, loaded: &Loaded) -> Attempt {
+pub(super) fn prepare(shared: &Shared, loaded: &Loaded) -> Attempt {
     Attempt {
         id: loaded.at.id,
         number: loaded.group.attempts + 1,

@@ -35,6 +35,7 @@ mod alarm;
 mod backoff;
 mod carry;
 mod claim;
+mod collect;
 mod forget;
 mod hops;
 mod key;
@@ -63,6 +64,7 @@ mod worker;
 
 pub(crate) use alarm::watch;
 pub use backoff::Schedule;
+pub use collect::{Collection, Handed};
 pub(crate) use forget::forget_old;
 pub(crate) use hops::Runner;
 pub(crate) use key::{GroupId, HopKey};

@@ -4,6 +4,7 @@
 //! connectors all use it, so a rule holds for all of them.
 
 mod accept;
+mod collect;
 mod connection;
 mod decide;
 mod expanded;
@@ -19,6 +20,7 @@ mod transaction;
 mod upstream;
 mod written;
 
+pub use collect::Collectors;
 pub use connection::Connection;
 pub use intake::{Intake, Session};
 pub use limits::Limits;

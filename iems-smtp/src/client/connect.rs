@@ -76,6 +76,31 @@ impl Connected {
     }
 }
 
+/// Makes a connection ready that the peer, called `name`, has opened to us, and on which it takes mail now (RFC 2645 section 5).
+pub(super) async fn turned(
+    client: &Client,
+    hop: &NextHop,
+    stream: Box<dyn Stream>,
+    name: String,
+) -> Result<Connected, Reply> {
+    let mut terms = client.terms(hop);
+    terms.login = None;
+    let peer = Peer { name, host: None, protection: Protection::default() };
+    let mut wire = Wire::new(stream);
+    let mut hello = Hello::new(client.settings.protocol, &terms.hello, Starttls::None);
+    loop {
+        let step;
+        (hello, step) =
+            hear(client, hello, &mut wire, &peer).await.map_err(|(failure, _)| failure.into_reply())?;
+        let HelloStep::Say(command) = step else {
+            return Ok(Connected { wire, peer, extensions: hello.into_extensions(), terms, is_home: false });
+        };
+        let line = Bytes::from(format!("{command}\r\n"));
+        let written = wire.write([line].into(), client.settings.timeouts.hello).await;
+        written.map_err(|error| peer.lost(&error, hello.phase()))?;
+    }
+}
+
 /// Opens a connection to whoever takes mail for `hop`.
 pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Reply> {
     open_for(client, hop, Secrecy::Usual).await

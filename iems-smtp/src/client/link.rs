@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use iems_core::deliver::{Arrival, Attempt, Link, Outcome};
-use iems_core::message::{DeliverBy, NextHop, Reply, ReversePath, Secrecy};
+use iems_core::message::{DeliverBy, EnhancedStatus, NextHop, Reply, ReversePath, Secrecy};
 use iems_core::storage::StoreError;
 use tokio::time::Instant;
 
@@ -34,6 +34,8 @@ pub(super) struct SmtpLink {
     connection: Connected,
     reset: bool,
     broken: bool,
+    /// Whether the peer has opened the connection: there is no other then.
+    turned: bool,
     /// Transactions begun over this connection.
     begun: u32,
     /// When the body must have been taken.
@@ -61,7 +63,24 @@ impl From<StoreError> for BodyError {
 
 impl SmtpLink {
     pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
-        Self { client, hop, connection, reset: false, broken: false, begun: 0, deadline: None }
+        Self { client, hop, connection, reset: false, broken: false, turned: false, begun: 0, deadline: None }
+    }
+
+    /// A link over a connection that the peer has opened.
+    pub(super) fn turned(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
+        Self { turned: true, ..Self::new(client, hop, connection) }
+    }
+
+    /// Why there is no other connection to a peer that has opened this one.
+    fn no_other(&self) -> Result<(), Reply> {
+        match self.turned {
+            true => Err(self.connection.peer.failed(
+                451,
+                EnhancedStatus::new(4, 4, 2),
+                "it does not take this message over the connection that it has opened",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Whether the server takes no more messages over this connection (`MAILMAX`, RFC 9422).
@@ -78,6 +97,7 @@ impl SmtpLink {
         if self.broken || !self.connection.wire.is_quiet() {
             // If none can be had, the next message wants to know it from the start, with its whole site.
             self.broken = true;
+            self.no_other()?;
             self.connection = connect::open(&self.client, &self.hop).await?;
             (self.reset, self.broken, self.begun) = (false, false, 0);
         }
@@ -92,6 +112,7 @@ impl SmtpLink {
         if !must || self.connection.keeps_secrets() {
             return Ok(());
         }
+        self.no_other()?;
         self.quit().await;
         self.broken = true;
         self.connection = connect::open_for(&self.client, &self.hop, Secrecy::Required).await?;
@@ -339,7 +360,9 @@ impl Link for SmtpLink {
 
     /// A connection that was opened on other terms than hold now, such as without TLS, takes no more messages.
     fn is_reusable(&self) -> bool {
-        !self.broken && !self.is_spent() && self.connection.terms == self.client.terms(&self.hop)
+        !self.broken
+            && !self.is_spent()
+            && (self.turned || self.connection.terms == self.client.terms(&self.hop))
     }
 
     async fn close(mut self: Box<Self>) {

@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use async_trait::async_trait;
 use iems_core::deliver::{Capabilities, Channel, Link, Site};
 use iems_core::message::{ChannelId, NextHop, Reply};
-use iems_core::seam::{Dialer, Random, Resolver};
+use iems_core::seam::{Dialer, Random, Resolver, Stream};
 
 use self::peer::Terms;
 use self::tls::Tls;
@@ -131,6 +131,21 @@ impl SmtpClient {
     /// How connections were protected until now.
     pub fn sessions(&self) -> Sessions {
         self.client.sessions.read()
+    }
+
+    /// A link over a connection that the peer, called `name`, has opened to us, and on which it takes mail for `hop` now. There is no
+    /// other: once it is broken, it is not reusable.
+    ///
+    /// # Errors
+    /// As [`Channel::open`].
+    pub async fn turn(
+        &self,
+        hop: &NextHop,
+        stream: Box<dyn Stream>,
+        name: &str,
+    ) -> Result<Box<dyn Link>, Reply> {
+        let connection = connect::turned(&self.client, hop, stream, name.to_owned()).await?;
+        Ok(Box::new(link::SmtpLink::turned(self.client.clone(), hop.clone(), connection)))
     }
 
     /// Replaces as whom we log in where. A link that was opened as somebody else is not reusable any more.

@@ -46,6 +46,8 @@ pub enum Command {
     Vrfy(String),
     /// `ETRN domain` (RFC 1985): what waits for the domain is to be sent now.
     Etrn(Domain),
+    /// `ATRN [domain *("," domain)]` (RFC 2645): what waits for these domains, or for all of the account's, is to come over this connection.
+    Atrn(Vec<Domain>),
     /// `HELP`, whatever follows it.
     Help,
     /// `STARTTLS` (RFC 3207).
@@ -200,6 +202,13 @@ impl fmt::Display for Command {
             Self::Quit => f.write_str("QUIT"),
             Self::Vrfy(who) => write!(f, "VRFY {who}"),
             Self::Etrn(domain) => write!(f, "ETRN {domain}"),
+            Self::Atrn(domains) => {
+                f.write_str("ATRN")?;
+                let mut before = ' ';
+                domains
+                    .iter()
+                    .try_for_each(|domain| write!(f, "{}{domain}", std::mem::replace(&mut before, ',')))
+            }
             Self::Help => f.write_str("HELP"),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Claim(claim) => claim.fmt(f),

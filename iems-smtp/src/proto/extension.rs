@@ -29,6 +29,8 @@ pub struct Extensions {
     /// `FUTURERELEASE` (RFC 4865): how many seconds a message may be held, and until when. Not read of others: it is for
     /// submission.
     pub future_release: Option<(u64, Timestamp)>,
+    /// `ATRN` (RFC 2645).
+    pub atrn: bool,
     /// `CHUNKING` (RFC 3030).
     pub chunking: bool,
     /// `BINARYMIME` (RFC 3030).
@@ -59,6 +61,7 @@ impl Extensions {
             (self.binary_mime, "BINARYMIME"),
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
             (self.starttls, "STARTTLS"),
+            (self.atrn, "ATRN"),
         ];
         let by = self.deliver_by.map(|least| match least {
             0 => Cow::from("DELIVERBY"),
@@ -95,6 +98,7 @@ impl Extensions {
             "MT-PRIORITY" => self.priority = true,
             "REQUIRETLS" => self.require_tls = true,
             "DELIVERBY" => self.deliver_by = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
+            "ATRN" => self.atrn = true,
             "CHUNKING" => self.chunking = true,
             "BINARYMIME" => self.binary_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
@@ -124,6 +128,7 @@ mod tests {
             dsn: true,
             priority: true,
             require_tls: true,
+            atrn: true,
             deliver_by: Some(60),
             future_release: None,
             chunking: true,

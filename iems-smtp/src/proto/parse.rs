@@ -63,6 +63,11 @@ fn dispatch(verb: &[u8], rest: &str) -> Result<Command, CommandError> {
             let domain = rest.strip_prefix('@').unwrap_or(rest).parse();
             domain.map(Command::Etrn).map_err(|_| CommandError::Syntax("ETRN domain"))
         }
+        b"ATRN" => {
+            let words = rest.split(',').map(str::trim).filter(|_| !rest.is_empty());
+            let domains = words.map(str::parse).collect::<Result<_, _>>();
+            domains.map(Command::Atrn).map_err(|_| CommandError::Syntax("ATRN [domain,domain...]"))
+        }
         b"TURN" => Err(CommandError::NotImplemented("TURN")),
         b"SEND" | b"SOML" | b"SAML" => Err(CommandError::NotImplemented("sending to terminals")),
         _ => Err(CommandError::Unknown),

@@ -5,6 +5,7 @@
 
 mod engine;
 mod entrance;
+mod turn;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -109,6 +110,11 @@ async fn serve(
             Flow::Claim(claim) => {
                 talk.send().await?;
                 talk = Box::pin(talk.claim(*claim)).await;
+            }
+            Flow::Turn(collection) => {
+                talk.send().await?;
+                turn::turn(shared, talk.into_wire(), peer, &collection, shutdown).await;
+                return Ok(());
             }
             Flow::Close => {
                 talk.send().await?;

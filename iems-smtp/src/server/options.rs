@@ -63,6 +63,9 @@ pub struct ServerOptions {
     pub future_release: Duration,
     /// The least time in which a message may have to be delivered or returned (RFC 2852). Default zero: no bound.
     pub deliver_by_minimum: Duration,
+    /// Whether accounts may collect what waits for their domains (`ATRN`, RFC 2645), where the server can turn its connections
+    /// round. Default no.
+    pub collecting: bool,
     /// To whom `VRFY` says which mailboxes there are. Default nobody: who harvests addresses asks too.
     pub verify: Verify,
     /// Authentication.
@@ -90,6 +93,7 @@ impl ServerOptions {
             authors: AuthorMatch::default(),
             future_release: Duration::ZERO,
             deliver_by_minimum: Duration::ZERO,
+            collecting: false,
             verify: Verify::default(),
             auth,
             limits: Limits::default(),

@@ -24,6 +24,7 @@ use super::listener::{Accepting, KnownHosts, Listener, Security};
 use super::session::Nonce;
 use super::trace::TraceId;
 use super::wire::{Socket, Wire};
+use crate::client::SmtpClient;
 
 /// Certificates, keys and protocol versions; what is stored into it holds for connections from then on.
 pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     pub(super) limits: Arc<Limits>,
     /// Under which name this server counts there.
     pub(super) scope: Arc<str>,
+    /// Who speaks on connections that are turned round.
+    pub(super) client: Option<Arc<SmtpClient>>,
 }
 
 /// Why there can be no such server.
@@ -93,8 +96,16 @@ impl Server {
         let limits = Limits::new(clock);
         let options = Arc::new(options);
         let channel = options.channel.clone();
-        let shared =
-            Shared { options, directory, resolver, tls, nonce: nonce(), limits, scope: "server".into() };
+        let shared = Shared {
+            options,
+            directory,
+            resolver,
+            tls,
+            nonce: nonce(),
+            limits,
+            scope: "server".into(),
+            client: None,
+        };
         shared.limits.set(&shared.scope, shared.options.limits.rules());
         let shared = Arc::new(ArcSwap::from_pointee(shared));
         let addresses = listeners.iter().filter_map(Listener::local_addr).collect();
@@ -106,6 +117,14 @@ impl Server {
     pub fn sharing(self, limits: Arc<Limits>, scope: impl Into<Arc<str>>) -> Self {
         let shared = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
         shared.limits.set(&shared.scope, shared.options.limits.rules());
+        self.shared.store(Arc::new(shared));
+        self
+    }
+
+    /// The same, for accounts that collect what waits for their domains (`ServerOptions::collecting`): `client` speaks on their
+    /// connections then. To be called before it serves.
+    pub fn turning(self, client: Arc<SmtpClient>) -> Self {
+        let shared = Shared { client: Some(client), ..(**self.shared.load()).clone() };
         self.shared.store(Arc::new(shared));
         self
     }

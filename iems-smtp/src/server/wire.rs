@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use iems_core::seam::Stream;
 use iems_core::seam::sasl::Beneath;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -94,6 +95,11 @@ impl Wire {
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut space))?;
         self.input.extend_from_slice(space.filled());
         Poll::Ready(Ok(space.filled().len()))
+    }
+
+    /// The socket. What was read and not worked off is lost, on purpose: it was said to somebody else.
+    pub(super) fn into_stream(self) -> Box<dyn Stream> {
+        Box::new(self.socket)
     }
 
     pub(super) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {

@@ -104,6 +104,11 @@ impl Desk {
                 session.hello(Ok(()));
             }
             Event::Turn(_) => session.turned(Ok(0)),
+            Event::Collect(_) => session.collecting(Err(&Reply::new(
+                453,
+                iems_core::message::EnhancedStatus::new(4, 2, 0),
+                "no mail",
+            ))),
             Event::Verify(mailbox) => match mailbox.local().as_str() {
                 "nobody" => session.verified(Err(&Reply::refuse(1, 1, "nobody of that name"))),
                 "far" => session.verified(Ok(None)),

@@ -106,6 +106,7 @@ pub fn port(protocol: &str) -> u16 {
         "smtp" => 2525,
         "submission" => 2587,
         "submissions" => 2465,
+        "odmr" => 2366,
         "lmtp" => 2424,
         "pop3" => 2110,
         "pop3s" => 2995,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use iems_core::limits::{Act, Shown, Who};
 use iems_core::message::{EnhancedStatus, Reply};
+use iems_core::queue::Collection;
 use iems_core::receive::{self, Connection, Intake, Transaction};
 use iems_core::seam::sasl::Beneath;
 use iems_core::seam::{Account, DirectoryError};
@@ -31,6 +32,8 @@ pub(super) enum Flow {
     Secure,
     /// Begin again, for somebody else.
     Claim(Box<(Claim, Option<Account>)>),
+    /// Send, and let the peer be the server.
+    Turn(Box<Collection>),
     /// Send, and hang up.
     Close,
 }
@@ -46,6 +49,8 @@ pub(super) struct Talk<'a> {
     door: Option<receive::Session>,
     transaction: Option<Transaction>,
     lookup: Option<Lookup>,
+    /// What the peer takes over this connection from now on.
+    collection: Option<Box<Collection>>,
     /// What a rule makes the peer wait for before each of its replies.
     tarpit: Duration,
     /// Whether rules wait for the certificate that the peer may show.
@@ -139,12 +144,18 @@ impl<'a> Talk<'a> {
             door: opened.ok(),
             transaction: None,
             lookup,
+            collection: None,
             tarpit,
             waits,
             octets: 0,
             login: None,
             failures: 0,
         }
+    }
+
+    /// The socket, and nothing of what was said.
+    pub(super) fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// Works off what was read.
@@ -162,6 +173,9 @@ impl<'a> Talk<'a> {
                     let mut next = Some(event);
                     while let Some(event) = next {
                         next = self.answer(event).await;
+                    }
+                    if let Some(collection) = self.collection.take() {
+                        return Ok(Flow::Turn(collection));
                     }
                 }
             }
@@ -266,6 +280,14 @@ impl<'a> Talk<'a> {
                 };
                 let found = found.as_ref().map(|ours| ours.then_some(&mailbox));
                 self.session.verified(found.inspect_err(|reply| log(reply, "VRFY")));
+            }
+            Event::Collect(domains) => {
+                let begun = match &self.door {
+                    Some(door) => door.collect(&domains).await,
+                    None => Err(closed()),
+                };
+                self.session.collecting(begun.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "ATRN")));
+                self.collection = begun.ok().map(Box::new);
             }
             Event::EndOfData => self.commit().await,
             Event::Reset => (self.transaction, self.octets) = (None, 0),

@@ -38,6 +38,7 @@ impl Session {
             Command::Noop => self.idle_command(Text::Noop),
             Command::Etrn(domain) => self.on_etrn(domain),
             Command::Vrfy(who) => self.on_vrfy(&who),
+            Command::Atrn(domains) => self.on_atrn(domains, input),
             Command::Help => self.on_help(),
             Command::Quit => self.on_quit(),
             Command::StartTls => self.on_starttls(input),
@@ -198,6 +199,7 @@ impl Session {
             (self.link.tls_available && !self.link.tls, "STARTTLS"),
             (self.may_authenticate(), "AUTH"),
             (self.trusted, "XCLIENT"),
+            (self.options.collecting, "ATRN"),
             (self.inside, "XFORWARD"),
             (true, "QUIT"),
         ];
@@ -251,6 +253,35 @@ impl Session {
                 Some(Event::Turn(domain))
             }
         }
+    }
+
+    /// What follows `ATRN` unasked could be taken for the greeting of the server that the peer is to become.
+    fn on_atrn(&mut self, domains: Vec<Domain>, input: &BytesMut) -> Option<Event> {
+        let refusal = match () {
+            () if !self.options.collecting => {
+                Some(error(502, 5, 1, "ATRN is not offered here; HELP lists the commands"))
+            }
+            () if self.hello != Hello::Extended => Some(out_of_order("say who you are first: EHLO")),
+            () if matches!(self.state, State::Mail(_)) => {
+                Some(out_of_order("a transaction is open; end it or send RSET"))
+            }
+            () if !self.authenticated => Some(error(530, 7, 0, "authentication required; send AUTH first")),
+            () => None,
+        };
+        if let Some(reply) = refusal {
+            self.refuse(&reply);
+            return None;
+        }
+        if !input.is_empty() {
+            self.write(&out_of_order(
+                "nothing may follow ATRN before its reply; connect again and wait for it",
+            ));
+            self.state = State::Closing;
+            return None;
+        }
+        self.count_idle();
+        self.pending = Pending::Collect;
+        Some(Event::Collect(domains))
     }
 
     fn on_quit(&mut self) -> Option<Event> {

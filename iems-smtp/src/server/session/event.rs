@@ -29,6 +29,8 @@ pub enum Event {
     Turn(Domain),
     /// The peer asks whether there is such a mailbox (`VRFY`). Answer: [`Session::verified`].
     Verify(Mailbox),
+    /// The peer wants what waits for these domains over this connection (`ATRN`). Answer: [`Session::collecting`].
+    Collect(Vec<Domain>),
     /// Octets of the message, in order. Answer: none, or [`Session::refuse_message`].
     Octets(Bytes),
     /// The message is complete. Answer: [`Session::committed`].
@@ -147,6 +149,21 @@ impl Session {
                 self.write(&Reply::new(250, EnhancedStatus::new(2, 1, 5), format!("<{mailbox}>")));
             }
             Ok(None) => self.say(Text::Verify),
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
+    /// The answer to [`Event::Collect`]. If it is yes, this dialogue is over: once the output is sent, the peer is the server.
+    pub fn collecting(&mut self, begun: Result<(), &Reply>) {
+        if self.pending != Pending::Collect {
+            return;
+        }
+        self.pending = Pending::Nothing;
+        match begun {
+            Ok(()) => {
+                self.write(&success(250, "now you are the server: greet us"));
+                self.state = State::Closed;
+            }
             Err(reply) => self.refuse(reply),
         }
     }

@@ -156,6 +156,7 @@ impl Session {
             require_tls: self.link.tls,
             deliver_by: Some(self.options.deliver_by_minimum.as_secs()),
             future_release: hold.filter(|_| !most.is_zero() && self.options.mode == Mode::Submission),
+            atrn: self.options.collecting,
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,

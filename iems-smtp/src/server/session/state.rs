@@ -68,6 +68,7 @@ pub(super) enum Pending {
     Rcpt,
     Turn,
     Verify,
+    Collect,
     Commit,
     Credentials,
 }
