@@ -159,7 +159,6 @@ pub(crate) struct Certificate {
 
 /// An authority that gives certificates (RFC 8555).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "nobody is asked then"))]
 pub(crate) struct Acme {
     /// Where its directory is.
     pub(crate) directory: String,
