@@ -118,7 +118,7 @@ fn a_trusted_host_speaks_for_others_and_a_stranger_does_not() {
     let mut site = Iems::with_accounts(&[ANN]);
     site.config.more =
         "[[access]]\nnetwork = \"203.0.113.66\"\naction = \"deny\"\ntext = \"not you; ask your postmaster\"\n[[access]]\nhost = \"*.bad.example\"\naction = \"defer\"\n".into();
-    site.config.listeners.retain(|protocol| !protocol.starts_with("pop3"));
+    site.config.listeners.retain(|protocol| !protocol.starts_with("pop3") && !protocol.starts_with("imap"));
     site.config.listener = format!("xclient = [\"{PROXY}\"]");
     site.start();
     let from = |address| Smtp::greeted(Wire::connect_from(address, site.at("smtp")).expect("a connection"));

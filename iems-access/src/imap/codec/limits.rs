@@ -23,9 +23,10 @@ impl Limits {
         Self { command: 36 * 1024, append: 0, unasked: Some(4096), skip: 64 * 1024 }
     }
 
-    /// Behind the login. 64 KiB are room for about 10,000 messages named one by one.
+    /// Behind the login: `LITERAL+`, because a client that has to ask for each message waits once more for each. 64 KiB are
+    /// room for about 10,000 messages named one by one.
     pub const fn after_login(append: u64) -> Self {
-        Self { command: 64 * 1024, append, unasked: Some(4096), skip: 64 * 1024 * 1024 }
+        Self { command: 64 * 1024, append, unasked: None, skip: 64 * 1024 * 1024 }
     }
 }
 

@@ -48,8 +48,10 @@ const AFTER_LOGIN: &[&str] = &[
 impl Session {
     /// What is offered now.
     pub(super) fn capabilities(&self) -> Vec<String> {
+        // Never both (RFC 7888 section 5). Whoever is not known yet has to ask before anything large.
+        let literals = if self.is_known() { "LITERAL+" } else { "LITERAL-" };
         let mut all: Vec<String> =
-            ["IMAP4rev2", "IMAP4rev1", "SASL-IR", "LITERAL-", "ID", "ENABLE"].map(String::from).into();
+            ["IMAP4rev2", "IMAP4rev1", "SASL-IR", literals, "ID", "ENABLE"].map(String::from).into();
         if self.is_known() {
             all.extend(AFTER_LOGIN.iter().map(|name| (*name).to_owned()));
             if !self.enabled.compressed {

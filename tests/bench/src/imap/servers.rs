@@ -83,7 +83,7 @@ impl Server {
         let mut site = Box::new(Iems::new());
         site.config.listeners = ["lmtp", "imap", "imaps"].map(str::to_owned).to_vec();
         site.config.more =
-            "[log]\nlevel = \"error\"\n[limits]\nconnections = 20000\nconnections_per_address = 20000\n"
+            "[log]\nlevel = \"error\"\n[limits]\nconnections = 20000\nconnections_per_address = 20000\n[imap]\nconnections_per_account = 20000\n"
                 .to_owned();
         site.write();
         site.start();
