@@ -12,6 +12,7 @@ pub(crate) const SEEDS: &[&[u8]] = &[
     b"MAIL FROM:<> BODY=BINARYMIME AUTH=e+3Dmc2@example.com",
     b"RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bc@example.org",
     b"RCPT TO:<\"x y\"@[IPv6:::1]> ORCPT=utf-8;\\x{43f}@example.org NOTIFY=NEVER",
+    "RCPT TO:<a@example.org> ORCPT=utf-8;\\x{43f}@exa\u{43f}mple.org".as_bytes(),
     b"BDAT 1000 LAST",
     b"AUTH PLAIN AGFubgBzZWNyZXQ=",
     b"AUTH SCRAM-SHA-256 =",
@@ -31,7 +32,14 @@ pub(crate) fn run(line: &[u8]) {
         Ok(command) => {
             let printed = command.to_string();
             assert!(!printed.contains(['\r', '\n', '\0']), "{printed:?} is more than a line");
-            assert_eq!(Command::parse(printed.as_bytes()), Ok(command), "{printed:?}");
+            let again = Command::parse(printed.as_bytes());
+            match &command {
+                // What is international may print in a form that needs no SMTPUTF8.
+                Command::Mail(_) | Command::Rcpt(_) => {
+                    assert_eq!(again.map(|again| again.to_string()), Ok(printed));
+                }
+                _ => assert_eq!(again, Ok(command), "{printed:?}"),
+            }
         }
         Err(error) => {
             let reply = error.reply();

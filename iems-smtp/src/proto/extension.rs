@@ -22,6 +22,8 @@ pub struct Extensions {
     pub dsn: bool,
     /// `MT-PRIORITY` (RFC 6710).
     pub priority: bool,
+    /// `ETRN` (RFC 1985).
+    pub etrn: bool,
     /// `REQUIRETLS` (RFC 8689).
     pub require_tls: bool,
     /// `DELIVERBY` (RFC 2852): the least time in seconds; 0 if there is no such bound.
@@ -56,6 +58,7 @@ impl Extensions {
             (self.smtputf8, "SMTPUTF8"),
             (self.dsn, "DSN"),
             (self.priority, "MT-PRIORITY"),
+            (self.etrn, "ETRN"),
             (self.require_tls, "REQUIRETLS"),
             (self.chunking, "CHUNKING"),
             (self.binary_mime, "BINARYMIME"),
@@ -96,6 +99,7 @@ impl Extensions {
             "SMTPUTF8" => self.smtputf8 = true,
             "DSN" => self.dsn = true,
             "MT-PRIORITY" => self.priority = true,
+            "ETRN" => self.etrn = true,
             "REQUIRETLS" => self.require_tls = true,
             "DELIVERBY" => self.deliver_by = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
             "ATRN" => self.atrn = true,
@@ -127,6 +131,7 @@ mod tests {
             smtputf8: true,
             dsn: true,
             priority: true,
+            etrn: true,
             require_tls: true,
             atrn: true,
             deliver_by: Some(60),

@@ -152,6 +152,7 @@ impl Session {
             smtputf8: true,
             dsn: true,
             priority: true,
+            etrn: true,
             // Only to whoever can make use of it (RFC 8689 section 2).
             require_tls: self.link.tls,
             deliver_by: Some(self.options.deliver_by_minimum.as_secs()),
