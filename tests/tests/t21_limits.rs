@@ -127,3 +127,22 @@ fn whoever_guesses_is_locked_out_and_not_the_owner() {
     assert_eq!(owner.code, 235, "{owner:?}");
     assert!(site.admin(&["limits", "list"]).good().out.contains("failures per login"));
 }
+
+#[test]
+fn who_is_here_is_said_to_whom_the_administrator_wants() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    for (vrfy, stranger, known) in [("off", 252, 252), ("authenticated", 252, 250), ("local", 250, 250)] {
+        site.config.more = format!("[limits]\nvrfy = \"{vrfy}\"\n");
+        site.start();
+        let mut smtp = Smtp::connect(site.at("smtp"));
+        smtp.must("EHLO client.example", 250);
+        smtp.must(&format!("VRFY {ANN}"), stranger);
+        smtp.must("VRFY nobody@example.test", if stranger == 250 { 550 } else { 252 });
+        let mut user = Smtp::connect(site.at("submission"));
+        user.must("EHLO client.example", 250);
+        assert_eq!(user.auth_plain(ANN, "secret").expect("an answer").code, 235);
+        user.must(&format!("VRFY <{ANN}>"), known);
+        user.must("VRFY nobody@example.test", if known == 250 { 550 } else { 252 });
+        site.stop();
+    }
+}
