@@ -91,8 +91,8 @@ const BOUNDS: &str = "
   its pieces). Loader and sink copy as much on the same processors, for iems as for its peer, so the ratio end to end cannot
   grow beyond what they leave.
 - **200 sessions** hand messages in faster than the sink takes them, as they should; what waits for its turn when a checkpoint comes is written
-  to the index as well, and taken out again later. Beyond one octet for an octet of mail that is the larger part; with fewer sessions
-  mail is gone before a checkpoint sees it.
+  to the index as well, and taken out again later: about half of what is written beyond one octet for an octet of mail. With fewer
+  sessions mail is gone before a checkpoint sees it.
 - **Octets written by the server** are those of `/proc/PID/io`: Linux counts a whole folio each time a part of it gets dirty,
   and a log that is appended to dirties its last folio with every group. What reached the disk is in the table behind it.
 ";
