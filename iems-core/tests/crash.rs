@@ -11,8 +11,9 @@ use std::time::Duration;
 use common::*;
 use iems_core::Settings;
 use iems_core::deliver::Outcome;
-use iems_core::message::{ChannelId, NextHop, Reply};
+use iems_core::message::{ChannelId, Envelope, NextHop, Reply};
 use iems_core::queue::{Extent, Filter, Order, Queue};
+use iems_core::seam::Clock;
 use iems_core::storage::{Blobs, MemoryStorage, Storage};
 
 /// What is sent, what the far side does, and what must come of it.
@@ -31,6 +32,8 @@ struct Row {
     reports: &'static [&'static str],
     /// For how many seconds the far side takes no links at first.
     down: u64,
+    /// How many seconds later its sender wants it to go.
+    later: u64,
     /// What an administrator does after a while.
     admin: Option<Admin>,
 }
@@ -70,6 +73,7 @@ const ROW: Row = Row {
     nothing: &[],
     reports: &[],
     down: 0,
+    later: 0,
     admin: None,
 };
 
@@ -114,9 +118,13 @@ async fn once(row: &Row, fault: Fault, at: u64) -> bool {
             *far.down.lock().unwrap() = None;
         });
     }
-    let receipt = send(&engine, "c@here.example", row.to).await;
+    let mut envelope = Envelope::new("<c@here.example>".parse().unwrap());
+    envelope.release = (row.later > 0).then(|| clock.now().after(Duration::from_secs(row.later)));
+    let receipt = send_envelope(&engine, envelope, row.to, TEXT).await;
     let bare = Queue::at_rest(memory.storage(), clock.clone());
     tokio::time::sleep(Duration::from_secs(10)).await;
+    let early = row.to.iter().map(|name| far.asked(name)).sum::<usize>();
+    assert!(row.later <= 10 || early == 0, "sent before its time: {fault:?} at operation {at}");
     let mut administered = false;
     if let Some(admin) = row.admin {
         administered = true;
@@ -208,6 +216,13 @@ async fn accept() {
     play(Row { to: &["x@far.example"], remote: &["x@far.example"], ..ROW }).await;
 }
 
+/// Nobody far away is asked before its time, and a mailbox here gets it once.
+#[tokio::test(start_paused = true)]
+async fn accept_for_later() {
+    let to = &["x@far.example", "a@here.example"];
+    play(Row { to, remote: &["x@far.example"], local: &["a"], later: 90, ..ROW }).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn accept_delivered() {
     play(Row { to: &["team@here.example"], local: &["a", "b"], ..ROW }).await;
@@ -296,6 +311,22 @@ async fn ripen() {
         to: &["x@far.example", "y@other.example"],
         far: &[("x@far.example", full_once), ("y@other.example", full_once)],
         remote: &["x@far.example", "y@other.example"],
+        ..ROW
+    })
+    .await;
+}
+
+/// What its sender wanted to go later goes on like everything else, also if it is put off then.
+#[tokio::test(start_paused = true)]
+async fn ripen_scheduled() {
+    fn full_once() -> Vec<Outcome> {
+        vec![Outcome::deferred(2, 2, "the mailbox is full"), ok()]
+    }
+    play(Row {
+        to: &["x@far.example", "y@other.example"],
+        far: &[("x@far.example", full_once)],
+        remote: &["x@far.example", "y@other.example"],
+        later: 30,
         ..ROW
     })
     .await;

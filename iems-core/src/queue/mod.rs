@@ -8,12 +8,12 @@
 //! |---|---|---|---|---|
 //! | `accept` | – | the body is complete | waiting | message record, link to the body, index rows |
 //! | `accept_delivered` | – | an agent delivers at once | gone | message record with its events, mailbox rows |
-//! | `accept` for later | – | the sender wants it to go later | scheduled | the same, and its place in the order of time |
+//! | `accept_for_later` | – | the sender wants it to go later | scheduled | the same, and its place in the order of time |
 //! | `deliver` | waiting, deferred | every recipient done | gone | effects, unlink, event |
 //! | `deliver_some` | waiting, deferred | some are done or failed, others not | deferred | effects, next due, event, report |
 //! | `defer` | waiting, deferred | nobody is done | deferred | next due, event; that the site is down, if it is |
 //! | `ripen` | deferred | its time has come | deferred, and ready | its row in the order of time becomes one among the ready |
-//! | `ripen` | scheduled | its time has come | scheduled, and ready | the same |
+//! | `ripen_scheduled` | scheduled | its time has come | scheduled, and ready | the same |
 //! | `wake` | deferred | its site can be reached again | deferred, due now | due now |
 //! | `warn` | any | the warning time is over | the same | event, report of delay |
 //! | `fail` | waiting, deferred | the rest failed | gone | unlink, event, report of failure |

@@ -386,9 +386,18 @@ pub(crate) async fn send_text(
     to: &[&str],
     text: &str,
 ) -> Result<Receipt, Reply> {
-    let mut session = engine.intake().open(Connection::new(ChannelId::new("sendmail"), None)).await?;
     let sender: ReversePath = format!("<{from}>").parse().unwrap();
-    let mut transaction = session.begin(Envelope::new(sender), 0).await?;
+    send_envelope(engine, Envelope::new(sender), to, text).await
+}
+
+pub(crate) async fn send_envelope(
+    engine: &Engine,
+    envelope: Envelope,
+    to: &[&str],
+    text: &str,
+) -> Result<Receipt, Reply> {
+    let mut session = engine.intake().open(Connection::new(ChannelId::new("sendmail"), None)).await?;
+    let mut transaction = session.begin(envelope, 0).await?;
     for to in to {
         transaction.recipient(format!("<{to}>").parse().unwrap(), None, None).await?;
     }
