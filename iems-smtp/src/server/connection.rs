@@ -113,7 +113,7 @@ async fn serve(
             }
             Flow::Turn(collection) => {
                 talk.send().await?;
-                turn::turn(shared, talk.into_wire(), peer, &collection, shutdown).await;
+                Box::pin(turn::turn(shared, talk.into_wire(), peer, &collection, shutdown)).await;
                 return Ok(());
             }
             Flow::Close => {
@@ -248,6 +248,20 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    /// What a future takes that a function gives.
+    fn size<'a, F>(_: impl Fn(&'a Shared, Intake, Wire, Peer, CancellationToken) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let octets = size(run);
+        assert!(
+            octets < 3 * 1024,
+            "{octets} octets: is something not boxed that idle connections do not need?"
+        );
+    }
 
     #[test]
     fn single_octets_do_not_hold_a_message_open() {
