@@ -26,6 +26,8 @@ use crate::proto::{Command, DataEncoder, Extensions, Forward};
 
 /// The largest body that goes along with the commands unasked, in octets; also the size of a piece.
 const AT_ONCE: u64 = 64 * 1024;
+/// How long an attempt goes on with more transactions. Its time may end within one, and then nobody knows who has the message.
+const MORE: Duration = Duration::from_secs(20 * 60);
 
 /// An open way to a server.
 pub(super) struct SmtpLink {
@@ -162,7 +164,14 @@ impl SmtpLink {
     /// One transaction, or as many as the server's limits make of it.
     async fn carry(&mut self, attempt: &Attempt) -> Vec<Outcome> {
         let mut outcomes = vec![None; attempt.destinations.len()];
+        let enough = Instant::now() + MORE;
         while outcomes.iter().any(Option::is_none) {
+            if Instant::now() >= enough {
+                let why =
+                    "it takes few recipients at a time, and slowly; the others go with the next attempt";
+                fill(&mut outcomes, &Outcome::deferred(5, 3, why));
+                break;
+            }
             if let Err(reply) = self.part(attempt, &mut outcomes).await {
                 fill(&mut outcomes, &Outcome::from_reply(Arrival::Relayed, reply));
             } else if self.broken {

@@ -35,6 +35,8 @@ enum Manner {
     Broods,
     /// It takes everything and cuts the connection after the dot.
     Cuts,
+    /// It takes one recipient at a time, and nine minutes for a message.
+    Plods,
 }
 
 struct Slow(Manner);
@@ -77,6 +79,15 @@ async fn serve(mut stream: DuplexStream, manner: Manner) -> io::Result<()> {
     loop {
         match line(&mut stream).await?.get(..4) {
             Some("EHLO") if matches!(manner, Manner::Offers) => return drip(&mut stream).await,
+            Some("EHLO") if matches!(manner, Manner::Plods) => {
+                stream.write_all(b"250-slow\r\n250 LIMITS RCPTMAX=1\r\n").await?;
+            }
+            Some("DATA") if matches!(manner, Manner::Plods) => {
+                stream.write_all(b"354 go\r\n").await?;
+                while line(&mut stream).await? != ".\r\n" {}
+                sleep(9 * 60 * SECOND).await;
+                stream.write_all(b"250 ok\r\n").await?;
+            }
             Some("DATA") => break,
             _ => stream.write_all(b"250 ok\r\n").await?,
         }
@@ -147,4 +158,15 @@ async fn a_body_has_its_time_as_a_whole() {
         assert!(took <= limit, "{manner:?}: {took:?}, at most {limit:?}");
         assert!(!link.is_reusable(), "{manner:?}: what became of the message nobody knows, so it goes again");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_the_message_is_told_before_the_attempt_is_over() {
+    let attempt =
+        message(b"Subject: x\r\n\r\n", &["a@d.example", "b@d.example", "c@d.example", "d@d.example"]).await;
+    let mut link = link(Manner::Plods).await.unwrap();
+    let outcomes = short(&link.transmit(&attempt).await);
+    assert_eq!(outcomes[..3], ["done 250 2.0.0"; 3]);
+    assert_eq!(outcomes[3], "deferred 451 4.5.3");
+    assert!(link.is_reusable(), "the rest may go over the same connection");
 }
