@@ -5,17 +5,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iems_store::directory::{AccountInfo, StoreDirectory};
 use iems_store::mailbox::{AccountId, Mailboxes};
+use iems_store::search::TextIndex;
 
 /// The accounts of a directory. All IMAP servers of one process share it: it counts the sessions of each account.
 pub struct Accounts {
     directory: Arc<StoreDirectory>,
+    index: Option<Arc<dyn TextIndex>>,
     seats: Mutex<HashMap<AccountId, usize>>,
 }
 
 impl Accounts {
     /// The accounts in `directory`.
     pub fn new(directory: Arc<StoreDirectory>) -> Arc<Self> {
-        Arc::new(Self { directory, seats: Mutex::default() })
+        Self::searched_with(directory, None)
+    }
+
+    /// The same; `index` keeps searches for texts from reading every message.
+    pub fn searched_with(directory: Arc<StoreDirectory>, index: Option<Arc<dyn TextIndex>>) -> Arc<Self> {
+        Arc::new(Self { directory, index, seats: Mutex::default() })
     }
 
     pub(crate) fn directory(&self) -> &StoreDirectory {
@@ -24,6 +31,10 @@ impl Accounts {
 
     pub(crate) fn mailboxes(&self) -> &Mailboxes {
         self.directory.mailboxes()
+    }
+
+    pub(crate) fn index(&self) -> Option<&dyn TextIndex> {
+        self.index.as_deref()
     }
 
     /// A place for one more session of an account; `None` if it has `most` already.
@@ -56,12 +67,24 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut seats = self.accounts.seats();
-        if let Some(taken) = seats.get_mut(&self.account) {
-            *taken -= 1;
-            if *taken == 0 {
-                seats.remove(&self.account);
-            }
+        if self.leave()
+            && let Some(index) = self.accounts.index()
+        {
+            index.left(self.account);
         }
+    }
+}
+
+impl Seat {
+    /// Whether it was the last one of its account.
+    fn leave(&self) -> bool {
+        let mut seats = self.accounts.seats();
+        let Some(taken) = seats.get_mut(&self.account) else { return false };
+        *taken -= 1;
+        let last = *taken == 0;
+        if last {
+            seats.remove(&self.account);
+        }
+        last
     }
 }

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use iems_core::message::Body;
 use iems_store::mailbox::{AccountId, MessageInfo, Uid};
-use iems_store::structure::{Kind, Part, SentDate, Span, Structure, decode_field, read_range, unfolded};
+use iems_store::search::{Field, HEADER, Needle, field_text, fields, has, is_searched, part_text};
+use iems_store::structure::{Part, SentDate, Span, Structure, decode_field, read_range, unfolded};
 
-use super::fold::{fold, has};
+use super::looked::Looked;
 use super::query::{Query, date_of};
 use super::{Candidate, SearchError, Searched, Spent};
-
-/// The longest header that is read for fields, in octets.
-const HEADER: u64 = 1 << 20;
 
 /// How much is to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +28,22 @@ pub(super) struct Facts<'a> {
     info: Option<Option<MessageInfo>>,
     pub(super) structure: Option<Structure>,
     /// Decoded fields of its header, once that was read.
-    header: Option<Vec<(Vec<u8>, String)>>,
-    /// Whether a text was found, once texts were read.
-    found: Option<HashMap<(String, bool), bool>>,
+    header: Option<Vec<Field>>,
+    /// The texts that are looked for, and what is known of them without reading.
+    looked: Option<&'a Looked>,
+    /// Whether each of them was found, once texts were read.
+    found: Option<Vec<bool>>,
 }
 
 impl<'a> Facts<'a> {
     /// What the session holds.
     pub(super) fn new(searched: &'a Searched<'a>, candidate: Candidate<'a>) -> Self {
-        Self { candidate, searched, info: None, structure: None, header: None, found: None }
+        Self { candidate, searched, info: None, structure: None, header: None, looked: None, found: None }
+    }
+
+    /// The same, for a search that looks for texts.
+    pub(super) fn looking_for(self, looked: &'a Looked) -> Self {
+        Self { looked: Some(looked), ..self }
     }
 
     pub(super) const fn account(&self) -> AccountId {
@@ -138,15 +143,24 @@ impl<'a> Facts<'a> {
         )
     }
 
-    /// Whether a text has a folded one in it.
-    pub(super) fn text_has(&self, needle: &str, headers: bool) -> Option<bool> {
+    /// Whether the text at place `nth` of those that are looked for is in it.
+    pub(super) fn text_has(&self, nth: usize, needle: &Needle) -> Option<bool> {
         if self.is_gone() {
             return Some(false);
         }
-        if needle.is_empty() {
+        if needle.text.is_empty() {
             return Some(true);
         }
-        self.found.as_ref()?.get(&(needle.to_owned(), headers)).copied()
+        match &self.found {
+            Some(found) => found.get(nth).copied(),
+            None => self.looked?.rules_out(nth, self.known_info()?).then_some(false),
+        }
+    }
+
+    /// Whether its texts had to be read for want of an index.
+    pub(super) fn was_missed(&self) -> bool {
+        let held = || Some(self.looked?.holds(self.known_info()?));
+        self.found.is_some() && !held().unwrap_or(false)
     }
 
     /// Reads header and texts until the query is answered.
@@ -162,26 +176,21 @@ impl<'a> Facts<'a> {
         if let Some(answer) = query.answer(self) {
             return Ok(answer);
         }
-        let mut needles = Vec::new();
-        query.needles(&mut needles);
-        self.found = Some(self.search(&reader, &needles).await?);
+        self.found = Some(self.search(&reader).await?);
         tokio::task::yield_now().await;
         Ok(query.answer(self).unwrap_or(false))
     }
 
     /// Looks for texts in all headers and bodies, until all are found.
-    async fn search(
-        &self,
-        reader: &Reader<'_>,
-        needles: &[(&str, bool)],
-    ) -> Result<HashMap<(String, bool), bool>, SearchError> {
+    async fn search(&self, reader: &Reader<'_>) -> Result<Vec<bool>, SearchError> {
+        let needles = self.looked.map(Looked::needles).unwrap_or_default();
         let mut found = vec![false; needles.len()];
         let parts = self.structure.as_ref().map(|structure| &structure.parts[..]).unwrap_or_default();
         for (at, part) in parts.iter().enumerate() {
             if found.iter().all(|found| *found) {
                 break;
             }
-            if needles.iter().any(|(_, headers)| *headers) {
+            if needles.iter().any(|needle| needle.headers) {
                 let read;
                 let header = match (&self.header, at) {
                     (Some(header), 0) => header,
@@ -190,24 +199,22 @@ impl<'a> Facts<'a> {
                         &read
                     }
                 };
-                for (name, value) in header {
-                    let text = format!("{}: {value}", String::from_utf8_lossy(name));
-                    mark(&mut found, needles, &fold(&text), |headers| headers);
+                for field in header {
+                    mark(&mut found, needles, &field_text(field), |needle| needle.headers);
                 }
             }
             if let Some(text) = reader.text(part).await? {
-                mark(&mut found, needles, &fold(&text), |_| true);
+                mark(&mut found, needles, &text, |_| true);
             }
         }
-        let keys = needles.iter().map(|(needle, headers)| ((*needle).to_owned(), *headers));
-        Ok(keys.zip(found).collect())
+        Ok(found)
     }
 }
 
 /// Marks the texts that are in `text`.
-fn mark(found: &mut [bool], needles: &[(&str, bool)], text: &str, counts: impl Fn(bool) -> bool) {
-    for (found, (needle, headers)) in found.iter_mut().zip(needles) {
-        *found |= counts(*headers) && memchr::memmem::find(text.as_bytes(), needle.as_bytes()).is_some();
+fn mark(found: &mut [bool], needles: &[Needle], text: &str, counts: impl Fn(&Needle) -> bool) {
+    for (found, needle) in found.iter_mut().zip(needles) {
+        *found |= counts(needle) && memchr::memmem::find(text.as_bytes(), needle.text.as_bytes()).is_some();
     }
 }
 
@@ -226,18 +233,16 @@ impl Reader<'_> {
     }
 
     /// The fields of a header, decoded.
-    async fn header(&self, span: Span) -> Result<Vec<(Vec<u8>, String)>, SearchError> {
-        let octets = self.octets(span, HEADER).await?;
-        let fields = unfolded(&octets).into_iter();
-        Ok(fields.map(|(name, value)| (name.to_vec(), decode_field(&value))).collect())
+    async fn header(&self, span: Span) -> Result<Vec<Field>, SearchError> {
+        Ok(fields(&self.octets(span, HEADER).await?))
     }
 
-    /// The text of a part, if it is one.
+    /// What is searched of a part, if it is a text.
     async fn text(&self, part: &Part) -> Result<Option<String>, SearchError> {
-        if part.kind != Kind::Single || !part.is_type("text") {
+        if !is_searched(part) {
             return Ok(None);
         }
         let octets = self.octets(part.body, self.searched.limits.text).await?;
-        Ok(Some(part.text(&octets)))
+        Ok(Some(part_text(part, &octets)))
     }
 }

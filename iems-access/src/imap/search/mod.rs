@@ -2,13 +2,14 @@
 //!
 //! A key is asked of what is cheapest first: flags and numbers that the session holds, then the message's rows, its
 //! stored structure, its header, its texts. Only messages that are still undecided are looked at further, and the rows
-//! of many are read at once. Texts are decoded, and compared as `fold` says. What is read of bodies is counted against
-//! a budget, and other sessions get their turn in between.
+//! of many are read at once. Texts are read and compared as `iems_store::search` says; an index rules out messages that
+//! need not be read. What is read of bodies is counted against a budget, and other sessions get their turn in between.
 //!
-//! `query` the key, and its answer to what is known · `facts` what is known of a message · `sort`, `thread/` the order.
+//! `query` the key, and its answer to what is known · `facts` what is known of a message · `looked` the texts that are
+//! looked for · `sort`, `thread/` the order.
 
 mod facts;
-mod fold;
+mod looked;
 mod query;
 mod sort;
 #[cfg(test)]
@@ -20,10 +21,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use iems_core::seam::Timestamp;
 use iems_core::storage::StoreError;
 use iems_store::mailbox::{AccountId, Flags, KeywordSet, KeywordTable, MailboxId, Mailboxes, Uid};
+use iems_store::search::TextIndex;
 
 use crate::imap::types::{NumberSet, SearchKey, SortCriterion, ThreadAlgorithm, ThreadNode};
 
 use facts::{Facts, Level};
+use looked::{Looked, Needles};
 use query::Query;
 
 /// How many messages are read of at once.
@@ -80,6 +83,8 @@ pub enum SearchError {
 pub struct Searched<'a> {
     /// Where rows and bodies are.
     pub mailboxes: &'a Mailboxes,
+    /// What rules out messages without reading them.
+    pub index: Option<&'a dyn TextIndex>,
     /// Whose mailbox.
     pub account: AccountId,
     /// Which one.
@@ -118,11 +123,16 @@ impl Searched<'_> {
     /// # Errors
     /// See [`SearchError`].
     pub async fn find(&self, key: &SearchKey) -> Result<Vec<usize>, SearchError> {
-        let query = Query::of(key, self);
+        let mut query = Query::of(key, self);
+        let mut needles = Needles::default();
+        query.collect(&mut needles);
+        let looked = Looked::up(needles, self).await;
         let spent = Spent::default();
         let mut found = Vec::new();
+        let mut missed = 0;
         for (step, candidates) in self.candidates.chunks(STEP).enumerate() {
-            let mut facts: Vec<_> = candidates.iter().map(|candidate| Facts::new(self, *candidate)).collect();
+            let facts = candidates.iter().map(|candidate| Facts::new(self, *candidate).looking_for(&looked));
+            let mut facts: Vec<_> = facts.collect();
             let mut answers: Vec<_> = facts.iter().map(|facts| query.answer(facts)).collect();
             for level in [Level::Info, Level::Structure] {
                 let open = |at: &usize| answers.get(*at).is_some_and(Option::is_none);
@@ -140,8 +150,12 @@ impl Searched<'_> {
                 if answer {
                     found.push(step * STEP + at);
                 }
+                missed += u64::from(facts.was_missed());
             }
             tokio::task::yield_now().await;
+        }
+        if let Some(index) = self.index.filter(|_| missed > 0 && looked.is_telling()) {
+            index.missed(self.account, missed);
         }
         Ok(found)
     }

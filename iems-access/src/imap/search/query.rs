@@ -2,10 +2,11 @@
 
 use iems_core::seam::Timestamp;
 use iems_store::mailbox::{Flags, Keyword};
+use iems_store::search::{Needle, fold};
 use iems_store::structure::{SentDate, sent_date};
 
 use super::facts::Facts;
-use super::fold::fold;
+use super::looked::Needles;
 use super::{Searched, email_id, thread_id};
 use crate::imap::types::{Date, NumberSet, SearchKey};
 
@@ -32,11 +33,8 @@ pub(super) enum Query {
     ThreadId(String),
     /// A field's name, and what is in it.
     Field(String, String),
-    /// What is in a text; or also in a header.
-    Text {
-        needle: String,
-        headers: bool,
-    },
+    /// What is in a text, and its place among all texts that are looked for.
+    Text(Needle, usize),
 }
 
 /// Which date.
@@ -89,6 +87,7 @@ impl Query {
     /// Keys of what the session does not hold.
     fn of_content(key: &SearchKey, searched: &Searched<'_>) -> Self {
         let field = |name: &str, text: &str| Self::Field(name.to_owned(), fold(text));
+        let within = |text: &str, headers| Self::Text(Needle { text: fold(text), headers }, 0);
         let ago = |seconds: u32| searched.now.as_secs().saturating_sub(u64::from(seconds));
         match key {
             SearchKey::Bcc(text) => field("bcc", text),
@@ -97,8 +96,8 @@ impl Query {
             SearchKey::Subject(text) => field("subject", text),
             SearchKey::To(text) => field("to", text),
             SearchKey::Header(name, text) => field(name, text),
-            SearchKey::Body(text) => Self::Text { needle: fold(text), headers: false },
-            SearchKey::Text(text) => Self::Text { needle: fold(text), headers: true },
+            SearchKey::Body(text) => within(text, false),
+            SearchKey::Text(text) => within(text, true),
             SearchKey::Before(date) => Self::before(Which::Received, *date),
             SearchKey::On(date) => Self::on(Which::Received, *date),
             SearchKey::Since(date) => Self::since(Which::Received, *date),
@@ -169,19 +168,17 @@ impl Query {
             Self::EmailId(id) => facts.info(|info| email_id(facts.account(), info.email) == *id),
             Self::ThreadId(id) => facts.info(|info| thread_id(facts.account(), info.thread) == *id),
             Self::Field(name, needle) => facts.field_has(name, needle),
-            Self::Text { needle, headers } => facts.text_has(needle, *headers),
+            Self::Text(needle, nth) => facts.text_has(*nth, needle),
         }
     }
 
-    /// All texts that are looked for in bodies, each once.
-    pub(super) fn needles<'a>(&'a self, into: &mut Vec<(&'a str, bool)>) {
+    /// Adds all texts that are looked for to `into`, each once, and takes down their places.
+    pub(super) fn collect(&mut self, into: &mut Needles) {
         match self {
-            Self::And(queries) => queries.iter().for_each(|query| query.needles(into)),
-            Self::Or(queries) => queries.iter().for_each(|query| query.needles(into)),
-            Self::Not(query) => query.needles(into),
-            Self::Text { needle, headers } if !into.contains(&(needle, *headers)) => {
-                into.push((needle, *headers))
-            }
+            Self::And(queries) => queries.iter_mut().for_each(|query| query.collect(into)),
+            Self::Or(queries) => queries.iter_mut().for_each(|query| query.collect(into)),
+            Self::Not(query) => query.collect(into),
+            Self::Text(needle, nth) => *nth = into.place(needle),
             _ => {}
         }
     }

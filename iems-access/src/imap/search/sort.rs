@@ -6,9 +6,9 @@ use bytes::Bytes;
 use iems_store::structure::{Address, Envelope, base_subject, decode_field};
 
 use super::facts::Facts;
-use super::fold::fold;
 use super::{STEP, SearchError, Searched};
 use crate::imap::types::{SortCriterion, SortKey};
+use iems_store::search::fold;
 
 /// A value by which is sorted.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]

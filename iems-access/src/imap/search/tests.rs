@@ -5,7 +5,8 @@ use iems_core::message::Body;
 use iems_core::seam::Timestamp;
 use iems_core::storage::{Batch, MemoryStorage, Storage};
 use iems_store::directory::{DirectoryOptions, DomainSettings, NewAccount, StoreDirectory};
-use iems_store::mailbox::{KeywordSet, MessageState, NewMessage, Uid};
+use iems_store::mailbox::{KeywordSet, MessageInfo, MessageState, NewMessage, Uid};
+use iems_store::search::{KnownTexts, Needle};
 use iems_store::structure::Structure;
 
 use super::*;
@@ -60,6 +61,7 @@ impl World {
         let keywords = self.mailboxes.keywords(self.account).await.unwrap();
         let searched = Searched {
             mailboxes: &self.mailboxes,
+            index: None,
             account: self.account,
             mailbox: self.mailbox,
             candidates: &candidates,
@@ -204,4 +206,83 @@ async fn a_search_reads_no_more_than_it_may_and_no_body_without_need() {
     ]);
     assert_eq!(find(cheap).await.unwrap(), [2]);
     assert!(matches!(find(text(SearchKey::Body, "x")).await, Err(SearchError::TooCostly)));
+}
+
+/// An index that holds some messages and knows of no text in them.
+#[derive(Debug)]
+struct Forgetful {
+    held: Vec<u32>,
+    asked: std::sync::Mutex<Vec<Needle>>,
+    missed: std::sync::atomic::AtomicU64,
+}
+
+struct Nothing(Vec<u32>);
+
+impl KnownTexts for Nothing {
+    fn holds(&self, message: &MessageInfo) -> bool {
+        self.0.contains(&message.uid.0)
+    }
+
+    fn rules_out(&self, nth: usize, message: &MessageInfo) -> bool {
+        nth == 0 && self.holds(message)
+    }
+}
+
+#[async_trait::async_trait]
+impl TextIndex for Forgetful {
+    async fn ask(&self, _: AccountId, needles: &[Needle]) -> Option<Box<dyn KnownTexts>> {
+        self.asked.lock().unwrap().extend_from_slice(needles);
+        Some(Box::new(Nothing(self.held.clone())))
+    }
+
+    fn missed(&self, _: AccountId, messages: u64) {
+        self.missed.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    fn left(&self, _: AccountId) {}
+}
+
+#[tokio::test]
+async fn an_index_rules_out_what_it_holds_and_the_rest_is_read() {
+    use SearchKey as K;
+    let world = three(true).await;
+    let states = world.states().await;
+    let (none, keywords) = (KeywordSet::default(), world.mailboxes.keywords(world.account).await.unwrap());
+    let candidates: Vec<_> =
+        states.iter().zip(1..).map(|(state, number)| candidate(state, number, &none)).collect();
+    let index = Forgetful { held: vec![1, 3], asked: Default::default(), missed: Default::default() };
+    let searched = Searched {
+        mailboxes: &world.mailboxes,
+        index: Some(&index),
+        account: world.account,
+        mailbox: world.mailbox,
+        candidates: &candidates,
+        keywords: &keywords,
+        saved: &NumberSet::default(),
+        now: Timestamp::from_millis(NOW * 1000),
+        limits: SearchLimits::default(),
+    };
+    let gruesse = || text(K::Text, "GR\u{dc}SSE");
+    // The first would have it.
+    assert_eq!(searched.find(&gruesse()).await.unwrap(), [1]);
+    assert_eq!(index.missed.load(Ordering::Relaxed), 1);
+    let needle = Needle { text: "gr\u{fc}sse".into(), headers: true };
+    assert_eq!(std::mem::take(&mut *index.asked.lock().unwrap()), std::slice::from_ref(&needle));
+    // Where another text is read for, what is read counts; each text is asked once.
+    let both = K::Or(
+        Box::new(K::And(vec![gruesse(), text(K::Body, "words")])),
+        Box::new(K::Not(Box::new(K::Or(Box::new(gruesse()), Box::new(text(K::Body, "words")))))),
+    );
+    assert_eq!(searched.find(&both).await.unwrap(), Vec::<usize>::new());
+    let words = Needle { text: "words".into(), headers: false };
+    assert_eq!(std::mem::take(&mut *index.asked.lock().unwrap()), [needle, words]);
+    // What is short or empty is nothing to ask about.
+    let before = index.missed.load(Ordering::Relaxed);
+    assert_eq!(searched.find(&text(K::Body, "so")).await.unwrap(), [1]);
+    assert_eq!(searched.find(&text(K::Text, "")).await.unwrap(), [0, 1, 2]);
+    assert!(index.asked.lock().unwrap().is_empty());
+    assert_eq!(index.missed.load(Ordering::Relaxed), before);
+    // Nor is what flags decide.
+    assert_eq!(searched.find(&K::And(vec![K::Deleted, gruesse()])).await.unwrap(), Vec::<usize>::new());
+    assert_eq!(index.missed.load(Ordering::Relaxed), before);
 }

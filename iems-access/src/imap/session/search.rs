@@ -1,10 +1,10 @@
 //! `SEARCH` (RFC 9051 section 6.4.4, RFC 7162 section 3.1.5).
 
 use iems_core::seam::Timestamp;
-use iems_store::mailbox::Mailboxes;
 
 use super::user::Selected;
 use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::Accounts;
 use crate::imap::search::{Candidate, SearchLimits, Searched};
 use crate::imap::types::{
     Data, ESearch, NumberSet, Search, SearchKey, SearchReturn, Sort, SortCriterion, Status, Thread,
@@ -129,7 +129,7 @@ impl Session {
     ) -> Result<Vec<u32>, Trouble> {
         let selected = self.selected()?;
         let candidates = selected.candidates();
-        let searched = selected.searched(self.accounts.mailboxes(), &candidates, now);
+        let searched = selected.searched(&self.accounts, &candidates, now);
         let mut places = searched.find(key).await?;
         if let Some(criteria) = criteria {
             places = searched.sort(places, criteria).await?;
@@ -173,7 +173,7 @@ impl Session {
         self.heeds_modseq(&thread.key, out).await?;
         let selected = self.selected()?;
         let candidates = selected.candidates();
-        let searched = selected.searched(self.accounts.mailboxes(), &candidates, now);
+        let searched = selected.searched(&self.accounts, &candidates, now);
         let places = searched.find(&thread.key).await?;
         let threads = searched.thread(places, thread.algorithm, uid).await?;
         out.data(Data::Thread(threads));
@@ -197,12 +197,13 @@ impl Selected {
 
     fn searched<'a>(
         &'a self,
-        mailboxes: &'a Mailboxes,
+        accounts: &'a Accounts,
         candidates: &'a [Candidate<'a>],
         now: Timestamp,
     ) -> Searched<'a> {
         Searched {
-            mailboxes,
+            mailboxes: accounts.mailboxes(),
+            index: accounts.index(),
             account: self.account,
             mailbox: self.mailbox,
             candidates,

@@ -5,7 +5,7 @@
 //! decomposed of a letter with an accent are different, as they are in most mail that was written as it is searched.
 
 /// The text to be compared with others that were folded.
-pub(super) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -21,7 +21,7 @@ pub(super) fn fold(text: &str) -> String {
 }
 
 /// Whether `text` has `needle` in it, which is folded.
-pub(super) fn has(text: &str, needle: &str) -> bool {
+pub fn has(text: &str, needle: &str) -> bool {
     needle.is_empty() || memchr::memmem::find(fold(text).as_bytes(), needle.as_bytes()).is_some()
 }
 

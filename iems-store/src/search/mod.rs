@@ -1,0 +1,15 @@
+//! Searching texts: what of a message is searched, how it is compared, and what an index of texts may say.
+//!
+//! `TEXT` and `BODY` of IMAP look for a text within the texts of a message (RFC 9051 section 6.4.4). Who reads messages
+//! for it and who makes an index of them do it by the functions of this module, so that they cannot differ. An index
+//! never finds: it rules out. What it does not rule out is read, so the answer is the same with and without one.
+//!
+//! `fold` how texts are compared · `texts` what is searched · `contract` what an index promises.
+
+mod contract;
+mod fold;
+mod texts;
+
+pub use contract::{KnownTexts, Needle, TELLING, TextIndex};
+pub use fold::{fold, has};
+pub use texts::{Field, HEADER, READING, field_text, fields, is_searched, part_text};
