@@ -172,13 +172,13 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to be read, and tells news within `IDLE`; `false` at the end.
+    /// Waits until there is something to be read, and tells news within `IDLE` and after `NOTIFY`; `false` at the end.
     async fn wait(&mut self, shutdown: &CancellationToken) -> io::Result<bool> {
         loop {
-            let watch = self.session.watch().filter(|_| self.session.is_idle());
+            let waiting = self.session.waiting(self.decoder.is_within(&self.wire.input));
             let news = async {
-                match &watch {
-                    Some(watch) => watch.changed().await,
+                match &waiting {
+                    Some(waiting) => waiting.changed().await,
                     None => std::future::pending().await,
                 }
             };
@@ -256,6 +256,10 @@ impl Connection {
         self.decoder.set_utf8(self.session.utf8());
         Ok(match then {
             Then::Read | Then::Ask(_) => Flow::On,
+            Then::Forget => {
+                self.decoder.set_limits(Limits::before_login());
+                Flow::On
+            }
             Then::ReadLine => {
                 self.decoder.expect_line();
                 Flow::On

@@ -16,13 +16,16 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Times.
     pub timeouts: Timeouts,
+    /// Whether `UNAUTHENTICATE` lets others log in over the same connection. Default no: only programs that act for many
+    /// users want it, and a proxy in front may rely on one login for each connection (RFC 8437 section 8).
+    pub unauthenticate: bool,
 }
 
 impl ServerOptions {
     /// The defaults.
     pub fn new(hostname: impl Into<String>) -> Self {
         let (auth, limits, timeouts) = (AuthOptions::default(), Limits::default(), Timeouts::default());
-        Self { hostname: hostname.into(), auth, limits, timeouts }
+        Self { hostname: hostname.into(), auth, limits, timeouts, unauthenticate: false }
     }
 }
 
@@ -57,6 +60,9 @@ pub struct Limits {
     pub message_size: u64,
     /// Messages of a mailbox that can be selected. Default 2,000,000, which take 32 MiB for each session.
     pub messages: usize,
+    /// Mailboxes that one session may watch by `NOTIFY`. Default 5,000, which take 2 MiB for each session; whenever one of
+    /// them changes, the counters of all are looked at.
+    pub watched: usize,
 }
 
 impl Default for Limits {
@@ -68,6 +74,7 @@ impl Default for Limits {
             errors: 20,
             message_size: 50 << 20,
             messages: 2_000_000,
+            watched: 5_000,
         }
     }
 }

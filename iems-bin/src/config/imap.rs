@@ -17,6 +17,8 @@ pub(crate) struct ImapSettings {
     pub(crate) messages: usize,
     /// How long a session may be silent.
     pub(crate) idle: Duration,
+    /// Whether others may log in over the same connection.
+    pub(crate) unauthenticate: bool,
 }
 
 pub(super) fn imap(written: &Written, notes: &mut Notes<'_>) -> ImapSettings {
@@ -28,5 +30,6 @@ pub(super) fn imap(written: &Written, notes: &mut Notes<'_>) -> ImapSettings {
         per_account: written.connections_per_account.value as usize,
         messages: written.messages.value as usize,
         idle: written.idle.value,
+        unauthenticate: written.unauthenticate,
     }
 }

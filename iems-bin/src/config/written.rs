@@ -383,6 +383,8 @@ section! {
         messages: u32 = "2000000";
         /// How long a session may be silent.
         idle: Duration = r#""30m""#;
+        /// Whether others may log in over the same connection.
+        unauthenticate: bool = "false";
     }
 
     /// Local delivery.

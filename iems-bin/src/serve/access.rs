@@ -133,5 +133,6 @@ fn imap_bounds(config: &Config, options: &mut imap::ServerOptions) {
     options.limits.per_account = config.imap.per_account;
     options.limits.messages = config.imap.messages;
     options.timeouts.idle = config.imap.idle;
+    options.unauthenticate = config.imap.unauthenticate;
     options.timeouts.drain = config.grace;
 }

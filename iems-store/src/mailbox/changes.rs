@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use iems_core::storage::{Scan, StoreError, Watch};
 
+use super::acl::Grantee;
 use super::schema::{self, AccountId, Count, Log, MailboxId, Uid};
 use super::{Mailboxes, MessageState};
 use crate::rows;
@@ -146,7 +147,28 @@ impl Mailboxes {
         self.storage.store.watch(&schema::key(account, &schema::of_mailbox(b'p', mailbox)))
     }
 
-    /// Wakes when a mailbox of the account is made, renamed or deleted.
+    /// Wakes when messages of any mailbox of the account come, change or leave.
+    pub fn watch_messages(&self, account: AccountId) -> Watch {
+        self.storage.store.watch(&schema::key(account, b"p"))
+    }
+
+    /// Wakes when the account subscribes to a mailbox, or ends a subscription.
+    pub fn watch_subscriptions(&self, account: AccountId) -> Watch {
+        self.storage.store.watch(&schema::key(account, b"y"))
+    }
+
+    /// Wakes when annotations of the account or of its mailboxes change.
+    pub fn watch_annotations(&self, account: AccountId) -> Watch {
+        self.storage.store.watch(&schema::key(account, b"z"))
+    }
+
+    /// Each wakes when others give rights to the account, or take them; the one for itself, the other for anyone.
+    pub fn watch_shares(&self, account: AccountId) -> [Watch; 2] {
+        [account.0, Grantee::Anyone.number()]
+            .map(|grantee| self.storage.store.watch(&schema::shares(grantee)))
+    }
+
+    /// Wakes when a mailbox of the account is made, renamed or deleted, or when rights on one change.
     pub fn watch_names(&self, account: AccountId) -> Watch {
         self.storage.store.watch(&schema::key(account, b"t"))
     }

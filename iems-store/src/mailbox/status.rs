@@ -30,7 +30,8 @@ pub struct Status {
 }
 
 impl Status {
-    fn new() -> Self {
+    /// That of a mailbox that never had a message.
+    pub fn empty() -> Self {
         Self { uid_next: 1, highest_modseq: 1, ..Self::default() }
     }
 
@@ -60,7 +61,7 @@ impl Mailboxes {
     /// The store's.
     pub async fn status(&self, account: AccountId, mailbox: MailboxId) -> Result<Status, StoreError> {
         let prefix = schema::key(account, &schema::of_mailbox(b'p', mailbox));
-        let mut status = Status::new();
+        let mut status = Status::empty();
         for (key, row) in self.storage.store.scan(Scan::prefix(&prefix, COUNTERS)).await? {
             status.take(key.last(), &row)?;
         }
@@ -76,7 +77,7 @@ impl Mailboxes {
         let mut all = BTreeMap::new();
         for (key, row) in self.storage.store.scan(Scan::prefix(&prefix, COUNTERS * folders::LISTED)).await? {
             let (which, head) = key.split_last().map_or((None, &[][..]), |(which, head)| (Some(which), head));
-            all.entry(schema::mailbox(head)?).or_insert_with(Status::new).take(which, &row)?;
+            all.entry(schema::mailbox(head)?).or_insert_with(Status::empty).take(which, &row)?;
         }
         Ok(all)
     }

@@ -70,6 +70,9 @@ impl Arriving {
 impl Session {
     /// The UID of the message that `REPLACE` names.
     pub(super) fn replaced(&self, uid: bool, message: Option<u32>) -> Result<u32, Trouble> {
+        if self.enabled.uid_only && !uid {
+            return Err(super::uidonly::refusal().into());
+        }
         let selected = self.writable()?;
         let number = match (uid, message) {
             (_, None) => Some(selected.view.count()),
@@ -309,11 +312,14 @@ impl Session {
         let first = appended.first.0;
         let last = first.saturating_add(appended.messages.saturating_sub(1));
         let code = Code::AppendUid(mailbox.0, NumberSet::from_ranges([(first, last)]));
+        self.put(account, mailbox, [Uid(first), Uid(last)].into_iter());
         let Some(uid) = replaced else { return Ok(Status::ok("It is there").with(code)) };
         // The new one is there before the old one goes (RFC 8508 section 3.2).
         out.status(Status::ok("The new one is there").with(code));
         let selected = self.selected()?;
-        mailboxes.expunge(selected.account, selected.mailbox, &[Uid(uid)]).await?;
+        let from = (selected.account, selected.mailbox);
+        let expunged = self.accounts.mailboxes().expunge(from.0, from.1, &[Uid(uid)]).await?;
+        self.selected_mut()?.view.leave(&expunged.uids);
         Ok(Status::ok("Replaced"))
     }
 }

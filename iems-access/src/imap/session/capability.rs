@@ -18,6 +18,7 @@ const AFTER_LOGIN: &[&str] = &[
     "STATUS=SIZE",
     "ESEARCH",
     "SEARCHRES",
+    "PARTIAL",
     "WITHIN",
     "SORT",
     "SORT=DISPLAY",
@@ -27,6 +28,7 @@ const AFTER_LOGIN: &[&str] = &[
     "THREAD=REFS",
     "CONDSTORE",
     "QRESYNC",
+    "UIDONLY",
     "UTF8=ACCEPT",
     "MULTIAPPEND",
     "BINARY",
@@ -40,6 +42,7 @@ const AFTER_LOGIN: &[&str] = &[
     "METADATA",
     "LIST-MYRIGHTS",
     "LIST-METADATA",
+    "NOTIFY",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
@@ -56,6 +59,9 @@ impl Session {
             all.extend(AFTER_LOGIN.iter().map(|name| (*name).to_owned()));
             if !self.enabled.compressed {
                 all.push("COMPRESS=DEFLATE".into());
+            }
+            if self.may_unauthenticate() {
+                all.push("UNAUTHENTICATE".into());
             }
             all.push(format!("APPENDLIMIT={}", self.options.limits.message_size));
             return all;
@@ -76,10 +82,10 @@ impl Session {
         Ok(Status::ok("That is what is known here"))
     }
 
-    /// `ENABLE` (RFC 9051 section 6.3.1, RFC 7162 section 3.2.3, RFC 6855 section 3).
+    /// `ENABLE` (RFC 9051 section 6.3.1, RFC 7162 section 3.2.3, RFC 6855 section 3, RFC 9586 section 3.1).
     pub(super) async fn enable<S: Sink>(&mut self, names: &[String], out: &mut Output<'_, S>) -> Outcome {
         let mut done = Vec::new();
-        let Enabled { condstore, qresync, utf8, rev2, .. } = self.enabled;
+        let Enabled { condstore, qresync, utf8, rev2, uid_only, .. } = self.enabled;
         for name in names {
             match name.as_str() {
                 "IMAP4REV2" if !rev2 => {
@@ -98,6 +104,7 @@ impl Session {
                     }
                     self.enabled.utf8 = true;
                 }
+                "UIDONLY" if !uid_only => self.enabled.uid_only = true,
                 _ => continue,
             }
             if !done.contains(name) {

@@ -58,9 +58,12 @@ impl Session {
         let here = carried.uids.iter().map(|(here, _)| here.0).collect::<NumberSet>();
         let there = carried.uids.iter().map(|(_, there)| there.0).collect::<NumberSet>();
         let code = Code::CopyUid(mailbox.0, here, there);
+        self.put(account, mailbox, carried.uids.iter().map(|(_, there)| *there));
         if !moves {
             return Ok(Status::ok("Copied").with(code));
         }
+        let left: Vec<_> = carried.uids.iter().map(|(here, _)| *here).collect();
+        self.selected_mut()?.view.leave(&left);
         // Before the EXPUNGEs (RFC 9051 section 6.4.8).
         out.status(Status::ok("They are there").with(code));
         Ok(Status::ok("Moved"))
@@ -74,7 +77,8 @@ impl Session {
             let numbers = selected.view.numbers(set, true, &selected.saved);
             selected.uids(&numbers)
         });
-        self.accounts.mailboxes().expunge_deleted(account, mailbox, only.as_deref()).await?;
+        let expunged = self.accounts.mailboxes().expunge_deleted(account, mailbox, only.as_deref()).await?;
+        self.selected_mut()?.view.leave(&expunged.uids);
         Ok(Status::ok("What was deleted is gone"))
     }
 }

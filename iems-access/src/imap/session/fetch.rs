@@ -63,11 +63,12 @@ impl Session {
         fetch: Fetch,
         out: &mut Output<'_, S>,
     ) -> Outcome {
-        let Fetch { messages, mut attributes, changed_since, vanished, .. } = fetch;
+        let Fetch { messages, mut attributes, changed_since, vanished, partial } = fetch;
         if vanished && !self.enabled.qresync {
             return Err(Status::bad("ENABLE QRESYNC first").into());
         }
-        if uid && !attributes.contains(&FetchAttribute::Uid) {
+        // UIDFETCH names it already (RFC 9586 section 3.3).
+        if uid && !self.enabled.uid_only && !attributes.contains(&FetchAttribute::Uid) {
             attributes.insert(0, FetchAttribute::Uid);
         }
         if changed_since.is_some() && !attributes.contains(&FetchAttribute::ModSeq) {
@@ -79,6 +80,11 @@ impl Session {
         }
         let selected = self.selected()?;
         let mut numbers = selected.view.numbers(&messages, uid, &selected.saved);
+        if let Some(range) = partial {
+            // The page first, then what changed of it (RFC 9394 section 3.4).
+            numbers.retain(|number| selected.view.get(*number).is_some_and(|seen| !seen.gone));
+            numbers = numbers[range.within(numbers.len())].to_vec();
+        }
         if let Some(since) = changed_since {
             numbers.retain(|number| selected.view.get(*number).is_some_and(|seen| seen.modseq > since));
             if vanished {
@@ -95,6 +101,27 @@ impl Session {
             true => Status::ok("Some are gone").with(Code::ExpungeIssued),
             false => Status::ok("That is what was asked for"),
         })
+    }
+
+    /// What `NOTIFY` asked for of new messages. None of it sets `\Seen`, and what cannot be told of a message is left out.
+    pub(super) async fn tell_new<S: Sink>(
+        &mut self,
+        uids: &[u32],
+        attributes: &[FetchAttribute],
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let needs = Needs { seen: false, ..Needs::of(attributes) };
+        // One that cannot be told takes others of its step along.
+        let step = if attributes.iter().any(FetchAttribute::may_fail) { 1 } else { STEP };
+        let selected = self.selected()?;
+        let numbers: Vec<_> = uids.iter().filter_map(|uid| selected.view.number_of(*uid)).collect();
+        for step in numbers.chunks(step) {
+            match self.fetch_some(step, attributes, needs, out).await {
+                Err(Trouble::Io(error)) => return Err(error.into()),
+                Ok(_) | Err(Trouble::Said(_)) => {}
+            }
+        }
+        Ok(())
     }
 
     /// What left since a MODSEQ (RFC 7162 section 3.2.6).

@@ -1,8 +1,8 @@
 //! `STORE` (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
-use iems_store::mailbox::{FlagAction, FlagChange, Flags, KeywordSet, Rights, Uid};
+use iems_store::mailbox::{FlagAction, FlagChange, Flags, KeywordSet, MessageState, Rights, Uid};
 
-use super::{Outcome, Output, Session, Sink, Trouble};
+use super::{Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, Flag, NumberSet, Status, Store, StoreAction};
 
 /// A client's flags: those of the system, and the names of keywords.
@@ -57,6 +57,10 @@ impl Session {
         };
         let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since };
         let stored = mailboxes.store_flags(account, mailbox, &uids, &change).await?;
+        if self.user()?.notify.is_some() {
+            // Even if nothing is told of others, what the client does itself is.
+            self.adopt(&stored.states, out).await?;
+        }
         // What others did before is told first: the numbers of messages do not change by that.
         let own: Vec<_> = stored.states.iter().map(|state| state.uid).collect();
         self.sync_but(&own, false, out).await?;
@@ -75,6 +79,23 @@ impl Session {
         })
     }
 
+    /// Takes over flags that were just stored.
+    async fn adopt<S: Sink>(
+        &mut self,
+        states: &[MessageState],
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Stage::User(user) = &mut self.stage else { return Ok(()) };
+        let Some(selected) = user.selected.as_deref_mut() else { return Ok(()) };
+        if selected.know_keywords(states, self.accounts.mailboxes()).await? {
+            selected.tell_flag_names(out);
+        }
+        for state in states {
+            selected.view.take(state);
+        }
+        Ok(())
+    }
+
     /// As the command named them: UIDs, or sequence numbers.
     fn named(&self, uids: &[Uid], by_uid: bool) -> Result<NumberSet, Trouble> {
         let selected = self.selected()?;
@@ -88,7 +109,7 @@ impl Session {
         let Some(number) = selected.view.number_of(uid.0) else { return Ok(()) };
         let Some(seen) = selected.view.get(number).filter(|seen| !seen.gone) else { return Ok(()) };
         let mut items = Vec::new();
-        if told.uid || enabled.qresync || enabled.rev2 {
+        if !enabled.uid_only && (told.uid || enabled.qresync || enabled.rev2) {
             items.push(FetchItem::Uid(uid.0));
         }
         if !told.silent {

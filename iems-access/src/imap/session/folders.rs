@@ -53,12 +53,14 @@ impl Session {
         };
         let account = self.user()?.info.id;
         let mailbox = self.accounts.mailboxes().create(account, path, special, now).await?;
+        self.changed_names(&[path]);
         Ok(Status::ok("Made").with(Code::MailboxId(mailbox_id(account, mailbox))))
     }
 
     pub(super) async fn delete(&mut self, path: &str) -> Outcome {
         must_be_own(path)?;
         self.accounts.mailboxes().delete(self.user()?.info.id, path).await?;
+        self.changed_names(&[path]);
         Ok(Status::ok("Deleted"))
     }
 
@@ -66,11 +68,13 @@ impl Session {
         must_be_own(from)?;
         must_be_own(to)?;
         self.accounts.mailboxes().rename(self.user()?.info.id, from, to, now).await?;
+        self.changed_names(&[from, to]);
         Ok(Status::ok("Renamed"))
     }
 
     pub(super) async fn subscribe(&mut self, path: &str, subscribed: bool) -> Outcome {
         self.accounts.mailboxes().subscribe(self.user()?.info.id, path, subscribed).await?;
+        self.changed_names(&[path]);
         Ok(Status::ok(if subscribed { "Subscribed" } else { "Unsubscribed" }))
     }
 }

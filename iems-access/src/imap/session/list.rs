@@ -19,12 +19,12 @@ use crate::imap::types::{
 const PATTERNS: usize = 20;
 
 /// A name that is there, or that somebody subscribed to.
-struct Name {
-    path: String,
-    owner: AccountId,
+pub(super) struct Name {
+    pub(super) path: String,
+    pub(super) owner: AccountId,
     /// `None` if there is nothing of this name.
-    info: Option<MailboxInfo>,
-    subscribed: bool,
+    pub(super) info: Option<MailboxInfo>,
+    pub(super) subscribed: bool,
 }
 
 impl Session {
@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// All names, in order.
-    async fn names(&self) -> Result<Vec<Name>, Trouble> {
+    pub(super) async fn names(&self) -> Result<Vec<Name>, Trouble> {
         let (mailboxes, account) = (self.accounts.mailboxes(), self.user()?.info.id);
         let there = mailboxes.list(account).await?;
         let wanted: BTreeSet<_> = mailboxes.subscriptions(account).await?.into_iter().collect();
@@ -239,7 +239,7 @@ impl Session {
 }
 
 /// What is told of a name.
-fn told(name: &Name, list: &ListCommand) -> ListData {
+pub(super) fn told(name: &Name, list: &ListCommand) -> ListData {
     let returns = |wanted: &ListReturn| list.returns.contains(wanted);
     let selects = |wanted: &ListSelection| list.selection.contains(wanted);
     let mut attributes = Vec::new();

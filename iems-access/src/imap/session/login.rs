@@ -10,7 +10,7 @@ use iems_core::seam::sasl::{Exchange, Failure, Mechanism, Password, Step};
 use iems_core::seam::{Account, Directory};
 
 use super::user::User;
-use super::{Output, Session, Sink, Stage, Then};
+use super::{Enabled, Output, Session, Sink, Stage, Then};
 use crate::imap::types::{Code, Response, Status};
 use crate::net::{Answer, Question, Unoffered};
 
@@ -228,6 +228,31 @@ impl Session {
         }
         self.bid("Too many failed logins", out);
         Then::Close
+    }
+
+    /// `UNAUTHENTICATE` (RFC 8437): everything but TLS, and the failures so far, is as it was before the login. Not once
+    /// the dialogue is compressed: where a peer's compression ends cannot be seen from what it sends.
+    pub(super) fn unauthenticate<S: Sink>(&mut self, tag: String, out: &mut Output<'_, S>) -> Then {
+        let refusal = match () {
+            () if !self.is_known() => Status::bad("Log in first"),
+            () if !self.options.unauthenticate => Status::bad("This is not done here; connect again"),
+            () if !self.may_unauthenticate() => {
+                Status::bad("Compression lasts as long as the connection; connect again")
+            }
+            () => {
+                self.stage = Stage::Unknown;
+                self.enabled = Enabled::default();
+                out.say(&Status::ok("Who are you").with(Code::Capability(self.capabilities())).tagged(tag));
+                return Then::Forget;
+            }
+        };
+        out.say(&refusal.tagged(tag));
+        Then::Read
+    }
+
+    /// Whether somebody else may log in later.
+    pub(super) fn may_unauthenticate(&self) -> bool {
+        self.options.unauthenticate && !self.enabled.compressed
     }
 
     pub(super) fn start_tls<S: Sink>(&mut self, tag: String, out: &mut Output<'_, S>) -> Then {

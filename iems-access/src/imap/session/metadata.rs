@@ -72,6 +72,7 @@ impl Session {
                 done => done?,
             }
         }
+        self.changed_notes(path, entries.iter().map(|entry| &*entry.entry));
         Ok(Status::ok("Noted"))
     }
 

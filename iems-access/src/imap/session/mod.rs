@@ -4,7 +4,7 @@
 //! ```text
 //! Unknown ──LOGIN, AUTHENTICATE──► Proving ──► User ──SELECT──► User with a selected mailbox
 //!    │ ▲ ▲      STARTTLS: a new session │         ▲ │ ◄──CLOSE, UNSELECT───┘
-//!    │ │ └───────── failure ────────────┘         └─┘ IDLE … DONE
+//!    │ │ └─── failure, UNAUTHENTICATE ──┘         └─┘ IDLE … DONE
 //!    └─┴──LOGOUT, too many failures──► Over
 //! ```
 //!
@@ -26,6 +26,7 @@ mod info;
 mod list;
 mod login;
 mod metadata;
+mod notify;
 mod output;
 mod pattern;
 mod place;
@@ -36,6 +37,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod uidonly;
 mod url;
 mod user;
 mod view;
@@ -55,6 +57,7 @@ use trouble::{Outcome, Trouble};
 use user::User;
 
 pub use append::Literal;
+pub use notify::Waiting;
 pub use output::{Output, Sink};
 
 /// What the caller does next.
@@ -70,6 +73,8 @@ pub enum Then {
     StartTls,
     /// Sends what was said; from then on, both sides pack what they send.
     Compress,
+    /// Reads the next command, of somebody who is not known (RFC 8437).
+    Forget,
     /// Sends what was said, and closes. Nothing follows.
     Close,
 }
@@ -174,6 +179,10 @@ impl Session {
     ) -> io::Result<Then> {
         self.prepare(out);
         let Command { tag, body } = command;
+        if self.enabled.uid_only && uidonly::has_numbers(&body) {
+            out.say(&uidonly::refusal().tagged(tag));
+            return Ok(Then::Read);
+        }
         let body = match body {
             CommandBody::Append { mailbox } if self.is_known() => {
                 return self.begin_append(tag, &mailbox, None).await;
@@ -193,6 +202,7 @@ impl Session {
             CommandBody::Authenticate { mechanism, initial } => {
                 return self.authenticate(tag, &mechanism, initial.as_deref(), out).await;
             }
+            CommandBody::Unauthenticate => return Ok(self.unauthenticate(tag, out)),
             CommandBody::Compress(mechanism) => return Ok(self.compress(tag, &mechanism, out)),
             CommandBody::Idle => return self.idle(tag, out).await,
             body => body,
@@ -218,6 +228,11 @@ impl Session {
             Ok(()) => {}
             Err(Trouble::Io(error)) => return Err(error),
             Err(Trouble::Said(trouble)) => status = trouble,
+        }
+        match Box::pin(self.elsewhere(out)).await {
+            Err(Trouble::Io(error)) => return Err(error),
+            // It is told the next time.
+            Ok(()) | Err(Trouble::Said(_)) => {}
         }
         out.say(&status.tagged(tag));
         Ok(Then::Read)
@@ -262,6 +277,7 @@ impl Session {
                 self.get_metadata(&mailbox, options, entries, out).await
             }
             C::SetMetadata { mailbox, entries } => self.set_metadata(&mailbox, entries).await,
+            C::Notify(notify) => self.notify(notify, out).await,
             C::SetQuota { .. } => {
                 Err(Status::no("Only the administrator sets quota").with(Code::NoPerm).into())
             }

@@ -7,7 +7,8 @@ use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::Accounts;
 use crate::imap::search::{Candidate, SearchLimits, Searched};
 use crate::imap::types::{
-    Data, ESearch, NumberSet, Search, SearchKey, SearchReturn, Sort, SortCriterion, Status, Thread,
+    Data, ESearch, NumberSet, PartialRange, Search, SearchKey, SearchReturn, Sort, SortCriterion, Status,
+    Thread,
 };
 
 impl Session {
@@ -69,41 +70,33 @@ impl Session {
         }
         let numbers = self.numbered(found, uid)?;
         // Of what is told (RFC 4731 section 3.2).
-        let modseq = match returns.iter().any(|r| matches!(r, SearchReturn::All | SearchReturn::Count)) {
-            true => modseq,
-            false => {
-                let first = found.first().filter(|_| returns.contains(&SearchReturn::Min));
-                let last = found.last().filter(|_| returns.contains(&SearchReturn::Max));
-                let ends: Vec<u32> = first.into_iter().chain(last).copied().collect();
-                modseq.and(self.highest(&ends)?)
-            }
+        let modseq = match modseq {
+            Some(_) => self.highest(&told(found, returns))?,
+            None => None,
         };
-        let told = |wanted| returns.contains(&wanted);
-        let all = if told(SearchReturn::All) { runs(&numbers) } else { Vec::new() };
+        let page = partial(returns).map(|range| (range, runs(&numbers[range.within(numbers.len())])));
+        let has = |wanted| returns.contains(&wanted);
+        let all = if has(SearchReturn::All) { runs(&numbers) } else { Vec::new() };
         out.data(Data::ESearch(ESearch {
             tag: Some(tag.to_owned()),
             uid,
-            min: numbers.first().copied().filter(|_| told(SearchReturn::Min)),
-            max: numbers.last().copied().filter(|_| told(SearchReturn::Max)),
+            min: numbers.first().copied().filter(|_| has(SearchReturn::Min)),
+            max: numbers.last().copied().filter(|_| has(SearchReturn::Max)),
             all,
-            count: told(SearchReturn::Count).then_some(numbers.len() as u64),
+            count: has(SearchReturn::Count).then_some(numbers.len() as u64),
             modseq,
-            partial: None,
+            partial: page,
         }));
         Ok(())
     }
 
-    /// What `$` stands for afterwards (RFC 9051 section 6.4.4.1): all, or only what `MIN` and `MAX` tell.
+    /// What `$` stands for afterwards (RFC 9051 section 6.4.4.1, RFC 9394 section 3.2): all, or only what is told.
     fn kept(&self, found: &[u32], returns: &[SearchReturn]) -> Result<NumberSet, Trouble> {
-        let uids = self.numbered(found, true)?;
-        let all = returns.iter().any(|wanted| matches!(wanted, SearchReturn::All | SearchReturn::Count));
-        let min = returns.contains(&SearchReturn::Min);
-        let max = returns.contains(&SearchReturn::Max);
-        if all || !(min || max) {
-            return Ok(uids.into_iter().collect());
-        }
-        let ends = uids.first().filter(|_| min).into_iter().chain(uids.last().filter(|_| max));
-        Ok(ends.copied().collect())
+        let kept = match returns.iter().all(|wanted| *wanted == SearchReturn::Save) {
+            true => found.to_vec(),
+            false => told(found, returns),
+        };
+        Ok(self.numbered(&kept, true)?.into_iter().collect())
     }
 
     /// Sequence numbers as they are told.
@@ -213,6 +206,25 @@ impl Selected {
             limits: SearchLimits::default(),
         }
     }
+}
+
+/// The page that is asked for.
+fn partial(returns: &[SearchReturn]) -> Option<PartialRange> {
+    returns.iter().find_map(|wanted| match wanted {
+        SearchReturn::Partial(range) => Some(*range),
+        _ => None,
+    })
+}
+
+/// What of `found` an answer is about: all where `ALL` or `COUNT` is asked for, else the page and the ends.
+fn told(found: &[u32], returns: &[SearchReturn]) -> Vec<u32> {
+    if returns.iter().any(|wanted| matches!(wanted, SearchReturn::All | SearchReturn::Count)) {
+        return found.to_vec();
+    }
+    let first = found.first().filter(|_| returns.contains(&SearchReturn::Min));
+    let last = found.last().filter(|_| returns.contains(&SearchReturn::Max));
+    let page = partial(returns).map_or(&[][..], |range| &found[range.within(found.len())]);
+    first.into_iter().chain(last).chain(page).copied().collect()
 }
 
 /// Numbers as ranges, in their order.

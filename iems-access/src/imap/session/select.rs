@@ -4,7 +4,7 @@ use iems_store::mailbox::{Flags, Mailboxes, Rights, Uid};
 
 use super::user::Selected;
 use super::view::{View, system_flags};
-use super::{Outcome, Output, Session, Sink, Trouble};
+use super::{Enabled, Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{
     Code, Data, FetchItem, Flag, ListData, NumberSet, PermanentFlag, Resync, SelectParameters, Status,
 };
@@ -50,6 +50,9 @@ impl Session {
         out.data(Data::Exists(selected.view.count()));
         if !self.enabled.rev2 {
             out.data(Data::Recent(0));
+        }
+        // A message number (RFC 9586 section 3).
+        if !self.enabled.rev2 && !self.enabled.uid_only {
             let messages = selected.view.messages().iter().zip(1u32..);
             if let Some((_, number)) =
                 messages.into_iter().find(|(seen, _)| !seen.flags.contains(Flags::SEEN))
@@ -73,7 +76,7 @@ impl Session {
         if let Some(resync) = &parameters.qresync
             && resync.uid_validity == mailbox.0
         {
-            selected.resync(resync, uid_next, mailboxes, out).await?;
+            selected.resync(resync, uid_next, self.enabled, mailboxes, out).await?;
         }
         self.user_mut()?.selected = Some(Box::new(selected));
         Ok(match read_only {
@@ -135,6 +138,7 @@ impl Selected {
         &self,
         resync: &Resync,
         uid_next: u32,
+        enabled: Enabled,
         mailboxes: &Mailboxes,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
@@ -152,8 +156,13 @@ impl Selected {
             let Some(number) = self.view.number_of(state.uid.0) else { continue };
             let Some(seen) = self.view.get(number) else { continue };
             let flags = FetchItem::Flags(self.view.flags(seen, &self.keywords));
-            let items = vec![FetchItem::Uid(seen.uid), flags, FetchItem::ModSeq(seen.modseq)];
-            out.data(Data::Fetch { number, items });
+            let (uid, mut items) = (seen.uid, vec![flags, FetchItem::ModSeq(seen.modseq)]);
+            if enabled.uid_only {
+                out.data(Data::UidFetch { uid, items });
+            } else {
+                items.insert(0, FetchItem::Uid(uid));
+                out.data(Data::Fetch { number, items });
+            }
             out.pause().await?;
         }
         Ok(())

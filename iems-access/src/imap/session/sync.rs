@@ -2,12 +2,11 @@
 
 use std::io;
 
-use iems_core::storage::Watch;
-
+use super::notify::Notifying;
 use super::user::Selected;
 use super::{Enabled, Output, Session, Sink, Stage, Then, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, NumberSet, Response, Status};
-use iems_store::mailbox::{Mailboxes, Uid};
+use iems_store::mailbox::{Mailboxes, MessageState, Uid};
 
 impl Session {
     /// Learns what happened in the selected mailbox, and tells it. What left is told only where numbers may change.
@@ -30,19 +29,40 @@ impl Session {
         let mailboxes = self.accounts.mailboxes();
         let Stage::User(user) = &mut self.stage else { return Ok(()) };
         let Some(selected) = user.selected.as_deref_mut() else { return Ok(()) };
+        let wanted = user.notify.as_deref().map(Notifying::selected);
+        if let Some(None) = wanted {
+            // The client wants to hear of nothing, but for what it does itself.
+            if numbers_may_change {
+                selected.tell_gone(enabled, out);
+            }
+            return Ok(());
+        }
+        let wanted = wanted.flatten();
         let updates = selected.learn(mailboxes).await?;
-        if numbers_may_change {
+        if numbers_may_change || wanted.is_some_and(|wanted| !wanted.delayed) {
             selected.tell_gone(enabled, out);
         }
         if updates.named {
             selected.tell_flag_names(out);
         }
-        if updates.grown {
+        if !updates.new.is_empty() {
             out.data(Data::Exists(selected.view.count()));
         }
-        for uid in updates.changed.into_iter().filter(|uid| told.binary_search(&Uid(*uid)).is_err()) {
-            selected.tell_flags(uid, enabled, out);
-            out.pause().await?;
+        if wanted.is_none_or(|wanted| wanted.flags) {
+            let uid_too = wanted.is_some();
+            for uid in updates.changed.into_iter().filter(|uid| told.binary_search(&Uid(*uid)).is_err()) {
+                selected.tell_flags(uid, uid_too, enabled, out);
+                out.pause().await?;
+            }
+        }
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        if let (Some(notify), Some(wanted)) = (&user.notify, wanted)
+            && !wanted.attributes.is_empty()
+        {
+            let attributes = wanted.attributes.clone();
+            let others = updates.new.into_iter().filter(|uid| !notify.is_mine(account, mailbox, *uid));
+            let others: Vec<_> = others.collect();
+            Box::pin(self.tell_new(&others, &attributes, out)).await?;
         }
         Ok(())
     }
@@ -57,27 +77,22 @@ impl Session {
         self.is_idle() || matches!(self.stage, Stage::Proving(_))
     }
 
-    /// What wakes when there is news; `None` if there can be none.
-    pub fn watch(&self) -> Option<Watch> {
-        match &self.stage {
-            Stage::User(user) => user.selected.as_ref().map(|selected| selected.watch.clone()),
-            _ => None,
-        }
-    }
-
-    /// Tells news, within `IDLE`.
+    /// Tells news: within `IDLE`, or at any time after `NOTIFY`. See [`Session::waiting`].
     ///
     /// # Errors
     /// Those of the sink.
     pub async fn news<S: Sink>(&mut self, out: &mut Output<'_, S>) -> io::Result<()> {
         self.prepare(out);
-        match self.sync(true, out).await {
+        // Between commands, numbers stay unless NOTIFY said otherwise.
+        let idle = self.is_idle();
+        match self.sync(idle, out).await {
+            Err(Trouble::Io(error)) => return Err(error),
+            Err(Trouble::Said(status)) => out.status(status),
+            Ok(()) => {}
+        }
+        match Box::pin(self.elsewhere(out)).await {
             Err(Trouble::Io(error)) => Err(error),
-            Err(Trouble::Said(status)) => {
-                out.status(status);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+            Ok(()) | Err(Trouble::Said(_)) => Ok(()),
         }
     }
 
@@ -126,8 +141,8 @@ impl Session {
 pub(super) struct Updates {
     /// There are new keywords.
     named: bool,
-    /// There are new messages.
-    grown: bool,
+    /// UIDs of new messages.
+    new: Vec<u32>,
     /// UIDs of messages with other flags.
     changed: Vec<u32>,
 }
@@ -147,13 +162,10 @@ impl Selected {
             return Ok(updates);
         }
         let changes = mailboxes.changes(self.account, self.mailbox, self.view.modseq).await?;
+        updates.named = self.know_keywords(&changes.updated, mailboxes).await?;
         for state in &changes.updated {
-            if state.keywords.iter().any(|keyword| self.keywords.name(keyword).is_none()) {
-                self.keywords = mailboxes.keywords(self.account).await?;
-                updates.named = true;
-            }
             match self.view.take(state) {
-                Some(true) => updates.grown = true,
+                Some(true) => updates.new.push(state.uid.0),
                 Some(false) => updates.changed.push(state.uid.0),
                 None => {}
             }
@@ -164,6 +176,20 @@ impl Selected {
         }
         self.view.modseq = changes.modseq;
         Ok(updates)
+    }
+
+    /// Reads the names of keywords again, if there are some that are not known. Whether there were.
+    pub(super) async fn know_keywords(
+        &mut self,
+        states: &[MessageState],
+        mailboxes: &Mailboxes,
+    ) -> Result<bool, Trouble> {
+        let mut keywords = states.iter().flat_map(|state| state.keywords.iter());
+        let new = keywords.any(|keyword| self.keywords.name(keyword).is_none());
+        if new {
+            self.keywords = mailboxes.keywords(self.account).await?;
+        }
+        Ok(new)
     }
 
     /// The log no longer has all that left: whatever is not there any more did.
@@ -198,11 +224,17 @@ impl Selected {
     }
 
     /// The flags of a message, as `FETCH` tells them unasked.
-    pub(super) fn tell_flags<S: Sink>(&self, uid: u32, enabled: Enabled, out: &mut Output<'_, S>) {
+    pub(super) fn tell_flags<S: Sink>(
+        &self,
+        uid: u32,
+        uid_too: bool,
+        enabled: Enabled,
+        out: &mut Output<'_, S>,
+    ) {
         let Some(number) = self.view.number_of(uid) else { return };
         let Some(seen) = self.view.get(number).filter(|seen| !seen.gone) else { return };
         let mut items = vec![FetchItem::Flags(self.view.flags(seen, &self.keywords))];
-        if enabled.qresync || enabled.condstore || enabled.rev2 {
+        if !enabled.uid_only && (uid_too || enabled.qresync || enabled.condstore || enabled.rev2) {
             items.insert(0, FetchItem::Uid(uid));
         }
         if enabled.condstore {

@@ -7,6 +7,7 @@ use iems_store::directory::AccountInfo;
 use iems_store::mailbox::{AccountId, KeywordTable, MailboxId, Rights, Uid};
 
 use super::append::Appending;
+use super::notify::Notifying;
 use super::view::View;
 use crate::imap::accounts::Seat;
 use crate::imap::types::NumberSet;
@@ -18,12 +19,14 @@ pub(super) struct User {
     pub(super) appending: Option<Box<Appending>>,
     /// The tag of the `IDLE` that goes on.
     pub(super) idle: Option<String>,
+    /// What is told unasked; `None` before `NOTIFY`, and what happens to the selected mailbox is told with commands.
+    pub(super) notify: Option<Box<Notifying>>,
     _seat: Seat,
 }
 
 impl User {
     pub(super) fn new(info: Arc<AccountInfo>, seat: Seat) -> Self {
-        Self { info, selected: None, appending: None, idle: None, _seat: seat }
+        Self { info, selected: None, appending: None, idle: None, notify: None, _seat: seat }
     }
 }
 

@@ -89,6 +89,11 @@ impl FetchAttribute {
             _ => false,
         }
     }
+
+    /// Whether there are messages of which it cannot be told, and the command fails (RFC 9051 section 7.1, `UNKNOWN-CTE`).
+    pub const fn may_fail(&self) -> bool {
+        matches!(self, Self::Binary { .. } | Self::BinarySize { .. })
+    }
 }
 
 /// Octets of a section: `<origin.octets>`.

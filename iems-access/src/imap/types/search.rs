@@ -1,5 +1,7 @@
 //! `SEARCH` (RFC 9051 section 6.4.4, and the extensions named).
 
+use std::ops::Range;
+
 use super::{Date, SequenceSet};
 
 /// What `SEARCH` asks. The character set is no longer there: all text is UTF-8.
@@ -37,6 +39,19 @@ pub struct PartialRange {
     pub last: u32,
     /// Whether it is counted from the end of the result: `-1:-100`.
     pub from_end: bool,
+}
+
+impl PartialRange {
+    /// The places of this page in a result of so many, from 0. Empty where all of it is behind the ends.
+    pub fn within(self, count: usize) -> Range<usize> {
+        let place = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let (first, last) = (place(self.first).saturating_sub(1), place(self.last).min(count));
+        match self.from_end {
+            _ if first >= last => 0..0,
+            false => first..last,
+            true => count - last..count - first,
+        }
+    }
 }
 
 /// Which messages (RFC 9051 section 6.4.4). Text is UTF-8, and compared as the RFC says without regard to case.
@@ -162,5 +177,32 @@ impl SearchKey {
             Self::Not(key) => key.has_modseq(),
             _ => false,
         }
+    }
+
+    /// Whether message numbers are anywhere in it; `$` is none (RFC 9586 section 3).
+    pub fn has_numbers(&self) -> bool {
+        match self {
+            Self::Sequence(set) => *set != SequenceSet::Saved,
+            Self::And(keys) => keys.iter().any(Self::has_numbers),
+            Self::Or(one, other) => one.has_numbers() || other.has_numbers(),
+            Self::Not(key) => key.has_numbers(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_cut_to_what_is_there() {
+        let page = |first, last, from_end| PartialRange { first, last, from_end };
+        assert_eq!(page(1, 2, false).within(5), 0..2);
+        assert_eq!(page(4, 9, false).within(5), 3..5);
+        assert_eq!(page(6, 9, false).within(5), 0..0);
+        assert_eq!(page(1, 2, true).within(5), 3..5);
+        assert_eq!(page(4, 9, true).within(5), 0..2);
+        assert_eq!(page(1, u32::MAX, true).within(0), 0..0);
     }
 }

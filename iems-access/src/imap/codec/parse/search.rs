@@ -24,7 +24,7 @@ pub(super) fn returns(cursor: &mut Cursor<'_>) -> Parsed<Option<Vec<SearchReturn
         return Ok(None);
     }
     cursor.sp()?;
-    let mut options = Vec::new();
+    let (mut options, at) = (Vec::new(), cursor.at());
     cursor.list("Return options in parentheses are wanted", |cursor| {
         let option = return_option(cursor)?;
         if !options.contains(&option) {
@@ -32,6 +32,11 @@ pub(super) fn returns(cursor: &mut Cursor<'_>) -> Parsed<Option<Vec<SearchReturn
         }
         Ok(())
     })?;
+    // Either one page or all (RFC 9394 section 3.1).
+    let pages = |option: &&SearchReturn| matches!(option, SearchReturn::All | SearchReturn::Partial(_));
+    if options.iter().filter(pages).count() > 1 {
+        return Err(SyntaxError::bad("One of PARTIAL and ALL is enough", at).into());
+    }
     cursor.sp()?;
     if options.is_empty() {
         options.push(SearchReturn::All);

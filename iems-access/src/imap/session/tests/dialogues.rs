@@ -3,7 +3,7 @@
 use super::*;
 
 /// All of `parts` are in `text`, in this order.
-fn in_order(text: &str, parts: &[&str]) {
+pub(super) fn in_order(text: &str, parts: &[&str]) {
     let mut rest = text;
     for part in parts {
         let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is not next in {text}"));

@@ -1,6 +1,8 @@
 //! Sessions over storage in memory.
 
 mod dialogues;
+mod extensions;
+mod notify;
 mod together;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use crate::imap::types::Response;
 use crate::imap::{Accounts, ServerOptions};
 use crate::net::{Answer, Link, Question};
 
-/// A directory with the account ann@example.org.
+/// A directory with the accounts ann@example.org and bob@example.org.
 struct World {
     accounts: Arc<Accounts>,
     options: Arc<ServerOptions>,
@@ -29,12 +31,15 @@ impl World {
         let clock = Arc::new(SystemClock);
         let directory = StoreDirectory::new(MemoryStorage::new().storage(), clock, options);
         directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
-        let mut ann = NewAccount::new("ann@example.org".parse().unwrap());
-        ann.password = Password::None;
-        directory.add_account(ann).await.unwrap();
+        for name in ["ann", "bob"] {
+            let mut account = NewAccount::new(format!("{name}@example.org").parse().unwrap());
+            account.password = Password::None;
+            directory.add_account(account).await.unwrap();
+        }
         let mut options = ServerOptions::new("mx.example.org");
         options.auth.secret = Some([1; 32]);
         options.auth.failure_delay = std::time::Duration::ZERO;
+        options.unauthenticate = true;
         Self { accounts: Accounts::new(Arc::new(directory)), options: Arc::new(options) }
     }
 
@@ -46,8 +51,12 @@ impl World {
 
     /// Somebody who is logged in.
     async fn ann(&self) -> Peer {
+        self.known("ann").await
+    }
+
+    async fn known(&self, name: &str) -> Peer {
         let mut peer = self.stranger(TLS);
-        let said = peer.ask("l LOGIN ann@example.org secret").await;
+        let said = peer.ask(&format!("l LOGIN {name}@example.org secret")).await;
         assert!(said.starts_with("l OK"), "{said}");
         peer
     }
@@ -124,6 +133,7 @@ impl Peer {
         self.decoder.set_utf8(self.session.utf8());
         match then {
             Then::ReadLine => self.decoder.expect_line(),
+            Then::Forget => self.decoder.set_limits(Limits::before_login()),
             Then::Close => self.closed = true,
             _ => {}
         }

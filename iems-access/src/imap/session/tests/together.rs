@@ -130,9 +130,9 @@ async fn idle_tells_what_others_do() {
     let (mut one, mut other) = (world.ann().await, world.ann().await);
     one.ask("a SELECT INBOX").await;
     assert!(one.ask("b IDLE").await.starts_with("+ "));
-    let watch = one.session.watch().unwrap();
+    let waiting = one.session.waiting(false).unwrap();
     other.append("INBOX", &letter("x")).await;
-    tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.expect("news");
+    tokio::time::timeout(std::time::Duration::from_secs(5), waiting.changed()).await.expect("news");
     assert_eq!(one.news().await, "* 1 EXISTS\r\n");
     other.ask("a SELECT INBOX\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE").await;
     assert_eq!(one.news().await, "* 1 EXPUNGE\r\n");
