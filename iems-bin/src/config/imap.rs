@@ -30,6 +30,6 @@ pub(super) fn imap(written: &Written, notes: &mut Notes<'_>) -> ImapSettings {
         per_account: written.connections_per_account.value as usize,
         messages: written.messages.value as usize,
         idle: written.idle.value,
-        unauthenticate: written.unauthenticate,
+        unauthenticate: written.unauthenticate.value,
     }
 }
