@@ -33,7 +33,7 @@ struct Outcome {
 
 /// The dialogue in every mode.
 pub(crate) fn run(octets: &[u8]) {
-    for mode in [Mode::Relay, Mode::Submission, Mode::Lmtp] {
+    for mode in [Mode::Relay, Mode::Submission, Mode::Lmtp, Mode::Collection] {
         let whole = talk(mode, std::iter::once(octets));
         assert_eq!(talk(mode, pieces(octets)), whole, "pieces make a difference");
         for line in whole.said.split_inclusive(|octet| *octet == b'\n') {
@@ -98,7 +98,7 @@ fn answer(
             message.clear();
             session.hello(Ok(()));
         }
-        Event::Mail(_) => session.mail(Ok(())),
+        Event::Mail(_) => session.mail(Ok(None)),
         Event::Rcpt(_) => session.rcpt(Ok(())),
         Event::Turn(_) => session.turned(Ok(2)),
         Event::Collect(_) => session.collecting(Ok(())),

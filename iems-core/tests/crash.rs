@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::*;
 use iems_core::Settings;
 use iems_core::deliver::Outcome;
-use iems_core::message::{ChannelId, Envelope, NextHop, Reply};
+use iems_core::message::{ChannelId, Envelope, NextHop, Release, Reply};
 use iems_core::queue::{Extent, Filter, Order, Queue};
 use iems_core::seam::Clock;
 use iems_core::storage::{Blobs, MemoryStorage, Storage};
@@ -119,7 +119,8 @@ async fn once(row: &Row, fault: Fault, at: u64) -> bool {
         });
     }
     let mut envelope = Envelope::new("<c@here.example>".parse().unwrap());
-    envelope.release = (row.later > 0).then(|| clock.now().after(Duration::from_secs(row.later)));
+    let later = |held| Release { at: clock.now().after(Duration::from_secs(held)), held: Some(held) };
+    envelope.release = (row.later > 0).then(|| later(row.later));
     let receipt = send_envelope(&engine, envelope, row.to, TEXT).await;
     let bare = Queue::at_rest(memory.storage(), clock.clone());
     tokio::time::sleep(Duration::from_secs(10)).await;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use common::*;
 use iems_core::Settings;
-use iems_core::message::{Notify, Reply};
+use iems_core::message::{ChannelId, Envelope, Mailbox, Notify, Reply};
 use iems_core::queue::{Filter, Rate, Sources};
 use iems_core::receive::{Connection, Receipt};
+use iems_core::seam::Account;
 use iems_core::storage::MemoryStorage;
 
 #[tokio::test(start_paused = true)]
@@ -354,6 +355,31 @@ async fn two_engines_in_one_process() {
     first.shutdown(Duration::from_secs(1)).await;
     assert!(send(&first, "", &["a@here.example"]).await.unwrap_err().is_temporary());
     send(&second, "", &["a@here.example"]).await.unwrap();
+}
+
+/// RFC 4954 section 5: who submitted a message is known of accounts alone, and of whom they may name.
+#[tokio::test(start_paused = true)]
+async fn whoever_has_no_account_cannot_say_who_submitted_a_message() {
+    let storage = MemoryStorage::new().storage();
+    let engine = builder(storage, PausedClock::new(), &Far::new(&[]), &Boxes::new()).build().unwrap();
+    let ann: Mailbox = "ann@here.example".parse().unwrap();
+    for (account, said, known) in [
+        (None, None, "<>"),
+        (None, Some("<ann@here.example>"), "<>"),
+        (Some(&ann), None, "<ann@here.example>"),
+        (Some(&ann), Some("<>"), "<>"),
+        (Some(&ann), Some("<ann@here.example>"), "<ann@here.example>"),
+        (Some(&ann), Some("<bob@here.example>"), "<>"),
+    ] {
+        let mut connection = Connection::new(ChannelId::new("smtp"), None);
+        connection.account = account.cloned().map(Account::new);
+        let mut session = engine.intake().open(connection).await.unwrap();
+        let mut envelope = Envelope::new("<ann@here.example>".parse().unwrap());
+        envelope.submitter = said.map(|path| path.parse().unwrap());
+        let transaction = session.begin(envelope, 0).await.unwrap();
+        let told = transaction.envelope().submitter.as_ref().map(|path| format!("<{path}>"));
+        assert_eq!(told.as_deref(), Some(known), "{account:?} {said:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

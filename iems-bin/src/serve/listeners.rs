@@ -131,12 +131,12 @@ pub(super) fn orders(
 fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> ServerOptions {
     let (mode, channel) = match listener.protocol {
         Protocol::Lmtp => (Mode::Lmtp, "lmtp"),
-        Protocol::Submission | Protocol::Submissions | Protocol::Odmr => (Mode::Submission, "submission"),
+        Protocol::Submission | Protocol::Submissions => (Mode::Submission, "submission"),
+        Protocol::Odmr => (Mode::Collection, crate::config::ODMR),
         _ => (Mode::Relay, "smtp"),
     };
     let mut options = ServerOptions::new(mode, ChannelId::new(channel), config.hostname.as_str());
     (options.senders, options.authors) = (listener.senders, listener.authors);
-    options.collecting = listener.protocol == Protocol::Odmr;
     options.auth.without_tls = listener.cleartext_passwords;
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;

@@ -37,6 +37,8 @@ pub enum Secrecy {
     Usual,
     /// `REQUIRETLS` (RFC 8689): encrypted, to systems that are known to be the right ones and promise the same. Otherwise it fails.
     Required,
+    /// `TLS-Required: No` (RFC 8689 section 3): rather unprotected than not at all, whatever the recipient's system asks for.
+    Waived,
 }
 
 /// `NOTIFY=` of RFC 3461 section 4.1.
@@ -122,6 +124,25 @@ pub struct DeliverBy {
     pub trace: bool,
 }
 
+/// When a message may go, and how its sender said so (RFC 4865).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Not before this moment.
+    pub at: Timestamp,
+    /// The seconds it was to be held (`HOLDFOR`); `None` if the moment itself was given (`HOLDUNTIL`).
+    pub held: Option<u64>,
+}
+
+impl fmt::Display for Release {
+    /// As a report tells it (RFC 4865 section 5.1.2).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.held {
+            Some(seconds) => write!(f, "for;{seconds}"),
+            None => write!(f, "until;{}", self.at),
+        }
+    }
+}
+
 /// What is said once for all recipients of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
@@ -138,15 +159,19 @@ pub struct Envelope {
     /// `MT-PRIORITY=` (RFC 6710): from -9, what can wait, to 9, what cannot; `None` if the sender did not say.
     #[serde(default)]
     pub priority: Option<i8>,
-    /// `REQUIRETLS` (RFC 8689).
+    /// `REQUIRETLS`, or that TLS is not required (RFC 8689).
     #[serde(default)]
     pub secrecy: Secrecy,
-    /// Not to go before this moment (RFC 4865).
+    /// When it may go.
     #[serde(default)]
-    pub release: Option<Timestamp>,
+    pub release: Option<Release>,
     /// By when it is to be delivered.
     #[serde(default)]
     pub by: Option<DeliverBy>,
+    /// Who submitted it first, as far as that is known for certain (`AUTH=`, RFC 4954 section 5); null if it is not. In an envelope from
+    /// outside this is what the peer says, `None` if it says nothing; the engine decides what is to be believed.
+    #[serde(default)]
+    pub submitter: Option<ReversePath>,
 }
 
 impl Envelope {
@@ -162,6 +187,7 @@ impl Envelope {
             secrecy: Secrecy::Usual,
             release: None,
             by: None,
+            submitter: None,
         }
     }
 }

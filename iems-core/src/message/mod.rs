@@ -18,7 +18,9 @@ mod verdict;
 
 pub use address::{AddressError, Domain, ForwardPath, LocalPart, Mailbox, ReversePath};
 pub use body::{Body, BodyReader};
-pub use envelope::{BodyType, DeliverBy, Envelope, Late, Notify, OriginalRecipient, Recipient, Ret, Secrecy};
+pub use envelope::{
+    BodyType, DeliverBy, Envelope, Late, Notify, OriginalRecipient, Recipient, Release, Ret, Secrecy,
+};
 pub use id::{ChannelId, NextHop, QueueId, QueueIdError};
 pub use kind::Kind;
 pub use line_ends::LineEnds;

@@ -25,6 +25,8 @@ pub struct Received<'a> {
     pub id: QueueId,
     /// The recipient, if there is exactly one.
     pub recipient: Option<&'a Mailbox>,
+    /// The priority, if the sender asked for one (RFC 6710 section 4.1).
+    pub priority: Option<i8>,
     /// Now.
     pub at: Timestamp,
 }
@@ -47,6 +49,9 @@ impl Received<'_> {
         field.push_str(&format!("by {} with {} id {}", self.by, self.with, self.id));
         if let Some(mailbox) = self.recipient {
             field.push_str(&format!("\r\n\tfor <{mailbox}>"));
+        }
+        if let Some(priority) = self.priority {
+            field.push_str(&format!("\r\n\tPRIORITY {priority}"));
         }
         field.push_str(&format!("; {}\r\n", self.at.to_rfc5322()));
         field
@@ -84,6 +89,10 @@ pub struct TraceScan {
     authors: Vec<String>,
     /// Whether an author may be missing there.
     authors_cut: bool,
+    /// Whether the field that is read says whether protection is required.
+    in_waiver: bool,
+    /// How many fields say so, and how many of them that it is not.
+    waivers: (u32, u32),
     line_start: u64,
     foreign_since: Option<u64>,
     foreign: Vec<std::ops::Range<u64>>,
@@ -133,7 +142,7 @@ impl TraceScan {
             self.end_of_field(own, line_start);
             self.start_of_field(&line, line_start);
         }
-        if (self.in_received || self.in_author) && self.field.len() < LOOKED_AT {
+        if (self.in_received || self.in_author || self.in_waiver) && self.field.len() < LOOKED_AT {
             self.field.extend_from_slice(&line);
         }
         // What is not looked at could name anybody.
@@ -145,6 +154,7 @@ impl TraceScan {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         self.in_received = is("Received");
         self.in_author = is("From") || is("Sender");
+        self.in_waiver = is("TLS-Required");
         let ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()));
         self.foreign_since = ours.then_some(line_start);
         self.has_date |= is("Date");
@@ -166,6 +176,13 @@ impl TraceScan {
                 _ => self.foreign.push(since..at),
             }
             self.foreign.truncate(MOST_FOREIGN + 1);
+        }
+        if std::mem::take(&mut self.in_waiver) {
+            let field = std::mem::take(&mut self.field);
+            let value = memchr::memchr(b':', &field).map_or(&[][..], |at| &field[at + 1..]);
+            let no = value.trim_ascii().eq_ignore_ascii_case(b"no");
+            self.waivers = (self.waivers.0.saturating_add(1), self.waivers.1.saturating_add(no.into()));
+            return;
         }
         if std::mem::take(&mut self.in_author) {
             let field = std::mem::take(&mut self.field);
@@ -232,6 +249,11 @@ impl TraceScan {
     /// Whether there is a `From` field.
     pub fn has_from(&self) -> bool {
         self.has_from
+    }
+
+    /// Whether the sender would rather have it go unprotected than not at all: one field, and no other, says so (RFC 8689 section 3).
+    pub fn waives_protection(&self) -> bool {
+        self.waivers == (1, 1)
     }
 
     /// The fields `From` and `Sender` with their names, and whether these are all of them, and whole.
@@ -311,6 +333,30 @@ mod tests {
     }
 
     #[test]
+    fn protection_is_waived_by_one_field_that_says_no() {
+        for (header, waived) in [
+            ("TLS-Required: No\r\n", true),
+            ("tls-required:no\r\n", true),
+            ("TLS-Required:\r\n No\r\n", true),
+            ("TLS-Required: No\r\n thing\r\n", false),
+            ("TLS-Required: No \r\nSubject: TLS-Required: No\r\n", true),
+            ("TLS-Required: Yes\r\n", false),
+            ("TLS-Required: No, thanks\r\n", false),
+            ("TLS-Required:\r\n", false),
+            ("TLS-Required\r\n", false),
+            ("X-TLS-Required: No\r\n", false),
+            ("Subject: x\r\n TLS-Required: No\r\n", false),
+            ("TLS-Required: No\r\nTLS-Required: No\r\n", false),
+            ("TLS-Required: No\r\nTLS-Required: Yes\r\n", false),
+            ("\r\nTLS-Required: No\r\n", false),
+        ] {
+            for piece in [1, 7, 100] {
+                assert_eq!(scan(header.as_bytes(), piece).waives_protection(), waived, "{header:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_message_without_a_body_is_all_header() {
         assert_eq!(scan(b"Subject: x\r\n", 3).header_size(), 12);
         assert_eq!(scan(b"\r\nbody", 3).header_size(), 2);
@@ -327,10 +373,14 @@ mod tests {
             with: "ESMTP",
             id: QueueId::from_bytes([0; 16]),
             recipient: None,
+            priority: None,
             at: Timestamp::from_millis(0),
         };
         let field = received.to_field();
         assert_eq!(field.matches("\r\n").count(), 3, "{field}");
         assert!(field.contains("(passed on for xbyy [unknown])"), "{field}");
+        // RFC 6710 section 4.1.
+        let field = Received { priority: Some(-3), ..received }.to_field();
+        assert!(field.contains("\r\n\tPRIORITY -3; Thu, 1 Jan 1970"), "{field}");
     }
 }

@@ -15,7 +15,7 @@ use crate::seam::Timestamp;
 use crate::storage::StoreError;
 
 /// The version this engine writes.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 /// Where a message came from, for trace and stories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

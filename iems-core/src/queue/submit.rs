@@ -44,7 +44,7 @@ pub(crate) fn group(
         _ => schedule.expire,
     };
     // How long it is tried counts from when it may go; until when it may, from when it came.
-    let from = message.envelope.release.map_or(now, |release| release.max(now));
+    let from = message.envelope.release.map_or(now, |release| release.at.max(now));
     let mut expires = from.after(life);
     let mut warn = schedule.warn.filter(|_| message.kind == Kind::Ordinary).map(|warn| from.after(warn));
     match message.envelope.by {

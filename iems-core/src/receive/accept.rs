@@ -11,7 +11,9 @@ use super::transaction::{Receipt, Transaction};
 use super::written::Written;
 use super::{AuthorMatch, judge, senders};
 use crate::deliver::{Arrival, Outcome};
-use crate::message::{Body, BodyType, ChannelId, CheckResult, EnhancedStatus, Mailbox, Reply, Verdict};
+use crate::message::{
+    Body, BodyType, ChannelId, CheckResult, EnhancedStatus, Mailbox, Reply, Secrecy, Verdict,
+};
 use crate::preprocess::{self, Edit};
 use crate::queue::Queued;
 use crate::storage::CommitError;
@@ -119,6 +121,10 @@ impl Transaction {
             self.write(Bytes::from_static(b"\r\n")).await?; // a last line that BDAT left open
         }
         self.spool.scan.finish(&self.shared.hostname);
+        // RFC 8689 section 4.1: where protection is required by the envelope, the header does not count.
+        if self.envelope.secrecy == Secrecy::Usual && self.spool.scan.waives_protection() {
+            self.envelope.secrecy = Secrecy::Waived;
+        }
         self.look_for_loops()?;
         self.look_at_authors().await?;
         let spool = &mut self.spool;

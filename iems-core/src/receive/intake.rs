@@ -7,7 +7,7 @@ use super::judge::Seen;
 use super::transaction::Transaction;
 use super::{Connection, judge, senders};
 use crate::engine::Shared;
-use crate::message::{Domain, EnhancedStatus, Envelope, Mailbox, Reply};
+use crate::message::{Domain, EnhancedStatus, Envelope, Mailbox, Reply, ReversePath};
 use crate::preprocess::{Found, Stage};
 use crate::queue::{Extent, Filter, Order, Queue};
 use crate::route;
@@ -96,6 +96,7 @@ impl Session {
             envelope.priority = envelope.priority.map(|wish| wish.min(0));
         }
         self.may_begin(&settings, &envelope, size).await?;
+        envelope.submitter = Some(self.submitter(envelope.submitter.take()).await);
         let mut found = self.found.clone();
         if self.shared.chain.wants(Stage::Mail) {
             let seen = Seen::peer(Stage::Mail, Some(&envelope));
@@ -104,6 +105,22 @@ impl Session {
             judge::at_the_door(&self.shared, &settings, &found)?;
         }
         Ok(Transaction::new(self, settings, envelope, size, found))
+    }
+
+    /// Who submitted the message first: the account, or whom it may name in its place; nobody that is known if there is no account, or it
+    /// says so (RFC 4954 section 5).
+    async fn submitter(&self, said: Option<ReversePath>) -> ReversePath {
+        let Some(account) = &self.connection.account else { return ReversePath::Null };
+        match said {
+            None => ReversePath::Mailbox(account.mailbox.clone()),
+            Some(ReversePath::Null) => ReversePath::Null,
+            Some(ReversePath::Mailbox(mailbox)) => {
+                match self.shared.directory.may_send_as(account, &mailbox).await.unwrap_or(false) {
+                    true => ReversePath::Mailbox(mailbox),
+                    false => ReversePath::Null,
+                }
+            }
+        }
     }
 
     /// Sends what waits for recipients in `domain` now, and says how many groups of recipients that are. Only for peers that

@@ -291,6 +291,7 @@ impl Transaction {
                 [(only, _)] => Some(&only.mailbox),
                 _ => None,
             },
+            priority: self.envelope.priority,
             at: self.id.arrived(),
         };
         let field = Bytes::from(received.to_field());

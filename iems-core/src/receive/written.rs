@@ -50,7 +50,7 @@ impl Transaction {
     ) -> Result<Written, Reply> {
         let mut written = Written { refused: refused.clone(), ..Written::default() };
         let mut message = self.message(copies, parts);
-        let later = self.envelope.release.is_some_and(|release| release > self.shared.clock.now());
+        let later = self.envelope.release.is_some_and(|release| release.at > self.shared.clock.now());
         let mut waiting = Vec::new();
         let mut reports = self.expanded(parts);
         reports.extend(self.failed());

@@ -44,7 +44,7 @@ fn about_message(draft: &Draft<'_>, utf8: bool) -> String {
         put(&mut text, "Deliver-By-Date", &by.at.to_rfc5322()); // RFC 2852 section 5
     }
     if let Some(release) = message.envelope.release {
-        put(&mut text, "Future-Release-Request", &format!("until; {release}")); // RFC 4865 section 6
+        put(&mut text, "Future-Release-Request", &release.to_string()); // RFC 4865 section 5.1.2
     }
     text
 }

@@ -66,7 +66,7 @@ pub(super) async fn returned(
     let utf8 = envelope.smtputf8 && std::str::from_utf8(header).is_ok_and(|text| !text.is_ascii());
     let lines = envelope.body != BodyType::BinaryMime;
     // Of what must stay secret no more goes back than has to (RFC 8689 section 5).
-    let whole = envelope.ret != Some(Ret::Headers) && envelope.secrecy == Secrecy::Usual;
+    let whole = envelope.ret != Some(Ret::Headers) && envelope.secrecy != Secrecy::Required;
     if failed && lines && whole && body.size() <= settings.return_message {
         match body.reader(&*shared.storage.blobs).rest().await {
             Ok(octets) => {

@@ -53,8 +53,10 @@ impl fmt::Display for Story {
         if let Some(tls) = &origin.tls {
             write!(f, ", {tls}")?;
         }
-        if message.envelope.secrecy == Secrecy::Required {
-            write!(f, ", to be protected all the way (RFC 8689)")?;
+        match message.envelope.secrecy {
+            Secrecy::Usual => {}
+            Secrecy::Required => write!(f, ", to be protected all the way (RFC 8689)")?,
+            Secrecy::Waived => write!(f, ", rather unprotected than not at all (RFC 8689)")?,
         }
         writeln!(f)?;
         if let Some(upstream) = &origin.upstream {

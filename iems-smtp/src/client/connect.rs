@@ -74,6 +74,11 @@ impl Connected {
         let promised = self.extensions.require_tls && self.peer.protection.meets_requiretls();
         promised || self.is_home
     }
+
+    /// Whether we have logged in there.
+    pub(super) fn is_known(&self) -> bool {
+        self.terms.login.is_some()
+    }
 }
 
 /// Makes a connection ready that the peer, called `name`, has opened to us, and on which it takes mail now (RFC 2645 section 5).
@@ -239,7 +244,9 @@ async fn not_secret(client: &Client, mut connected: Connected) -> Reply {
         (true, true) => "nothing proves that it is the right host (DNSSEC, MTA-STS or a rule of ours)",
     };
     let text = format!("the sender wants the message protected all the way (REQUIRETLS), and {why}");
-    let reply = peer.failed(550, EnhancedStatus::new(5, 7, 30), &text);
+    // RFC 8689 section 4.2.1.
+    let detail = if peer.protection.agreed.is_some() { 30 } else { 10 };
+    let reply = peer.failed(550, EnhancedStatus::new(5, 7, detail), &text);
     reply.because(peer.protection.whole())
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use iems_core::deliver::{Arrival, Attempt, Link, Outcome};
+use iems_core::deliver::{Arrival, Attempt, Destination, Link, Outcome};
 use iems_core::message::{DeliverBy, EnhancedStatus, NextHop, Reply, ReversePath, Secrecy};
+use iems_core::seam::Timestamp;
 use iems_core::storage::StoreError;
 use tokio::time::Instant;
 
@@ -40,6 +41,8 @@ pub(super) struct SmtpLink {
     turned: bool,
     /// Transactions begun over this connection.
     begun: u32,
+    /// Domains of recipients over this connection, where the server limits how many.
+    domains: Vec<String>,
     /// When the body must have been taken.
     deadline: Option<Instant>,
 }
@@ -65,7 +68,15 @@ impl From<StoreError> for BodyError {
 
 impl SmtpLink {
     pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
-        Self { client, hop, connection, reset: false, broken: false, turned: false, begun: 0, deadline: None }
+        let (reset, broken, turned, domains) = (false, false, false, Vec::new());
+        Self { client, hop, connection, reset, broken, turned, begun: 0, domains, deadline: None }
+    }
+
+    /// Goes on over another connection.
+    fn replace(&mut self, connection: Connected) {
+        self.connection = connection;
+        (self.reset, self.broken, self.begun) = (false, false, 0);
+        self.domains.clear();
     }
 
     /// A link over a connection that the peer has opened.
@@ -90,9 +101,18 @@ impl SmtpLink {
         self.connection.extensions.limits.mail_max.is_some_and(|most| self.begun >= most)
     }
 
-    /// Replaces a connection that ended while nobody used it, or has carried what it may.
-    async fn refresh(&mut self) -> Result<(), Reply> {
-        if self.is_spent() {
+    /// Whether the server takes any of these recipients over this connection (`RCPTDOMAINMAX`, RFC 9422).
+    fn has_room<'a>(&self, mut left: impl Iterator<Item = &'a Destination>) -> bool {
+        match self.connection.extensions.limits.rcpt_domain_max {
+            Some(most) => left.any(|next| parts::has_room(&self.domains, &parts::domain_of(next), most)),
+            None => true,
+        }
+    }
+
+    /// Replaces a connection that ended while nobody used it, or has carried what it may. `left` are the recipients that it is
+    /// wanted for.
+    async fn refresh<'a>(&mut self, left: impl Iterator<Item = &'a Destination>) -> Result<(), Reply> {
+        if self.is_spent() || !self.has_room(left) {
             self.quit().await;
             self.broken = true;
         }
@@ -100,8 +120,8 @@ impl SmtpLink {
             // If none can be had, the next message wants to know it from the start, with its whole site.
             self.broken = true;
             self.no_other()?;
-            self.connection = connect::open(&self.client, &self.hop).await?;
-            (self.reset, self.broken, self.begun) = (false, false, 0);
+            let connection = connect::open(&self.client, &self.hop).await?;
+            self.replace(connection);
         }
         Ok(())
     }
@@ -117,8 +137,8 @@ impl SmtpLink {
         self.no_other()?;
         self.quit().await;
         self.broken = true;
-        self.connection = connect::open_for(&self.client, &self.hop, Secrecy::Required).await?;
-        (self.reset, self.broken, self.begun) = (false, false, 0);
+        let connection = connect::open_for(&self.client, &self.hop, Secrecy::Required).await?;
+        self.replace(connection);
         Ok(())
     }
 
@@ -142,9 +162,15 @@ impl SmtpLink {
         extensions
     }
 
-    fn manner(&self, extensions: &Extensions, size: u64, by: Option<DeliverBy>) -> Manner {
+    fn manner(
+        &self,
+        extensions: &Extensions,
+        size: u64,
+        (by, now): (Option<DeliverBy>, Timestamp),
+    ) -> Manner {
         let protocol = self.client.settings.protocol;
-        let told = by.is_some_and(|by| by.trace || extensions.deliver_by.is_none());
+        // RFC 2852 section 4.1.4.2: who does not watch the time gets it before it is over only if that is told.
+        let told = by.is_some_and(|by| by.trace || (extensions.deliver_by.is_none() && by.at > now));
         let arrival = match (extensions.dsn, protocol) {
             (_, Protocol::Smtp) if told => Arrival::RelayedAndTold,
             (true, _) => Arrival::Relayed,
@@ -183,21 +209,24 @@ impl SmtpLink {
 
     /// A transaction for the first of those who have no outcome yet.
     async fn part(&mut self, attempt: &Attempt, outcomes: &mut [Option<Outcome>]) -> Result<(), Reply> {
-        self.refresh().await?;
+        let all = attempt.destinations.iter().zip(outcomes.iter());
+        let left = all.filter(|(_, outcome)| outcome.is_none()).map(|(destination, _)| destination);
+        self.refresh(left).await?;
         self.protect(attempt).await?;
         let extensions = self.extensions();
         let conversion = self.client.settings.largest_conversion;
         let delivers = self.client.settings.protocol == Protocol::Lmtp;
-        let bounds = Bounds { conversion, size: self.connection.terms.size, delivers };
+        let (size, known) = (self.connection.terms.size, self.connection.is_known());
+        let bounds = Bounds { conversion, size, delivers, known };
         let prepared = prepare(attempt, &extensions, bounds, &self.connection.peer).await?;
         let Prepared { mail, mut rcpts, outcomes: decided, payload } = prepared;
         rcpts.retain(|(at, _)| outcomes[*at].is_none());
-        parts::first(&mut rcpts, &attempt.destinations, extensions.limits);
+        parts::first(&mut rcpts, &attempt.destinations, extensions.limits, &mut self.domains);
         let settled: Vec<_> = rcpts.iter().map(|(at, _)| *at).collect();
         if !settled.is_empty() {
             self.tell_upstream(attempt, &extensions.forward).await?;
         }
-        let manner = self.manner(&extensions, payload.size(), attempt.envelope.by);
+        let manner = self.manner(&extensions, payload.size(), (attempt.envelope.by, attempt.now));
         let mut transaction = Transaction::new(manner, mail, rcpts, decided.clone());
         if !settled.is_empty() {
             self.begun = self.begun.saturating_add(1);

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use iems_core::deliver::{Attempt, Destination, Outcome};
 use iems_core::message::{
-    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Late, Mailbox, OriginalRecipient, Reply,
-    Secrecy, narrow,
+    Body, BodyType, EnhancedStatus, Envelope, Fit, ForwardPath, Late, Mailbox, Notify, OriginalRecipient,
+    Reply, ReversePath, Secrecy, narrow,
 };
 use iems_core::storage::StoreError;
 
@@ -45,6 +45,8 @@ pub(super) struct Bounds {
     pub(super) size: Option<u64>,
     /// Whether the server delivers what it takes, so that no time can be over behind it.
     pub(super) delivers: bool,
+    /// Whether we have logged in there.
+    pub(super) known: bool,
 }
 
 /// A message ready to be sent to one server.
@@ -77,6 +79,7 @@ pub(super) async fn prepare(
     within(extensions.size.filter(|limit| *limit > 0), size, peer)?;
     let mut mail = Mail::new(envelope(attempt, extensions, body, utf8));
     mail.by = by(attempt, extensions, bounds.delivers, peer)?;
+    mail.auth = submitter(attempt, bounds.known);
     mail.size = if extensions.size.is_some() { size } else { 0 };
     let mut prepared = Prepared {
         mail: Command::Mail(Box::new(mail)).to_string(),
@@ -84,9 +87,10 @@ pub(super) async fn prepare(
         outcomes: vec![None; attempt.destinations.len()],
         payload,
     };
+    let watched = extensions.deliver_by.is_none() && is_watched(attempt);
     for (at, destination) in attempt.destinations.iter().enumerate() {
         match utf8 || destination.mailbox.is_ascii() {
-            true => prepared.rcpts.push((at, rcpt(destination, extensions.dsn).to_string())),
+            true => prepared.rcpts.push((at, rcpt(destination, extensions.dsn, watched).to_string())),
             false => prepared.outcomes[at] = Some(Outcome::Failed(no_utf8(peer))),
         }
     }
@@ -116,7 +120,18 @@ fn envelope(attempt: &Attempt, extensions: &Extensions, body: BodyType, utf8: bo
         secrecy: if extensions.require_tls { ours.secrecy } else { Secrecy::Usual },
         release: None,
         by: None,
+        submitter: None,
     }
+}
+
+/// Whoever lets us in hears who submitted the message first, or that we do not know (RFC 4954 section 5). Nobody else has to.
+fn submitter(attempt: &Attempt, known: bool) -> Option<ReversePath> {
+    known.then(|| attempt.envelope.submitter.clone().unwrap_or(ReversePath::Null))
+}
+
+/// Whether there is a time that the sender wants to be warned about, and it is not over.
+fn is_watched(attempt: &Attempt) -> bool {
+    attempt.envelope.by.is_some_and(|by| by.late == Late::Notify && by.at > attempt.now)
 }
 
 /// What is left of the time that the sender set. One after which the message is to be returned goes only to servers that
@@ -143,12 +158,16 @@ fn by(attempt: &Attempt, extensions: &Extensions, delivers: bool, peer: &Peer) -
 }
 
 /// RFC 3461 section 5.2.1: wishes go on unchanged; ORCPT is added where it is missing, with the address the message
-/// came in with.
-fn rcpt(destination: &Destination, dsn: bool) -> Command {
+/// came in with. Where a time is watched that the server does not watch, it is asked to tell of delays (RFC 2852 section 4.1.4.2).
+fn rcpt(destination: &Destination, dsn: bool, watched: bool) -> Command {
     let mut rcpt = Rcpt::new(ForwardPath::Mailbox(destination.mailbox.clone()));
     if dsn {
         let recipient = &destination.recipient;
-        rcpt.notify = recipient.notify;
+        rcpt.notify = match recipient.notify {
+            None if watched => Some(Notify { success: false, failure: true, delay: true }),
+            Some(notify) if watched && notify != Notify::NEVER => Some(Notify { delay: true, ..notify }),
+            notify => notify,
+        };
         rcpt.original = Some(recipient.original.clone().unwrap_or_else(|| original(&recipient.mailbox)));
     }
     Command::Rcpt(Box::new(rcpt))

@@ -110,10 +110,10 @@ fn envid(value: &str) -> Option<String> {
     fits.then(|| xtext::decode(value).ok()).flatten().filter(|id| id.is_ascii())
 }
 
-/// A digit, with a minus sign or without (RFC 6710 section 3).
+/// A digit, with a minus sign or without, and no `-0` (RFC 6710 section 7).
 fn priority(value: &str) -> Option<i8> {
     let digits = value.strip_prefix('-').unwrap_or(value);
-    let fits = digits.len() == 1 && digits.bytes().all(|b| b.is_ascii_digit());
+    let fits = digits.len() == 1 && digits.bytes().all(|b| b.is_ascii_digit()) && value != "-0";
     fits.then(|| value.parse().ok()).flatten()
 }
 

@@ -9,7 +9,7 @@ pub struct SessionLimits {
     pub mail_max: Option<u32>,
     /// `RCPTMAX`: recipients of a transaction.
     pub rcpt_max: Option<u32>,
-    /// `RCPTDOMAINMAX`: different domains among the recipients of a transaction.
+    /// `RCPTDOMAINMAX`: different domains among the recipients of a session.
     pub rcpt_domain_max: Option<u32>,
 }
 
@@ -27,11 +27,16 @@ impl SessionLimits {
         *self == Self::default()
     }
 
-    /// Reads a line of the reply to `EHLO`. Unknown names are passed over, as are values that are no limit (none is 0).
+    /// Reads a line of the reply to `EHLO`. Unknown names are passed over, as are values that are no limit: `%x31-39 0*5DIGIT`. A
+    /// line that does not follow the grammar counts as none (section 3.7).
     pub(super) fn read(line: &str) -> Self {
         let mut limits = Self::default();
-        for (name, value) in line.split(' ').filter_map(|word| word.split_once('=')) {
-            let digits = value.bytes().all(|b| b.is_ascii_digit());
+        let words = line.trim_end_matches(' ').split(' ').skip(1);
+        if !words.clone().all(is_word) {
+            return limits;
+        }
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let digits = value.bytes().all(|b| b.is_ascii_digit()) && !value.starts_with('0');
             let value = value.parse().ok().filter(|_| digits).and_then(Self::tell);
             match name.to_ascii_uppercase().as_str() {
                 "MAILMAX" => limits.mail_max = value,
@@ -42,6 +47,14 @@ impl SessionLimits {
         }
         limits
     }
+}
+
+/// `limit-name ["=" limit-value]` of section 3.
+fn is_word(word: &str) -> bool {
+    let (name, value) = word.split_once('=').unwrap_or((word, "-"));
+    let named =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    named && !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && b != b';')
 }
 
 impl fmt::Display for SessionLimits {
@@ -62,7 +75,17 @@ mod tests {
     fn only_limits_are_read() {
         let read = SessionLimits::read("LIMITS rcptmax=20 FOO=3 MAILMAX=0 RCPTDOMAINMAX=1000000 x");
         assert_eq!(read, SessionLimits { rcpt_max: Some(20), ..SessionLimits::default() });
-        assert!(SessionLimits::read("LIMITS RCPTMAX=+5 MAILMAX= RCPTDOMAINMAX=-1").is_empty());
+        assert!(SessionLimits::read("LIMITS RCPTMAX=+5 MAILMAX=010 RCPTDOMAINMAX=-1").is_empty());
         assert_eq!(read.to_string(), " RCPTMAX=20");
+    }
+
+    /// RFC 9422 section 3.7: such a value is passed over in its entirety.
+    #[test]
+    fn a_line_that_is_none_limits_nothing() {
+        for line in ["RCPTMAX=5;", "RCPTMAX=5 MAILMAX=", "RCPTMAX=5 =3", "RCPTMAX=5 a+b", "RCPTMAX=5  x=1"] {
+            assert!(SessionLimits::read(&format!("LIMITS {line}")).is_empty(), "{line}");
+        }
+        assert!(!SessionLimits::read("limits RCPTMAX=5 ").is_empty());
+        assert!(SessionLimits::read("LIMITS").is_empty());
     }
 }

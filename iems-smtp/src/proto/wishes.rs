@@ -17,14 +17,15 @@ pub enum Hold {
 }
 
 impl Hold {
-    /// The value of `HOLDFOR`: `1*9DIGIT`.
+    /// The value of `HOLDFOR`: `%x31-39 *8DIGIT` (RFC 4865 section 3).
     pub(super) fn interval(value: &str) -> Option<Self> {
-        number(value).filter(|_| value.len() <= 9).map(Self::For)
+        number(value).filter(|_| value.len() <= 9 && !value.starts_with('0')).map(Self::For)
     }
 
-    /// The value of `HOLDUNTIL`: `date-time` of RFC 3339.
+    /// The value of `HOLDUNTIL`: `date-time` of RFC 3339, in UTC (RFC 4865 section 3).
     pub(super) fn moment(value: &str) -> Option<Self> {
-        value.parse().ok().map(Self::Until)
+        let universal = value.ends_with(['Z', 'z']) || value.ends_with("+00:00");
+        value.parse().ok().filter(|_| universal).map(Self::Until)
     }
 }
 

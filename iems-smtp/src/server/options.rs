@@ -18,6 +18,9 @@ pub enum Mode {
     Submission,
     /// Mail from a trusted neighbour, with one reply for each recipient (RFC 2033).
     Lmtp,
+    /// No mail, but accounts that come for what waits for their domains (`ATRN`, RFC 2645), where the server can turn its
+    /// connections round.
+    Collection,
 }
 
 /// To whom `VRFY` says which mailboxes there are (RFC 5321 section 3.5.3, section 7.3).
@@ -63,9 +66,6 @@ pub struct ServerOptions {
     pub future_release: Duration,
     /// The least time in which a message may have to be delivered or returned (RFC 2852). Default zero: no bound.
     pub deliver_by_minimum: Duration,
-    /// Whether accounts may collect what waits for their domains (`ATRN`, RFC 2645), where the server can turn its connections
-    /// round. Default no.
-    pub collecting: bool,
     /// To whom `VRFY` says which mailboxes there are. Default nobody: who harvests addresses asks too.
     pub verify: Verify,
     /// Authentication.
@@ -77,9 +77,10 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The defaults for a server of this kind. Only submission offers authentication by default.
+    /// The defaults for a server of this kind. Only submission and collection offer authentication by default.
     pub fn new(mode: Mode, channel: ChannelId, hostname: impl Into<String>) -> Self {
-        let auth = AuthOptions { enabled: mode == Mode::Submission, ..AuthOptions::default() };
+        let enabled = matches!(mode, Mode::Submission | Mode::Collection);
+        let auth = AuthOptions { enabled, ..AuthOptions::default() };
         Self {
             mode,
             channel,
@@ -93,7 +94,6 @@ impl ServerOptions {
             authors: AuthorMatch::default(),
             future_release: Duration::ZERO,
             deliver_by_minimum: Duration::ZERO,
-            collecting: false,
             verify: Verify::default(),
             auth,
             limits: Limits::default(),

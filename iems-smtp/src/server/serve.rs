@@ -121,7 +121,7 @@ impl Server {
         self
     }
 
-    /// The same, for accounts that collect what waits for their domains (`ServerOptions::collecting`): `client` speaks on their
+    /// The same, for accounts that collect what waits for their domains (`Mode::Collection`): `client` speaks on their
     /// connections then. To be called before it serves.
     pub fn turning(self, client: Arc<SmtpClient>) -> Self {
         let shared = Shared { client: Some(client), ..(**self.shared.load()).clone() };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iems_core::message::{DeliverBy, EnhancedStatus, Late, Reply};
+use iems_core::message::{DeliverBy, EnhancedStatus, Late, Release, Reply};
 use iems_core::seam::Timestamp;
 
 use super::{Mode, ServerOptions};
@@ -13,7 +13,7 @@ pub(super) fn put(mail: &mut Mail, now: Timestamp, options: &ServerOptions) -> R
     mail.envelope.release = mail.hold.map(|hold| release(hold, now, options)).transpose()?;
     mail.envelope.by = mail.by.map(|by| deliver_by(by, now, options)).transpose()?;
     match (mail.envelope.release, mail.envelope.by) {
-        (Some(release), Some(by)) if release >= by.at => Err(wrong(
+        (Some(release), Some(by)) if release.at >= by.at => Err(wrong(
             501,
             "the time of BY would be over before the message may go; name a shorter hold, or a longer time",
         )),
@@ -21,23 +21,23 @@ pub(super) fn put(mail: &mut Mail, now: Timestamp, options: &ServerOptions) -> R
     }
 }
 
-fn release(hold: Hold, now: Timestamp, options: &ServerOptions) -> Result<Timestamp, Reply> {
+fn release(hold: Hold, now: Timestamp, options: &ServerOptions) -> Result<Release, Reply> {
     let most = options.future_release;
     if most.is_zero() || options.mode != Mode::Submission {
         return Err(wrong(555, "messages are not held here; send this one when it is to go, or submit it"));
     }
-    let at = match hold {
-        Hold::For(seconds) => now.after(Duration::from_secs(seconds)),
+    let (at, held) = match hold {
+        Hold::For(seconds) => (now.after(Duration::from_secs(seconds)), Some(seconds)),
         Hold::Until(at) if at <= now => {
             return Err(wrong(501, "the time of HOLDUNTIL is over; name one to come"));
         }
-        Hold::Until(at) => at,
+        Hold::Until(at) => (at, None),
     };
     match at > now.after(most) {
         true => {
             Err(wrong(501, &format!("messages are held for at most {} seconds; name less", most.as_secs())))
         }
-        false => Ok(at),
+        false => Ok(Release { at, held }),
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
         mail.by = by.map(|(seconds, late)| By { seconds, late, trace: false });
         super::put(&mut mail, NOW, &options).map_err(|reply| reply.code)?;
         let secs = |at: Timestamp| at.as_secs().wrapping_sub(NOW.as_secs());
-        Ok((mail.envelope.release.map(secs), mail.envelope.by.map(|by| secs(by.at))))
+        Ok((mail.envelope.release.map(|release| secs(release.at)), mail.envelope.by.map(|by| secs(by.at))))
     }
 
     #[test]

@@ -123,7 +123,7 @@ async fn several_messages_over_one_connection() {
     world.settle().await;
 }
 
-/// RFC 9422: two recipients at once, of one domain, and two messages over a connection.
+/// RFC 9422 section 4: two recipients at once, two messages over a connection, and those all of one domain.
 #[tokio::test]
 async fn the_limits_of_the_server_are_kept() {
     let body = "C: BDAT 25 LAST\nOCTETS: Subject: x\\n\\n.dot\\nend\\n";
@@ -135,14 +135,14 @@ async fn the_limits_of_the_server_are_kept() {
         "{hello}
         {mail}\nC: RCPT TO:<a@d.example>\nC: RCPT TO:<c@d.example>\n{body}
         S: 250 m\\n250 a\\n550 5.1.1 c\\n250 queued
-        {mail}\nC: RCPT TO:<b@e.example>\n{body}
-        S: 250 m\\n250 b\\n250 queued
+        {mail}\nC: RCPT TO:<d@d.example>\n{body}
+        S: 250 m\\n452 4.2.2 d\\n503 nobody
         {quit}"
     );
     let second = format!(
         "{hello}
-        {mail}\nC: RCPT TO:<d@d.example>\n{body}
-        S: 250 m\\n452 4.2.2 d\\n503 nobody
+        {mail}\nC: RCPT TO:<b@e.example>\n{body}
+        S: 250 m\\n250 b\\n250 queued
         {quit}"
     );
     let world = Arc::new(World::new().server(AT, &first).server(AT, &second));

@@ -14,7 +14,7 @@ const HOP: &str = "[127.0.0.1]:587";
 const FAR: &str = "192.0.2.1:587";
 const FAR_HOP: &str = "[192.0.2.1]:587";
 const HELLO: &str = "S: 220 mx\nC: EHLO us.example\nS: 250-mx\\n250 AUTH";
-const SENT: &str = "C: MAIL FROM:<s@us.example>\nS: 250 a\nC* RCPT\nS: 250 b\nC: DATA\nS: 354 c
+const SENT: &str = "C: MAIL FROM:<s@us.example> AUTH=<>\nS: 250 a\nC* RCPT\nS: 250 b\nC: DATA\nS: 354 c
     TEXT: Subject: x\\n\\nbody\\n\nS: 250 2.0.0 safe\nC: QUIT\nS: 221 bye";
 
 fn login(password: &str) -> Login {
@@ -49,6 +49,24 @@ async fn mail_follows_the_login() {
         let world = Arc::new(World::new().server(HERE, &format!("{HELLO} {exchange}\n{SENT}")));
         let attempt = message(b"Subject: x\r\n\r\nbody\r\n", &["a@d.example"]).await;
         assert_eq!(short(&send(&world, settings(HOP), HOP, &attempt).await), ["done 250 2.0.0"]);
+        world.settle().await;
+    }
+}
+
+/// RFC 4954 section 5: whoever lets us in hears who submitted the message, if that is certain.
+#[tokio::test]
+async fn the_submitter_is_told_where_we_have_logged_in() {
+    let known = SENT.replace("AUTH=<>", "AUTH=e+3Dmc2@us.example");
+    let logged_in = format!("{HELLO} PLAIN\nC: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: 235 2.7.0 ok\n{known}");
+    let stranger = format!("S: 220 mx\nC: EHLO us.example\nS: 250-mx\\n250 AUTH PLAIN\n{SENT}");
+    let stranger = stranger.replace(" AUTH=<>", "");
+    for (at, hop, script) in [(HERE, HOP, logged_in), ("127.0.0.1:25", "[127.0.0.1]:25", stranger)] {
+        let world = Arc::new(World::new().server(at, &script));
+        let mut attempt = message(b"Subject: x\r\n\r\nbody\r\n", &["a@d.example"]).await;
+        let mut envelope = (*attempt.envelope).clone();
+        envelope.submitter = Some("<e=mc2@us.example>".parse().unwrap());
+        attempt.envelope = Arc::new(envelope);
+        assert_eq!(short(&send(&world, settings(HOP), hop, &attempt).await), ["done 250 2.0.0"]);
         world.settle().await;
     }
 }

@@ -12,3 +12,4 @@ mod slow;
 mod support;
 mod tls;
 mod trouble;
+mod wishes;

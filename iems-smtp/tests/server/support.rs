@@ -125,6 +125,7 @@ pub(crate) fn options(mode: Mode) -> ServerOptions {
         Mode::Relay => "smtp",
         Mode::Submission => "submission",
         Mode::Lmtp => "lmtp",
+        Mode::Collection => "odmr",
     };
     let mut options = ServerOptions::new(mode, ChannelId::new(name), "mx.test.example");
     options.auth.failure_delay = Duration::from_millis(1);

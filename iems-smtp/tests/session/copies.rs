@@ -21,7 +21,7 @@ fn run(command: &str, body: &[u8]) -> Vec<(usize, usize)> {
     while let Some(event) = session.next(&mut input) {
         match event {
             Event::Hello(_) => session.hello(Ok(())),
-            Event::Mail(_) => session.mail(Ok(())),
+            Event::Mail(_) => session.mail(Ok(None)),
             Event::Rcpt(_) => session.rcpt(Ok(())),
             Event::Octets(octets) => {
                 let at = octets.as_ptr() as usize;
@@ -72,7 +72,7 @@ fn the_replies_to_what_was_pipelined_are_one_piece() {
     loop {
         match session.next(&mut input) {
             Some(Event::Hello(_)) => session.hello(Ok(())),
-            Some(Event::Mail(_)) => session.mail(Ok(())),
+            Some(Event::Mail(_)) => session.mail(Ok(None)),
             Some(Event::Rcpt(_)) => session.rcpt(Ok(())),
             Some(Event::EndOfData) => {
                 let id = QueueId::from_bytes([0; 16]);

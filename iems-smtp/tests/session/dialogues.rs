@@ -1,6 +1,6 @@
 //! Plays `dialogues/*.smtp` over a session: each as it stands, with all that may be pipelined joined, and octet by octet.
 //!
-//! A file begins with `mode:` (relay, submission, lmtp), `link:` (clear, local, tls-available, tls), and, if more errors
+//! A file begins with `mode:` (relay, submission, lmtp, collection), `link:` (clear, local, tls-available, tls), and, if more errors
 //! than five are to be borne, `errors:`. Then
 //! `C:` a line of the peer, sent with CRLF; `C~` the same without, with `\r \n \0 \t \\` replaced;
 //! `S:` a line of ours, to its end or up to `*`; `M:` the next message that was accepted, with replacements;
@@ -49,6 +49,7 @@ fn play(name: &str, text: &str, way: Way) {
     let mode = match head("mode:") {
         "submission" => Mode::Submission,
         "lmtp" => Mode::Lmtp,
+        "collection" => Mode::Collection,
         _ => Mode::Relay,
     };
     let link = Link {

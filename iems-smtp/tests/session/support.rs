@@ -120,7 +120,8 @@ impl Desk {
                 self.message.clear();
                 let refused = mail.envelope.sender.mailbox().is_some_and(|m| m.local().as_str() == "refused");
                 let reply = Reply::refuse(7, 1, "not from you");
-                session.mail(if refused { Err(&reply) } else { Ok(()) });
+                let lowered = mail.envelope.priority.filter(|wish| *wish > 0).map(|_| 0);
+                session.mail(if refused { Err(&reply) } else { Ok(lowered) });
             }
             Event::Rcpt(rcpt) => {
                 self.events.push("rcpt");

@@ -225,7 +225,8 @@ fn known(name: &ChannelId, all: &[&ChannelId]) -> Result<(), QueueError> {
 fn left(order: &Order, loaded: &Loaded, now: Timestamp) -> Option<Group> {
     let group = &loaded.group;
     // What its sender wants to go later goes then, whoever held or rerouted it; only its own release is for now.
-    let later = loaded.message.envelope.release.filter(|release| *release > now && group.attempts == 0);
+    let later = loaded.message.envelope.release.map(|release| release.at);
+    let later = later.filter(|release| *release > now && group.attempts == 0);
     let later = later.filter(|_| !(group.state == State::Scheduled && *order == Order::Release));
     let (due, state) = match later {
         Some(release) => (release.min(group.expires), State::Scheduled),

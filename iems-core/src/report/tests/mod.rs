@@ -146,6 +146,24 @@ fn where_a_forward_leads_is_not_told() {
     case.is("forwarded");
 }
 
+/// RFC 4865 section 5.1.2, RFC 2852 section 5.
+#[test]
+fn a_report_tells_what_its_sender_wanted_of_time() {
+    for (held, wanted) in [(Some(3600), "for;3600"), (None, "until;2026-09-21T15:13:20.000Z")] {
+        let reply = peer(550, "5.1.1", &["550 5.1.1 no mailbox"]);
+        let mut case = Case::new(vec![told(Action::Failed, "bob@example.net", reply)]);
+        case.message.envelope.release = Some(Release { at: at(60), held });
+        case.message.envelope.by = Some(DeliverBy { at: at(120), late: Late::Notify, trace: false });
+        let text = String::from_utf8(case.compose().octets).unwrap();
+        let wanted = format!(
+            "Arrival-Date: {}\r\nDeliver-By-Date: {}\r\nFuture-Release-Request: {wanted}\r\n",
+            at(0).to_rfc5322(),
+            at(120).to_rfc5322()
+        );
+        assert!(text.contains(&wanted), "{text}");
+    }
+}
+
 #[test]
 fn a_delay_says_until_when_it_is_tried() {
     let reply = Reply::defer(4, 1, "no connection in time");

@@ -402,8 +402,13 @@ impl<'a> Talk<'a> {
     }
 
     async fn mail(&mut self, mail: Mail) {
+        let asked = mail.envelope.priority;
         let begun = self.begin(mail).await;
-        self.session.mail(begun.as_ref().map(|_| ()).inspect_err(|reply| log(reply, "sender refused")));
+        let changed = |transaction: &Transaction| {
+            let priority = transaction.envelope().priority;
+            priority.filter(|_| priority != asked)
+        };
+        self.session.mail(begun.as_ref().map(changed).inspect_err(|reply| log(reply, "sender refused")));
         self.transaction = begun.ok();
     }
 
@@ -412,6 +417,7 @@ impl<'a> Talk<'a> {
         let protocol = self.session.protocol(mail.envelope.smtputf8);
         let door = self.door.as_mut().ok_or_else(closed)?;
         wishes::put(&mut mail, door.now(), &self.shared.options)?;
+        mail.envelope.submitter = mail.auth.take();
         let connection = door.connection_mut();
         if connection.protocol != protocol {
             connection.protocol = protocol.into();

@@ -65,6 +65,10 @@ impl Session {
 
     fn on_mail(&mut self, mail: Box<Mail>) -> Option<Event> {
         let refusal = match () {
+            // RFC 2645 section 5.4.
+            () if self.options.mode == Mode::Collection => {
+                Some(error(502, 5, 1, "mail is not taken here, only handed out; submit it elsewhere"))
+            }
             () if self.hello == Hello::None => {
                 Some(out_of_order("say who you are first: EHLO, or LHLO in LMTP"))
             }
@@ -194,12 +198,17 @@ impl Session {
     fn verbs(&self) -> Vec<&'static str> {
         let hello: &[&str] = if self.options.mode == Mode::Lmtp { &["LHLO"] } else { &["EHLO", "HELO"] };
         let mut verbs = hello.to_vec();
-        verbs.extend(["MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "ETRN", "HELP"]);
+        let collects = self.options.mode == Mode::Collection;
+        let mail: &[&str] = if collects { &[] } else { &["MAIL", "RCPT", "DATA", "BDAT"] };
+        verbs.extend(mail);
+        verbs.extend(["RSET", "NOOP", "VRFY"]);
+        verbs.extend(self.turns().then_some("ETRN"));
+        verbs.push("HELP");
         let more = [
             (self.link.tls_available && !self.link.tls, "STARTTLS"),
             (self.may_authenticate(), "AUTH"),
             (self.trusted, "XCLIENT"),
-            (self.options.collecting, "ATRN"),
+            (collects, "ATRN"),
             (self.inside, "XFORWARD"),
             (true, "QUIT"),
         ];
@@ -233,8 +242,16 @@ impl Session {
         }
     }
 
+    /// Whether `ETRN` is offered. Submission must not (RFC 6409 section 7).
+    pub(super) fn turns(&self) -> bool {
+        self.options.mode != Mode::Submission
+    }
+
     fn on_etrn(&mut self, domain: Domain) -> Option<Event> {
         let refusal = match () {
+            () if !self.turns() => {
+                Some(error(502, 5, 1, "ETRN is not for submission; ask where mail comes from other servers"))
+            }
             () if self.hello != Hello::Extended => Some(out_of_order("say who you are first: EHLO")),
             () if matches!(self.state, State::Mail(_)) => {
                 Some(out_of_order("a transaction is open; end it or send RSET"))
@@ -258,7 +275,7 @@ impl Session {
     /// What follows `ATRN` unasked could be taken for the greeting of the server that the peer is to become.
     fn on_atrn(&mut self, domains: Vec<Domain>, input: &BytesMut) -> Option<Event> {
         let refusal = match () {
-            () if !self.options.collecting => {
+            () if self.options.mode != Mode::Collection => {
                 Some(error(502, 5, 1, "ATRN is not offered here; HELP lists the commands"))
             }
             () if self.hello != Hello::Extended => Some(out_of_order("say who you are first: EHLO")),

@@ -93,14 +93,21 @@ impl Session {
         }
     }
 
-    /// The answer to [`Event::Mail`].
-    pub fn mail(&mut self, accepted: Result<(), &Reply>) {
+    /// The answer to [`Event::Mail`]: the priority that the message has here, if it is not the one that the peer asked for.
+    pub fn mail(&mut self, accepted: Result<Option<i8>, &Reply>) {
         let Pending::Mail { smtputf8, binary } = self.pending else { return };
         self.pending = Pending::Nothing;
         match accepted {
-            Ok(()) => {
+            Ok(changed) => {
                 self.state = State::Mail(Transaction { smtputf8, binary, ..Transaction::default() });
-                self.say(Text::MailOk);
+                match changed {
+                    None => self.say(Text::MailOk),
+                    // RFC 6710 section 4.1.
+                    Some(priority) => {
+                        let text = format!("{priority} is the priority that it has here; sender ok");
+                        self.write(&Reply::new(250, EnhancedStatus::new(2, 3, 6), text));
+                    }
+                }
             }
             Err(reply) => self.refuse(reply),
         }

@@ -143,8 +143,19 @@ impl Session {
             rcpt_max: SessionLimits::tell(self.options.limits.recipients),
             ..SessionLimits::default()
         };
+        if self.options.mode == Mode::Collection {
+            return Extensions {
+                pipelining: true,
+                etrn: true,
+                atrn: true,
+                enhanced_status_codes: true,
+                starttls: self.link.tls_available && !self.link.tls,
+                auth,
+                ..Extensions::default()
+            };
+        }
         let most = self.options.future_release;
-        let hold = Some((most.as_secs(), self.now.after(most)));
+        let hold = Some((most.as_secs().min(999_999_999), self.now.after(most)));
         Extensions {
             size: Some(self.max_size),
             pipelining: true,
@@ -152,12 +163,11 @@ impl Session {
             smtputf8: true,
             dsn: true,
             priority: true,
-            etrn: true,
+            etrn: self.turns(),
             // Only to whoever can make use of it (RFC 8689 section 2).
             require_tls: self.link.tls,
             deliver_by: Some(self.options.deliver_by_minimum.as_secs()),
             future_release: hold.filter(|_| !most.is_zero() && self.options.mode == Mode::Submission),
-            atrn: self.options.collecting,
             chunking: true,
             binary_mime: true,
             enhanced_status_codes: true,
