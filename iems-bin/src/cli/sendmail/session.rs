@@ -114,7 +114,7 @@ impl Talk<'_> {
             Event::Mail(mail) => {
                 self.forget();
                 self.letter = Some(Letter { envelope: mail.envelope, recipients: Vec::new() });
-                session.mail(Ok(()));
+                session.mail(Ok(None));
             }
             Event::Rcpt(rcpt) => {
                 let taken = self.recipient(*rcpt).await;
