@@ -69,7 +69,10 @@ fn a_message_waits_for_its_time_also_across_a_restart_and_can_be_cancelled() {
         found.and_then(|m| m["id"].as_str()).expect("an id").to_owned()
     };
     site.admin(&["queue", "retry", "--all"]).good(); // does not send them
-    smtp.must("ETRN far.example", 251);
+    smtp.must("ETRN far.example", 502); // RFC 6409 section 7
+    let mut relay = Smtp::connect(site.at("smtp"));
+    relay.must("EHLO client.example.test", 250);
+    relay.must("ETRN far.example", 251);
     site.stop();
     site.start();
     assert_eq!(queue(&site, &["--state", "scheduled"]).len(), 4, "kept over a restart, and sent by nothing");

@@ -67,7 +67,7 @@ impl Session {
         let refusal = match () {
             // RFC 2645 section 5.4.
             () if self.options.mode == Mode::Collection => {
-                Some(error(502, 5, 1, "mail is not taken here, only handed out; submit it elsewhere"))
+                Some(error(502, 5, 1, "mail is not taken here, only handed out; send it to another port"))
             }
             () if self.hello == Hello::None => {
                 Some(out_of_order("say who you are first: EHLO, or LHLO in LMTP"))
