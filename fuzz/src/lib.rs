@@ -17,6 +17,7 @@ mod reply;
 mod session;
 mod spf;
 mod structure;
+mod tls_report;
 mod trace;
 
 pub use mutate::Mutator;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "policy", run: policy::run, seeds: policy::SEEDS },
     Target { name: "spf", run: spf::run, seeds: spf::SEEDS },
     Target { name: "structure", run: structure::run, seeds: structure::SEEDS },
+    Target { name: "tls_report", run: tls_report::run, seeds: tls_report::SEEDS },
     Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
 ];
 

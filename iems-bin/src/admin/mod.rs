@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod office;
 pub(crate) mod queue;
 pub(crate) mod quota;
+pub(crate) mod received;
 pub(crate) mod request;
 mod server;
 mod socket;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use iems_core::limits::Key;
 use iems_core::message::{Domain, Envelope, Mailbox, Notify, OriginalRecipient, QueueId};
 use iems_core::preprocess::Rule;
-use iems_core::seam::CertificateMark;
+use iems_core::seam::{CertificateMark, Timestamp};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -86,6 +86,8 @@ pub(crate) enum Request {
     TlsReportsList { domain: Option<Domain> },
     /// Sends them.
     TlsReportsSend { today: bool },
+    /// What others told about TLS with us, the latest first.
+    TlsReportsReceived { domain: Option<Domain>, since: Option<Timestamp>, failed: bool, most: usize },
     /// The certificates that listeners show.
     TlsShow,
     /// Limits, whom they hit, and bans.

@@ -1,12 +1,16 @@
-//! `[client]` and `[tls_reports]`: how mail leaves, and what other systems are told about TLS with them.
+//! `[client]` and `[tls_reports]`: how mail leaves, and what other systems are told, and tell, about TLS.
 
+use iems_core::message::{CheckResult, Mailbox};
+use iems_core::preprocess::{Action, Policy, Rule, Scope};
+use iems_core::route::{RouteTable, Via};
 use iems_smtp::client::TlsLevel;
 use iems_smtp::tlsrpt::Reporting;
+use iems_smtp::tlsrpt::received::AGENT;
 
 use super::peer_tls::{Files, authorities};
 use super::problem::Notes;
 use super::read::At;
-use super::resolved::Client;
+use super::resolved::{Client, ReportsIn};
 use super::written::{Client as Written, File};
 
 /// How mail leaves, where no `[[peer]]` says otherwise.
@@ -45,5 +49,66 @@ pub(super) fn tls_reports(file: &File, notes: &mut Notes<'_>) -> Option<Reportin
             None
         }
         (None, None) => None,
+    }
+}
+
+/// Where what others tell arrives.
+pub(super) fn tls_reports_in(file: &File, routes: &RouteTable, notes: &mut Notes<'_>) -> ReportsIn {
+    let (receive, key) = (&file.tls_reports.receive, "tls_reports.receive");
+    super::batch::positive(&file.tls_reports.keep, "tls_reports.keep", notes);
+    let mut addresses: Vec<Mailbox> = Vec::new();
+    for address in &receive.value {
+        let domain = address.domain();
+        if let Some((pattern, _)) = routes.named(domain).filter(|(_, via)| **via != Via::Local) {
+            let message =
+                format!("{key}: the route for {pattern} leads mail for {address} to another system");
+            notes.add(receive.span.as_ref(), key, message);
+        }
+        let tunnel = |at: &Mailbox| at.folded() == address.folded();
+        if file.tunnel_in.iter().filter_map(|end| end.address.as_ref()).any(|at| tunnel(&at.value)) {
+            let message = format!("{key}: {address} is the address of a [[tunnel_in]]");
+            notes.add(receive.span.as_ref(), key, message);
+        }
+        if !addresses.iter().any(tunnel) {
+            addresses.push(address.clone());
+        }
+    }
+    ReportsIn { addresses, keep: file.tls_reports.keep.value }
+}
+
+/// What is no report is refused where nobody else would get it: the sender hears it at once.
+pub(super) fn only_reports() -> Policy {
+    let rule =
+        Rule { check: AGENT.into(), results: vec![CheckResult::Fail], score: None, action: Action::Refuse };
+    Policy::new().rule(Scope::Site, rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::of;
+
+    #[test]
+    fn addresses_for_reports_are_understood() {
+        let with = |more: &str| {
+            of(&format!(
+                "hostname = \"mx.example.test\"\n[tls_reports]\nreceive = [\"tls@example.test\", \"TLS@Example.test\"]\n{more}"
+            ))
+        };
+        let config = with("keep = \"30d\"").unwrap();
+        assert_eq!(config.tls_reports_in.addresses.len(), 1);
+        assert_eq!(config.tls_reports_in.keep.as_secs(), 30 * 86_400);
+        assert!(config.tls_reports.is_none());
+        for (more, told) in [
+            ("keep = \"0s\"", "longer than nothing"),
+            (
+                "[[route]]\ndomain = \"example.test\"\nvia = \"smtp:other.example\"",
+                "the route for example.test leads",
+            ),
+            ("recieve = []", "did you mean \"receive\"?"),
+        ] {
+            let problems = with(more).unwrap_err();
+            assert!(problems.contains(told), "{problems}");
+        }
+        assert!(with("[[route]]\ndomain = \"*\"\nvia = \"smtp:other.example\"").is_ok());
     }
 }

@@ -16,7 +16,7 @@ use iems_smtp::client::{Logins, PeerWires};
 
 use super::batch;
 use super::certificates::{Common, Inspect, Pair, common};
-use super::client::{client, tls_reports};
+use super::client::{client, tls_reports, tls_reports_in};
 use super::peer::peers;
 use super::peer_tls::Files;
 use super::problem::Notes;
@@ -88,6 +88,10 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     if !batch.tunnels_in.is_empty() {
         settings.policy = batch::policy().and(&settings.policy);
     }
+    let tls_reports_in = tls_reports_in(&file, &settings.routes, notes);
+    if !tls_reports_in.addresses.is_empty() {
+        settings.policy = super::client::only_reports().and(&settings.policy);
+    }
     Some(Config {
         hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,
         postmaster: file.postmaster.as_ref().map(|postmaster| postmaster.value.clone()),
@@ -106,6 +110,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         logins,
         client: client(&file.client, (folder, look.texts), notes),
         tls_reports: tls_reports(&file, notes),
+        tls_reports_in,
         limits: limits(&file.limits),
         rates: super::limit::limits(&file.limit, notes),
         access: super::limit::access(&file.access, notes),

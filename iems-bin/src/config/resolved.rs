@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) client: Client,
     /// What other systems are told about TLS with them, if they are.
     pub(crate) tls_reports: Option<Reporting>,
+    /// Where what others tell about TLS with us arrives.
+    pub(crate) tls_reports_in: ReportsIn,
     /// Bounds for peers.
     pub(crate) limits: Limits,
     /// How much who may do.
@@ -93,6 +95,15 @@ pub(crate) struct Config {
     pub(crate) socket: PathBuf,
     /// What is dangerous, and not wrong.
     pub(crate) warnings: Vec<Problem>,
+}
+
+/// Reports of others about TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReportsIn {
+    /// The addresses at which they arrive.
+    pub(crate) addresses: Vec<Mailbox>,
+    /// How long they are kept.
+    pub(crate) keep: Duration,
 }
 
 /// A place where peers connect.

@@ -269,6 +269,10 @@ section! {
         organization: String;
         /// Who is asked about them.
         contact: String;
+        /// The addresses at which those of others arrive.
+        receive: Vec<Mailbox> = "[]";
+        /// How long these are kept.
+        keep: Duration = r#""90d""#;
     }
 
     /// Bounds for peers.

@@ -104,6 +104,7 @@ impl Collector for Numbers {
         put("client_sessions_dane", "Such with a certificate that the DNS names", sessions.dane)?;
         put("client_sessions_pinned", "Such with a configured fingerprint", sessions.pinned)?;
         put("client_handshakes_failed", "Handshakes with other systems that failed", sessions.failed)?;
+        self.tls_reports(&mut encoder)?;
         self.limits(&mut encoder)?;
         self.certificates(&mut encoder)?;
         let open = self.site.connections() as u64;
@@ -114,6 +115,28 @@ impl Collector for Numbers {
 }
 
 impl Numbers {
+    /// What other systems reported about TLS with us.
+    fn tls_reports(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let counts = self.site.receiver.counts();
+        let help = "TLS reports of others by what became of them";
+        let mut metric =
+            encoder.encode_descriptor("tls_reports_received", help, None, MetricType::Counter)?;
+        let became =
+            [("kept", counts.kept), ("repeated", counts.repeated), ("unreadable", counts.unreadable)];
+        for (name, count) in became {
+            metric.encode_family(&[("became", name)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        let help = "Sessions with us that these reports tell of, by result";
+        let mut metric =
+            encoder.encode_descriptor("tls_reported_sessions", help, None, MetricType::Counter)?;
+        for (result, count) in counts.sessions {
+            metric
+                .encode_family(&[("result", result)])?
+                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+
     /// Until when certificates hold, and whether anything is wrong with them, by file.
     fn certificates(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let Ok(all) = self.site.shown_certificates() else { return Ok(()) };

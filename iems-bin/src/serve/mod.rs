@@ -117,6 +117,8 @@ impl Server {
             let (intake, shutdown) = (site.engine.intake(), shutdown.clone());
             tasks.spawn(async move { reporter.run(intake, shutdown).await });
         }
+        let (receiver, ending) = (site.receiver.clone(), shutdown.clone());
+        tasks.spawn(async move { receiver.run(ending).await });
         for listener in doors.metrics {
             tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
         }

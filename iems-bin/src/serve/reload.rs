@@ -90,7 +90,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[oauth]", old.oauth != new.oauth),
         ("[dns]", old.dns != new.dns),
         ("[client]", old.client != new.client),
-        ("[tls_reports]", old.tls_reports != new.tls_reports),
+        ("[tls_reports]", old.tls_reports != new.tls_reports || old.tls_reports_in != new.tls_reports_in),
         (
             "[[dnsbl]], [dnsbl_options] or [[matrix]]",
             old.dnsbl != new.dnsbl || old.dnsbl_options != new.dnsbl_options || old.matrix != new.matrix,

@@ -12,6 +12,7 @@ use iems_smtp::dialer::TcpDialer;
 use iems_smtp::odmr::OdmrChannel;
 use iems_smtp::resolver::{DnsResolver, DnsSettings};
 use iems_smtp::sts::Sts;
+use iems_smtp::tlsrpt::received::{AGENT, COPIES, Receiver, ReceiverSettings, ReportAgent};
 use iems_smtp::tlsrpt::{Means, Reporter, Tally};
 use iems_store::agent::LocalAgent;
 use iems_store::directory::{DirectoryOptions, StoreDirectory};
@@ -37,6 +38,8 @@ pub(crate) struct Foundation {
     pub(crate) sts: Option<Arc<Sts>>,
     /// Who tells other systems about TLS with them, if anybody does.
     pub(crate) reporter: Option<Arc<Reporter>>,
+    /// Who keeps what others tell about TLS with us.
+    pub(crate) receiver: Arc<Receiver>,
     /// Who looks into tokens, if anybody does.
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// What counts for all listeners.
@@ -76,6 +79,9 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let sts = sts(config, &means)?;
     let tally = config.tls_reports.as_ref().map(|_| Arc::new(Tally::new(means.store.clone(), clock.clone())));
     let clients = clients(config, &resolver, random.clone(), (sts.as_ref(), tally.as_ref()))?;
+    let mut keeping = ReceiverSettings::default();
+    keeping.keep = config.tls_reports_in.keep;
+    let receiver = Arc::new(Receiver::new(means.store.clone(), clock.clone(), keeping));
     let reporter = reporter(config, tally, means)?;
     let batch = super::batch::channel(config, &roots(config), &resolver, &clock, &random)?;
     let directory = Arc::new(directory);
@@ -91,6 +97,7 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
         batch,
         sts,
         reporter,
+        receiver,
         tokens,
         limits,
         random,
@@ -157,12 +164,16 @@ impl Foundation {
     pub(crate) fn engine(&self, config: &Config) -> Result<Builder, Failure> {
         let storage = self.store.storage();
         let agent = LocalAgent::new(self.directory.clone()).with_options(config.delivery.clone());
-        let directory = super::batch::directory(config, &self.directory);
+        let directory = super::ends::directory(config, &self.directory);
         let mut builder = Engine::builder(config.hostname.as_str(), storage, directory)
             .clock(self.clock.clone())
             .random(self.random.clone())
             .settings(config.settings.clone())
             .agent(Arc::new(agent));
+        if !config.tls_reports_in.addresses.is_empty() {
+            let agent = |id| Arc::new(ReportAgent::new(id, self.receiver.clone()));
+            builder = builder.agent(agent(AGENT)).agent(agent(COPIES));
+        }
         if let Some(domain) = &self.postmaster {
             builder = builder.postmaster_domain(domain.clone());
         }

@@ -1,15 +1,9 @@
-//! The channel over which mail travels in batches, from its configuration, and the addresses that lead there.
+//! The channel over which mail travels in batches, from its configuration.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use iems_core::message::{ChannelId, Domain, Mailbox, NextHop};
-use iems_core::preprocess::Policy;
-use iems_core::seam::{
-    Account, Clock, Directory, DirectoryError, PeerCertificate, Random, Resolution, Resolver, ScramVerifier,
-    Target,
-};
+use iems_core::message::ChannelId;
+use iems_core::seam::{Clock, Random, Resolver};
 use iems_smtp::batch::{self, BatchChannel, CHANNEL, FolderIn, Spool, TunnelIn, TunnelOut};
 use iems_smtp::dialer::TcpDialer;
 use rustls::RootCertStore;
@@ -54,77 +48,4 @@ pub(super) fn channel(
         channel = channel.with_account(account.map_err(Failure::config)?);
     }
     Ok(Some(Arc::new(channel)))
-}
-
-/// The directory, with the addresses of tunnels.
-pub(super) fn directory<D: Directory>(config: &Config, inner: &Arc<D>) -> Arc<dyn Directory> {
-    if config.batch.tunnels_in.is_empty() {
-        return inner.clone();
-    }
-    let end = |tunnel: &batch::TunnelInSettings| {
-        let target = Target::Channel {
-            channel: ChannelId::new(CHANNEL),
-            hop: NextHop::new(&tunnel.name),
-            mailbox: tunnel.address.clone(),
-        };
-        (tunnel.address.folded(), target)
-    };
-    let ends = config.batch.tunnels_in.iter().map(end).collect();
-    Arc::new(WithTunnels { inner: inner.clone(), ends })
-}
-
-/// A directory in which some addresses are ends of tunnels, whosever their domain is.
-struct WithTunnels<D> {
-    inner: Arc<D>,
-    ends: HashMap<String, Target>,
-}
-
-#[async_trait]
-impl<D: Directory> Directory for WithTunnels<D> {
-    async fn resolve(&self, mailbox: &Mailbox) -> Result<Resolution, DirectoryError> {
-        match self.ends.get(&mailbox.folded()) {
-            Some(end) => Ok(Resolution::Targets(vec![end.clone()])),
-            None => self.inner.resolve(mailbox).await,
-        }
-    }
-
-    async fn is_local(&self, domain: &Domain) -> Result<bool, DirectoryError> {
-        self.inner.is_local(domain).await
-    }
-
-    async fn may_send_as(&self, account: &Account, sender: &Mailbox) -> Result<bool, DirectoryError> {
-        self.inner.may_send_as(account, sender).await
-    }
-
-    async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError> {
-        self.inner.check_password(login, password).await
-    }
-
-    async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError> {
-        self.inner.scram(login).await
-    }
-
-    async fn by_certificate(
-        &self,
-        certificate: &PeerCertificate,
-        identity: Option<&str>,
-    ) -> Result<Option<Account>, DirectoryError> {
-        self.inner.by_certificate(certificate, identity).await
-    }
-
-    async fn by_token(&self, login: Option<&str>, token: &str) -> Result<Option<Account>, DirectoryError> {
-        self.inner.by_token(login, token).await
-    }
-
-    async fn known_as(&self, login: &str) -> Result<Option<Account>, DirectoryError> {
-        self.inner.known_as(login).await
-    }
-
-    async fn used(&self, account: &Account, service: &str) -> Result<(), DirectoryError> {
-        self.inner.used(account, service).await
-    }
-
-    async fn policy(&self, mailbox: &Mailbox) -> Result<Policy, DirectoryError> {
-        self.inner.policy(mailbox).await
-    }
 }

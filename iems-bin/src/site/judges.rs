@@ -19,6 +19,7 @@ use iems_filters::sender::{
     CallbackSettings, DomainSettings, SenderCallback, SenderDomain, SenderOwn, SenderSite,
 };
 use iems_filters::spf::{self, Spf};
+use iems_smtp::tlsrpt::received::{AGENT, ReportJudge};
 
 use super::assemble::Foundation;
 use crate::config::{About, Config};
@@ -37,6 +38,10 @@ pub(super) fn add(mut builder: Builder, site: &Foundation, config: &Config) -> R
     }
     if let Some(batch) = site.batch.as_ref().filter(|_| !config.batch.tunnels_in.is_empty()) {
         builder = builder.preprocessor(Arc::new(batch.judge()), Matrix::everywhere());
+    }
+    if !config.tls_reports_in.addresses.is_empty() {
+        let matrix = Matrix::everywhere().cell("*", "*", Cell::Skip).cell("*", AGENT, Cell::Run);
+        builder = builder.preprocessor(Arc::new(ReportJudge::new(site.receiver.clone())), matrix);
     }
     // It tells what the others found, so it is the last.
     if let Some(id) = &config.checks.authserv_id {

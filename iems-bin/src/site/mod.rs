@@ -4,6 +4,7 @@
 mod app_passwords;
 mod assemble;
 mod batch;
+mod ends;
 mod explain;
 mod hops;
 mod judges;
@@ -26,6 +27,7 @@ use iems_core::limits::Limits;
 use iems_core::storage::StoreError;
 use iems_smtp::client::{Sessions, SmtpClient};
 use iems_smtp::tlsrpt::Reporter;
+use iems_smtp::tlsrpt::received::{Receiver, Selection};
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
 use serde::Serialize;
@@ -47,6 +49,7 @@ pub(crate) struct Site {
     pub(crate) engine: Engine,
     clients: Vec<Arc<SmtpClient>>,
     reporter: Option<Arc<Reporter>>,
+    pub(crate) receiver: Arc<Receiver>,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) limits: Arc<Limits>,
     running: Option<Running>,
@@ -62,8 +65,8 @@ impl Site {
 
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
-        let Foundation { store, directory, clients, reporter, tokens, limits, .. } = foundation;
-        Self { store, directory, engine, clients, reporter, tokens, limits, running }
+        let Foundation { store, directory, clients, reporter, receiver, tokens, limits, .. } = foundation;
+        Self { store, directory, engine, clients, reporter, receiver, tokens, limits, running }
     }
 
     /// How connections to other systems were protected, in all channels together.
@@ -151,6 +154,9 @@ impl Office for Site {
             R::Explain { id } => value(self.explain(id).await?),
             R::TlsReportsList { domain } => value(self.tls_reports(domain).await?),
             R::TlsReportsSend { today } => value(self.send_tls_reports(today).await?),
+            R::TlsReportsReceived { domain, since, failed, most } => {
+                value(self.received_tls_reports(Selection { domain, since, failed, most }).await?)
+            }
             R::LimitsList => value(self.limits().await),
             R::LimitsBan { who, span, reason } => {
                 self.ban(who, span, &reason).await;

@@ -26,5 +26,7 @@ pub use processor::{Answers, Job, Report, Source, SourceError, Terms, process};
 pub use tunnel::{Key, KeyError, Seal, SealError, TunnelIn, TunnelInSettings, TunnelOut, TunnelOutSettings};
 pub use writer::BatchWriter;
 
+pub(crate) use tunnel::{Decoder, Encoding, fields, parameters};
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// `7bit`, `8bit`, `binary`.
     Plain,
     /// `base64`.
@@ -15,7 +15,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// The encoding of this name, without case.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "" | "7bit" | "8bit" | "binary" => Some(Self::Plain),
             "base64" => Some(Self::Base64),
@@ -27,11 +27,11 @@ impl Encoding {
 
 /// The body is not what its encoding says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken;
+pub(crate) struct Broken;
 
 /// Decodes. Holds less than a line of quoted-printable, of at most [`LINE`] octets.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     encoding: Encoding,
     bits: u32,
     held: u32,
@@ -43,11 +43,11 @@ pub(super) struct Decoder {
 const LINE: usize = 1000;
 
 impl Decoder {
-    pub(super) fn new(encoding: Encoding) -> Self {
+    pub(crate) fn new(encoding: Encoding) -> Self {
         Self { encoding, bits: 0, held: 0, padded: 0, line: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, octets: &Bytes) -> Result<Bytes, Broken> {
+    pub(crate) fn push(&mut self, octets: &Bytes) -> Result<Bytes, Broken> {
         match self.encoding {
             Encoding::Plain => Ok(octets.clone()),
             Encoding::Base64 => self.base64(octets),
@@ -56,7 +56,7 @@ impl Decoder {
     }
 
     /// The body has ended.
-    pub(super) fn finish(&mut self) -> Result<Bytes, Broken> {
+    pub(crate) fn finish(&mut self) -> Result<Bytes, Broken> {
         match self.encoding {
             Encoding::Base64 if !(self.held + self.padded).is_multiple_of(4) => Err(Broken),
             Encoding::QuotedPrintable if !self.line.is_empty() => {

@@ -14,5 +14,7 @@ pub use input::{TunnelIn, TunnelInSettings};
 pub use output::{TunnelOut, TunnelOutSettings};
 pub use seal::{Key, KeyError, Seal, SealError};
 
+pub(crate) use decode::{Decoder, Encoding};
 pub(super) use input::{BatchObject, TunnelLink};
-pub(super) use object::{HEADER, fields, is_object};
+pub(super) use object::{HEADER, is_object};
+pub(crate) use object::{fields, parameters};

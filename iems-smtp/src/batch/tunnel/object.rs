@@ -77,7 +77,7 @@ pub(crate) fn fields(header: &[u8]) -> Vec<(String, String)> {
 }
 
 /// A value and its parameters (RFC 2045 section 5.1), names in lower case. Comments are not looked for: no generator writes any.
-fn parameters(value: &str) -> (&str, Vec<(String, String)>) {
+pub(crate) fn parameters(value: &str) -> (&str, Vec<(String, String)>) {
     let (kind, mut rest) = value.split_once(';').unwrap_or((value, ""));
     let mut found = Vec::new();
     while let Some((name, behind)) = rest.split_once('=') {
