@@ -173,12 +173,12 @@ async fn mailboxes_are_shared_as_far_as_rights_go() {
 
     ann.done("SETACL Projects bob +si").await;
     assert!(bob.refused(&select).await.starts_with("OK [READ-WRITE]"));
-    assert!(bob.done("STORE 1 +FLAGS (\\Seen \\Flagged)").await[0].contains("(\\Seen)"));
+    assert!(bob.done("STORE 1 +FLAGS (\\Seen \\Flagged)").await[0].contains("(\\Seen \\Recent)"));
     assert!(bob.refused("STORE 1 +FLAGS (\\Deleted)").await.starts_with("NO [NOPERM]"));
     assert!(bob.refused("STORE 1 FLAGS ()").await.starts_with("NO [NOPERM]"));
     assert!(bob.refused("EXPUNGE").await.starts_with("NO [NOPERM]"));
     assert!(append(&mut bob, SHARED, "(\\Flagged \\Seen own)").await.starts_with("OK [APPENDUID"));
-    assert!(bob.done("FETCH 2 FLAGS").await.iter().any(|line| line == "* 2 FETCH (FLAGS (\\Seen))"));
+    assert!(bob.done("FETCH 2 FLAGS").await.iter().any(|line| line == "* 2 FETCH (FLAGS (\\Seen \\Recent))"));
     assert!(bob.refused("MOVE 1 INBOX").await.starts_with("NO [NOPERM]"));
     bob.done("COPY 1 INBOX").await;
 
@@ -195,6 +195,83 @@ async fn mailboxes_are_shared_as_far_as_rights_go() {
     ann.done("DELETEACL Projects bob").await;
     assert!(bob.refused(&select).await.starts_with("NO [NONEXISTENT]"));
     assert!(!bob.done("LIST \"\" *").await.iter().any(|line| line.contains("Other")));
+}
+
+/// What `bob` may do with `mailbox` of ann.
+async fn grant(ann: &mut Client, mailbox: &str, rights: &str) {
+    ann.done(&format!("SETACL {mailbox} bob {rights}")).await;
+}
+
+#[tokio::test]
+async fn mailboxes_of_others_are_made_renamed_and_deleted_with_rights() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("CREATE Team").await;
+    ann.done("CREATE Team/secret").await;
+    ann.done("CREATE Mine").await;
+    grant(&mut ann, "Team", "lrk").await;
+    ann.done("SETACL Team/secret bob \"\"").await;
+    let path = |name: &str| format!("\"Other Users/ann@example.org/{name}\"");
+    bob.done(&format!("CREATE {}", path("Team/new/deep"))).await;
+    // What is made there is the owner's, and has the rights of what it is below.
+    assert!(ann.done("LIST \"\" *").await.iter().any(|line| line.ends_with("Team/new/deep")));
+    assert_eq!(
+        bob.done(&format!("MYRIGHTS {}", path("Team/new"))).await,
+        [format!("* MYRIGHTS {} lrkc", path("Team/new"))]
+    );
+    for name in ["Team/secret/x", "Mine/x", "x", ""] {
+        assert!(bob.refused(&format!("CREATE {}", path(name))).await.starts_with("NO [NOPERM]"), "{name}");
+    }
+    assert!(bob.refused("CREATE \"Other Users/eve@example.org/x\"").await.starts_with("NO [NOPERM]"));
+    assert!(bob.refused("CREATE \"Other Users\"").await.starts_with("NO [NOPERM]"));
+    // Deleting and renaming take `x`.
+    assert!(bob.refused(&format!("DELETE {}", path("Team/new/deep"))).await.starts_with("NO [NOPERM]"));
+    assert!(bob.refused(&format!("DELETE {}", path("Team/none"))).await.starts_with("NO [NONEXISTENT]"));
+    let rename = format!("RENAME {} {}", path("Team/new/deep"), path("Team/other"));
+    assert!(bob.refused(&rename).await.starts_with("NO [NOPERM]"));
+    grant(&mut ann, "Team/new/deep", "lrx").await;
+    bob.done(&rename).await;
+    let away = format!("RENAME {} own", path("Team/other"));
+    assert!(bob.refused(&away).await.starts_with("NO [CANNOT]"));
+    let out = format!("RENAME {} {}", path("Team/other"), path("Elsewhere"));
+    assert!(bob.refused(&out).await.starts_with("NO [NOPERM]"));
+    bob.done(&format!("DELETE {}", path("Team/other"))).await;
+    assert!(!ann.done("LIST \"\" *").await.iter().any(|line| line.contains("other")));
+    // One's own under this name are one's own.
+    ann.done(&format!("CREATE {}", path("top"))).await;
+    assert!(ann.done("LIST \"\" top").await.len() == 1);
+}
+
+#[tokio::test]
+async fn rights_are_heeded_while_a_mailbox_is_open() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("CREATE Projects").await;
+    append(&mut ann, "Projects", "()").await;
+    append(&mut ann, "Projects", "()").await;
+    grant(&mut ann, "Projects", "lr").await;
+    let opened = bob.ask(&format!("SELECT {SHARED}")).await;
+    assert!(opened.contains(&"* OK [PERMANENTFLAGS ()] What can be kept".to_owned()), "{opened:?}");
+    grant(&mut ann, "Projects", "+sw").await;
+    let said = bob.ask("STORE 1 +FLAGS (\\Seen)").await;
+    assert!(said.iter().any(|line| line.starts_with("* OK [READ-WRITE]")), "{said:?}");
+    let kept = "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Seen \\Draft \\*)] What can be kept";
+    assert!(said.contains(&kept.to_owned()), "{said:?}");
+    assert!(said.contains(&"* 1 FETCH (FLAGS (\\Seen \\Recent))".to_owned()), "{said:?}");
+    grant(&mut ann, "Projects", "-sw").await;
+    let said = bob.ask("STORE 2 +FLAGS (\\Seen)").await;
+    assert!(said.iter().any(|line| line.starts_with("* OK [READ-ONLY]")), "{said:?}");
+    assert!(said.last().is_some_and(|line| line.starts_with("NO [READ-ONLY]")), "{said:?}");
+    // Without `r`, nothing is there any more, and nothing new is told.
+    grant(&mut ann, "Projects", "-r").await;
+    append(&mut ann, "Projects", "()").await;
+    assert_eq!(bob.ask("FETCH 1 BODY.PEEK[]").await, ["OK [EXPUNGEISSUED] Some are gone"]);
+    assert_eq!(bob.done("NOOP").await, ["* 2 EXPUNGE", "* 1 EXPUNGE"]);
+    assert!(bob.refused("APPEND INBOX CATENATE (URL \";UID=1\")").await.starts_with("NO [NOPERM]"));
+    grant(&mut ann, "Projects", "+r").await;
+    assert_eq!(bob.done("NOOP").await.len(), 0);
+    let opened = bob.done(&format!("SELECT {SHARED}")).await;
+    assert!(opened.contains(&"* 3 EXISTS".to_owned()), "{opened:?}");
 }
 
 #[tokio::test]

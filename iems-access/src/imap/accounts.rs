@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iems_store::directory::{AccountInfo, StoreDirectory};
-use iems_store::mailbox::{AccountId, Mailboxes};
+use iems_store::mailbox::{AccountId, MailboxId, Mailboxes};
 use iems_store::search::TextIndex;
+
+use super::recent::{Recents, Witness};
 
 /// The accounts of a directory. All IMAP servers of one process share it: it counts the sessions of each account.
 pub struct Accounts {
     directory: Arc<StoreDirectory>,
     index: Option<Arc<dyn TextIndex>>,
     seats: Mutex<HashMap<AccountId, usize>>,
+    recents: Recents,
 }
 
 impl Accounts {
@@ -22,7 +25,7 @@ impl Accounts {
 
     /// The same; `index` keeps searches for texts from reading every message.
     pub fn searched_with(directory: Arc<StoreDirectory>, index: Option<Arc<dyn TextIndex>>) -> Arc<Self> {
-        Arc::new(Self { directory, index, seats: Mutex::default() })
+        Arc::new(Self { directory, index, seats: Mutex::default(), recents: Recents::default() })
     }
 
     pub(crate) fn directory(&self) -> &StoreDirectory {
@@ -46,6 +49,15 @@ impl Accounts {
         }
         *taken += 1;
         Some(Seat { accounts: self.clone(), account: info.id })
+    }
+
+    /// Who shows what is new in a mailbox, for a session that is about to open it.
+    pub(crate) fn witness(self: &Arc<Self>, account: AccountId, mailbox: MailboxId) -> Witness {
+        Witness::new(self, (account, mailbox))
+    }
+
+    pub(crate) fn recents(&self) -> &Recents {
+        &self.recents
     }
 
     fn seats(&self) -> MutexGuard<'_, HashMap<AccountId, usize>> {

@@ -65,23 +65,40 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
     let mut connection = Connection::new(shared, wire, session, gate);
     connection.with(|session, out| session.greet(out));
     loop {
+        let ended = match talk(&mut connection, &shutdown).await {
+            Ok(true) => {
+                connection = Box::pin(connection.start_tls()).await?;
+                continue;
+            }
+            ended => ended.map(drop),
+        };
+        let Connection { wire, mut session, .. } = connection;
+        if ended.is_ok() {
+            wire.close(FAREWELL).await;
+        }
+        session.end().await;
+        return ended;
+    }
+}
+
+/// Goes on until one side ends it, or TLS begins: `true`.
+async fn talk(connection: &mut Connection, shutdown: &CancellationToken) -> io::Result<bool> {
+    loop {
         let Some(event) = connection.decoder.next(&mut connection.wire.input) else {
             connection.flush().await?;
-            if !connection.wait(&shutdown).await? {
+            if !connection.wait(shutdown).await? {
                 connection.flush().await?;
-                connection.wire.close(FAREWELL).await;
-                return Ok(());
+                return Ok(false);
             }
             continue;
         };
         // What a command needs is given back when it is done: an idle connection stays small.
         match Box::pin(connection.take(event)).await? {
             Flow::On => {}
-            Flow::StartTls => connection = Box::pin(connection.start_tls()).await?,
+            Flow::StartTls => return Ok(true),
             Flow::Close => {
                 connection.flush().await?;
-                connection.wire.close(FAREWELL).await;
-                return Ok(());
+                return Ok(false);
             }
         }
     }

@@ -8,6 +8,7 @@ mod accounts;
 pub mod codec;
 mod connection;
 mod options;
+mod recent;
 pub mod search;
 pub mod session;
 pub mod types;

@@ -25,6 +25,7 @@ mod replace;
 mod rights;
 mod row;
 mod schema;
+mod shown;
 mod status;
 mod subscribe;
 #[cfg(test)]

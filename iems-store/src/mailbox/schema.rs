@@ -17,6 +17,7 @@
 //! | `Ma A p B c` | counter: messages in the low half, unseen messages in the high half |
 //! | `Ma A p B d`, `Ma A p B o` | counters: messages with `\Deleted`, octets of all messages |
 //! | `Ma A p B h` | the MODSEQ of the last change |
+//! | `Ma A p B r` | the UID up to which messages were shown to somebody as recent; may be behind |
 //! | `Ma A p B x`, `Ma A p B l` | counter: entries of the expunge log; the MODSEQ up to which it was forgotten |
 //! | `Ma A m B U` | the state of a message: MODSEQ, then flags, keywords, size |
 //! | `Ma A i B U` | what never changes: EMAILID, THREADID, then dates, Message-ID, body |
@@ -96,6 +97,7 @@ pub(super) enum Count {
     Highest = b'h',
     LogLength = b'x',
     LogStart = b'l',
+    Shown = b'r',
 }
 
 /// The two logs of a mailbox.

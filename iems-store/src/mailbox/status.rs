@@ -10,7 +10,7 @@ use super::{Mailboxes, folders};
 use crate::rows;
 
 /// How many counters a mailbox has at most.
-const COUNTERS: usize = 7;
+const COUNTERS: usize = 8;
 
 /// The counters of a mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Status {
     pub uid_next: u64,
     /// The MODSEQ of the last change (RFC 7162 section 3.1.2.1); 1 where there was none.
     pub highest_modseq: u64,
+    /// The UID up to which messages were shown to somebody as recent, see [`Mailboxes::set_shown`].
+    pub shown: u32,
 }
 
 impl Status {
@@ -48,6 +50,7 @@ impl Status {
             Some(w) if *w == Count::Highest as u8 => {
                 (self.highest_modseq, _) = rows::number(row, "a MODSEQ")?
             }
+            Some(w) if *w == Count::Shown as u8 => self.shown = u32::try_from(number()?).unwrap_or(u32::MAX),
             _ => {}
         }
         Ok(())

@@ -23,13 +23,20 @@ impl Cursor<'_> {
     /// The reference of `LIST`: a `mailbox`, where `INBOX` is nothing special yet.
     pub(super) fn reference(&mut self) -> Parsed<String> {
         let octets = self.astring()?;
-        self.name(octets)
+        Ok(self.decoded(&octets))
     }
 
     /// A mailbox's name with wildcards.
     pub(super) fn pattern(&mut self) -> Parsed<String> {
         let octets = self.list_mailbox()?;
-        self.name(octets)
+        Ok(self.decoded(&octets))
+    }
+
+    /// What octets are by the encoding that is in force, or else as they stand: what no mailbox can be called is no reason to
+    /// refuse a `LIST`.
+    fn decoded(&self, octets: &[u8]) -> String {
+        let decoded = if self.utf8 { None } else { mutf7::decode(octets) };
+        decoded.unwrap_or_else(|| String::from_utf8_lossy(octets).into_owned())
     }
 
     /// The name that octets are, by the encoding that is in force.

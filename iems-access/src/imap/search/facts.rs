@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use iems_core::message::Body;
 use iems_store::mailbox::{AccountId, MessageInfo, Uid};
 use iems_store::search::{Field, HEADER, Needle, field_text, fields, has, is_searched, part_text};
-use iems_store::structure::{Part, SentDate, Span, Structure, decode_field, read_range, unfolded};
+use iems_store::structure::{Address, Part, SentDate, Span, Structure, decode_field, read_range, unfolded};
 
 use super::looked::Looked;
-use super::query::{Query, date_of};
+use super::query::{Addresses, Query, date_of};
 use super::{Candidate, SearchError, Searched, Spent};
 
 /// How much is to be known.
@@ -134,6 +134,30 @@ impl<'a> Facts<'a> {
         Some(kept.any(|field| unfolded(field).iter().any(|(_, value)| has(&decode_field(value), needle))))
     }
 
+    /// Whether a field with addresses has a folded text in it, as it stands or as one of its addresses is told in the envelope
+    /// (RFC 9051 section 6.4.4): without comments, and `Name <mailbox@host>`.
+    pub(super) fn addresses_have(&self, which: Addresses, needle: &str) -> Option<bool> {
+        let name = match which {
+            Addresses::From => "from",
+            Addresses::To => "to",
+            Addresses::Cc => "cc",
+            Addresses::Bcc => "bcc",
+        };
+        match self.field_has(name, needle) {
+            Some(false) if !self.is_gone() => {}
+            answer => return answer,
+        }
+        let root = self.structure.as_ref()?.parts.first();
+        let Some(envelope) = root.and_then(|root| root.envelope.as_ref()) else { return Some(false) };
+        let addresses = match which {
+            Addresses::From => &envelope.from,
+            Addresses::To => &envelope.to,
+            Addresses::Cc => &envelope.cc,
+            Addresses::Bcc => &envelope.bcc,
+        };
+        Some(addresses.iter().any(|address| has(&written(address), needle)))
+    }
+
     /// The decoded values of a field, if they are known.
     pub(super) fn values(&self, name: &str) -> Option<Vec<String>> {
         let kept = self.structure.as_ref()?.kept_field(name)?;
@@ -216,6 +240,13 @@ fn mark(found: &mut [bool], needles: &[Needle], text: &str, counts: impl Fn(&Nee
     for (found, needle) in found.iter_mut().zip(needles) {
         *found |= counts(needle) && memchr::memmem::find(text.as_bytes(), needle.text.as_bytes()).is_some();
     }
+}
+
+/// An address as it is written without comments.
+fn written(address: &Address) -> String {
+    let text = |octets: Option<&bytes::Bytes>| octets.map(|octets| decode_field(octets)).unwrap_or_default();
+    let (name, mailbox) = (text(address.name.as_ref()), text(address.mailbox.as_ref()));
+    format!("{name} <{mailbox}@{}>", text(address.host.as_ref()))
 }
 
 /// Reads octets of one message, as far as the budget goes.

@@ -33,6 +33,8 @@ pub(super) enum Query {
     ThreadId(String),
     /// A field's name, and what is in it.
     Field(String, String),
+    /// A field with addresses, and what is in it or in one of them.
+    Addresses(Addresses, String),
     /// What is in a text, and its place among all texts that are looked for.
     Text(Needle, usize),
 }
@@ -43,6 +45,15 @@ pub(super) enum Which {
     Received,
     Saved,
     Sent,
+}
+
+/// Which addresses of the envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Addresses {
+    From,
+    To,
+    Cc,
+    Bcc,
 }
 
 impl Query {
@@ -88,13 +99,14 @@ impl Query {
     fn of_content(key: &SearchKey, searched: &Searched<'_>) -> Self {
         let field = |name: &str, text: &str| Self::Field(name.to_owned(), fold(text));
         let within = |text: &str, headers| Self::Text(Needle { text: fold(text), headers }, 0);
+        let addresses = |which, text: &str| Self::Addresses(which, fold(text));
         let ago = |seconds: u32| searched.now.as_secs().saturating_sub(u64::from(seconds));
         match key {
-            SearchKey::Bcc(text) => field("bcc", text),
-            SearchKey::Cc(text) => field("cc", text),
-            SearchKey::From(text) => field("from", text),
+            SearchKey::Bcc(text) => addresses(Addresses::Bcc, text),
+            SearchKey::Cc(text) => addresses(Addresses::Cc, text),
+            SearchKey::From(text) => addresses(Addresses::From, text),
             SearchKey::Subject(text) => field("subject", text),
-            SearchKey::To(text) => field("to", text),
+            SearchKey::To(text) => addresses(Addresses::To, text),
             SearchKey::Header(name, text) => field(name, text),
             SearchKey::Body(text) => within(text, false),
             SearchKey::Text(text) => within(text, true),
@@ -168,6 +180,7 @@ impl Query {
             Self::EmailId(id) => facts.info(|info| email_id(facts.account(), info.email) == *id),
             Self::ThreadId(id) => facts.info(|info| thread_id(facts.account(), info.thread) == *id),
             Self::Field(name, needle) => facts.field_has(name, needle),
+            Self::Addresses(which, needle) => facts.addresses_have(*which, needle),
             Self::Text(needle, nth) => facts.text_has(*nth, needle),
         }
     }

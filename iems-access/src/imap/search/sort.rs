@@ -17,6 +17,13 @@ enum Value {
     Text(String),
 }
 
+impl Value {
+    /// A folded text. The collation goes by upper case, where `[` and `_` are behind the letters (RFC 5051 section 2).
+    fn text(folded: &str) -> Self {
+        Self::Text(folded.to_uppercase())
+    }
+}
+
 /// The places in the order of the criteria; what is equal in all of them, by sequence number.
 pub(super) async fn sort(
     searched: &Searched<'_>,
@@ -47,7 +54,7 @@ fn compare(one: &(Vec<Value>, usize), other: &(Vec<Value>, usize), criteria: &[S
 fn value(facts: &Facts<'_>, key: SortKey) -> Value {
     let envelope = envelope(facts);
     let first = |pick: fn(&Envelope) -> &Vec<Address>| envelope.and_then(|envelope| pick(envelope).first());
-    let mailbox = |address: Option<&Address>| Value::Text(address.map(mailbox_of).unwrap_or_default());
+    let mailbox = |address: Option<&Address>| Value::text(&address.map(mailbox_of).unwrap_or_default());
     match key {
         SortKey::Arrival => Value::Number(arrival(facts)),
         SortKey::Date => Value::Number(sent_seconds(facts)),
@@ -55,14 +62,14 @@ fn value(facts: &Facts<'_>, key: SortKey) -> Value {
             let size = facts.known_info().map_or(0, |info| info.body.size());
             Value::Number(i64::try_from(size).unwrap_or(i64::MAX))
         }
-        SortKey::Subject => Value::Text(subject(facts).0),
+        SortKey::Subject => Value::text(&subject(facts).0),
         SortKey::From => mailbox(first(|envelope| &envelope.from)),
         SortKey::To => mailbox(first(|envelope| &envelope.to)),
         SortKey::Cc => mailbox(first(|envelope| &envelope.cc)),
         SortKey::DisplayFrom => {
-            Value::Text(first(|envelope| &envelope.from).map(display).unwrap_or_default())
+            Value::text(&first(|envelope| &envelope.from).map(display).unwrap_or_default())
         }
-        SortKey::DisplayTo => Value::Text(first(|envelope| &envelope.to).map(display).unwrap_or_default()),
+        SortKey::DisplayTo => Value::text(&first(|envelope| &envelope.to).map(display).unwrap_or_default()),
     }
 }
 

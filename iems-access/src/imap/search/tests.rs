@@ -141,6 +141,29 @@ async fn texts_are_found_decoded_in_any_case_with_and_without_structure() {
 }
 
 #[tokio::test]
+async fn addresses_are_found_as_the_envelope_tells_them() {
+    use SearchKey as K;
+    for with_structure in [true, false] {
+        let world = world().await;
+        let text_of =
+            "From: <ann (a comment)@ (another) example.org>\r\nCc: friends: Bob <bob@x>, c@y;\r\n\r\nx\r\n";
+        world.add(text_of, Flags::empty(), 10, with_structure).await;
+        for (key, found) in [
+            (text(K::From, "ann@example.org"), true),
+            (text(K::From, "a comment"), true),
+            (text(K::Cc, "Bob <bob@x>"), true),
+            (text(K::Cc, "c@Y"), true),
+            (text(K::Cc, "ann@example.org"), false),
+            (text(K::To, "ann@example.org"), false),
+            (K::Header("From".into(), "ann@example.org".into()), false),
+            (K::Not(Box::new(text(K::Bcc, "x"))), true),
+        ] {
+            assert_eq!(world.find(key.clone()).await.len(), usize::from(found), "{key:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn numbers_flags_sizes_and_dates_are_found() {
     use SearchKey as K;
     let world = three(true).await;
@@ -193,6 +216,19 @@ async fn order_and_threads() {
         assert_eq!(threads[0].number, Some(1));
         assert_eq!(threads[0].children[0].number, Some(2));
     }
+}
+
+#[tokio::test]
+async fn what_is_between_the_cases_is_sorted_behind_the_letters() {
+    let world = world().await;
+    for subject in ["_", "[x]", "Z", "a", "1", "\u{e4}"] {
+        let text = format!("Subject: {subject}\r\n\r\nx\r\n");
+        world.add(&text, Flags::empty(), 1, true).await;
+    }
+    let by = [SortCriterion { key: SortKey::Subject, reverse: false }];
+    let all = (0..6).collect::<Vec<_>>();
+    let sorted = world.with(SearchLimits::default(), async |s| s.sort(all, &by).await.unwrap()).await;
+    assert_eq!(sorted, [4, 3, 2, 1, 0, 5]);
 }
 
 #[tokio::test]

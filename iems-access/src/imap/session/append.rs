@@ -8,11 +8,13 @@ use iems_core::message::Body;
 use iems_core::seam::Timestamp;
 use iems_core::storage::BlobWriter;
 use iems_store::directory::AccountInfo;
-use iems_store::mailbox::{Flags, KeywordSet, MAX_APPENDED, MessageIds, NewMessage, Rights, Uid};
+use iems_store::mailbox::{
+    Flags, KeywordSet, MAX_APPENDED, MailboxError, MessageIds, NewMessage, Rights, Uid,
+};
 use iems_store::structure::{Limits, Parser};
 
 use super::flags::permitted;
-use super::place::Place;
+use super::place::{Place, permits};
 use super::{Outcome, Output, Session, Sink, Stage, Then, Trouble};
 use super::{body, url};
 use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Status};
@@ -74,14 +76,14 @@ impl Session {
             return Err(super::uidonly::refusal().into());
         }
         let selected = self.writable()?;
+        permits(selected.rights, Rights::DELETE_MESSAGES | Rights::EXPUNGE)?;
         let number = match (uid, message) {
             (_, None) => Some(selected.view.count()),
             (true, Some(uid)) => selected.view.number_of(uid),
             (false, Some(number)) => Some(number),
         };
         let seen = number.and_then(|number| selected.view.get(number)).filter(|seen| !seen.gone);
-        seen.map(|seen| seen.uid)
-            .ok_or_else(|| Status::no("There is no such message").with(Code::NonExistent).into())
+        seen.map(|seen| seen.uid).ok_or_else(|| missing().into())
     }
 
     /// What is wrong is told where the client can hear it: with the first literal.
@@ -232,7 +234,14 @@ impl Session {
                 place.permits(Rights::READ)?;
                 (place.owner.id, place.mailbox)
             }
-            None => self.selected().map(|selected| (selected.account, selected.mailbox))?,
+            None => {
+                let (account, mailbox) =
+                    self.selected().map(|selected| (selected.account, selected.mailbox))?;
+                // What was given when it was selected may have been taken since.
+                let rights = self.accounts.mailboxes().rights(account, mailbox, self.user()?.info.id).await?;
+                permits(rights, Rights::READ)?;
+                (account, mailbox)
+            }
         };
         if named.uid_validity.is_some_and(|validity| validity != mailbox.0) {
             return Err(bad().into());
@@ -303,23 +312,39 @@ impl Session {
         let Place { owner, mailbox, .. } = mailbox?;
         let account = owner.id;
         let mailboxes = self.accounts.mailboxes();
-        let appended = match mailboxes.append_all(account, mailbox, &messages).await {
-            Err(iems_store::mailbox::MailboxError::NoMailbox) => {
+        let selected = self.selected().ok().map(|selected| (selected.account, selected.mailbox));
+        let replaced = replaced.zip(selected).map(|(uid, (owner, from))| (owner, from, Uid(uid)));
+        let appended = match (replaced, messages.as_slice()) {
+            // In one account, both happen at once.
+            (Some((owner, from, uid)), [message]) if owner == account => mailboxes
+                .replace(account, (from, uid), mailbox, message)
+                .await
+                .map(|appended| appended.ok_or_else(missing)),
+            _ => mailboxes.append_all(account, mailbox, &messages).await.map(Ok),
+        };
+        let appended = match appended {
+            Err(MailboxError::NoMailbox) => {
                 return Err(Status::no("The mailbox is gone; CREATE it first").with(Code::TryCreate).into());
             }
-            appended => appended?,
+            Err(error) => return Err(error.into()),
+            Ok(appended) => appended?,
         };
         let first = appended.first.0;
         let last = first.saturating_add(appended.messages.saturating_sub(1));
         let code = Code::AppendUid(mailbox.0, NumberSet::from_ranges([(first, last)]));
         self.put(account, mailbox, [Uid(first), Uid(last)].into_iter());
-        let Some(uid) = replaced else { return Ok(Status::ok("It is there").with(code)) };
-        // The new one is there before the old one goes (RFC 8508 section 3.2).
+        let Some((owner, from, uid)) = replaced else { return Ok(Status::ok("It is there").with(code)) };
+        // The new one is told before the old one goes (RFC 8508 section 3.2).
         out.status(Status::ok("The new one is there").with(code));
-        let selected = self.selected()?;
-        let from = (selected.account, selected.mailbox);
-        let expunged = self.accounts.mailboxes().expunge(from.0, from.1, &[Uid(uid)]).await?;
-        self.selected_mut()?.view.leave(&expunged.uids);
+        if owner != account {
+            self.accounts.mailboxes().expunge(owner, from, &[uid]).await?;
+        }
+        self.selected_mut()?.view.leave(&[uid]);
         Ok(Status::ok("Replaced"))
     }
+}
+
+/// Of what is to be replaced.
+fn missing() -> Status {
+    Status::no("There is no such message").with(Code::NonExistent)
 }

@@ -1,6 +1,6 @@
 //! What is offered (RFC 9051 section 6.1.1), and what is switched on (RFC 9051 section 6.3.1).
 
-use super::{Enabled, Outcome, Output, Session, Sink};
+use super::{Enabled, Outcome, Output, Session, Sink, Stage};
 use crate::imap::types::{Data, Status};
 
 /// What is offered to whoever is logged in.
@@ -82,6 +82,16 @@ impl Session {
         Ok(Status::ok("That is what is known here"))
     }
 
+    /// With IMAP4rev2, nothing is `\Recent`.
+    async fn forget_recent(&mut self) {
+        let Stage::User(user) = &mut self.stage else { return };
+        let Some(selected) = user.selected.as_deref_mut() else { return };
+        selected.view.forget_recent();
+        if let Some(witness) = selected.witness.take() {
+            witness.leave().await;
+        }
+    }
+
     /// `ENABLE` (RFC 9051 section 6.3.1, RFC 7162 section 3.2.3, RFC 6855 section 3, RFC 9586 section 3.1).
     pub(super) async fn enable<S: Sink>(&mut self, names: &[String], out: &mut Output<'_, S>) -> Outcome {
         let mut done = Vec::new();
@@ -90,6 +100,7 @@ impl Session {
             match name.as_str() {
                 "IMAP4REV2" if !rev2 => {
                     self.enabled.rev2 = true;
+                    self.forget_recent().await;
                     done.push("IMAP4rev2".to_owned());
                     continue;
                 }

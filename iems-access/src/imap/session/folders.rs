@@ -1,10 +1,11 @@
 //! Mailboxes made, deleted, renamed, subscribed to (RFC 9051 sections 6.3.4 to 6.3.8, RFC 6154 section 3).
 
 use iems_core::seam::Timestamp;
-use iems_store::mailbox::{AccountId, MailboxId, SpecialUse as Use};
+use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, Rights, SpecialUse as Use};
 
-use super::place::must_be_own;
-use super::{Outcome, Session};
+use super::pattern::above;
+use super::place::{is_others, owned};
+use super::{Outcome, Session, Trouble};
 use crate::imap::types::{Code, SpecialUse, Status};
 
 /// A mailbox's object id (RFC 8474 section 4).
@@ -40,7 +41,6 @@ pub(super) fn told_use(special: Use) -> Option<SpecialUse> {
 
 impl Session {
     pub(super) async fn create(&mut self, path: &str, uses: &[SpecialUse], now: Timestamp) -> Outcome {
-        must_be_own(path)?;
         let special = match uses {
             [] => None,
             [one] => match known_use(one) {
@@ -51,25 +51,68 @@ impl Session {
             },
             _ => return Err(Status::no("A mailbox has one use at most here").with(Code::UseAttr).into()),
         };
-        let account = self.user()?.info.id;
-        let mailbox = self.accounts.mailboxes().create(account, path, special, now).await?;
+        let (owner, below) = self.below_permitted(path).await?;
+        let mailbox = self.accounts.mailboxes().create(owner, &below, special, now).await?;
         self.changed_names(&[path]);
-        Ok(Status::ok("Made").with(Code::MailboxId(mailbox_id(account, mailbox))))
+        Ok(Status::ok("Made").with(Code::MailboxId(mailbox_id(owner, mailbox))))
     }
 
     pub(super) async fn delete(&mut self, path: &str) -> Outcome {
-        must_be_own(path)?;
-        self.accounts.mailboxes().delete(self.user()?.info.id, path).await?;
+        let (owner, below) = self.disposable(path).await?;
+        self.accounts.mailboxes().delete(owner, &below).await?;
         self.changed_names(&[path]);
         Ok(Status::ok("Deleted"))
     }
 
+    /// `RENAME` stays within one account; of others', it takes `x` on the mailbox and `k` where it goes (RFC 4314 section 4).
     pub(super) async fn rename(&mut self, from: &str, to: &str, now: Timestamp) -> Outcome {
-        must_be_own(from)?;
-        must_be_own(to)?;
-        self.accounts.mailboxes().rename(self.user()?.info.id, from, to, now).await?;
+        let (owner, old) = self.disposable(from).await?;
+        let (target, new) = self.below_permitted(to).await?;
+        if owner != target {
+            return Err(Status::no("A mailbox stays with its owner; COPY its messages instead")
+                .with(Code::Cannot)
+                .into());
+        }
+        self.accounts.mailboxes().rename(owner, &old, &new, now).await?;
         self.changed_names(&[from, to]);
         Ok(Status::ok("Renamed"))
+    }
+
+    /// Whose mailbox a name is, and its path with them. Refused where the user may not delete it.
+    async fn disposable(&self, path: &str) -> Result<(AccountId, String), Trouble> {
+        if !is_others(path) {
+            return Ok((self.user()?.info.id, path.to_owned()));
+        }
+        let place = self.known_place(path).await?;
+        place.permits(Rights::DELETE)?;
+        let path = owned(path).map(|(_, path)| path.to_owned()).unwrap_or_default();
+        Ok((place.owner.id, path))
+    }
+
+    /// Whose mailbox a name would be, and its path with them. Others' need the right to make mailboxes below the one that it
+    /// would be in; where that is not there, below the next one up.
+    async fn below_permitted(&self, path: &str) -> Result<(AccountId, String), Trouble> {
+        if !is_others(path) {
+            return Ok((self.user()?.info.id, path.to_owned()));
+        }
+        // Whoever may not know of what is there hears nothing else.
+        let refused = || Status::no("Its owner does not let you make mailboxes there").with(Code::NoPerm);
+        let (owner, path) = owned(path.trim_end_matches(DELIMITER)).ok_or_else(refused)?;
+        let owner = self.owner(owner).await?.ok_or_else(refused)?.id;
+        let (mailboxes, me) = (self.accounts.mailboxes(), self.user()?.info.id);
+        for parent in above(path) {
+            if let Some(parent) = mailboxes.find(owner, parent).await? {
+                let rights = mailboxes.rights(owner, parent, me).await?;
+                return match rights.contains(Rights::CREATE) {
+                    true => Ok((owner, path.to_owned())),
+                    false => Err(refused().into()),
+                };
+            }
+        }
+        match owner == me {
+            true => Ok((owner, path.to_owned())),
+            false => Err(refused().into()),
+        }
     }
 
     pub(super) async fn subscribe(&mut self, path: &str, subscribed: bool) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, MailboxInfo, Rights};
+use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, MailboxInfo, Rights, Status as Counters, Uid};
 
 use super::acl::letters;
 use super::folders::{mailbox_id, told_use};
@@ -205,6 +205,18 @@ impl Session {
         Ok(Status::ok("That is how it stands"))
     }
 
+    /// How many messages were shown to nobody yet (RFC 3501 section 6.3.10).
+    async fn recent(&self, of: (AccountId, MailboxId), status: &Counters) -> Result<u64, Trouble> {
+        let shown = status.shown.max(self.accounts.recents().shown(of));
+        if self.enabled.rev2 || u64::from(shown).saturating_add(1) >= status.uid_next {
+            return Ok(0);
+        }
+        if shown == 0 {
+            return Ok(status.messages);
+        }
+        Ok(self.accounts.mailboxes().count_after(of.0, of.1, Uid(shown)).await?)
+    }
+
     async fn counters(
         &self,
         account: AccountId,
@@ -218,7 +230,9 @@ impl Session {
         for item in items {
             told.push(match item {
                 StatusAttribute::Messages => StatusItem::Messages(number(status.messages)),
-                StatusAttribute::Recent => StatusItem::Recent(0),
+                StatusAttribute::Recent => {
+                    StatusItem::Recent(number(self.recent((account, mailbox), &status).await?))
+                }
                 StatusAttribute::UidNext => StatusItem::UidNext(number(status.uid_next)),
                 StatusAttribute::UidValidity => StatusItem::UidValidity(mailbox.0),
                 StatusAttribute::Unseen => StatusItem::Unseen(number(status.unseen)),

@@ -49,6 +49,7 @@ use std::time::Duration;
 use iems_core::seam::Timestamp;
 use iems_core::seam::sasl::Beneath;
 
+use super::recent::Witness;
 use super::types::{Code, Command, CommandBody, Status};
 use super::{Accounts, ServerOptions};
 use crate::net::{Link, Nonce, Question};
@@ -94,7 +95,8 @@ enum Stage {
     Unknown,
     Proving(Box<Proving>),
     User(Box<User>),
-    Over,
+    /// What is left to be written down.
+    Over(Option<Witness>),
 }
 
 /// One peer.
@@ -137,9 +139,29 @@ impl Session {
 
     /// Says why, and ends it: for a server that shuts down, or a peer that is to go.
     pub fn bid<S: Sink>(&mut self, why: &str, out: &mut Output<'_, S>) {
-        if !matches!(self.stage, Stage::Over) {
+        if !matches!(self.stage, Stage::Over(_)) {
             out.status(Status::bye(why));
-            self.stage = Stage::Over;
+            self.be_over();
+        }
+    }
+
+    /// Nothing follows. What is to be written down waits for [`Self::end`], and no answer waits for that.
+    fn be_over(&mut self) {
+        let witness = match std::mem::replace(&mut self.stage, Stage::Over(None)) {
+            Stage::User(user) => user.selected.and_then(|selected| selected.witness),
+            Stage::Over(witness) => witness,
+            Stage::Unknown | Stage::Proving(_) => None,
+        };
+        self.stage = Stage::Over(witness);
+    }
+
+    /// To be called at the end, when nothing more is said: what is to be remembered is written down.
+    pub async fn end(&mut self) {
+        self.be_over();
+        if let Stage::Over(witness) = &mut self.stage
+            && let Some(witness) = witness.take()
+        {
+            witness.leave().await;
         }
     }
 
@@ -188,13 +210,16 @@ impl Session {
                 return self.begin_append(tag, &mailbox, None).await;
             }
             CommandBody::Replace { uid, message, mailbox } if self.is_known() => {
-                let replaced = self.replaced(uid, message);
+                let replaced = match self.heed_rights(out).await {
+                    Ok(()) => self.replaced(uid, message),
+                    Err(trouble) => Err(trouble),
+                };
                 return self.begin_append(tag, &mailbox, Some(replaced)).await;
             }
             CommandBody::Logout => {
                 out.status(Status::bye("Bye"));
                 out.say(&Status::ok("Logged out").tagged(tag));
-                self.stage = Stage::Over;
+                self.be_over();
                 return Ok(Then::Close);
             }
             CommandBody::StartTls => return Ok(self.start_tls(tag, out)),
@@ -202,7 +227,7 @@ impl Session {
             CommandBody::Authenticate { mechanism, initial } => {
                 return self.authenticate(tag, &mechanism, initial.as_deref(), out).await;
             }
-            CommandBody::Unauthenticate => return Ok(self.unauthenticate(tag, out)),
+            CommandBody::Unauthenticate => return Ok(self.unauthenticate(tag, out).await),
             CommandBody::Compress(mechanism) => return Ok(self.compress(tag, &mechanism, out)),
             CommandBody::Idle => return self.idle(tag, out).await,
             body => body,
@@ -247,6 +272,7 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Outcome {
         use CommandBody as C;
+        self.heed_rights(out).await?;
         match body {
             C::Capability => self.tell_capabilities(out),
             C::Noop => Ok(Status::ok("Here I am")),
@@ -298,7 +324,7 @@ impl Session {
             }
             C::Check => Ok(Status::ok("Everything is on disk")),
             C::Close => self.close().await,
-            C::Unselect => self.unselect(),
+            C::Unselect => self.unselect().await,
             C::Expunge { uids } => self.expunge(uids.as_ref()).await,
             C::Search { uid, search } => self.search(tag, uid, search, now, out).await,
             C::Sort { uid, sort } => self.sort(tag, uid, sort, now, out).await,

@@ -48,29 +48,33 @@ pub(super) fn is_others(path: &str) -> bool {
     path.strip_prefix(OTHERS).is_some() || Some(path) == OTHERS.strip_suffix('/')
 }
 
-/// Others' mailboxes are made, renamed and deleted by their owners.
-pub(super) fn must_be_own(path: &str) -> Result<(), Trouble> {
-    match is_others(path) {
-        true => Err(Status::no("Their owner makes, renames and deletes them").with(Code::NoPerm).into()),
-        false => Ok(()),
-    }
+/// The owner that a name says, and the path with them.
+pub(super) fn owned(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix(OTHERS)?.split_once('/')
 }
 
 impl Session {
     /// Where a name leads. Nowhere, where the user may not know of the mailbox.
     pub(super) async fn place(&self, path: &str) -> Result<Option<Place>, Trouble> {
         let user = self.user()?.info.clone();
-        let Some(named) = path.strip_prefix(OTHERS) else {
+        if !path.starts_with(OTHERS) {
             let found = self.accounts.mailboxes().find(user.id, path).await?;
             return Ok(found.map(|mailbox| Place { owner: user, mailbox, rights: Rights::all() }));
-        };
-        let Some((owner, path)) = named.split_once('/') else { return Ok(None) };
-        let Ok(owner) = owner.parse::<Mailbox>() else { return Ok(None) };
-        let Some(owner) = self.accounts.directory().account(&owner).await? else { return Ok(None) };
+        }
+        let Some((owner, path)) = owned(path) else { return Ok(None) };
+        let Some(owner) = self.owner(owner).await? else { return Ok(None) };
         let Some(mailbox) = self.accounts.mailboxes().find(owner.id, path).await? else { return Ok(None) };
         let rights = self.accounts.mailboxes().rights(owner.id, mailbox, user.id).await?;
         let known = KNOWN.iter().any(|right| rights.contains(*right));
         Ok(known.then_some(Place { owner, mailbox, rights }))
+    }
+
+    /// Who has an address, if anybody.
+    pub(super) async fn owner(&self, address: &str) -> Result<Option<Arc<AccountInfo>>, Trouble> {
+        match address.parse::<Mailbox>() {
+            Ok(address) => Ok(self.accounts.directory().account(&address).await?),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Where a name leads.
@@ -131,6 +135,7 @@ mod tests {
     fn the_namespace_of_others_is_theirs() {
         assert!(is_others("Other Users") && is_others("Other Users/ann@example.org/x"));
         assert!(!is_others("Other Usersx") && !is_others("Other") && !is_others("x/Other Users/y"));
-        assert!(must_be_own("x").is_ok() && must_be_own("Other Users/a/b").is_err());
+        assert_eq!(owned("Other Users/a/b/c"), Some(("a", "b/c")));
+        assert_eq!((owned("Other Users/a"), owned("x/y")), (None, None));
     }
 }

@@ -183,7 +183,7 @@ impl Selected {
             modseq: seen.modseq,
             flags: seen.flags,
             keywords: self.view.keywords(seen),
-            recent: false,
+            recent: self.view.is_recent(seen.uid),
         });
         candidates.collect()
     }

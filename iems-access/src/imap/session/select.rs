@@ -2,9 +2,10 @@
 
 use iems_store::mailbox::{Flags, Mailboxes, Rights, Uid};
 
+use super::flags::permitted;
 use super::user::Selected;
 use super::view::{View, system_flags};
-use super::{Enabled, Outcome, Output, Session, Sink, Trouble};
+use super::{Enabled, Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{
     Code, Data, FetchItem, Flag, ListData, NumberSet, PermanentFlag, Resync, SelectParameters, Status,
 };
@@ -26,7 +27,7 @@ impl Session {
         if parameters.qresync.is_some() && !self.enabled.qresync {
             return Err(Status::bad("ENABLE QRESYNC first").into());
         }
-        if self.user_mut()?.selected.take().is_some() && (self.enabled.qresync || self.enabled.rev2) {
+        if self.leave_mailbox().await && (self.enabled.qresync || self.enabled.rev2) {
             out.status(Status::ok("The mailbox before is closed").with(Code::Closed));
         }
         self.enabled.condstore |= parameters.condstore || parameters.qresync.is_some();
@@ -34,22 +35,29 @@ impl Session {
         place.permits(Rights::READ)?;
         let (account, mailbox, rights) = (place.owner.id, place.mailbox, place.rights);
         let mailboxes = self.accounts.mailboxes();
-        let read_only = read_only || (rights & CHANGING).is_empty();
+        let examined = read_only;
+        let read_only = examined || is_read_only(rights);
+        let witness = (!self.enabled.rev2).then(|| self.accounts.witness(account, mailbox));
         let watch = mailboxes.watch_mailbox(account, mailbox);
         let status = mailboxes.status(account, mailbox).await?;
+        if let Some(witness) = &witness {
+            witness.learn(status.shown);
+        }
         if status.messages > self.options.limits.messages as u64 {
             return Err(Status::no("The mailbox has too many messages; move some").with(Code::Limit).into());
         }
         let keywords = mailboxes.keywords(account).await?;
         let view = View::new(status.highest_modseq);
         let saved = NumberSet::default();
-        let mut selected = Selected { account, mailbox, read_only, rights, view, keywords, saved, watch };
+        let mut selected =
+            Selected { account, mailbox, read_only, examined, rights, witness, view, keywords, saved, watch };
         selected.load(mailboxes).await?;
+        selected.settle_recent();
         let uid_next = u32::try_from(status.uid_next).unwrap_or(u32::MAX).max(selected.view.greatest() + 1);
         selected.tell_flag_names(out);
         out.data(Data::Exists(selected.view.count()));
         if !self.enabled.rev2 {
-            out.data(Data::Recent(0));
+            out.data(Data::Recent(selected.view.recent()));
         }
         // A message number (RFC 9586 section 3).
         if !self.enabled.rev2 && !self.enabled.uid_only {
@@ -92,13 +100,28 @@ impl Session {
             let (account, mailbox) = (selected.account, selected.mailbox);
             self.accounts.mailboxes().expunge_deleted(account, mailbox, None).await?;
         }
-        self.unselect()
+        self.unselect().await
     }
 
-    pub(super) fn unselect(&mut self) -> Outcome {
-        self.user_mut()?.selected = None;
+    pub(super) async fn unselect(&mut self) -> Outcome {
+        self.leave_mailbox().await;
         Ok(Status::ok("Closed"))
     }
+
+    /// Leaves the selected mailbox; whether there was one.
+    pub(super) async fn leave_mailbox(&mut self) -> bool {
+        let Stage::User(user) = &mut self.stage else { return false };
+        let Some(selected) = user.selected.take() else { return false };
+        if let Some(witness) = selected.witness {
+            witness.leave().await;
+        }
+        true
+    }
+}
+
+/// Whether who has these rights can only read.
+pub(super) fn is_read_only(rights: Rights) -> bool {
+    (rights & CHANGING).is_empty()
 }
 
 impl Selected {
@@ -127,8 +150,12 @@ impl Selected {
         out.data(Data::Flags(flags.clone()));
         let mut permanent = Vec::new();
         if !self.read_only {
-            permanent.extend(flags.into_iter().map(PermanentFlag::Flag));
-            permanent.push(PermanentFlag::New);
+            // What of them this user may change (RFC 4314 section 4).
+            let writes = self.rights.contains(Rights::WRITE);
+            let system = system_flags(permitted(self.rights));
+            let keywords = flags.into_iter().filter(|flag| writes && matches!(flag, Flag::Keyword(_)));
+            permanent.extend(system.into_iter().chain(keywords).map(PermanentFlag::Flag));
+            permanent.extend(writes.then_some(PermanentFlag::New));
         }
         out.status(Status::ok("What can be kept").with(Code::PermanentFlags(permanent)));
     }

@@ -3,10 +3,11 @@
 use std::io;
 
 use super::notify::Notifying;
+use super::select::is_read_only;
 use super::user::Selected;
 use super::{Enabled, Output, Session, Sink, Stage, Then, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, NumberSet, Response, Status};
-use iems_store::mailbox::{Mailboxes, MessageState, Uid};
+use iems_store::mailbox::{Mailboxes, MessageState, Rights, Uid};
 
 impl Session {
     /// Learns what happened in the selected mailbox, and tells it. What left is told only where numbers may change.
@@ -47,6 +48,10 @@ impl Session {
         }
         if !updates.new.is_empty() {
             out.data(Data::Exists(selected.view.count()));
+            selected.settle_recent();
+            if selected.witness.is_some() {
+                out.data(Data::Recent(selected.view.recent()));
+            }
         }
         if wanted.is_none_or(|wanted| wanted.flags) {
             let uid_too = wanted.is_some();
@@ -63,6 +68,37 @@ impl Session {
             let others = updates.new.into_iter().filter(|uid| !notify.is_mine(account, mailbox, *uid));
             let others: Vec<_> = others.collect();
             Box::pin(self.tell_new(&others, &attributes, out)).await?;
+        }
+        Ok(())
+    }
+
+    /// Others may give rights and take them while their mailbox is open here. Without `r`, it looks empty from now on, until
+    /// it is selected again.
+    pub(super) async fn heed_rights<S: Sink>(&mut self, out: &mut Output<'_, S>) -> Result<(), Trouble> {
+        let mailboxes = self.accounts.mailboxes();
+        let Stage::User(user) = &mut self.stage else { return Ok(()) };
+        let me = user.info.id;
+        let Some(selected) = user.selected.as_deref_mut() else { return Ok(()) };
+        if selected.account == me || !selected.rights.contains(Rights::READ) {
+            return Ok(());
+        }
+        let rights = mailboxes.rights(selected.account, selected.mailbox, me).await?;
+        if rights == selected.rights {
+            return Ok(());
+        }
+        let was_read_only = selected.read_only;
+        selected.rights = rights;
+        selected.read_only = selected.examined || is_read_only(rights);
+        if !rights.contains(Rights::READ) {
+            selected.rights = Rights::none();
+            selected.leave_all();
+            return Ok(());
+        }
+        selected.tell_flag_names(out);
+        match (was_read_only, selected.read_only) {
+            (false, true) => out.status(Status::ok("Nothing can be changed any more").with(Code::ReadOnly)),
+            (true, false) => out.status(Status::ok("It can be changed now").with(Code::ReadWrite)),
+            _ => {}
         }
         Ok(())
     }
@@ -85,7 +121,11 @@ impl Session {
         self.prepare(out);
         // Between commands, numbers stay unless NOTIFY said otherwise.
         let idle = self.is_idle();
-        match self.sync(idle, out).await {
+        let told = match self.heed_rights(out).await {
+            Ok(()) => self.sync(idle, out).await,
+            trouble => trouble,
+        };
+        match told {
             Err(Trouble::Io(error)) => return Err(error),
             Err(Trouble::Said(status)) => out.status(status),
             Ok(()) => {}
@@ -150,15 +190,16 @@ pub(super) struct Updates {
 impl Selected {
     pub(super) async fn learn(&mut self, mailboxes: &Mailboxes) -> Result<Updates, Trouble> {
         let mut updates = Updates::default();
+        if !self.rights.contains(Rights::READ) {
+            return Ok(updates);
+        }
         let highest = mailboxes.highest_modseq(self.account, self.mailbox).await?;
         if highest == self.view.modseq {
             return Ok(updates);
         }
         if highest < self.view.modseq {
             // Its counters are gone, and so is the mailbox.
-            let all: Vec<_> = (1..=self.view.count()).collect();
-            let uids = self.uids(&all);
-            self.view.leave(&uids);
+            self.leave_all();
             return Ok(updates);
         }
         let changes = mailboxes.changes(self.account, self.mailbox, self.view.modseq).await?;
@@ -176,6 +217,13 @@ impl Selected {
         }
         self.view.modseq = changes.modseq;
         Ok(updates)
+    }
+
+    /// Nothing is there any more.
+    fn leave_all(&mut self) {
+        let all: Vec<_> = (1..=self.view.count()).collect();
+        let uids = self.uids(&all);
+        self.view.leave(&uids);
     }
 
     /// Reads the names of keywords again, if there are some that are not known. Whether there were.

@@ -10,6 +10,7 @@ use super::append::Appending;
 use super::notify::Notifying;
 use super::view::View;
 use crate::imap::accounts::Seat;
+use crate::imap::recent::Witness;
 use crate::imap::types::NumberSet;
 
 /// Who is logged in.
@@ -34,9 +35,14 @@ impl User {
 pub(super) struct Selected {
     pub(super) account: AccountId,
     pub(super) mailbox: MailboxId,
+    /// By `EXAMINE`, or because the user may change nothing.
     pub(super) read_only: bool,
+    /// By `EXAMINE`.
+    pub(super) examined: bool,
     /// What the user may do with it.
     pub(super) rights: Rights,
+    /// Who knows which messages were shown to others before; `None` where nothing is `\Recent`.
+    pub(super) witness: Option<Witness>,
     pub(super) view: View,
     pub(super) keywords: KeywordTable,
     /// What `$` stands for: UIDs (RFC 9051 section 6.4.4.1).
@@ -45,6 +51,16 @@ pub(super) struct Selected {
 }
 
 impl Selected {
+    /// Which of the messages of the view are `\Recent`: those above what was shown to others so far. By that, they are
+    /// shown; but not by `EXAMINE` (RFC 3501 section 6.3.2).
+    pub(super) fn settle_recent(&mut self) {
+        if let Some(witness) = &self.witness {
+            let last = self.view.last_uid();
+            let shown = witness.show(last, !self.read_only);
+            self.view.recent_above(shown);
+        }
+    }
+
     /// The UIDs of messages, by their sequence numbers; those that left are not among them.
     pub(super) fn uids(&self, numbers: &[u32]) -> Vec<Uid> {
         let seen = numbers.iter().filter_map(|number| self.view.get(*number));

@@ -31,6 +31,8 @@ pub(super) struct View {
     last_uid: u32,
     /// How many left that the peer does not know of.
     gone: usize,
+    /// Ranges of UIDs that are `\Recent` here, in order.
+    recent: Vec<(u32, u32)>,
 }
 
 impl View {
@@ -51,6 +53,47 @@ impl View {
     /// The greatest UID that is there.
     pub(super) fn greatest(&self) -> u32 {
         self.messages.last().map_or(0, |seen| seen.uid)
+    }
+
+    /// The greatest UID that it ever had.
+    pub(super) fn last_uid(&self) -> u32 {
+        self.last_uid
+    }
+
+    /// Messages with UIDs above `shown` are recent, and those that were so before.
+    pub(super) fn recent_above(&mut self, shown: u32) {
+        let before = self.recent.last().map_or(0, |(_, last)| *last);
+        let first = before.max(shown).saturating_add(1);
+        if first > self.last_uid {
+            return;
+        }
+        match self.recent.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(first) => *last = self.last_uid,
+            _ => self.recent.push((first, self.last_uid)),
+        }
+    }
+
+    /// Nothing is recent any more.
+    pub(super) fn forget_recent(&mut self) {
+        self.recent = Vec::new();
+    }
+
+    /// Whether a message is recent.
+    pub(super) fn is_recent(&self, uid: u32) -> bool {
+        let at = self.recent.partition_point(|(_, last)| *last < uid);
+        self.recent.get(at).is_some_and(|(first, _)| *first <= uid)
+    }
+
+    /// How many messages are recent.
+    pub(super) fn recent(&self) -> u32 {
+        let sum = self.recent.iter().map(|range| self.between(*range)).sum::<usize>();
+        u32::try_from(sum).unwrap_or(u32::MAX)
+    }
+
+    /// How many messages have UIDs in a range.
+    fn between(&self, (first, last): (u32, u32)) -> usize {
+        let to = self.messages.partition_point(|seen| seen.uid <= last);
+        to - self.messages.partition_point(|seen| seen.uid < first).min(to)
     }
 
     /// The message with a sequence number.
@@ -89,6 +132,9 @@ impl View {
     /// The flags of a message, as they are told.
     pub(super) fn flags(&self, seen: &Seen, table: &KeywordTable) -> Vec<Flag> {
         let mut flags = system_flags(seen.flags);
+        if self.is_recent(seen.uid) {
+            flags.push(Flag::Recent);
+        }
         let names = self.keywords(seen).iter().filter_map(|keyword| table.name(keyword));
         flags.extend(names.map(|name| Flag::Keyword(name.to_owned())));
         flags
@@ -142,6 +188,11 @@ impl View {
         gone.reverse();
         self.messages.retain(|seen| !seen.gone);
         self.gone = 0;
+        if self.recent.len() > 1 {
+            let mut recent = std::mem::take(&mut self.recent);
+            recent.retain(|range| self.between(*range) > 0);
+            self.recent = recent;
+        }
         gone
     }
 
@@ -200,6 +251,32 @@ mod tests {
         assert_eq!(view.remove(), [(3, 9), (1, 3)]);
         assert_eq!((view.count(), view.number_of(5)), (1, Some(1)));
         assert_eq!(view.take(&state(9, 4, Flags::empty())), None, "no UID comes twice");
+    }
+
+    #[test]
+    fn what_was_not_shown_before_is_recent() {
+        let mut view = View::new(1);
+        for uid in [3, 5, 9] {
+            view.take(&state(uid, 2, Flags::SEEN));
+        }
+        view.recent_above(4);
+        assert_eq!([3, 5, 6, 9, 10].map(|uid| view.is_recent(uid)), [false, true, true, true, false]);
+        assert_eq!(view.recent(), 2);
+        let table = KeywordTable::default();
+        assert_eq!(view.flags(view.get(2).unwrap(), &table), [Flag::Seen, Flag::Recent]);
+        view.recent_above(9);
+        for uid in [11, 12] {
+            view.take(&state(uid, 3, Flags::empty()));
+        }
+        // Another session was the first to see 11.
+        view.recent_above(11);
+        assert_eq!((view.recent(), view.is_recent(11)), (3, false));
+        view.leave(&[Uid(5), Uid(9)]);
+        assert_eq!(view.recent(), 3, "they are not told to be gone yet");
+        view.remove();
+        assert_eq!((view.recent(), view.is_recent(12), view.is_recent(9)), (1, true, false));
+        view.forget_recent();
+        assert_eq!(view.recent(), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod costs;
 mod crash;
 mod model;
 mod sharing;
+mod shown;
 mod together;
 mod tree;
 

@@ -380,6 +380,7 @@ impl World {
             let messages = model.messages.len() as u64;
             let octets = model.messages.values().map(|message| message.size).sum();
             let expected = Status {
+                shown: 0,
                 messages,
                 unseen: messages - count(Flags::SEEN),
                 deleted: count(Flags::DELETED),

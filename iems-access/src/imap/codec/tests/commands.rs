@@ -128,6 +128,9 @@ fn lists_select_and_return() {
     };
     assert_eq!(list.patterns, strings(&["\u{e9}*"]));
     assert_eq!(list.returns, [ListReturn::MyRights, ListReturn::Metadata(strings(&["/shared/comment"]))]);
+    // What is no name at all is searched for as it stands.
+    let CommandBody::List(list) = body("LIST \"&\" \"!&'*\"") else { panic!() };
+    assert_eq!((list.reference.as_str(), list.patterns), ("&", strings(&["!&'*"])));
     assert_eq!(body("LSUB \"\" *"), CommandBody::Lsub { reference: "".into(), pattern: "*".into() });
     let items = vec![StatusAttribute::UidNext, StatusAttribute::DeletedStorage, StatusAttribute::AppendLimit];
     let status = CommandBody::Status { mailbox: "INBOX".into(), items };

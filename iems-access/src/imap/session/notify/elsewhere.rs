@@ -334,7 +334,9 @@ fn is_mailbox(name: &Name) -> bool {
 }
 
 fn counters(all: &BTreeMap<(AccountId, MailboxId), Counters>, name: &Name) -> Counters {
-    identity(name).and_then(|identity| all.get(&identity)).copied().unwrap_or_else(Counters::empty)
+    let found = identity(name).and_then(|identity| all.get(&identity)).copied();
+    // What others were shown is no news.
+    Counters { shown: 0, ..found.unwrap_or_else(Counters::empty) }
 }
 
 /// Whether what the client put into a mailbox is all that happened there.

@@ -3,6 +3,7 @@
 mod dialogues;
 mod extensions;
 mod notify;
+mod recent;
 mod together;
 
 use std::sync::Arc;
@@ -19,9 +20,13 @@ use crate::imap::{Accounts, ServerOptions};
 use crate::net::{Answer, Link, Question};
 
 /// A directory with the accounts ann@example.org and bob@example.org.
+#[derive(Clone)]
 struct World {
+    directory: Arc<StoreDirectory>,
     accounts: Arc<Accounts>,
     options: Arc<ServerOptions>,
+    /// Whether peers hear what is recent; most tests are not about it.
+    recent: bool,
 }
 
 impl World {
@@ -40,13 +45,26 @@ impl World {
         options.auth.secret = Some([1; 32]);
         options.auth.failure_delay = std::time::Duration::ZERO;
         options.unauthenticate = true;
-        Self { accounts: Accounts::new(Arc::new(directory)), options: Arc::new(options) }
+        let directory = Arc::new(directory);
+        let accounts = Accounts::new(directory.clone());
+        Self { accounts, directory, options: Arc::new(options), recent: false }
+    }
+
+    /// The same, where what is recent is heard.
+    async fn with_recent() -> Self {
+        Self { recent: true, ..Self::new().await }
+    }
+
+    /// The same mail, and nothing in memory.
+    fn restarted(&self) -> Self {
+        Self { accounts: Accounts::new(self.directory.clone()), ..self.clone() }
     }
 
     fn stranger(&self, link: Link) -> Peer {
         let nonce = Arc::new(|| Some([2; 18]));
         let session = Session::new(self.options.clone(), self.accounts.clone(), link, nonce);
-        Peer { session, decoder: Decoder::new(Limits::before_login()), input: BytesMut::new(), closed: false }
+        let decoder = Decoder::new(Limits::before_login());
+        Peer { session, decoder, input: BytesMut::new(), closed: false, recent: self.recent }
     }
 
     /// Somebody who is logged in.
@@ -70,6 +88,7 @@ struct Peer {
     decoder: Decoder,
     input: BytesMut,
     closed: bool,
+    recent: bool,
 }
 
 impl Peer {
@@ -112,7 +131,7 @@ impl Peer {
             self.follow(then, &mut out).await;
         }
         Output::new(&mut sent, &mut buffer).flush().await.unwrap();
-        String::from_utf8_lossy(&sent).into_owned()
+        self.heard(&sent)
     }
 
     async fn follow(&mut self, mut then: Then, out: &mut Output<'_, Vec<u8>>) {
@@ -139,13 +158,23 @@ impl Peer {
         }
     }
 
+    fn heard(&self, sent: &[u8]) -> String {
+        let text = String::from_utf8_lossy(sent);
+        if self.recent {
+            return text.into_owned();
+        }
+        let lines = text.split_inclusive("\r\n");
+        let lines = lines.filter(|line| !(line.starts_with("* ") && line.ends_with(" RECENT\r\n")));
+        lines.collect::<String>().replace(" \\Recent", "").replace("\\Recent ", "").replace("\\Recent", "")
+    }
+
     /// What is told within `IDLE`.
     async fn news(&mut self) -> String {
         let (mut sent, mut buffer) = (Vec::new(), BytesMut::new());
         let mut out = Output::new(&mut sent, &mut buffer);
         self.session.news(&mut out).await.unwrap();
         out.flush().await.unwrap();
-        String::from_utf8_lossy(&sent).into_owned()
+        self.heard(&sent)
     }
 
     async fn append(&mut self, mailbox: &str, text: &str) -> String {
