@@ -1,10 +1,13 @@
-//! What `FETCH` answers, as values: from any IMAP server, and as a stored structure would be told.
+//! What `FETCH` answers, as values: from any IMAP server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use iems_store::structure::{Address, Envelope, Kind, Parameters, Part, Structure};
+use iems_store::structure::{Kind, Structure};
+
+/// How many octets of messages go with one `APPEND`.
+const TOGETHER: usize = 256 * 1024;
 
 /// A value in an answer.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,22 +36,12 @@ impl std::fmt::Debug for Value {
     }
 }
 
-fn atom(text: impl ToString) -> Value {
-    Value::Atom(text.to_string())
-}
-
-fn text(octets: &[u8]) -> Value {
-    Value::Text(octets.to_vec())
-}
-
-fn optional(octets: Option<&[u8]>) -> Value {
-    octets.map_or_else(|| atom("NIL"), text)
-}
-
 /// A raw IMAP client.
 pub struct Fetcher {
     stream: BufReader<TcpStream>,
     tag: u32,
+    /// What the last commands were told.
+    untagged: Vec<String>,
 }
 
 impl Fetcher {
@@ -59,7 +52,7 @@ impl Fetcher {
     pub fn login(at: SocketAddrV4, user: &str, password: &str) -> Self {
         let stream = TcpStream::connect(at).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        let mut fetcher = Self { stream: BufReader::new(stream), tag: 0 };
+        let mut fetcher = Self { stream: BufReader::new(stream), tag: 0, untagged: Vec::new() };
         fetcher.line();
         fetcher.must(format!("LOGIN {user} {password}").as_bytes());
         fetcher
@@ -70,7 +63,19 @@ impl Fetcher {
     /// # Panics
     /// If it fails.
     pub fn must(&mut self, command: &[u8]) -> Vec<(u32, Vec<Value>)> {
+        let (status, fetched) = self.ask(command);
+        assert!(status.starts_with("OK"), "{}: {status}", command.escape_ascii());
+        fetched
+    }
+
+    /// Sends a command; how it ended, and the values of its untagged `FETCH` answers, by sequence number. A server that
+    /// hangs up ends it with `BYE`.
+    ///
+    /// # Panics
+    /// If the connection ends, or what comes is no answer.
+    pub fn ask(&mut self, command: &[u8]) -> (String, Vec<(u32, Vec<Value>)>) {
         self.tag += 1;
+        self.untagged.clear();
         let tag = format!("t{}", self.tag);
         let line = [tag.as_bytes(), b" ", command, b"\r\n"].concat();
         self.stream.get_mut().write_all(&line).expect("a command sent");
@@ -78,24 +83,47 @@ impl Fetcher {
         loop {
             let line = self.line();
             if let Some(status) = line.strip_prefix(&format!("{tag} ")) {
-                assert!(status.starts_with("OK"), "{}: {status}", command.escape_ascii());
-                return fetched;
+                return (status.to_owned(), fetched);
             }
+            if let Some(bye) = line.strip_prefix("* BYE") {
+                return (format!("BYE{bye}"), fetched);
+            }
+            self.untagged.extend(line.strip_prefix("* ").map(str::to_owned));
             let mut words = line.splitn(4, ' ');
             if let (Some("*"), Some(number), Some("FETCH"), Some(rest)) =
                 (words.next(), words.next(), words.next(), words.next())
             {
-                let mut tokens = Tokens { line: rest.as_bytes().to_vec(), at: 0, from: self };
-                let Value::List(values) = tokens.value() else { panic!("no list in {line}") };
+                let line = rest.chars().map(|letter| letter as u8).collect();
+                let mut tokens = Tokens { line, at: 0, from: self };
+                let Value::List(values) = tokens.value() else { panic!("no list in {rest}") };
                 fetched.push((number.parse().expect("a number"), values));
             }
         }
     }
 
-    /// Appends a message.
-    pub fn append(&mut self, mailbox: &str, message: &[u8]) {
-        let command = format!("APPEND {mailbox} {{{}+}}\r\n", message.len());
-        self.must(&[command.as_bytes(), message].concat());
+    /// Sends a command that has to succeed; its untagged answers but `FETCH`, without the `*`. For such as have no literals.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn told(&mut self, command: &str) -> Vec<String> {
+        self.must(command.as_bytes());
+        std::mem::take(&mut self.untagged)
+    }
+
+    /// Appends messages, in this order, as many with one command as is good.
+    pub fn append<'a>(&mut self, mailbox: &str, messages: impl IntoIterator<Item = &'a [u8]>) {
+        let mut command = Vec::new();
+        for message in messages {
+            command.extend_from_slice(format!(" {{{}+}}\r\n", message.len()).as_bytes());
+            command.extend_from_slice(message);
+            if command.len() > TOGETHER {
+                self.must(&[b"APPEND ", mailbox.as_bytes(), &command].concat());
+                command.clear();
+            }
+        }
+        if !command.is_empty() {
+            self.must(&[b"APPEND ", mailbox.as_bytes(), &command].concat());
+        }
     }
 
     /// A line, octets above 127 as they would be in Latin-1.
@@ -134,6 +162,10 @@ impl Tokens<'_> {
                 Value::List(values)
             }
             Some(b'"') => self.quoted(),
+            Some(b'~') if self.line.get(self.at + 1) == Some(&b'{') => {
+                self.at += 1;
+                self.literal()
+            }
             Some(b'{') => self.literal(),
             _ => self.atom(),
         }
@@ -185,93 +217,6 @@ impl Tokens<'_> {
     }
 }
 
-/// `ENVELOPE` of a structure.
-pub fn envelope(envelope: &Envelope) -> Value {
-    let lists =
-        [&envelope.from, envelope.sender(), envelope.reply_to(), &envelope.to, &envelope.cc, &envelope.bcc];
-    let mut values = vec![optional(envelope.date.as_deref()), optional(envelope.subject.as_deref())];
-    values.extend(lists.map(addresses));
-    values.extend([optional(envelope.in_reply_to.as_deref()), optional(envelope.message_id.as_deref())]);
-    Value::List(values)
-}
-
-fn addresses(all: &[Address]) -> Value {
-    let one = |a: &Address| {
-        Value::List([&a.name, &a.route, &a.mailbox, &a.host].map(|part| optional(part.as_deref())).to_vec())
-    };
-    match all {
-        [] => atom("NIL"),
-        all => Value::List(all.iter().map(one).collect()),
-    }
-}
-
-/// `BODY`, or `BODYSTRUCTURE` if `extended`, of a part.
-pub fn body(structure: &Structure, at: usize, extended: bool) -> Value {
-    let part = &structure.parts[at];
-    let (main, sub) = match (&part.media, part.kind) {
-        (Some(media), _) => (&media.main[..], &media.sub[..]),
-        (None, Kind::Message) => (&b"message"[..], &b"rfc822"[..]),
-        (None, _) => (&b"text"[..], &b"plain"[..]),
-    };
-    let mut own: Parameters = part.media.as_ref().map(|media| media.parameters.clone()).unwrap_or_default();
-    if part.kind == Kind::Multipart {
-        let mut values: Vec<_> =
-            structure.children(at).map(|child| body(structure, child, extended)).collect();
-        if values.is_empty() {
-            let charset = Value::List(vec![text(b"charset"), text(b"us-ascii")]);
-            let nil = || atom("NIL");
-            let mut empty =
-                vec![text(b"text"), text(b"plain"), charset, nil(), nil(), text(b"7bit"), atom(0), atom(0)];
-            empty.extend((0..4).filter(|_| extended).map(|_| nil()));
-            values.push(Value::List(empty));
-        }
-        values.push(text(sub));
-        if extended {
-            values.push(parameters(&own));
-            values.extend(extension(part));
-        }
-        return Value::List(values);
-    }
-    let is_text = part.kind == Kind::Single && main.eq_ignore_ascii_case(b"text");
-    if is_text && part.parameter("charset").is_none() {
-        own.push((b"charset".as_slice().into(), b"us-ascii".as_slice().into()));
-    }
-    let encoding = part.encoding.as_deref().unwrap_or(b"7bit");
-    let mut values = vec![text(main), text(sub), parameters(&own)];
-    values.extend([optional(part.id.as_deref()), optional(part.description.as_deref())]);
-    values.extend([text(encoding), atom(part.body.length)]);
-    if part.kind == Kind::Message {
-        let inner = structure.parts[at + 1].envelope.as_deref().expect("an envelope");
-        values.extend([envelope(inner), body(structure, at + 1, extended), atom(part.lines)]);
-    } else if is_text {
-        values.push(atom(part.lines));
-    }
-    if extended {
-        values.push(optional(part.md5.as_deref()));
-        values.extend(extension(part));
-    }
-    Value::List(values)
-}
-
-fn parameters(all: &Parameters) -> Value {
-    match &all[..] {
-        [] => atom("NIL"),
-        all => Value::List(all.iter().flat_map(|(name, value)| [text(name), text(value)]).collect()),
-    }
-}
-
-fn extension(part: &Part) -> Vec<Value> {
-    let disposition = match &part.disposition {
-        Some((kind, all)) => Value::List(vec![text(kind), parameters(all)]),
-        None => atom("NIL"),
-    };
-    let language = match &part.language[..] {
-        [] => atom("NIL"),
-        all => Value::List(all.iter().map(|tag| text(tag)).collect()),
-    };
-    vec![disposition, language, optional(part.location.as_deref())]
-}
-
 /// The numbers of all parts that sections can name, and those of some that are not there.
 pub fn numbers(structure: &Structure) -> Vec<Vec<u32>> {
     let mut all = Vec::new();
@@ -314,6 +259,28 @@ impl Value {
                 Self::Text(if small { text.to_ascii_lowercase() } else { text })
             }
             Self::List(values) => Self::List(values.iter().map(|value| value.squeezed(small)).collect()),
+        }
+    }
+
+    /// The same without the values in lists for which `gone` holds.
+    #[must_use]
+    pub fn without(&self, gone: &impl Fn(&Self) -> bool) -> Self {
+        match self {
+            Self::List(values) => {
+                let left: Vec<_> = values.iter().filter(|value| !gone(value)).collect();
+                Self::List(left.into_iter().map(|value| value.without(gone)).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The same with each text as `change` makes it.
+    #[must_use]
+    pub fn map(&self, change: &impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        match self {
+            Self::Atom(atom) => Self::Atom(atom.clone()),
+            Self::Text(text) => Self::Text(change(text)),
+            Self::List(values) => Self::List(values.iter().map(|value| value.map(change)).collect()),
         }
     }
 }

@@ -16,11 +16,13 @@
 //! - `https`: a web server with one page.
 //! - `dialogue`: plays what stands in `dialogues/`.
 //! - `endings`: false ends of data, and what a server makes of them.
-//! - `fetched`: what `FETCH` answers, as values; a raw IMAP client.
+//! - `fetched`, `alike`: what `FETCH` answers, as values, by a raw IMAP client; and where two servers may differ.
+//! - `torture`: messages that are hard to read.
 //! - `corpus`: real messages, good and bad.
 //! - `process`, `wait`: running programs; waiting for something to become true.
 
 pub mod address;
+pub mod alike;
 pub mod certificates;
 pub mod corpus;
 pub mod dialogue;
@@ -34,6 +36,7 @@ pub mod process;
 pub mod replies;
 pub mod sink;
 pub mod smtp;
+pub mod torture;
 pub mod wait;
 pub mod wire;
 

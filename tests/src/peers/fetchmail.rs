@@ -1,12 +1,13 @@
-//! fetchmail: reads by POP3 and hands what it got to a command; ours files it into a folder.
+//! fetchmail: reads by POP3 or IMAP and hands what it got to a command; ours files it into a folder.
 
 use std::net::SocketAddrV4;
 use std::path::Path;
+use std::process::Command;
 
 use super::private_file;
-use crate::process::{Said, command, need, run};
+use crate::process::{Daemon, Said, command, need, run};
 
-/// Fetches once into `dir/fetched`, one file a message. `options` is what stands in the `user` part,
+/// Fetches once by POP3 into `dir/fetched`, one file a message. `options` is what stands in the `user` part,
 /// such as `keep`; `poll` what stands in the `poll` part, such as `uidl`.
 pub fn fetch(
     dir: &Path,
@@ -16,11 +17,29 @@ pub fn fetch(
     poll: &str,
     options: &str,
 ) -> Said {
+    run(&mut fetchmail(dir, server, user, password, &format!("pop3 {poll}"), options), b"")
+}
+
+/// Fetches by IMAP into `dir/fetched`, and waits for more with IDLE until it is ended.
+pub fn wait_for_mail(dir: &Path, server: SocketAddrV4, user: &str, password: &str) -> Daemon {
+    let options = "fetchall nokeep idle sslproto ''";
+    let mut command = fetchmail(dir, server, user, password, "imap", options);
+    Daemon::start(command.arg("--nodetach"), &dir.join("fetchmail.log"))
+}
+
+fn fetchmail(
+    dir: &Path,
+    server: SocketAddrV4,
+    user: &str,
+    password: &str,
+    protocol: &str,
+    options: &str,
+) -> Command {
     let box_ = dir.join("fetched");
     std::fs::create_dir_all(&box_).expect("a folder");
     let file = dir.join("fetchmailrc");
     let text = format!(
-        "set idfile {0}/fetchids\nset no bouncemail\npoll {1} protocol pop3 port {2} {poll}\n  user \"{user}\" \
+        "set idfile {0}/fetchids\nset no bouncemail\npoll {1} port {2} protocol {protocol}\n  user \"{user}\" \
          password \"{password}\" {options} mda \"sh -c 'cat > $(mktemp {0}/fetched/XXXXXXXX)'\"\n",
         dir.display(),
         server.ip(),
@@ -36,7 +55,7 @@ pub fn fetch(
         .env("FETCHMAILHOME", dir)
         .arg("--pidfile")
         .arg(dir.join("fetchmail.pid"));
-    run(&mut fetchmail, b"")
+    fetchmail
 }
 
 /// What has been fetched, in no particular order.

@@ -1,4 +1,4 @@
-//! getmail: reads by POP3 into a Maildir, and remembers what it has seen by UIDL.
+//! getmail: reads by POP3 or IMAP into a Maildir, and remembers what it has seen by UIDL and UID.
 
 use std::net::SocketAddrV4;
 use std::path::Path;
@@ -6,16 +6,41 @@ use std::path::Path;
 use super::private_file;
 use crate::process::{Said, command, need, run};
 
-/// Fetches once into `dir/maildir`; `delete` removes messages from the server afterwards, and only new
+/// Fetches once by POP3 into `dir/maildir`; `delete` removes messages from the server afterwards, and only new
 /// messages are read.
 pub fn fetch(dir: &Path, server: SocketAddrV4, user: &str, password: &str, delete: bool) -> Said {
+    fetch_with(dir, server, user, password, "SimplePOP3Retriever", delete)
+}
+
+/// The same by IMAP, from all `mailboxes`.
+pub fn fetch_imap(
+    dir: &Path,
+    server: SocketAddrV4,
+    user: &str,
+    password: &str,
+    mailboxes: &[&str],
+    delete: bool,
+) -> Said {
+    let mailboxes: String = mailboxes.iter().map(|name| format!("{name:?},")).collect();
+    let retriever = format!("SimpleIMAPRetriever\nmailboxes = ({mailboxes})");
+    fetch_with(dir, server, user, password, &retriever, delete)
+}
+
+fn fetch_with(
+    dir: &Path,
+    server: SocketAddrV4,
+    user: &str,
+    password: &str,
+    retriever: &str,
+    delete: bool,
+) -> Said {
     for part in ["cur", "new", "tmp"] {
         std::fs::create_dir_all(dir.join("maildir").join(part)).expect("a folder");
     }
     // It refuses to write as root.
     run(command("chown", ["-R", "nobody"]).arg(dir.join("maildir")), b"").good();
     let text = format!(
-        "[retriever]\ntype = SimplePOP3Retriever\nserver = {}\nport = {}\nusername = {user}\npassword = {password}\n\
+        "[retriever]\ntype = {retriever}\nserver = {}\nport = {}\nusername = {user}\npassword = {password}\n\
          [destination]\ntype = Maildir\npath = {}/maildir/\nuser = nobody\n\
          [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\n",
         server.ip(),

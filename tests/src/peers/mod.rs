@@ -9,12 +9,16 @@ pub mod fetchmail;
 pub mod getmail;
 pub mod haproxy;
 pub mod imap;
+pub mod imapclient;
 pub mod knot;
 pub mod msmtp;
+pub mod neomutt;
+pub mod offlineimap;
 pub mod opensmtpd;
 pub mod postfix;
 pub mod python;
 pub mod swaks;
+pub mod thunderbird;
 
 /// Mode 600, as most clients want it for a file with a password in it.
 ///

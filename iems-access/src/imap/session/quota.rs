@@ -27,8 +27,14 @@ impl Session {
             return Ok(Status::ok("Its owner's quota holds"));
         }
         let usage = self.usage().await?;
-        out.data(Data::QuotaRoot { mailbox: path.to_owned(), roots: vec![ROOT.into()] });
-        out.data(Data::Quota { root: ROOT.into(), usage });
+        // A list with nothing in it, which the grammar lets a QUOTA have, breaks off the reader of Thunderbird. What has
+        // no limit need not be below a root.
+        let limited = !usage.is_empty();
+        let roots = if limited { vec![ROOT.into()] } else { Vec::new() };
+        out.data(Data::QuotaRoot { mailbox: path.to_owned(), roots });
+        if limited {
+            out.data(Data::Quota { root: ROOT.into(), usage });
+        }
         Ok(Status::ok("That is how it stands"))
     }
 

@@ -7,6 +7,9 @@ use crate::imap::types::{Address, BodyExtension, BodyFields, BodyStructure, Enve
 use super::Encoder;
 use super::string::{list, print, quoted};
 
+/// The part of a multipart that has none, where the grammar wants one at least.
+const NOTHING: &str = r#""text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0"#;
+
 impl Encoder {
     pub(super) fn envelope(self, envelope: &Envelope, out: &mut BytesMut) {
         out.extend_from_slice(b"(");
@@ -61,7 +64,8 @@ impl Encoder {
             }
             BodyStructure::Multipart { parts, subtype, parameters, extension } => {
                 if parts.is_empty() {
-                    out.extend_from_slice(b"(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)");
+                    let extension = if extended { " NIL NIL NIL NIL" } else { "" };
+                    print(format_args!("({NOTHING}{extension})"), out);
                 }
                 parts.iter().for_each(|part| self.body(part, extended, out));
                 out.extend_from_slice(b" ");
@@ -120,7 +124,7 @@ impl Encoder {
         out.extend_from_slice(b" ");
         match &extension.language[..] {
             [] => out.extend_from_slice(b"NIL"),
-            [only] => self.string(only, out),
+            // Also one alone: most clients were tested with servers that do so.
             many => list(many, out, |language, out| self.string(language, out)),
         }
         out.extend_from_slice(b" ");

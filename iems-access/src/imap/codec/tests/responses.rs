@@ -311,7 +311,7 @@ fn envelopes_and_structures() {
     let enclosed = format!("(\"message\" \"rfc822\" NIL NIL NIL \"8bit\" 0 ({nils}) {plain}) 7)");
     assert_eq!(told, format!("* 1 FETCH (BODY ({plain}){enclosed} \"mixed\"))"));
     let told = data(Data::Fetch { number: 1, items: vec![FetchItem::BodyStructure(Box::new(mixed))] });
-    let plain = format!("{plain} NIL (\"inline\" NIL) \"de\" NIL)");
+    let plain = format!("{plain} NIL (\"inline\" NIL) (\"de\") NIL)");
     let enclosed = format!("(\"message\" \"rfc822\" NIL NIL NIL \"8bit\" 0 ({nils}) {plain} 7)");
     let end = "\"mixed\" (\"boundary\" \"x\") NIL NIL NIL";
     assert_eq!(told, format!("* 1 FETCH (BODYSTRUCTURE ({plain}{enclosed} {end}))"));

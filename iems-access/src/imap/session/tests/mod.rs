@@ -4,6 +4,7 @@ mod dialogues;
 mod extensions;
 mod notify;
 mod recent;
+mod readers;
 mod together;
 
 use std::sync::Arc;
