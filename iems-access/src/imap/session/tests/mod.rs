@@ -3,8 +3,8 @@
 mod dialogues;
 mod extensions;
 mod notify;
-mod recent;
 mod readers;
+mod recent;
 mod together;
 
 use std::sync::Arc;
