@@ -9,6 +9,7 @@ use iems_core::limits::{Act, Bound, Limit, Limits, Per};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::beneath::Watches;
 use super::{AuthOptions, Nonce, TlsConfig};
 
 /// A protocol: how one connection is served.
@@ -70,6 +71,7 @@ pub struct Shared<P: Protocol> {
     pub(crate) options: Arc<P::Options>,
     pub(crate) mail: Arc<P::Mail>,
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) watches: Arc<Watches>,
     pub(crate) nonce: Nonce,
     pub(crate) limits: Arc<Limits>,
     pub(crate) scope: Arc<str>,
@@ -81,6 +83,7 @@ impl<P: Protocol> Clone for Shared<P> {
             options: self.options.clone(),
             mail: self.mail.clone(),
             tls: self.tls.clone(),
+            watches: self.watches.clone(),
             nonce: self.nonce.clone(),
             limits: self.limits.clone(),
             scope: self.scope.clone(),

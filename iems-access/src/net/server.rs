@@ -63,8 +63,15 @@ impl<P: Protocol> Server<P> {
         getrandom::fill(&mut secret).map_err(ServerError::Random)?;
         options.auth().secret.get_or_insert(secret);
         let (limits, scope) = (Limits::new(Arc::new(SystemClock)), Arc::from("server"));
-        let shared: Shared<P> =
-            Shared { options: Arc::new(options), mail, tls, nonce: nonce(), limits, scope };
+        let shared: Shared<P> = Shared {
+            options: Arc::new(options),
+            mail,
+            tls,
+            watches: Arc::default(),
+            nonce: nonce(),
+            limits,
+            scope,
+        };
         shared.limits.set(&shared.scope, shared.options.rules());
         Ok(Self { shared: Arc::new(ArcSwap::from_pointee(shared)), listeners })
     }

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::beneath::{Believed, beneath, watched};
+use super::beneath::{Believed, Watches, beneath};
 use super::deflate::Deflate;
 use super::{Protocol, Shared};
 
@@ -29,7 +29,7 @@ pub(crate) async fn handshake<P: Protocol>(
     patience: Duration,
 ) -> io::Result<(Wire, Arc<Beneath>)> {
     let config = shared.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?.load_full();
-    let secured = tokio::time::timeout(patience, wire.secure(&config, believed));
+    let secured = tokio::time::timeout(patience, wire.secure(&config, &shared.watches, believed));
     secured.await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
@@ -74,15 +74,17 @@ impl Wire {
     /// Shakes hands; says what exchanges can make use of.
     pub(crate) async fn secure(
         self,
-        config: &rustls::ServerConfig,
+        config: &Arc<rustls::ServerConfig>,
+        watches: &Watches,
         believed: Option<&Believed>,
     ) -> io::Result<(Self, Arc<Beneath>)> {
         let Socket::Tcp(stream) = self.socket else {
             return Err(io::Error::other("TLS is in force already"));
         };
-        let (config, chosen) = watched(config);
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
-        let beneath = beneath(stream.get_ref().1, chosen.certificate(), believed);
+        let watch = watches.take(config);
+        let stream = TlsAcceptor::from(watch.config()).accept(stream).await?;
+        let beneath = beneath(stream.get_ref().1, watch.certificate().as_deref(), believed);
+        watches.give(watch);
         let wire = Self { socket: Socket::Tls(Box::new(stream)), deflate: None, input: BytesMut::new() };
         Ok((wire, Arc::new(beneath)))
     }

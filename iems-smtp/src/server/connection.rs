@@ -149,7 +149,7 @@ async fn secure(shared: &Shared, wire: Wire) -> io::Result<(Wire, Secured)> {
     let Some(tls) = &shared.tls else { return Err(io::Error::other("there is no certificate")) };
     timeout(
         shared.options.timeouts.handshake,
-        wire.secure(&tls.load_full(), shared.options.auth.believed.as_ref()),
+        wire.secure(&tls.load_full(), &shared.watches, shared.options.auth.believed.as_ref()),
     )
     .await
     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

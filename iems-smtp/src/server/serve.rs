@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::ServerOptions;
+use super::beneath::Watches;
 use super::connection::{self, Peer};
 use super::listener::{Accepting, KnownHosts, Listener, Security};
 use super::session::Nonce;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) tls: Option<TlsConfig>,
+    pub(super) watches: Arc<Watches>,
     pub(super) nonce: Nonce,
     /// What counts connections, perhaps with others.
     pub(super) limits: Arc<Limits>,
@@ -101,6 +103,7 @@ impl Server {
             directory,
             resolver,
             tls,
+            watches: Arc::default(),
             nonce: nonce(),
             limits,
             scope: "server".into(),

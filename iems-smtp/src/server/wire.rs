@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::beneath::{Believed, beneath, watched};
+use super::beneath::{Believed, Watches, beneath};
 
 /// What a handshake gave.
 pub(super) struct Secured {
@@ -55,16 +55,18 @@ impl Wire {
     /// Shakes hands; says what came of it. `believed` tells whether a certificate of the peer is to be believed.
     pub(super) async fn secure(
         self,
-        config: &rustls::ServerConfig,
+        config: &Arc<rustls::ServerConfig>,
+        watches: &Watches,
         believed: Option<&Believed>,
     ) -> io::Result<(Self, Secured)> {
         let Socket::Tcp(stream) = self.socket else {
             return Err(io::Error::other("TLS starts on a plain TCP connection only"));
         };
-        let (config, chosen) = watched(config);
-        let stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await?;
+        let watch = watches.take(config);
+        let stream = tokio_rustls::TlsAcceptor::from(watch.config()).accept(stream).await?;
         let connection = stream.get_ref().1;
-        let beneath = beneath(connection, chosen.certificate(), believed);
+        let beneath = beneath(connection, watch.certificate().as_deref(), believed);
+        watches.give(watch);
         let facts = Secured { agreed: describe(connection), beneath: Arc::new(beneath) };
         Ok((Self::new(Socket::Tls(Box::new(stream))), facts))
     }
