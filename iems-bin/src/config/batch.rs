@@ -53,6 +53,8 @@ section! {
         size: Size = r#""16MiB""#;
         /// How long a batch waits for more messages.
         age: Duration = r#""1m""#;
+        /// Whether priorities are written.
+        priorities: bool = "false";
     }
 }
 
@@ -141,7 +143,7 @@ pub(super) fn resolve(
         let place = need(way.folder.clone(), "folder", "batch_out", &way.span, notes);
         let (Some(name), Some(place)) = (name, place) else { continue };
         let mut settings = SpoolSettings::new(&name, folder.join(place), &hello);
-        settings.gzip = way.gzip.value;
+        (settings.gzip, settings.priorities) = (way.gzip.value, way.priorities.value);
         (settings.messages, settings.age) = (u64::from(way.messages.value), way.age.value);
         settings.size = way.size.value.0;
         batch.outputs.push(settings);

@@ -197,6 +197,7 @@ fn tunnel_out(
     let mut spool = SpoolSettings::new(&name, folder, hostname.value.as_str());
     (spool.messages, spool.age) = (u64::from(way.messages.value), way.age.value);
     spool.size = way.size.value.0;
+    spool.priorities = true; // nobody else can be at the other end
     let tunnel = keys.into_iter().next().map(|key| {
         let mut tunnel = TunnelOutSettings::new(to.clone(), from, key);
         tunnel.eight_bit = way.eight_bit.value;

@@ -113,14 +113,17 @@ proptest! {
     #[test]
     fn what_is_written_is_read(
         texts in prop::collection::vec("([a-z .]{0,20}(\r\n|\n|\\.))*", 1..5),
-        utf8: bool, notify: bool, piece in 1..50_usize,
+        utf8: bool, notify: bool, priority in prop::option::of(-9..=9_i8), taken: bool, piece in 1..50_usize,
     ) {
         let mut out = BytesMut::new();
-        let mut writer = BatchWriter::new("host.example", &mut out);
+        let mut writer = BatchWriter::new("host.example", &mut out).with_priorities(taken);
         let mut envelope = Envelope::new("a@b.example".parse().map(ReversePath::Mailbox).unwrap());
         envelope.smtputf8 = utf8;
         envelope.body = if utf8 { BodyType::EightBitMime } else { BodyType::SevenBit };
+        envelope.priority = priority;
         let (mail, mut to) = (Mail::new(envelope), rcpt("c@d.example"));
+        let mut told = mail.clone();
+        told.envelope.priority = priority.filter(|_| taken);
         to.notify = notify.then(Notify::default);
         let mut expected = Vec::new();
         for text in &texts {
@@ -130,7 +133,7 @@ proptest! {
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push_str("\r\n");
             }
-            expected.extend([Event::Mail(Box::new(mail.clone())), Event::Rcpt(Box::new(to.clone())), Event::Text]);
+            expected.extend([Event::Mail(Box::new(told.clone())), Event::Rcpt(Box::new(to.clone())), Event::Text]);
             expected.extend((!text.is_empty()).then(|| Event::Octets(text.into())));
             expected.push(Event::End);
         }
@@ -138,6 +141,7 @@ proptest! {
         let required = writer.finish(&mut out);
         prop_assert_eq!(required.contains("SMTPUTF8"), utf8);
         prop_assert_eq!(required.contains("DSN"), notify);
+        prop_assert_eq!(required.contains("MT-PRIORITY"), taken && priority.is_some());
         prop_assert_eq!(read(&out, BatchLineEnds::Crlf, piece), (expected, Ok(())));
     }
 }

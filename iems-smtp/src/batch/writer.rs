@@ -12,6 +12,9 @@ pub struct BatchWriter {
     eight_bit: bool,
     international: bool,
     dsn: bool,
+    /// Whether its reader takes priorities, and whether there were any.
+    priorities: bool,
+    priority: bool,
     messages: u64,
 }
 
@@ -22,12 +25,23 @@ impl BatchWriter {
         Self::default()
     }
 
+    /// The same for a reader of which it is known whether it takes `MT-PRIORITY` (RFC 6710): another of these, for instance. Few others do, and end
+    /// the batch at what they do not know.
+    #[must_use]
+    pub const fn with_priorities(mut self, taken: bool) -> Self {
+        self.priorities = taken;
+        self
+    }
+
     /// Begins a message. One whose text is open ends first. A body of lines is assumed: `BINARYMIME` goes as `8BITMIME`,
-    /// so convert it before. `AUTH` is left out: no login stands behind a batch; and `MT-PRIORITY`, which few processors know.
+    /// so convert it before. `AUTH` is left out: no login stands behind a batch; and `MT-PRIORITY`, unless it is taken.
     pub fn begin(&mut self, mail: &Mail, recipients: &[Rcpt], out: &mut BytesMut) {
         self.end(out);
         let mut mail = Mail { auth: None, ..mail.clone() };
-        mail.envelope.priority = None;
+        match self.priorities {
+            true => self.priority |= mail.envelope.priority.is_some(),
+            false => mail.envelope.priority = None,
+        }
         if mail.envelope.body != BodyType::SevenBit {
             mail.envelope.body = BodyType::EightBitMime;
             self.eight_bit = true;
@@ -67,7 +81,12 @@ impl BatchWriter {
     pub fn finish(mut self, out: &mut BytesMut) -> String {
         self.end(out);
         put(&Command::Quit, out);
-        let used = [(self.eight_bit, "8BITMIME"), (self.international, "SMTPUTF8"), (self.dsn, "DSN")];
+        let used = [
+            (self.eight_bit, "8BITMIME"),
+            (self.international, "SMTPUTF8"),
+            (self.dsn, "DSN"),
+            (self.priority, "MT-PRIORITY"),
+        ];
         let used: Vec<&str> = used.into_iter().filter(|(used, _)| *used).map(|(_, name)| name).collect();
         used.join(",")
     }

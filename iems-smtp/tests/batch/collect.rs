@@ -23,6 +23,12 @@ struct Server {
     /// Commands at which the connection breaks, once each.
     breaks: Mutex<Vec<&'static str>>,
     retrieved: Mutex<Vec<String>>,
+    /// Mechanisms that it lists; without any it knows no `CAPA`.
+    mechanisms: Mutex<&'static str>,
+    /// What was said to log in.
+    logins: Mutex<Vec<String>>,
+    /// Whether it gives messages no names.
+    nameless: Mutex<bool>,
 }
 
 struct Wire(Arc<Server>);
@@ -61,6 +67,23 @@ impl Server {
             }
             let number: usize = words.get(1).and_then(|word| word.parse().ok()).unwrap_or_default();
             let answer = match words[0] {
+                "CAPA" => match *self.mechanisms.lock().unwrap() {
+                    "" => "-ERR what?\r\n".to_owned(),
+                    names => format!("+OK\r\nTOP\r\nSASL {names}\r\nUIDL\r\n.\r\n"),
+                },
+                "AUTH" => {
+                    self.logins.lock().unwrap().push(line.trim_end().to_owned());
+                    match line.trim_end() {
+                        // For `u` and `secret`.
+                        "AUTH PLAIN AHUAc2VjcmV0" => "+OK\r\n".to_owned(),
+                        wrong => format!("-ERR [AUTH] no: {wrong}\r\n"),
+                    }
+                }
+                "USER" => {
+                    self.logins.lock().unwrap().push(line.trim_end().to_owned());
+                    "+OK\r\n".to_owned()
+                }
+                "UIDL" if *self.nameless.lock().unwrap() => "-ERR unknown command\r\n".to_owned(),
                 "PASS" if words[1] != "secret" => "-ERR [AUTH] wrong\r\n".to_owned(),
                 "UIDL" => {
                     let line = |(n, (name, _)): (usize, &(String, String))| format!("{} {name}\r\n", n + 1);
@@ -219,4 +242,40 @@ async fn a_wrong_password_takes_nothing_and_a_full_mailbox_waits() {
     wait("an empty mailbox", || server.left().is_empty().then_some(())).await;
     assert_eq!(boxes.of("full").len(), 1);
     engine.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn the_login_is_the_strongest_that_the_server_lists() {
+    for (mechanisms, said) in
+        [("", "USER u"), ("LOGIN XOAUTH2", "USER u"), ("LOGIN PLAIN", "AUTH PLAIN AHUAc2VjcmV0")]
+    {
+        let (memory, boxes, server) = (MemoryStorage::new(), Boxes::new(), Arc::new(Server::default()));
+        *server.mechanisms.lock().unwrap() = mechanisms;
+        server.put("u1", "Subject: x\r\n\r\nx\r\n");
+        let _engine = collecting(&memory, &boxes, &server, |_| {});
+        wait("an empty mailbox", || server.left().is_empty().then_some(())).await;
+        assert!(server.logins.lock().unwrap().iter().all(|line| line == said), "{mechanisms}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_password_is_not_told_in_another_way() {
+    let (memory, boxes, server) = (MemoryStorage::new(), Boxes::new(), Arc::new(Server::default()));
+    *server.mechanisms.lock().unwrap() = "PLAIN";
+    server.put("u1", "Subject: x\r\n\r\nx\r\n");
+    let _engine = collecting(&memory, &boxes, &server, |settings| settings.password = "wrong".into());
+    more(&server, 3).await;
+    assert!(server.logins.lock().unwrap().iter().all(|line| line.starts_with("AUTH PLAIN ")));
+    assert_eq!(server.left(), ["u1"]);
+}
+
+#[tokio::test]
+async fn a_mailbox_without_names_is_left_alone() {
+    let (memory, boxes, server) = (MemoryStorage::new(), Boxes::new(), Arc::new(Server::default()));
+    *server.nameless.lock().unwrap() = true;
+    server.put("u1", "Subject: x\r\n\r\nx\r\n");
+    let _engine = collecting(&memory, &boxes, &server, |_| {});
+    more(&server, 3).await;
+    assert!(boxes.of("ann").is_empty() && server.retrieved.lock().unwrap().is_empty());
+    assert_eq!(server.left(), ["u1"]);
 }

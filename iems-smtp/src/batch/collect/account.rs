@@ -171,9 +171,11 @@ impl Account {
         if *protection == Protection::Upgrade {
             session = self.opener.upgrade(session, host).await?;
         }
-        session.ask("the login", &Ask::User(user.clone())).await?;
-        session.ask("the password", &Ask::Pass(password.clone())).await?;
-        session.ask("UIDL", &Ask::Uidl).await?;
+        session.login(user, password).await?;
+        session.ask("UIDL", &Ask::Uidl).await.map_err(|error| match error {
+            SessionError::Refused(_, text) => SessionError::NoNames(text),
+            error => error,
+        })?;
         let all = listed(&session.list().await?);
         let mut taken = 0;
         for (number, unique) in all {

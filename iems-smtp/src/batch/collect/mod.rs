@@ -4,6 +4,7 @@
 //! between the acceptance and the server's `QUIT` brings a message again, and it is not taken again.
 
 mod account;
+mod login;
 mod session;
 mod talk;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use iems_core::seam::sasl::client::Failure;
 use iems_core::seam::{Dialer, Endpoint, ResolveError, Resolver, Stream};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -43,6 +44,14 @@ pub(super) enum SessionError {
     NoTls,
     #[error("the list of messages is larger than {LIST} octets")]
     TooMany,
+    #[error(
+        "the server gives messages no names (UIDL), so that what was taken would be taken again: this mailbox cannot be collected; it says: {0}"
+    )]
+    NoNames(String),
+    #[error("the login goes wrong: {0}")]
+    Login(#[from] Failure),
+    #[error("the server says yes to the login before it could know; the password was not told")]
+    TooEarly,
 }
 
 /// Who opens sessions.
@@ -115,20 +124,30 @@ impl Opener {
 impl Session {
     /// Says a command and reads the line of its answer.
     pub(super) async fn ask(&mut self, what: &'static str, ask: &Ask) -> Result<String, SessionError> {
+        self.say(ask).await?;
+        self.status(what).await
+    }
+
+    async fn say(&mut self, ask: &Ask) -> Result<(), SessionError> {
         let octets = self.talk.ask(ask);
         let sent = async {
             self.stream.write_all(&octets).await?;
             self.stream.flush().await
         };
-        timeout(PATIENCE, sent).await.map_err(|_| SessionError::Late)??;
-        self.status(what).await
+        Ok(timeout(PATIENCE, sent).await.map_err(|_| SessionError::Late)??)
+    }
+
+    /// Says a command, or an answer within it; gives what the server says to that, one line.
+    pub(super) async fn exchange(&mut self, ask: &Ask) -> Result<Said, SessionError> {
+        self.say(ask).await?;
+        self.said().await
     }
 
     async fn status(&mut self, what: &'static str) -> Result<String, SessionError> {
         match self.said().await? {
             Said::Ok(text) => Ok(text),
             Said::No(text) => Err(SessionError::Refused(what, text.chars().take(200).collect())),
-            Said::Octets(_) | Said::End { .. } => Err(NoPop3.into()),
+            Said::Challenge(_) | Said::Octets(_) | Said::End { .. } => Err(NoPop3.into()),
         }
     }
 
@@ -151,7 +170,7 @@ impl Session {
             Said::Octets(octets) => Ok(Some(octets)),
             Said::End { broken: false } => Ok(None),
             Said::End { broken: true } => Err(Broken),
-            Said::Ok(_) | Said::No(_) => return Err(NoPop3.into()),
+            Said::Ok(_) | Said::No(_) | Said::Challenge(_) => return Err(NoPop3.into()),
         })
     }
 

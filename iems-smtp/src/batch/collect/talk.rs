@@ -1,9 +1,11 @@
-//! A client's side of a POP3 session (RFC 1939, RFC 2595): what is said, and what the answers mean. No I/O.
+//! A client's side of a POP3 session (RFC 1939, RFC 2449, RFC 2595, RFC 5034): what is said, and what the answers mean. No I/O.
 //!
-//! One command at a time. What follows `+OK` to `UIDL` and `RETR` ends with CRLF `.` CRLF and nothing else, as the text of a
+//! One command at a time. What follows `+OK` to `CAPA`, `UIDL` and `RETR` ends with CRLF `.` CRLF and nothing else, as the text of a
 //! message by SMTP does, and comes out without the dots that were put in front.
 
 use bytes::{Buf, Bytes, BytesMut};
+
+use iems_core::seam::sasl::client::Secret;
 
 use crate::proto::{DataDecoder, Piece};
 
@@ -13,8 +15,12 @@ const STATUS: usize = 2048;
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ask {
+    /// What it can do.
+    Capa,
     /// TLS, please.
     Stls,
+    /// A login by another way than a name and a password, or an answer within it: a line without its end.
+    Auth(Secret),
     /// The login.
     User(String),
     /// Its password.
@@ -30,8 +36,10 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    fn line(&self) -> String {
-        match self {
+    fn line(&self) -> Vec<u8> {
+        let line = match self {
+            Self::Auth(line) => return [line.as_ref(), b"\r\n"].concat(),
+            Self::Capa => "CAPA\r\n".into(),
             Self::Stls => "STLS\r\n".into(),
             Self::User(user) => format!("USER {user}\r\n"),
             Self::Pass(password) => format!("PASS {password}\r\n"),
@@ -39,11 +47,16 @@ impl Ask {
             Self::Retr(number) => format!("RETR {number}\r\n"),
             Self::Dele(number) => format!("DELE {number}\r\n"),
             Self::Quit => "QUIT\r\n".into(),
-        }
+        };
+        line.into_bytes()
     }
 
-    const fn has_more(&self) -> bool {
-        matches!(self, Self::Uidl | Self::Retr(_))
+    const fn follows(&self) -> Follows {
+        match self {
+            Self::Capa | Self::Uidl | Self::Retr(_) => Follows::More,
+            Self::Auth(_) => Follows::Challenge,
+            _ => Follows::Nothing,
+        }
     }
 }
 
@@ -54,6 +67,8 @@ pub(super) enum Said {
     Ok(String),
     /// `-ERR`, with what it says.
     No(String),
+    /// `+` and what is to be answered, in base 64.
+    Challenge(String),
     /// More.
     Octets(Bytes),
     /// The end of it. `broken`: a bare CR or LF was in it, and not all of it came out.
@@ -68,10 +83,18 @@ pub(super) enum Said {
 #[error("the server does not speak POP3")]
 pub(super) struct NoPop3;
 
+/// What may come instead of, or behind, the line of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    Nothing,
+    More,
+    Challenge,
+}
+
 /// Where a session is.
 #[derive(Debug)]
 enum State {
-    Status { more: bool },
+    Status(Follows),
     More(DataDecoder),
     Idle,
 }
@@ -85,21 +108,21 @@ pub(super) struct Talk {
 impl Talk {
     /// At its greeting.
     pub(super) const fn new() -> Self {
-        Self { state: State::Status { more: false } }
+        Self { state: State::Status(Follows::Nothing) }
     }
 
     /// The octets of a command. Only after the answer to the one before.
     pub(super) fn ask(&mut self, ask: &Ask) -> Vec<u8> {
-        self.state = State::Status { more: ask.has_more() };
-        ask.line().into_bytes()
+        self.state = State::Status(ask.follows());
+        ask.line()
     }
 
     /// What the server says next, or `None` if more octets are needed, or nothing is asked.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Said>, NoPop3> {
         match &mut self.state {
             State::Idle => Ok(None),
-            State::Status { more } => {
-                let more = *more;
+            State::Status(follows) => {
+                let follows = *follows;
                 let Some(end) = memchr::memchr(b'\n', input) else {
                     return if input.len() > STATUS { Err(NoPop3) } else { Ok(None) };
                 };
@@ -111,14 +134,15 @@ impl Talk {
                 let text = String::from_utf8_lossy(&line).trim_end().replace(char::is_control, " ");
                 let rest = |word: &str| text.strip_prefix(word).map(|rest| rest.trim().to_owned());
                 self.state = State::Idle;
-                match (rest("+OK"), rest("-ERR")) {
-                    (Some(text), _) => {
-                        if more {
+                match (rest("+OK"), rest("-ERR"), rest("+")) {
+                    (Some(text), ..) => {
+                        if follows == Follows::More {
                             self.state = State::More(DataDecoder::default());
                         }
                         Ok(Some(Said::Ok(text)))
                     }
-                    (_, Some(text)) => Ok(Some(Said::No(text))),
+                    (_, Some(text), _) => Ok(Some(Said::No(text))),
+                    (.., Some(text)) if follows == Follows::Challenge => Ok(Some(Said::Challenge(text))),
                     _ => Err(NoPop3),
                 }
             }
@@ -144,6 +168,13 @@ pub(super) fn listed(text: &[u8]) -> Vec<(u32, String)> {
         fits.then(|| number.parse().ok().map(|number| (number, name.to_owned())))?
     };
     text.lines().filter_map(one).collect()
+}
+
+/// The mechanisms that `CAPA` lists (RFC 5034 section 3).
+pub(super) fn mechanisms(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text).to_ascii_uppercase();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("SASL "));
+    lines.flat_map(str::split_whitespace).take(64).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -189,7 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn challenges_come_only_where_they_are_asked_for() {
+        let mut talk = Talk::new();
+        assert_eq!(talk.ask(&Ask::Auth(b"AUTH PLAIN".to_vec().into())), b"AUTH PLAIN\r\n");
+        assert_eq!(all(&mut talk, b"+ eHg=\r\n", 3), Ok(vec![Said::Challenge("eHg=".into())]));
+        talk.ask(&Ask::Auth(Vec::new().into()));
+        assert_eq!(all(&mut talk, b"+\r\n", 3), Ok(vec![Said::Challenge(String::new())]));
+        talk.ask(&Ask::Auth(Vec::new().into()));
+        assert_eq!(all(&mut talk, b"+OK in\r\n", 3), Ok(vec![Said::Ok("in".into())]));
+        talk.ask(&Ask::User("u".into()));
+        assert_eq!(all(&mut talk, b"+ eHg=\r\n", 3), Err(NoPop3));
+    }
+
+    #[test]
     fn lists_are_read() {
+        let capabilities = b"TOP\r\nUIDL\r\nsasl plain SCRAM-SHA-256\r\nSASLX y\r\n";
+        assert_eq!(mechanisms(capabilities), ["PLAIN", "SCRAM-SHA-256"]);
         let text = b"1 a\r\n2 b c\r\nx d\r\n3 \r\n4 e\r\n99999999999 f\r\n";
         assert_eq!(listed(text), [(1, "a".to_owned()), (4, "e".to_owned())]);
     }

@@ -57,6 +57,8 @@ pub struct SpoolSettings {
     pub size: u64,
     /// How long a batch waits for more messages. Default 1 minute.
     pub age: Duration,
+    /// Whether whoever reads the batches takes priorities. Default not.
+    pub priorities: bool,
 }
 
 impl SpoolSettings {
@@ -70,6 +72,7 @@ impl SpoolSettings {
             messages: 1000,
             size: 16 << 20,
             age: Duration::from_secs(60),
+            priorities: false,
         }
     }
 
@@ -154,7 +157,8 @@ impl Spool {
         let mut writer = match growing.messages {
             0 => BatchWriter::new(&self.settings.hello, &mut text.plain),
             _ => BatchWriter::default(),
-        };
+        }
+        .with_priorities(self.settings.priorities);
         writer.begin(mail, recipients, &mut text.plain);
         let written: Result<u64, AddError> = async {
             while let Some(octets) = body.next().await? {

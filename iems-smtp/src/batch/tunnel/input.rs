@@ -22,7 +22,8 @@ use crate::batch::processor::{Job, Report, Source, SourceError, Terms, process};
 use crate::batch::{BatchLineEnds, CHANNEL};
 
 /// The extensions that a batch may need: all that the door knows.
-const KNOWN: [&str; 6] = ["8BITMIME", "SMTPUTF8", "DSN", "SIZE", "PIPELINING", "ENHANCEDSTATUSCODES"];
+const KNOWN: [&str; 7] =
+    ["8BITMIME", "SMTPUTF8", "DSN", "MT-PRIORITY", "SIZE", "PIPELINING", "ENHANCEDSTATUSCODES"];
 /// How far the clock of the other end may be ahead.
 const AHEAD: Duration = Duration::from_secs(15 * 60);
 

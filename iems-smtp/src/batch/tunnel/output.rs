@@ -131,7 +131,8 @@ impl TunnelOut {
     /// Reads a batch for its seal, and for what is in it.
     async fn read(&self, file: &Path, sealer: &mut Sealer) -> Result<Found, Reply> {
         let mut parser = BatchParser::new(BatchLineEnds::Crlf, BatchLimits::default());
-        let (mut eight, mut utf8, mut dsn, mut plain, mut line) = (false, false, false, true, 0);
+        let (mut eight, mut utf8, mut dsn, mut priority) = (false, false, false, false);
+        let (mut plain, mut line) = (true, 0);
         let mut input = tokio::fs::File::open(file).await.map_err(lost)?;
         let mut buffer = vec![0; PIECE];
         loop {
@@ -151,6 +152,7 @@ impl TunnelOut {
                     Event::Mail(mail) => {
                         eight |= mail.envelope.body != BodyType::SevenBit;
                         utf8 |= mail.envelope.smtputf8;
+                        priority |= mail.envelope.priority.is_some();
                         dsn |= mail.envelope.ret.is_some() || mail.envelope.id.is_some();
                     }
                     Event::Rcpt(rcpt) => dsn |= rcpt.notify.is_some() || rcpt.original.is_some(),
@@ -158,7 +160,7 @@ impl TunnelOut {
                 }
             }
         }
-        let used = [(eight, "8BITMIME"), (utf8, "SMTPUTF8"), (dsn, "DSN")];
+        let used = [(eight, "8BITMIME"), (utf8, "SMTPUTF8"), (dsn, "DSN"), (priority, "MT-PRIORITY")];
         let used: Vec<&str> = used.into_iter().filter(|(used, _)| *used).map(|(_, name)| name).collect();
         Ok(Found { required: used.join(","), plain })
     }
