@@ -55,6 +55,7 @@ impl Session {
         selected.settle_recent();
         let uid_next = u32::try_from(status.uid_next).unwrap_or(u32::MAX).max(selected.view.greatest() + 1);
         selected.tell_flag_names(out);
+        selected.view.announce();
         out.data(Data::Exists(selected.view.count()));
         if !self.enabled.rev2 {
             out.data(Data::Recent(selected.view.recent()));

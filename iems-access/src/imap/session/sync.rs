@@ -46,8 +46,8 @@ impl Session {
         if updates.named {
             selected.tell_flag_names(out);
         }
-        if !updates.new.is_empty() {
-            out.data(Data::Exists(selected.view.count()));
+        if let Some(count) = selected.view.announce() {
+            out.data(Data::Exists(count));
             selected.settle_recent();
             if selected.witness.is_some() {
                 out.data(Data::Recent(selected.view.recent()));

@@ -29,6 +29,8 @@ pub(super) struct View {
     pub(super) modseq: u64,
     /// The greatest UID it ever had.
     last_uid: u32,
+    /// How many the peer was told of; those behind them left unheard of, if they leave before.
+    announced: usize,
     /// How many left that the peer does not know of.
     gone: usize,
     /// Ranges of UIDs that are `\Recent` here, in order.
@@ -177,16 +179,24 @@ impl View {
         }
     }
 
-    /// Takes those out that left: sequence numbers and UIDs, greatest first.
+    /// How many there are, if the peer is to be told because there are more than it knows of.
+    pub(super) fn announce(&mut self) -> Option<u32> {
+        let more = self.messages.len() > self.announced;
+        self.announced = self.messages.len();
+        more.then(|| self.count())
+    }
+
+    /// Takes those out that left: sequence numbers and UIDs of those that the peer knows, greatest first.
     pub(super) fn remove(&mut self) -> Vec<(u32, u32)> {
         if self.gone == 0 {
             return Vec::new();
         }
-        let numbered = self.messages.iter().zip(1u32..);
+        let numbered = self.messages.iter().take(self.announced).zip(1u32..);
         let mut gone: Vec<_> =
             numbered.filter(|(seen, _)| seen.gone).map(|(seen, number)| (number, seen.uid)).collect();
         gone.reverse();
         self.messages.retain(|seen| !seen.gone);
+        self.announced -= gone.len();
         self.gone = 0;
         if self.recent.len() > 1 {
             let mut recent = std::mem::take(&mut self.recent);
@@ -243,6 +253,7 @@ mod tests {
         for uid in [3, 5, 9] {
             assert_eq!(view.take(&state(uid, 2, Flags::empty())), Some(true));
         }
+        assert_eq!((view.announce(), view.announce()), (Some(3), None));
         assert_eq!(view.take(&state(5, 3, Flags::SEEN)), Some(false));
         assert_eq!(view.take(&state(5, 3, Flags::SEEN)), None, "it is known");
         assert_eq!(view.take(&state(4, 3, Flags::SEEN)), None, "no message comes in between");
@@ -251,6 +262,13 @@ mod tests {
         assert_eq!(view.remove(), [(3, 9), (1, 3)]);
         assert_eq!((view.count(), view.number_of(5)), (1, Some(1)));
         assert_eq!(view.take(&state(9, 4, Flags::empty())), None, "no UID comes twice");
+        // What comes and goes before the peer hears of it was never there.
+        for uid in [10, 11] {
+            view.take(&state(uid, 5, Flags::empty()));
+        }
+        view.leave(&[Uid(5), Uid(10)]);
+        assert_eq!(view.remove(), [(1, 5)]);
+        assert_eq!((view.announce(), view.number_of(11)), (Some(1), Some(1)));
     }
 
     #[test]
