@@ -4,11 +4,10 @@
 //! damage, never a default.
 
 use iems_core::storage::StoreError;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// The version that all rows of this release carry.
-pub(crate) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 
 /// `value` as a row.
 ///
@@ -22,9 +21,19 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if the version is unknown or the bytes are not such a value.
-pub(crate) fn decode<T: DeserializeOwned>(row: &[u8], what: &str) -> Result<T, StoreError> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(row: &'a [u8], what: &str) -> Result<T, StoreError> {
     let rest = versioned(row, what)?;
     postcard::from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))
+}
+
+/// The first value of a row; what follows is not looked at.
+///
+/// # Errors
+/// As for [`decode`].
+pub(crate) fn decode_front<'a, T: Deserialize<'a>>(row: &'a [u8], what: &str) -> Result<T, StoreError> {
+    let rest = versioned(row, what)?;
+    let front = postcard::take_from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))?;
+    Ok(front.0)
 }
 
 /// The bytes behind the version byte.

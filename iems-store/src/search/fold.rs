@@ -4,6 +4,10 @@
 //! finds the same for all letters whose cases correspond (and "STRASSE" for "straße"); what is composed and what is
 //! decomposed of a letter with an accent are different, as they are in most mail that was written as it is searched.
 
+use memchr::memmem;
+
+use crate::structure::decode_field;
+
 /// The text to be compared with others that were folded.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
@@ -20,9 +24,33 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
-/// Whether `text` has `needle` in it, which is folded.
-pub fn has(text: &str, needle: &str) -> bool {
-    needle.is_empty() || memchr::memmem::find(fold(text).as_bytes(), needle.as_bytes()).is_some()
+/// A text that is looked for in fields of many messages.
+#[derive(Debug)]
+pub struct Sought(memmem::Finder<'static>);
+
+impl Sought {
+    /// Looks for `text`, in any case.
+    pub fn new(text: &str) -> Self {
+        Self(memmem::Finder::new(&fold(text)).into_owned())
+    }
+
+    /// Whether a text has it in it.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.is_in_folded(fold(text).as_bytes())
+    }
+
+    /// Whether the value of a field has it in it, decoded. Most are ASCII, and nothing is to be decoded.
+    pub fn is_in_field(&self, mut value: Vec<u8>) -> bool {
+        if value.is_ascii() && memmem::find(&value, b"=?").is_none() {
+            value.make_ascii_lowercase();
+            return self.is_in_folded(&value);
+        }
+        self.is_in(&decode_field(&value))
+    }
+
+    fn is_in_folded(&self, text: &[u8]) -> bool {
+        self.0.needle().is_empty() || self.0.find(text).is_some()
+    }
 }
 
 #[cfg(test)]
@@ -40,8 +68,16 @@ mod tests {
             ("\u{41f}\u{440}", "\u{43f}\u{420}"),
             ("x", ""),
         ] {
-            assert!(has(text, &fold(needle)), "{text} has {needle}");
+            assert!(Sought::new(needle).is_in(text), "{text} has {needle}");
+            assert!(Sought::new(needle).is_in_field(text.as_bytes().to_vec()), "{text} has {needle}");
         }
-        assert!(!has("abc", &fold("ac")));
+        assert!(!Sought::new("ac").is_in("abc"));
+    }
+
+    #[test]
+    fn encoded_words_are_decoded_and_what_only_looks_like_one_is_not() {
+        assert!(Sought::new("gr\u{dc}n").is_in_field(b"not =?iso-8859-1?q?gr=FCn?=".to_vec()));
+        assert!(!Sought::new("q?gr").is_in_field(b"=?iso-8859-1?q?gr=FCn?=".to_vec()));
+        assert!(Sought::new("= ?A").is_in_field(b"1 = ?a".to_vec()));
     }
 }

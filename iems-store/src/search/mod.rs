@@ -11,5 +11,5 @@ mod fold;
 mod texts;
 
 pub use contract::{KnownTexts, Needle, TELLING, TextIndex};
-pub use fold::{fold, has};
+pub use fold::{Sought, fold};
 pub use texts::{Field, HEADER, READING, field_text, fields, is_searched, part_text};

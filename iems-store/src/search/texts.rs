@@ -27,11 +27,14 @@ pub fn field_text((name, value): &Field) -> String {
 }
 
 /// Whether the body of a part is searched: it is a text.
-pub fn is_searched(part: &Part) -> bool {
+pub fn is_searched<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
     part.kind == Kind::Single && part.is_type("text")
 }
 
 /// What is searched of a part whose body begins with `octets`, folded.
-pub fn part_text(part: &Part, octets: &[u8]) -> String {
-    fold(&part.text(octets))
+pub fn part_text<B: AsRef<[u8]>>(part: &Part<B>, octets: &[u8]) -> String {
+    match std::str::from_utf8(octets) {
+        Ok(text) if part.is_plain(octets) => text.to_ascii_lowercase(),
+        _ => fold(&part.text(octets)),
+    }
 }

@@ -23,13 +23,14 @@ mod text;
 
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
+use serde::Deserialize;
 
 pub use date::{SentDate, sent_date};
 pub use decode::{
     Decoder, Transfer, base_subject, decode_charset, decode_field, decode_parameter, plain_of_html,
 };
 pub use model::{Address, Envelope, Kept, Kind, Media, Parameters, Part, Span, Structure};
-pub use parse::{KEPT, Limits, Parser};
+pub use parse::{KEPT, Limits, Parser, is_kept};
 pub use section::{Text, header_fields, unfolded};
 pub use text::{PREVIEW, read_range};
 
@@ -79,16 +80,39 @@ impl Structure {
         rows::encode(self)
     }
 
-    /// The structure of a row.
+    /// The structure of a row, with octets of its own.
+    ///
+    /// # Errors
+    /// As for [`Structure::of_row`].
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        Self::of_row(row)
+    }
+}
+
+impl<'a, B: Deserialize<'a>> Structure<B> {
+    /// The structure of a row; its octets may be the row's.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it is none, or of a version that this release does not know: then it has to be made
     /// again from the message.
-    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
-        let structure: Self = rows::decode(row, "a message's structure")?;
+    pub fn of_row(row: &'a [u8]) -> Result<Self, StoreError> {
+        let structure: Self = rows::decode(row, WHAT)?;
         match structure.parts.is_empty() {
             true => Err(StoreError::Corrupt("a message's structure has no part".into())),
             false => Ok(structure),
         }
     }
 }
+
+impl<'a> Kept<&'a [u8]> {
+    /// The fields of a row, without a look at the rest, and the size of the message.
+    ///
+    /// # Errors
+    /// As for [`Structure::of_row`].
+    pub fn of_row(row: &'a [u8]) -> Result<(u64, Self), StoreError> {
+        rows::decode_front(row, WHAT)
+    }
+}
+
+/// What a row is, in errors.
+const WHAT: &str = "a message's structure";

@@ -1,7 +1,7 @@
 //! What `BODY[...]` and `BINARY[...]` name: ranges of octets (RFC 9051 section 6.4.5.1), and fields cut out of a header.
 
 use super::Structure;
-use super::model::{Kind, Span};
+use super::model::{Kept, Kind, Span};
 use super::parse::{is_kept, name_of, value_of};
 
 /// What of a part is meant.
@@ -17,7 +17,7 @@ pub enum Text {
     Mime,
 }
 
-impl Structure {
+impl<B: AsRef<[u8]>> Structure<B> {
     /// The part with these numbers, by its place in [`Structure::parts`]; without numbers, the message.
     ///
     /// A message that is no multipart has one part, 1, which is itself.
@@ -61,42 +61,41 @@ impl Structure {
         }
     }
 
-    /// The octets of a section that `<origin.octets>` leaves (RFC 9051 section 6.4.5.1).
-    pub const fn partial(span: Span, origin: u64, octets: u64) -> Span {
-        let origin = if origin < span.length { origin } else { span.length };
-        let left = span.length - origin;
-        Span { start: span.start + origin, length: if octets < left { octets } else { left } }
-    }
-
     /// `HEADER.FIELDS` of the message, if it can be told without reading it.
     pub fn kept_fields<N: AsRef<str>>(&self, names: &[N]) -> Option<Vec<u8>> {
-        let known = !self.kept.incomplete && names.iter().all(|name| is_kept(name.as_ref().as_bytes()));
-        if !known || !self.has_empty_line() {
-            return None;
-        }
-        let mut fields = Vec::new();
-        for field in &self.kept.fields {
-            if name_of(field).is_some_and(|name| is_one_of(name, names)) {
-                fields.extend_from_slice(field);
-            }
-        }
-        fields.extend_from_slice(b"\r\n");
-        Some(fields)
+        self.kept.picked(names)
     }
 
     /// The kept fields with a name, each with its name and its folding; `None` if the message has to be read to know.
     pub fn kept_field<'a>(&'a self, name: &'a str) -> Option<impl Iterator<Item = &'a [u8]>> {
-        if self.kept.incomplete || !is_kept(name.as_bytes()) {
+        self.kept.named(name)
+    }
+}
+
+impl<B: AsRef<[u8]>> Kept<B> {
+    /// `HEADER.FIELDS` of the message, if it can be told without reading it.
+    pub fn picked<N: AsRef<str>>(&self, names: &[N]) -> Option<Vec<u8>> {
+        let known = !self.incomplete && names.iter().all(|name| is_kept(name.as_ref().as_bytes()));
+        if !known || !self.has_body {
+            return None;
+        }
+        let fields = self.fields.iter().map(AsRef::as_ref);
+        let mut picked = Vec::with_capacity(fields.clone().map(<[u8]>::len).sum::<usize>() + 2);
+        for field in fields.filter(|field| name_of(field).is_some_and(|name| is_one_of(name, names))) {
+            picked.extend_from_slice(field);
+        }
+        picked.extend_from_slice(b"\r\n");
+        Some(picked)
+    }
+
+    /// The fields with a name, each with its name and its folding; `None` if the message has to be read to know.
+    pub fn named<'a>(&'a self, name: &'a str) -> Option<impl Iterator<Item = &'a [u8]>> {
+        if self.incomplete || !is_kept(name.as_bytes()) {
             return None;
         }
         let named =
             |field: &&[u8]| name_of(field).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
-        Some(self.kept.fields.iter().map(|field| &field[..]).filter(named))
-    }
-
-    /// Whether an empty line surely stands between header and body.
-    fn has_empty_line(&self) -> bool {
-        self.parts.first().is_some_and(|part| part.body.length > 0)
+        Some(self.fields.iter().map(AsRef::as_ref).filter(named))
     }
 }
 

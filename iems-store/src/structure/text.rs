@@ -6,7 +6,7 @@ use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
 
 use super::Structure;
-use super::decode::{Decoder, Transfer, decode_charset, plain_of_html};
+use super::decode::{Decoder, Transfer, decode_charset, keeps_ascii, plain_of_html};
 use super::model::{Kind, Part};
 
 /// How much is read from a blob at a time, in octets.
@@ -40,13 +40,21 @@ pub async fn read_range(body: &Body, blobs: &dyn Blobs, range: Range<u64>) -> Re
     Ok(octets)
 }
 
-impl Part {
+impl<B: AsRef<[u8]>> Part<B> {
     /// Its encoding; `None` if it is unknown. Parts that hold parts have none (RFC 2045 section 6.4).
     pub fn transfer(&self) -> Option<Transfer> {
         match self.kind {
-            Kind::Single => Transfer::of(self.encoding.as_deref()),
+            Kind::Single => Transfer::of(self.encoding.as_ref().map(AsRef::as_ref)),
             Kind::Multipart | Kind::Message => Some(Transfer::Identity),
         }
+    }
+
+    /// Whether `octets` of its body are the text as they stand: nothing is encoded, and all are ASCII.
+    pub fn is_plain(&self, octets: &[u8]) -> bool {
+        let charset = self.parameter("charset").map(AsRef::as_ref);
+        self.transfer().unwrap_or(Transfer::Identity) == Transfer::Identity
+            && octets.is_ascii()
+            && keeps_ascii(charset)
     }
 
     /// The text that `octets` of its body are.
@@ -55,18 +63,18 @@ impl Part {
         let mut decoded = Vec::with_capacity(octets.len());
         decoder.feed(octets, &mut decoded);
         decoder.finish(&mut decoded);
-        decode_charset(self.parameter("charset").map(|charset| &charset[..]), &decoded)
+        decode_charset(self.parameter("charset").map(AsRef::as_ref), &decoded)
     }
 
     /// Whether it is shown as a file.
     fn is_attachment(&self) -> bool {
-        self.disposition.as_ref().is_some_and(|(kind, _)| kind.eq_ignore_ascii_case(b"attachment"))
+        self.disposition.as_ref().is_some_and(|(kind, _)| kind.as_ref().eq_ignore_ascii_case(b"attachment"))
     }
 }
 
-impl Structure {
+impl<B: AsRef<[u8]>> Structure<B> {
     /// The part that a preview is made of: the first plain text, or the first HTML.
-    fn previewed(&self) -> Option<&Part> {
+    fn previewed(&self) -> Option<&Part<B>> {
         let texts = || self.parts.iter().filter(|part| !part.is_attachment() && part.body.length > 0);
         texts().find(|part| part.is_text("plain")).or_else(|| texts().find(|part| part.is_text("html")))
     }
@@ -78,14 +86,14 @@ impl Structure {
     /// The blobs'.
     pub async fn preview(&self, body: &Body, blobs: &dyn Blobs) -> Result<String, StoreError> {
         let Some(part) = self.previewed() else { return Ok(String::new()) };
-        let range = Self::partial(part.body, 0, PREVIEWED).range();
+        let range = part.body.partial(0, PREVIEWED).range();
         let octets = read_range(body, blobs, range).await?;
         Ok(preview_of(part, &octets))
     }
 }
 
 /// The preview of a text part whose body begins with `octets`.
-fn preview_of(part: &Part, octets: &[u8]) -> String {
+fn preview_of<B: AsRef<[u8]>>(part: &Part<B>, octets: &[u8]) -> String {
     let text = part.text(octets);
     let text = match part.is_text("html") {
         true => plain_of_html(&text, PREVIEW * 8),

@@ -1,15 +1,19 @@
 //! What is known of a message that is searched: more and more of it, until the key is answered.
 
-use std::collections::HashMap;
-
+use bytes::Bytes;
 use iems_core::message::Body;
-use iems_store::mailbox::{AccountId, MessageInfo, Uid};
-use iems_store::search::{Field, HEADER, Needle, field_text, fields, has, is_searched, part_text};
-use iems_store::structure::{Address, Part, SentDate, Span, Structure, decode_field, read_range, unfolded};
+use iems_store::mailbox::{AccountId, MessageInfo};
+use iems_store::search::{Field, HEADER, Needle, Sought, field_text, fields, is_searched, part_text};
+use iems_store::structure::{
+    Address, Kept, Part, SentDate, Span, Structure, decode_field, read_range, unfolded,
+};
 
 use super::looked::Looked;
 use super::query::{Addresses, Query, date_of};
 use super::{Candidate, SearchError, Searched, Spent};
+
+/// The longest message that is read at once, in octets.
+const SMALL: u64 = 64 << 10;
 
 /// How much is to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +30,8 @@ pub(super) struct Facts<'a> {
     searched: &'a Searched<'a>,
     /// `Some(None)` if it is gone.
     info: Option<Option<MessageInfo>>,
-    pub(super) structure: Option<Structure>,
+    /// The row of its structure.
+    row: Option<Bytes>,
     /// Decoded fields of its header, once that was read.
     header: Option<Vec<Field>>,
     /// The texts that are looked for, and what is known of them without reading.
@@ -38,7 +43,7 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// What the session holds.
     pub(super) fn new(searched: &'a Searched<'a>, candidate: Candidate<'a>) -> Self {
-        Self { candidate, searched, info: None, structure: None, header: None, looked: None, found: None }
+        Self { candidate, searched, info: None, row: None, header: None, looked: None, found: None }
     }
 
     /// The same, for a search that looks for texts.
@@ -50,46 +55,48 @@ impl<'a> Facts<'a> {
         self.searched.account
     }
 
-    /// Learns more of those at the places `of`, with one reading for all.
+    /// Learns more of those at the places `of`, which are in order, with one reading for all.
     pub(super) async fn learn(
         all: &mut [Self],
         of: &[usize],
         level: Level,
         searched: &Searched<'_>,
     ) -> Result<(), SearchError> {
-        let there = |at: &&usize| all.get(**at).is_some_and(|facts| level == Level::Info || !facts.is_gone());
-        let places: HashMap<Uid, usize> =
-            of.iter().filter(there).map(|at| (Searched::uid_of(&all[*at].candidate), *at)).collect();
+        let open = |at: &&usize| {
+            all.get(**at).is_some_and(|facts| match level {
+                Level::Info => facts.info.is_none(),
+                Level::Structure => facts.row.is_none() && !facts.is_gone(),
+            })
+        };
+        let places: Vec<usize> = of.iter().filter(open).copied().collect();
         if places.is_empty() {
             return Ok(());
         }
-        let mut uids: Vec<_> = places.keys().copied().collect();
-        uids.sort_unstable();
+        let uids: Vec<_> = places.iter().map(|at| Searched::uid_of(&all[*at].candidate)).collect();
         let (mailboxes, account, mailbox) = (searched.mailboxes, searched.account, searched.mailbox);
         if level == Level::Info {
-            for facts in of.iter().copied() {
-                all[facts].info = Some(None);
-            }
-            for info in mailboxes.infos(account, mailbox, &uids).await? {
-                if let Some(place) = places.get(&info.uid) {
-                    all[*place].info = Some(Some(info));
-                }
+            let mut infos = mailboxes.infos(account, mailbox, &uids).await?.into_iter().peekable();
+            for (place, uid) in places.into_iter().zip(uids) {
+                all[place].info = Some(infos.next_if(|info| info.uid == uid));
             }
             return Ok(());
         }
-        for (uid, row) in mailboxes.structures(account, mailbox, &uids).await? {
-            if let Some(facts) = places.get(&uid).map(|place| &mut all[*place]) {
-                let fits =
-                    |structure: &Structure| facts.body().is_some_and(|body| body.size() == structure.size);
-                facts.structure = Structure::decode(&row).ok().filter(fits);
-            }
+        let mut rows = mailboxes.structures(account, mailbox, &uids).await?.into_iter().peekable();
+        for (place, uid) in places.into_iter().zip(uids) {
+            all[place].row = rows.next_if(|(found, _)| *found == uid).map(|(_, row)| row);
         }
-        // What was stored without one, or before this form of it.
-        for place in places.into_values() {
-            let facts = &mut all[place];
-            if let (None, Some(body)) = (&facts.structure, facts.body().cloned()) {
-                facts.structure = Some(Structure::read(&body, mailboxes.blobs()).await?);
-            }
+        Ok(())
+    }
+
+    /// Makes the structures of those that were stored without one, or before this form of it.
+    pub(super) async fn complete(&mut self) -> Result<(), SearchError> {
+        let fits = |row: &Bytes, body: &Body| {
+            Structure::<&[u8]>::of_row(row).is_ok_and(|structure| structure.size == body.size())
+        };
+        let Some(body) = self.body() else { return Ok(()) };
+        if !self.row.as_ref().is_some_and(|row| fits(row, body)) {
+            let made = Structure::read(body, self.searched.mailboxes.blobs()).await?;
+            self.row = Some(made.encode()?.into());
         }
         Ok(())
     }
@@ -112,42 +119,49 @@ impl<'a> Facts<'a> {
         Some(self.info.as_ref()?.as_ref().is_some_and(holds))
     }
 
+    /// Its structure, if it is known.
+    pub(super) fn structure(&self) -> Option<Structure<&[u8]>> {
+        Structure::of_row(self.row.as_deref()?).ok()
+    }
+
     /// When it was sent.
     pub(super) fn sent(&self) -> Option<Option<SentDate>> {
         if self.is_gone() {
             return Some(None);
         }
-        let envelope = self.structure.as_ref()?.parts.first()?.envelope.as_ref()?;
-        Some(date_of(envelope.date.as_deref()))
+        let structure = self.structure()?;
+        Some(date_of(structure.parts.first()?.envelope.as_ref()?.date))
     }
 
-    /// Whether a field with a name has a folded text in it.
-    pub(super) fn field_has(&self, name: &str, needle: &str) -> Option<bool> {
+    /// Whether a field with a name has a text in it.
+    pub(super) fn field_has(&self, name: &str, sought: &Sought) -> Option<bool> {
         if self.is_gone() {
             return Some(false);
         }
         if let Some(header) = &self.header {
             let named = header.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()));
-            return Some(named.into_iter().any(|(_, value)| has(value, needle)));
+            return Some(named.into_iter().any(|(_, value)| sought.is_in(value)));
         }
-        let mut kept = self.structure.as_ref()?.kept_field(name)?;
-        Some(kept.any(|field| unfolded(field).iter().any(|(_, value)| has(&decode_field(value), needle))))
+        let (_, kept) = Kept::of_row(self.row.as_deref()?).ok()?;
+        let mut named = kept.named(name)?;
+        Some(named.any(|field| unfolded(field).into_iter().any(|(_, value)| sought.is_in_field(value))))
     }
 
     /// Whether a field with addresses has a folded text in it, as it stands or as one of its addresses is told in the envelope
     /// (RFC 9051 section 6.4.4): without comments, and `Name <mailbox@host>`.
-    pub(super) fn addresses_have(&self, which: Addresses, needle: &str) -> Option<bool> {
+    pub(super) fn addresses_have(&self, which: Addresses, sought: &Sought) -> Option<bool> {
         let name = match which {
             Addresses::From => "from",
             Addresses::To => "to",
             Addresses::Cc => "cc",
             Addresses::Bcc => "bcc",
         };
-        match self.field_has(name, needle) {
+        match self.field_has(name, sought) {
             Some(false) if !self.is_gone() => {}
             answer => return answer,
         }
-        let root = self.structure.as_ref()?.parts.first();
+        let structure = self.structure()?;
+        let root = structure.parts.first();
         let Some(envelope) = root.and_then(|root| root.envelope.as_ref()) else { return Some(false) };
         let addresses = match which {
             Addresses::From => &envelope.from,
@@ -155,14 +169,16 @@ impl<'a> Facts<'a> {
             Addresses::Cc => &envelope.cc,
             Addresses::Bcc => &envelope.bcc,
         };
-        Some(addresses.iter().any(|address| has(&written(address), needle)))
+        Some(addresses.iter().any(|address| sought.is_in(&written(address))))
     }
 
     /// The decoded values of a field, if they are known.
     pub(super) fn values(&self, name: &str) -> Option<Vec<String>> {
-        let kept = self.structure.as_ref()?.kept_field(name)?;
+        let (_, kept) = Kept::of_row(self.row.as_deref()?).ok()?;
+        let fields = kept.named(name)?;
         Some(
-            kept.flat_map(|field| unfolded(field).into_iter().map(|(_, value)| decode_field(&value)))
+            fields
+                .flat_map(|field| unfolded(field).into_iter().map(|(_, value)| decode_field(&value)))
                 .collect(),
         )
     }
@@ -187,30 +203,36 @@ impl<'a> Facts<'a> {
         self.found.is_some() && !held().unwrap_or(false)
     }
 
-    /// Reads header and texts until the query is answered.
+    /// The answer, from the octets of the message if it has to be.
     pub(super) async fn read(&mut self, query: &Query, spent: &Spent) -> Result<bool, SearchError> {
-        let (Some(body), Some(structure)) = (self.body().cloned(), self.structure.take()) else {
-            return Ok(query.answer(self).unwrap_or(false));
-        };
-        let reader = Reader { searched: self.searched, body, spent };
-        let header =
-            reader.header(structure.parts.first().map(|part| part.header).unwrap_or_default()).await?;
-        self.header = Some(header);
-        self.structure = Some(structure);
+        self.complete().await?;
         if let Some(answer) = query.answer(self) {
             return Ok(answer);
         }
-        self.found = Some(self.search(&reader).await?);
+        let (Some(body), Some(row)) = (self.body().cloned(), self.row.clone()) else { return Ok(false) };
+        let structure = Structure::<&[u8]>::of_row(&row)?;
+        let reader = Reader::open(self.searched, body, spent).await?;
+        if query.reads_headers() {
+            let header = structure.parts.first().map(|part| part.header).unwrap_or_default();
+            self.header = Some(reader.header(header).await?);
+            if let Some(answer) = query.answer(self) {
+                return Ok(answer);
+            }
+        }
+        self.found = Some(self.search(&reader, &structure).await?);
         tokio::task::yield_now().await;
         Ok(query.answer(self).unwrap_or(false))
     }
 
     /// Looks for texts in all headers and bodies, until all are found.
-    async fn search(&self, reader: &Reader<'_>) -> Result<Vec<bool>, SearchError> {
+    async fn search(
+        &self,
+        reader: &Reader<'_>,
+        structure: &Structure<&[u8]>,
+    ) -> Result<Vec<bool>, SearchError> {
         let needles = self.looked.map(Looked::needles).unwrap_or_default();
         let mut found = vec![false; needles.len()];
-        let parts = self.structure.as_ref().map(|structure| &structure.parts[..]).unwrap_or_default();
-        for (at, part) in parts.iter().enumerate() {
+        for (at, part) in structure.parts.iter().enumerate() {
             if found.iter().all(|found| *found) {
                 break;
             }
@@ -243,24 +265,37 @@ fn mark(found: &mut [bool], needles: &[Needle], text: &str, counts: impl Fn(&Nee
 }
 
 /// An address as it is written without comments.
-fn written(address: &Address) -> String {
-    let text = |octets: Option<&bytes::Bytes>| octets.map(|octets| decode_field(octets)).unwrap_or_default();
-    let (name, mailbox) = (text(address.name.as_ref()), text(address.mailbox.as_ref()));
-    format!("{name} <{mailbox}@{}>", text(address.host.as_ref()))
+fn written(address: &Address<&[u8]>) -> String {
+    let text = |octets: Option<&[u8]>| octets.map(decode_field).unwrap_or_default();
+    format!("{} <{}@{}>", text(address.name), text(address.mailbox), text(address.host))
 }
 
 /// Reads octets of one message, as far as the budget goes.
 struct Reader<'a> {
     searched: &'a Searched<'a>,
     body: Body,
+    /// All octets of its blob, if they are few.
+    small: Option<Bytes>,
     spent: &'a Spent,
 }
 
-impl Reader<'_> {
-    async fn octets(&self, span: Span, most: u64) -> Result<Vec<u8>, SearchError> {
-        let span = Structure::partial(span, 0, most);
+impl<'a> Reader<'a> {
+    async fn open(searched: &'a Searched<'a>, body: Body, spent: &'a Spent) -> Result<Self, SearchError> {
+        let small = match body.blob_size <= SMALL && body.prefix.is_empty() {
+            true => Some(searched.mailboxes.blobs().read(body.blob, 0..body.blob_size).await?),
+            false => None,
+        };
+        Ok(Self { searched, body, small, spent })
+    }
+
+    async fn octets(&self, span: Span, most: u64) -> Result<Bytes, SearchError> {
+        let span = span.partial(0, most);
         self.spent.take(span.length, &self.searched.limits)?;
-        Ok(read_range(&self.body, self.searched.mailboxes.blobs(), span.range()).await?)
+        if let Some(small) = &self.small {
+            let end = span.end().min(small.len() as u64);
+            return Ok(small.slice(span.start.min(end) as usize..end as usize));
+        }
+        Ok(read_range(&self.body, self.searched.mailboxes.blobs(), span.range()).await?.into())
     }
 
     /// The fields of a header, decoded.
@@ -269,7 +304,7 @@ impl Reader<'_> {
     }
 
     /// What is searched of a part, if it is a text.
-    async fn text(&self, part: &Part) -> Result<Option<String>, SearchError> {
+    async fn text(&self, part: &Part<&[u8]>) -> Result<Option<String>, SearchError> {
         if !is_searched(part) {
             return Ok(None);
         }

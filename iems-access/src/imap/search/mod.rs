@@ -127,6 +127,10 @@ impl Searched<'_> {
         let mut needles = Needles::default();
         query.collect(&mut needles);
         let looked = Looked::up(needles, self).await;
+        let mut levels: Vec<_> =
+            [Level::Info, Level::Structure].into_iter().filter(|level| query.asks(*level)).collect();
+        // Of what is still undecided then, the octets are read, or nothing is there any more.
+        levels.extend([Level::Info, Level::Structure]);
         let spent = Spent::default();
         let mut found = Vec::new();
         let mut missed = 0;
@@ -134,7 +138,7 @@ impl Searched<'_> {
             let facts = candidates.iter().map(|candidate| Facts::new(self, *candidate).looking_for(&looked));
             let mut facts: Vec<_> = facts.collect();
             let mut answers: Vec<_> = facts.iter().map(|facts| query.answer(facts)).collect();
-            for level in [Level::Info, Level::Structure] {
+            for level in levels.iter().copied() {
                 let open = |at: &usize| answers.get(*at).is_some_and(Option::is_none);
                 let undecided: Vec<_> = (0..facts.len()).filter(open).collect();
                 Facts::learn(&mut facts, &undecided, level, self).await?;
@@ -192,6 +196,9 @@ impl Searched<'_> {
         let all: Vec<_> = (0..facts.len()).collect();
         Facts::learn(&mut facts, &all, Level::Info, self).await?;
         Facts::learn(&mut facts, &all, Level::Structure, self).await?;
+        for facts in &mut facts {
+            facts.complete().await?;
+        }
         tokio::task::yield_now().await;
         Ok(facts)
     }

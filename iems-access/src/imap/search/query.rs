@@ -2,10 +2,10 @@
 
 use iems_core::seam::Timestamp;
 use iems_store::mailbox::{Flags, Keyword};
-use iems_store::search::{Needle, fold};
+use iems_store::search::{Needle, Sought, fold};
 use iems_store::structure::{SentDate, sent_date};
 
-use super::facts::Facts;
+use super::facts::{Facts, Level};
 use super::looked::Needles;
 use super::{Searched, email_id, thread_id};
 use crate::imap::types::{Date, NumberSet, SearchKey};
@@ -32,9 +32,9 @@ pub(super) enum Query {
     EmailId(String),
     ThreadId(String),
     /// A field's name, and what is in it.
-    Field(String, String),
+    Field(String, Sought),
     /// A field with addresses, and what is in it or in one of them.
-    Addresses(Addresses, String),
+    Addresses(Addresses, Sought),
     /// What is in a text, and its place among all texts that are looked for.
     Text(Needle, usize),
 }
@@ -97,9 +97,9 @@ impl Query {
 
     /// Keys of what the session does not hold.
     fn of_content(key: &SearchKey, searched: &Searched<'_>) -> Self {
-        let field = |name: &str, text: &str| Self::Field(name.to_owned(), fold(text));
+        let field = |name: &str, text: &str| Self::Field(name.to_owned(), Sought::new(text));
         let within = |text: &str, headers| Self::Text(Needle { text: fold(text), headers }, 0);
-        let addresses = |which, text: &str| Self::Addresses(which, fold(text));
+        let addresses = |which, text: &str| Self::Addresses(which, Sought::new(text));
         let ago = |seconds: u32| searched.now.as_secs().saturating_sub(u64::from(seconds));
         match key {
             SearchKey::Bcc(text) => addresses(Addresses::Bcc, text),
@@ -182,6 +182,31 @@ impl Query {
             Self::Field(name, needle) => facts.field_has(name, needle),
             Self::Addresses(which, needle) => facts.addresses_have(*which, needle),
             Self::Text(needle, nth) => facts.text_has(*nth, needle),
+        }
+    }
+
+    /// Whether it asks of what is known at a level.
+    pub(super) fn asks(&self, level: Level) -> bool {
+        match self {
+            Self::And(queries) => queries.iter().any(|query| query.asks(level)),
+            Self::Or(queries) => queries.iter().any(|query| query.asks(level)),
+            Self::Not(query) => query.asks(level),
+            Self::Days(Which::Sent, ..) | Self::Field(..) | Self::Addresses(..) => level == Level::Structure,
+            Self::Days(..) | Self::Size(..) | Self::Received(..) => level == Level::Info,
+            Self::EmailId(_) | Self::ThreadId(_) | Self::Text(..) => level == Level::Info,
+            _ => false,
+        }
+    }
+
+    /// Whether it asks of headers as they stand in the message.
+    pub(super) fn reads_headers(&self) -> bool {
+        match self {
+            Self::And(queries) => queries.iter().any(Self::reads_headers),
+            Self::Or(queries) => queries.iter().any(Self::reads_headers),
+            Self::Not(query) => query.reads_headers(),
+            Self::Field(..) | Self::Addresses(..) => true,
+            Self::Text(needle, _) => needle.headers,
+            _ => false,
         }
     }
 

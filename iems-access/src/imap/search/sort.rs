@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use bytes::Bytes;
-use iems_store::structure::{Address, Envelope, base_subject, decode_field};
+use iems_store::structure::{Address, Envelope, Structure, base_subject, decode_field};
 
 use super::facts::Facts;
 use super::{STEP, SearchError, Searched};
@@ -51,10 +50,14 @@ fn compare(one: &(Vec<Value>, usize), other: &(Vec<Value>, usize), criteria: &[S
     one.1.cmp(&other.1)
 }
 
-fn value(facts: &Facts<'_>, key: SortKey) -> Value {
-    let envelope = envelope(facts);
-    let first = |pick: fn(&Envelope) -> &Vec<Address>| envelope.and_then(|envelope| pick(envelope).first());
-    let mailbox = |address: Option<&Address>| Value::text(&address.map(mailbox_of).unwrap_or_default());
+fn value<'a>(facts: &'a Facts<'_>, key: SortKey) -> Value {
+    let structure = facts.structure();
+    let envelope = structure.as_ref().and_then(envelope);
+    let first = |pick: for<'e> fn(&'e Told<'a>) -> &'e Vec<Address<&'a [u8]>>| {
+        envelope.and_then(|envelope| pick(envelope).first())
+    };
+    let mailbox =
+        |address: Option<&Address<&[u8]>>| Value::text(&address.map(mailbox_of).unwrap_or_default());
     match key {
         SortKey::Arrival => Value::Number(arrival(facts)),
         SortKey::Date => Value::Number(sent_seconds(facts)),
@@ -62,7 +65,7 @@ fn value(facts: &Facts<'_>, key: SortKey) -> Value {
             let size = facts.known_info().map_or(0, |info| info.body.size());
             Value::Number(i64::try_from(size).unwrap_or(i64::MAX))
         }
-        SortKey::Subject => Value::text(&subject(facts).0),
+        SortKey::Subject => Value::text(&subject(envelope).0),
         SortKey::From => mailbox(first(|envelope| &envelope.from)),
         SortKey::To => mailbox(first(|envelope| &envelope.to)),
         SortKey::Cc => mailbox(first(|envelope| &envelope.cc)),
@@ -73,8 +76,11 @@ fn value(facts: &Facts<'_>, key: SortKey) -> Value {
     }
 }
 
-pub(super) fn envelope<'a>(facts: &'a Facts<'_>) -> Option<&'a Envelope> {
-    facts.structure.as_ref()?.parts.first()?.envelope.as_deref()
+/// An envelope, with octets of a row.
+type Told<'a> = Envelope<&'a [u8]>;
+
+pub(super) fn envelope<'s, 'a>(structure: &'s Structure<&'a [u8]>) -> Option<&'s Told<'a>> {
+    structure.parts.first()?.envelope.as_deref()
 }
 
 fn arrival(facts: &Facts<'_>) -> i64 {
@@ -87,26 +93,26 @@ pub(super) fn sent_seconds(facts: &Facts<'_>) -> i64 {
 }
 
 /// The folded base subject, and whether the message answers or forwards.
-pub(super) fn subject(facts: &Facts<'_>) -> (String, bool) {
-    let subject = envelope(facts).and_then(|envelope| envelope.subject.as_ref());
-    let (base, answer) = base_subject(&subject.map(|subject| decode_field(subject)).unwrap_or_default());
+pub(super) fn subject(envelope: Option<&Told<'_>>) -> (String, bool) {
+    let subject = envelope.and_then(|envelope| envelope.subject);
+    let (base, answer) = base_subject(&subject.map(decode_field).unwrap_or_default());
     (fold(&base), answer)
 }
 
-fn mailbox_of(address: &Address) -> String {
-    fold(&text(address.mailbox.as_ref()))
+fn mailbox_of(address: &Address<&[u8]>) -> String {
+    fold(&text(address.mailbox))
 }
 
 /// A name, or an address where there is none (RFC 5957 section 3).
-fn display(address: &Address) -> String {
-    let name = decode_field(address.name.as_deref().unwrap_or_default());
+fn display(address: &Address<&[u8]>) -> String {
+    let name = decode_field(address.name.unwrap_or_default());
     match (name.trim(), &address.host) {
         ("", None) => mailbox_of(address),
-        ("", Some(_)) => fold(&format!("{}@{}", text(address.mailbox.as_ref()), text(address.host.as_ref()))),
+        ("", Some(_)) => fold(&format!("{}@{}", text(address.mailbox), text(address.host))),
         (name, _) => fold(name),
     }
 }
 
-fn text(octets: Option<&Bytes>) -> String {
-    octets.map(|octets| decode_field(octets)).unwrap_or_default()
+fn text(octets: Option<&[u8]>) -> String {
+    octets.map(decode_field).unwrap_or_default()
 }

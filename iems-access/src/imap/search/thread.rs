@@ -35,16 +35,17 @@ pub(super) async fn thread(
     for step in places.chunks(STEP) {
         for facts in searched.facts(step).await? {
             let number = if uid { facts.candidate.uid } else { facts.candidate.number };
-            let (subject, answer) = subject(&facts);
+            let structure = facts.structure();
+            let envelope = structure.as_ref().and_then(envelope);
+            let (subject, answer) = subject(envelope);
             let mut letter =
                 Letter { number, subject, answer, sent: sent_seconds(&facts), ..Letter::default() };
-            if let Some(envelope) = envelope(&facts).filter(|_| algorithm != ThreadAlgorithm::OrderedSubject)
-            {
-                letter.id = envelope.message_id.as_deref().and_then(|id| ids(id).into_iter().next());
+            if let Some(envelope) = envelope.filter(|_| algorithm != ThreadAlgorithm::OrderedSubject) {
+                letter.id = envelope.message_id.and_then(|id| ids(id).into_iter().next());
                 let references = facts.values("references").unwrap_or_default();
                 letter.references = references.iter().flat_map(|field| ids(field.as_bytes())).collect();
                 if letter.references.is_empty() {
-                    letter.references = envelope.in_reply_to.as_deref().map(ids).unwrap_or_default();
+                    letter.references = envelope.in_reply_to.map(ids).unwrap_or_default();
                     letter.references.truncate(1);
                 }
             }

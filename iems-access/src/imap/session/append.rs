@@ -11,7 +11,7 @@ use iems_store::directory::AccountInfo;
 use iems_store::mailbox::{
     Flags, KeywordSet, MAX_APPENDED, MailboxError, MessageIds, NewMessage, Rights, Uid,
 };
-use iems_store::structure::{Limits, Parser};
+use iems_store::structure::{Limits, Parser, Structure};
 
 use super::flags::permitted;
 use super::place::{Place, permits};
@@ -249,9 +249,10 @@ impl Session {
         let mailboxes = self.accounts.mailboxes();
         let infos = mailboxes.infos(account, mailbox, &[Uid(named.uid)]).await?;
         let info = infos.first().ok_or_else(bad)?;
-        let structure = body::structure(mailboxes, (account, mailbox), info).await?;
-        let blobs = mailboxes.blobs();
-        let source = body::find(&named.section, Some(&structure), info, blobs).await?.cut(named.partial);
+        let row = body::row(mailboxes, (account, mailbox), info).await?;
+        let structure = Structure::of_row(&row)?;
+        let pieces = || body::Pieces::new(&info.body, mailboxes.blobs(), None);
+        let source = body::find(&named.section, Some(&structure), Some(pieces())).await?.cut(named.partial);
         match source {
             body::Source::Missing => return Err(bad().into()),
             body::Source::Octets(octets) => {
@@ -262,7 +263,7 @@ impl Session {
             }
             body::Source::Range(range) => {
                 self.make_room(&owner, appending, range.end.saturating_sub(range.start)).await?;
-                let mut pieces = body::Pieces::new(&info.body, blobs, range);
+                let mut pieces = pieces().within(range);
                 while let Some(piece) = pieces.next().await? {
                     if let Some(current) = &mut appending.current {
                         current.write(piece).await?;

@@ -55,7 +55,7 @@ impl Encoded {
     ///
     /// # Errors
     /// Its encoding is unknown.
-    pub(super) fn find(structure: &Structure, part: &[u32]) -> Result<Option<Self>, Trouble> {
+    pub(super) fn find(structure: &Structure<&[u8]>, part: &[u32]) -> Result<Option<Self>, Trouble> {
         let span = structure.section(part, Text::All);
         let found = structure.part(part).and_then(|at| structure.parts.get(at));
         let (Some(span), Some(found)) = (span, found) else { return Ok(None) };
@@ -93,7 +93,7 @@ impl Encoded {
         info: &'a MessageInfo,
         blobs: &'a dyn Blobs,
     ) -> Decoding<'a> {
-        let pieces = Pieces::new(&info.body, blobs, self.range.clone());
+        let pieces = Pieces::new(&info.body, blobs, None).within(self.range.clone());
         Decoding { pieces, decoder: Some(Decoder::new(self.transfer)), window: Window::new(partial) }
     }
 }
@@ -127,7 +127,7 @@ impl Decoding<'_> {
 }
 
 /// Whether all parts that are asked for can be decoded.
-pub(super) fn check(structure: &Structure, attributes: &[FetchAttribute]) -> Result<(), Trouble> {
+pub(super) fn check(structure: &Structure<&[u8]>, attributes: &[FetchAttribute]) -> Result<(), Trouble> {
     for attribute in attributes {
         if let FetchAttribute::Binary { part, .. } | FetchAttribute::BinarySize { part } = attribute {
             Encoded::find(structure, part)?;

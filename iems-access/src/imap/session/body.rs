@@ -6,28 +6,45 @@ use bytes::{Bytes, BytesMut};
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
 use iems_store::mailbox::{AccountId, MailboxId, Mailboxes, MessageInfo};
-use iems_store::structure::{self as stored, Kind, Part, Structure, Text, header_fields};
+use iems_store::structure::{self as stored, Kept, Kind, Part, Structure, Text, header_fields};
 
 use crate::imap::types::{
     Address, BodyExtension, BodyFields, BodyStructure, Disposition, Envelope, Partial, Section, SectionText,
 };
 
 /// How much is read at a time, in octets.
-const PIECE: u64 = 64 * 1024;
+pub(super) const PIECE: u64 = 64 * 1024;
 /// The longest header out of which fields are picked, in octets.
 const HEADER: u64 = 4 << 20;
 
-/// A message's structure: as it was stored, or made again.
-pub(super) async fn structure(
+/// A message's structure, as it was stored; `None` if it has to be made again.
+pub(super) fn stored(row: &[u8]) -> Option<Structure<&[u8]>> {
+    Structure::of_row(row).ok()
+}
+
+/// The row of a message's structure: as it was stored, or made again.
+pub(super) async fn row(
     mailboxes: &Mailboxes,
     (account, mailbox): (AccountId, MailboxId),
     info: &MessageInfo,
-) -> Result<Structure, StoreError> {
+) -> Result<Bytes, StoreError> {
     let rows = mailboxes.structures(account, mailbox, &[info.uid]).await?;
-    match rows.first().and_then(|(_, row)| Structure::decode(row).ok()) {
-        Some(structure) if structure.size == info.body.size() => Ok(structure),
-        _ => Structure::read(&info.body, mailboxes.blobs()).await,
+    let fits = |row: &Bytes| stored(row).is_some_and(|structure| structure.size == info.body.size());
+    match rows.into_iter().map(|(_, row)| row).find(fits) {
+        Some(row) => Ok(row),
+        None => made(info, mailboxes.blobs()).await,
     }
+}
+
+/// The same, made again of the message.
+pub(super) async fn made(info: &MessageInfo, blobs: &dyn Blobs) -> Result<Bytes, StoreError> {
+    Ok(Structure::read(&info.body, blobs).await?.encode()?.into())
+}
+
+/// Fields of a message's header, if the row tells them.
+pub(super) fn kept(row: &[u8]) -> Option<Kept<&[u8]>> {
+    let (_, kept) = Kept::of_row(row).ok()?;
+    (!kept.incomplete && kept.has_body).then_some(kept)
 }
 
 /// Where octets come from.
@@ -60,14 +77,14 @@ impl Source {
     }
 }
 
-/// The octets that a section names. A part that is not there is empty, as old clients expect.
+/// The octets of a message that a section names. A part that is not there is empty, as old clients expect.
 pub(super) async fn find(
     section: &Section,
-    structure: Option<&Structure>,
-    info: &MessageInfo,
-    blobs: &dyn Blobs,
+    structure: Option<&Structure<&[u8]>>,
+    message: Option<Pieces<'_>>,
 ) -> Result<Source, StoreError> {
-    let Some(structure) = structure else { return Ok(Source::Range(0..info.body.size())) };
+    let Some(message) = message else { return Ok(Source::Missing) };
+    let Some(structure) = structure else { return Ok(Source::Range(message.left)) };
     let (text, fields) = match &section.text {
         None => (Text::All, None),
         Some(SectionText::Header) => (Text::Header, None),
@@ -78,15 +95,8 @@ pub(super) async fn find(
     };
     let Some(span) = structure.section(&section.part, text) else { return Ok(Source::Missing) };
     let Some((names, except)) = fields else { return Ok(Source::Range(span.range())) };
-    if section.part.is_empty()
-        && !except
-        && let Some(fields) = structure.kept_fields(names)
-    {
-        return Ok(Source::Octets(fields.into()));
-    }
     let mut header = Vec::new();
-    let range = span.start..span.end().min(span.start.saturating_add(HEADER));
-    let mut pieces = Pieces::new(&info.body, blobs, range);
+    let mut pieces = message.within(span.start..span.end().min(span.start.saturating_add(HEADER)));
     while let Some(piece) = pieces.next().await? {
         header.extend_from_slice(&piece);
     }
@@ -97,13 +107,21 @@ pub(super) async fn find(
 pub(super) struct Pieces<'a> {
     body: &'a Body,
     blobs: &'a dyn Blobs,
+    /// The octets of its blob, if they are at hand.
+    small: Option<&'a Bytes>,
     left: Range<u64>,
 }
 
 impl<'a> Pieces<'a> {
-    pub(super) fn new(body: &'a Body, blobs: &'a dyn Blobs, range: Range<u64>) -> Self {
-        let end = range.end.min(body.size());
-        Self { body, blobs, left: range.start.min(end)..end }
+    /// All of them.
+    pub(super) fn new(body: &'a Body, blobs: &'a dyn Blobs, small: Option<&'a Bytes>) -> Self {
+        Self { body, blobs, small, left: 0..body.size() }
+    }
+
+    /// Those in a range of the message.
+    pub(super) fn within(self, range: Range<u64>) -> Self {
+        let end = range.end.min(self.body.size());
+        Self { left: range.start.min(end)..end, ..self }
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
@@ -117,7 +135,10 @@ impl<'a> Pieces<'a> {
         } else {
             let start = self.left.start - prefix;
             let end = (self.left.end - prefix).min(start + PIECE);
-            self.blobs.read(self.body.blob, start..end).await?
+            match self.small {
+                Some(small) => small.slice(start as usize..end as usize),
+                None => self.blobs.read(self.body.blob, start..end).await?,
+            }
         };
         if piece.is_empty() {
             return Err(StoreError::Corrupt(format!("blob {} is too short", self.body.blob)));
@@ -129,52 +150,54 @@ impl<'a> Pieces<'a> {
 
 /// Appends octets; NUL, which no literal may hold (RFC 9051 section 4.3), becomes an octet that is none of ASCII.
 pub(super) fn without_nul(octets: &[u8], out: &mut BytesMut) {
-    let mut pieces = octets.split(|octet| *octet == 0);
-    out.extend_from_slice(pieces.next().unwrap_or_default());
-    for piece in pieces {
+    let mut rest = octets;
+    while let Some(at) = memchr::memchr(0, rest) {
+        let (before, behind) = rest.split_at(at);
+        out.extend_from_slice(before);
         out.extend_from_slice(&[0x80]);
-        out.extend_from_slice(piece);
+        rest = behind.get(1..).unwrap_or_default();
     }
+    out.extend_from_slice(rest);
 }
 
 /// An envelope, as it is told.
-pub(super) fn envelope(envelope: &stored::Envelope) -> Envelope {
+pub(super) fn envelope<'a>(envelope: &stored::Envelope<&'a [u8]>) -> Envelope<&'a [u8]> {
     Envelope {
-        date: envelope.date.clone(),
-        subject: envelope.subject.clone(),
+        date: envelope.date,
+        subject: envelope.subject,
         from: addresses(&envelope.from),
         sender: addresses(envelope.sender()),
         reply_to: addresses(envelope.reply_to()),
         to: addresses(&envelope.to),
         cc: addresses(&envelope.cc),
         bcc: addresses(&envelope.bcc),
-        in_reply_to: envelope.in_reply_to.clone(),
-        message_id: envelope.message_id.clone(),
+        in_reply_to: envelope.in_reply_to,
+        message_id: envelope.message_id,
     }
 }
 
-fn addresses(all: &[stored::Address]) -> Vec<Address> {
-    let told = all.iter().cloned();
-    told.map(|stored::Address { name, route, mailbox, host }| Address { name, route, mailbox, host })
-        .collect()
+fn addresses<'a>(all: &[stored::Address<&'a [u8]>]) -> Vec<Address<&'a [u8]>> {
+    let told = |one: &stored::Address<&'a [u8]>| {
+        let stored::Address { name, route, mailbox, host } = *one;
+        Address { name, route, mailbox, host }
+    };
+    all.iter().map(told).collect()
 }
 
 /// The structure of a part, as it is told. As deep as the parser lets messages be.
-pub(super) fn structured(structure: &Structure, at: usize) -> BodyStructure {
+pub(super) fn structured<'a>(structure: &Structure<&'a [u8]>, at: usize) -> BodyStructure<&'a [u8]> {
     let empty = Part::default();
     let part = structure.parts.get(at).unwrap_or(&empty);
     let extension = Some(BodyExtension {
-        md5: part.md5.clone(),
+        md5: part.md5,
         disposition: part.disposition.clone().map(|(kind, parameters)| Disposition { kind, parameters }),
         language: part.language.clone(),
-        location: part.location.clone(),
+        location: part.location,
     });
-    let (main, subtype, mut parameters) = match &part.media {
-        Some(media) => (media.main.clone(), media.sub.clone(), media.parameters.to_vec()),
-        None if part.kind == Kind::Message => {
-            (Bytes::from_static(b"message"), Bytes::from_static(b"rfc822"), Vec::new())
-        }
-        None => (Bytes::from_static(b"text"), Bytes::from_static(b"plain"), Vec::new()),
+    let (main, subtype, mut parameters): (&[u8], &[u8], _) = match &part.media {
+        Some(media) => (media.main, media.sub, media.parameters.clone()),
+        None if part.kind == Kind::Message => (b"message", b"rfc822", Vec::new()),
+        None => (b"text", b"plain", Vec::new()),
     };
     if part.kind == Kind::Multipart {
         let parts = structure.children(at).map(|child| structured(structure, child)).collect();
@@ -183,13 +206,13 @@ pub(super) fn structured(structure: &Structure, at: usize) -> BodyStructure {
     let is_text = part.kind == Kind::Single && main.eq_ignore_ascii_case(b"text");
     if is_text && !parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"charset")) {
         // What RFC 2046 section 4.1.2 says of text that says nothing.
-        parameters.push((Bytes::from_static(b"charset"), Bytes::from_static(b"us-ascii")));
+        parameters.push((b"charset", b"us-ascii"));
     }
     let fields = BodyFields {
         parameters,
-        id: part.id.clone(),
-        description: part.description.clone(),
-        encoding: part.encoding.clone().unwrap_or_default(),
+        id: part.id,
+        description: part.description,
+        encoding: part.encoding.unwrap_or_default(),
         octets: part.body.length,
     };
     if part.kind == Kind::Message {

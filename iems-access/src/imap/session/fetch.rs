@@ -1,13 +1,12 @@
 //! `FETCH` (RFC 9051 section 6.4.5): from what is stored beside a message where that will do; bodies piece by piece.
 
-use std::collections::BTreeMap;
-
-use iems_core::storage::StoreError;
+use bytes::{Bytes, BytesMut};
 use iems_store::mailbox::{FlagAction, FlagChange, Flags, MessageInfo, Rights, Uid};
-use iems_store::structure::Structure;
+use iems_store::structure::{Kept, Structure};
 
 use super::binary::{self, Counted, Encoded};
 use super::body::{self, Pieces, Source};
+use super::reading::{Needs, Reading};
 use super::user::Selected;
 use super::{Enabled, Outcome, Output, Session, Sink, Trouble};
 use crate::imap::codec::FetchEncoder;
@@ -17,44 +16,10 @@ use crate::imap::types::{
     SectionText, Status,
 };
 
-/// How many messages are read at a time.
-const STEP: usize = 64;
-
-/// What a `FETCH` needs of each message.
-#[derive(Clone, Copy)]
-struct Needs {
-    info: bool,
-    structure: bool,
-    octets: bool,
-    seen: bool,
-}
-
-impl Needs {
-    fn of(attributes: &[FetchAttribute]) -> Self {
-        use FetchAttribute as A;
-        let structure = attributes.iter().any(|a| match a {
-            A::Envelope | A::Body | A::BodyStructure => true,
-            A::BodySection { section, .. } => *section != Section::default(),
-            A::Binary { .. } | A::BinarySize { .. } | A::Rfc822Header | A::Rfc822Text => true,
-            A::Preview { .. } => true,
-            _ => false,
-        });
-        let info = structure || attributes.iter().any(|a| !matches!(a, A::Flags | A::Uid | A::ModSeq));
-        let octets = attributes.iter().any(|a| {
-            matches!(
-                a,
-                A::BodySection { .. }
-                    | A::Binary { .. }
-                    | A::BinarySize { .. }
-                    | A::Preview { .. }
-                    | A::Rfc822
-                    | A::Rfc822Header
-                    | A::Rfc822Text
-            )
-        });
-        Self { info, structure, octets, seen: attributes.iter().any(A::sets_seen) }
-    }
-}
+/// How many messages are read at a time: at first, at most, and where their rows are large.
+const STEPS: (usize, usize, usize) = (16, 64, 4);
+/// Rows of so many octets are large.
+const LARGE: usize = 256 << 10;
 
 impl Session {
     pub(super) async fn fetch<S: Sink>(
@@ -93,9 +58,14 @@ impl Session {
             }
         }
         let needs = Needs::of(&attributes);
-        let mut missing = false;
-        for step in numbers.chunks(STEP) {
-            missing |= self.fetch_some(step, &attributes, needs, out).await?;
+        let (mut missing, mut rest) = (false, &numbers[..]);
+        let (mut step, most, least) = STEPS;
+        while !rest.is_empty() {
+            let (these, later) = rest.split_at(step.min(rest.len()));
+            rest = later;
+            let (gone, octets) = self.fetch_some(these, &attributes, needs, out).await?;
+            missing |= gone;
+            step = if octets > LARGE { least } else { (2 * step).min(most) };
         }
         Ok(match missing {
             true => Status::ok("Some are gone").with(Code::ExpungeIssued),
@@ -112,7 +82,7 @@ impl Session {
     ) -> Result<(), Trouble> {
         let needs = Needs { seen: false, ..Needs::of(attributes) };
         // One that cannot be told takes others of its step along.
-        let step = if attributes.iter().any(FetchAttribute::may_fail) { 1 } else { STEP };
+        let step = if attributes.iter().any(FetchAttribute::may_fail) { 1 } else { STEPS.0 };
         let selected = self.selected()?;
         let numbers: Vec<_> = uids.iter().filter_map(|uid| selected.view.number_of(*uid)).collect();
         for step in numbers.chunks(step) {
@@ -144,57 +114,55 @@ impl Session {
         Ok(())
     }
 
-    /// Some messages; whether any is gone.
+    /// Some messages; whether any is gone, and how many octets of rows were read.
     async fn fetch_some<S: Sink>(
         &mut self,
         numbers: &[u32],
         attributes: &[FetchAttribute],
         needs: Needs,
         out: &mut Output<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<(bool, usize), Trouble> {
         let lit = self.light(numbers, needs).await?;
         let enabled = self.enabled;
         let mailboxes = self.accounts.mailboxes();
         let selected = self.selected()?;
-        let uids = selected.uids(numbers);
-        let mut missing = uids.len() < numbers.len();
-        let mut infos = BTreeMap::new();
-        if needs.info {
-            let read = mailboxes.infos(selected.account, selected.mailbox, &uids).await?;
-            infos.extend(read.into_iter().map(|info| (info.uid, info)));
-        }
-        for uid in uids {
-            let info = infos.get(&uid);
-            if needs.info && info.is_none() {
+        let there = selected.there(numbers);
+        let mut missing = there.len() < numbers.len();
+        let mut reading = Reading::begin(mailboxes, selected, &there, needs).await?;
+        let octets = reading.octets();
+        for (number, uid) in there {
+            let row = reading.row(uid);
+            let kept = row.as_deref().filter(|_| needs.fields).and_then(body::kept);
+            let needs = if needs.fields && kept.is_none() { needs.of_message() } else { needs };
+            let Some(known) = reading.known(uid, needs, row.is_some()).await? else {
                 missing = true;
                 continue;
-            }
-            let read = async {
-                // What others expunge meanwhile may lose its octets at any time.
-                if let Some(info) = info.filter(|_| needs.octets) {
-                    mailboxes.blobs().size(info.body.blob).await?;
-                }
-                match info.filter(|_| needs.structure) {
-                    Some(info) => {
-                        body::structure(mailboxes, (selected.account, selected.mailbox), info).await.map(Some)
-                    }
-                    None => Ok(None),
-                }
             };
-            let structure = match read.await {
-                Err(StoreError::NoBlob(_)) => {
+            let made;
+            let mut structure = row.as_deref().filter(|_| needs.structure).and_then(body::stored);
+            structure = structure.filter(|stored| known.fits(stored.size));
+            if needs.structure && structure.is_none() {
+                let Some(row) = reading.made(uid, known.info.as_ref()).await? else {
                     missing = true;
                     continue;
-                }
-                structure => structure?,
-            };
+                };
+                made = row;
+                structure = Some(Structure::of_row(&made)?);
+            }
             let flags_too = lit.contains(&uid) && !attributes.contains(&FetchAttribute::Flags);
-            let one =
-                One { selected, enabled, info, structure: structure.as_ref(), blobs: mailboxes.blobs() };
-            one.tell(uid, attributes, flags_too, out).await?;
+            let one = One {
+                selected,
+                enabled,
+                info: known.info.as_ref(),
+                kept: kept.as_ref().or(structure.as_ref().map(|structure| &structure.kept)),
+                structure: structure.as_ref(),
+                blobs: mailboxes.blobs(),
+                small: known.small.as_ref(),
+            };
+            one.tell(number, uid, attributes, flags_too, out).await?;
             out.pause().await?;
         }
-        Ok(missing)
+        Ok((missing, octets))
     }
 
     /// Marks messages as seen that are about to be read. Which were not before.
@@ -227,19 +195,23 @@ struct One<'a> {
     selected: &'a Selected,
     enabled: Enabled,
     info: Option<&'a MessageInfo>,
-    structure: Option<&'a Structure>,
+    /// Fields of its header, if they were read.
+    kept: Option<&'a Kept<&'a [u8]>>,
+    structure: Option<&'a Structure<&'a [u8]>>,
     blobs: &'a dyn iems_core::storage::Blobs,
+    /// The octets of its blob, if they are few and were read.
+    small: Option<&'a Bytes>,
 }
 
 impl One<'_> {
     async fn tell<S: Sink>(
         &self,
+        number: u32,
         uid: Uid,
         attributes: &[FetchAttribute],
         flags_too: bool,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        let Some(number) = self.selected.view.number_of(uid.0) else { return Ok(()) };
         if let Some(structure) = self.structure {
             binary::check(structure, attributes)?;
         }
@@ -268,10 +240,9 @@ impl One<'_> {
         Ok(())
     }
 
-    /// What is at hand; `None` for octets of the message.
+    /// What is at hand; `None` for what the structure tells, and for octets of the message.
     fn item(&self, number: u32, attribute: &FetchAttribute) -> Option<FetchItem> {
         let seen = self.selected.view.get(number)?;
-        let root = || self.structure.and_then(|structure| structure.parts.first());
         Some(match attribute {
             FetchAttribute::Uid => FetchItem::Uid(seen.uid),
             FetchAttribute::Flags => {
@@ -285,14 +256,6 @@ impl One<'_> {
             FetchAttribute::ThreadId => {
                 FetchItem::ThreadId(Some(thread_id(self.selected.account, self.info?.thread)))
             }
-            FetchAttribute::Envelope => {
-                let envelope = root().and_then(|part| part.envelope.as_deref());
-                FetchItem::Envelope(Box::new(envelope.map(body::envelope).unwrap_or_default()))
-            }
-            FetchAttribute::Body => FetchItem::Body(Box::new(body::structured(self.structure?, 0))),
-            FetchAttribute::BodyStructure => {
-                FetchItem::BodyStructure(Box::new(body::structured(self.structure?, 0)))
-            }
             _ => return None,
         })
     }
@@ -304,8 +267,10 @@ impl One<'_> {
         fetch: &mut FetchEncoder,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        let (Some(info), Some(structure)) = (self.info, self.structure) else {
-            return self.octets(attribute, fetch, out).await;
+        let (info, structure) = match (self.info, self.structure) {
+            (_, Some(structure)) if told(attribute, structure, fetch, out.buffer) => return Ok(()),
+            (Some(info), Some(structure)) => (info, structure),
+            _ => return self.octets(attribute, fetch, out).await,
         };
         match attribute {
             FetchAttribute::Binary { part, partial, .. } => {
@@ -376,31 +341,42 @@ impl One<'_> {
         fetch: &mut FetchEncoder,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        let Some(info) = self.info else { return Ok(()) };
-        let text = |text| Section { part: Vec::new(), text: Some(text) };
+        let own;
         let (section, partial) = match attribute {
-            FetchAttribute::BodySection { section, partial, .. } => (section.clone(), *partial),
-            FetchAttribute::Rfc822 => (Section::default(), None),
-            FetchAttribute::Rfc822Header => (text(SectionText::Header), None),
-            FetchAttribute::Rfc822Text => (text(SectionText::Text), None),
-            _ => return Ok(()),
+            FetchAttribute::BodySection { section, partial, .. } => (section, *partial),
+            _ => {
+                own = match attribute {
+                    FetchAttribute::Rfc822 => Section::default(),
+                    FetchAttribute::Rfc822Header => Section { part: Vec::new(), text: Some(SectionText::Header) },
+                    FetchAttribute::Rfc822Text => Section { part: Vec::new(), text: Some(SectionText::Text) },
+                    _ => return Ok(()),
+                };
+                (&own, None)
+            }
         };
-        let source = body::find(&section, self.structure, info, self.blobs).await?.cut(partial);
+        let source = match self.fields(section) {
+            Some(fields) => Source::Octets(fields.into()),
+            None => body::find(section, self.structure, self.pieces()).await?,
+        };
+        let source = source.cut(partial);
         let content = match &source {
             Source::Missing => Content::Nil,
             Source::Octets(octets) => Content::Octets(octets.clone()),
             Source::Range(range) => Content::Streamed { octets: range.end - range.start, binary: false },
         };
-        let origin = partial.map(|Partial { origin, .. }| origin);
-        let item = match attribute {
-            FetchAttribute::Rfc822 => FetchItem::Rfc822(content),
-            FetchAttribute::Rfc822Header => FetchItem::Rfc822Header(content),
-            FetchAttribute::Rfc822Text => FetchItem::Rfc822Text(content),
-            _ => FetchItem::BodySection { section, origin, content },
+        let mut left = match attribute {
+            FetchAttribute::Rfc822 => fetch.item(&FetchItem::Rfc822(content), out.buffer),
+            FetchAttribute::Rfc822Header => fetch.item(&FetchItem::Rfc822Header(content), out.buffer),
+            FetchAttribute::Rfc822Text => fetch.item(&FetchItem::Rfc822Text(content), out.buffer),
+            _ => {
+                let origin = partial.map(|Partial { origin, .. }| origin);
+                fetch.section(section, origin, &content, out.buffer)
+            }
         };
-        let mut left = fetch.item(&item, out.buffer);
-        if let Source::Range(range) = source {
-            let mut pieces = Pieces::new(&info.body, self.blobs, range);
+        if let Source::Range(range) = source
+            && let Some(pieces) = self.pieces()
+        {
+            let mut pieces = pieces.within(range);
             // Trouble in the midst can only be told by closing.
             while let Some(piece) = pieces.next().await.map_err(std::io::Error::other)? {
                 left = left.saturating_sub(piece.len() as u64);
@@ -413,4 +389,36 @@ impl One<'_> {
             _ => Err(std::io::Error::other("a message is shorter than it was").into()),
         }
     }
+
+    /// Fields of the header that are wanted, if they are at hand.
+    fn fields(&self, section: &Section) -> Option<Vec<u8>> {
+        match &section.text {
+            Some(SectionText::HeaderFields(names)) if section.part.is_empty() => self.kept?.picked(names),
+            _ => None,
+        }
+    }
+
+    /// All octets of the message.
+    fn pieces(&self) -> Option<Pieces<'_>> {
+        Some(Pieces::new(&self.info?.body, self.blobs, self.small))
+    }
+}
+
+/// Tells what the structure tells; whether it does.
+fn told(
+    attribute: &FetchAttribute,
+    structure: &Structure<&[u8]>,
+    fetch: &mut FetchEncoder,
+    out: &mut BytesMut,
+) -> bool {
+    match attribute {
+        FetchAttribute::Envelope => {
+            let envelope = structure.parts.first().and_then(|part| part.envelope.as_deref());
+            fetch.envelope(&envelope.map(body::envelope).unwrap_or_default(), out);
+        }
+        FetchAttribute::Body => fetch.body(&body::structured(structure, 0), false, out),
+        FetchAttribute::BodyStructure => fetch.body(&body::structured(structure, 0), true, out),
+        _ => return false,
+    }
+    true
 }

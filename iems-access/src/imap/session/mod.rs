@@ -31,6 +31,7 @@ mod output;
 mod pattern;
 mod place;
 mod quota;
+mod reading;
 mod search;
 mod select;
 mod sync;

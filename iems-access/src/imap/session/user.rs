@@ -61,6 +61,12 @@ impl Selected {
         }
     }
 
+    /// Sequence numbers and UIDs of the messages that are there, of these.
+    pub(super) fn there(&self, numbers: &[u32]) -> Vec<(u32, Uid)> {
+        let seen = numbers.iter().filter_map(|number| Some((*number, self.view.get(*number)?)));
+        seen.filter(|(_, seen)| !seen.gone).map(|(number, seen)| (number, Uid(seen.uid))).collect()
+    }
+
     /// The UIDs of messages, by their sequence numbers; those that left are not among them.
     pub(super) fn uids(&self, numbers: &[u32]) -> Vec<Uid> {
         let seen = numbers.iter().filter_map(|number| self.view.get(*number));

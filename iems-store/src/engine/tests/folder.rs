@@ -31,9 +31,9 @@ async fn a_folder_has_one_engine_at_a_time_and_it_is_named() {
 fn a_folder_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(Embedded::open(folder.path(), EmbeddedOptions::default()).unwrap());
-    std::fs::write(folder.path().join("format"), "iems-store 2\n").unwrap();
+    std::fs::write(folder.path().join("format"), "iems-store 999\n").unwrap();
     let refused = Embedded::open(folder.path(), EmbeddedOptions::default()).unwrap_err();
-    assert!(refused.to_string().contains("\"iems-store 2\""), "{refused}");
+    assert!(refused.to_string().contains("\"iems-store 999\""), "{refused}");
     std::fs::remove_file(folder.path().join("format")).unwrap();
     let refused = Embedded::open(folder.path(), EmbeddedOptions::default());
     assert!(matches!(refused, Err(OpenError::Corrupt(_))), "{refused:?}");

@@ -20,6 +20,14 @@ pub fn decode_charset(name: Option<&[u8]>, octets: &[u8]) -> String {
     }
 }
 
+/// Whether ASCII in the character set `name` is ASCII: so it is in all but those that switch between sets, or have wider
+/// units.
+pub(in crate::structure) fn keeps_ascii(name: Option<&[u8]>) -> bool {
+    let name = name.map(<[u8]>::trim_ascii).unwrap_or_default();
+    !name.eq_ignore_ascii_case(b"utf-7")
+        && Encoding::for_label_no_replacement(name).is_none_or(Encoding::is_ascii_compatible)
+}
+
 /// UTF-7 (RFC 2152): `+` begins base64 of UTF-16, `-` or what is no base64 ends it.
 fn utf7(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
@@ -48,6 +56,19 @@ fn utf7(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ascii_is_kept_as_it_is_decoded() {
+        let text = b"+AOQ- \x1b$B!! ~{<:Ky2;~} plain";
+        for name in ["", "us-ascii", "utf-8", "utf-7", "iso-8859-1", "iso-2022-jp", "utf-16", "koi8-r", "hz-gb-2312", "x"] {
+            let name = Some(name.as_bytes());
+            if keeps_ascii(name) {
+                assert_eq!(decode_charset(name, text).as_bytes(), text, "{name:?}");
+            }
+        }
+        assert!(keeps_ascii(None) && keeps_ascii(Some(b"UTF-8")) && !keeps_ascii(Some(b" utf-7")));
+        assert!(!keeps_ascii(Some(b"iso-2022-jp")) && !keeps_ascii(Some(b"utf-16le")));
+    }
 
     #[test]
     fn sets_are_decoded() {

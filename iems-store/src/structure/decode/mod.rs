@@ -9,6 +9,7 @@ mod transfer;
 mod words;
 
 pub use charset::decode_charset;
+pub(super) use charset::keeps_ascii;
 pub use html::plain_of_html;
 pub use subject::base_subject;
 pub use transfer::{Decoder, Transfer};

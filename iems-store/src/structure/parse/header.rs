@@ -143,8 +143,8 @@ pub(super) struct Sink<'a> {
     pub(super) limits: &'a Limits,
 }
 
-/// Whether fields of this name are kept.
-pub(in crate::structure) fn is_kept(name: &[u8]) -> bool {
+/// Whether fields of this name are kept, whatever its case.
+pub fn is_kept(name: &[u8]) -> bool {
     KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()))
 }
 

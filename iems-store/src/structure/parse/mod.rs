@@ -15,9 +15,9 @@ use memchr::{memchr, memchr_iter};
 use super::model::{Envelope, Kept, Kind, Part, Structure};
 use budget::Budget;
 pub use budget::Limits;
-pub use header::KEPT;
+pub use header::{KEPT, is_kept};
 use header::{Header, Sink};
-pub(super) use header::{is_kept, name_of, value_of};
+pub(super) use header::{name_of, value_of};
 
 /// The longest boundary (RFC 2046 section 5.1.1 allows 70); longer ones are cut.
 const BOUNDARY: usize = 80;
@@ -140,7 +140,8 @@ impl Parser {
             self.end_header(self.at);
         }
         self.close(0, self.at, false);
-        Structure { size: self.at, parts: self.parts, kept: self.kept }
+        self.kept.has_body = self.parts.first().is_some_and(|part| part.body.length > 0);
+        Structure { size: self.at, kept: self.kept, parts: self.parts }
     }
 
     /// A line of `length` octets that begins with `head` and has a line end of `ending` octets.

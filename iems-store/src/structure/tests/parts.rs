@@ -190,6 +190,6 @@ fn partial_stays_within() {
     for ((origin, octets), expected) in
         [((0, 9), 10..15), ((2, 2), 12..14), ((5, 1), 15..15), ((u64::MAX, u64::MAX), 15..15)]
     {
-        assert_eq!(Structure::partial(span, origin, octets).range(), expected);
+        assert_eq!(span.partial(origin, octets).range(), expected);
     }
 }

@@ -2,11 +2,11 @@
 
 use bytes::BytesMut;
 
-use crate::imap::types::{Content, DateTime, FetchItem, Section, SectionText};
+use crate::imap::types::{BodyStructure, Content, DateTime, Envelope, FetchItem, Section, SectionText};
 
 use super::super::names::MONTHS;
 use super::Encoder;
-use super::string::{announce, list, literal, literal8, print};
+use super::string::{announce, list, literal, literal8, number, print};
 
 /// Writes one `FETCH`, item by item, so that bodies can be streamed between. Made by [`Encoder::fetch_begin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +19,20 @@ pub struct FetchEncoder {
 impl Encoder {
     /// Begins `* number FETCH (`.
     pub fn fetch_begin(self, number: u32, out: &mut BytesMut) -> FetchEncoder {
-        print(format_args!("* {number} FETCH ("), out);
+        begin(number, b" FETCH (", out);
         FetchEncoder { encoder: self, first: true }
     }
 
     /// Begins `* uid UIDFETCH (` (RFC 9586 section 3.3).
     pub fn uid_fetch_begin(self, uid: u32, out: &mut BytesMut) -> FetchEncoder {
-        print(format_args!("* {uid} UIDFETCH ("), out);
+        begin(uid, b" UIDFETCH (", out);
         FetchEncoder { encoder: self, first: true }
     }
 
     /// A whole `FETCH`, without the line's begin and end.
-    pub(super) fn fetch(self, word: &[u8], number: u32, items: &[FetchItem], out: &mut BytesMut) {
-        print(format_args!("{number} "), out);
+    pub(super) fn fetch(self, word: &[u8], of: u32, items: &[FetchItem], out: &mut BytesMut) {
+        number(of, out);
+        out.extend_from_slice(b" ");
         out.extend_from_slice(word);
         out.extend_from_slice(b" (");
         let mut fetch = FetchEncoder { encoder: self, first: true };
@@ -50,16 +51,53 @@ impl FetchEncoder {
     /// (RFC 9051 section 4.3).
     #[must_use = "the octets of a streamed item follow"]
     pub fn item(&mut self, item: &FetchItem, out: &mut BytesMut) -> u64 {
+        self.space(out);
+        self.encoder.fetch_item(item, out)
+    }
+
+    /// Appends an `ENVELOPE` whose octets are anybody's.
+    pub fn envelope<B: AsRef<[u8]>>(&mut self, envelope: &Envelope<B>, out: &mut BytesMut) {
+        self.space(out);
+        out.extend_from_slice(b"ENVELOPE ");
+        self.encoder.envelope(envelope, out);
+    }
+
+    /// Appends a `BODYSTRUCTURE`, or a `BODY` if it is not `extended`.
+    pub fn body<B: AsRef<[u8]>>(&mut self, body: &BodyStructure<B>, extended: bool, out: &mut BytesMut) {
+        self.space(out);
+        out.extend_from_slice(if extended { b"BODYSTRUCTURE " } else { b"BODY " });
+        self.encoder.body(body, extended, out);
+    }
+
+    /// Appends a `BODY[...]`, as [`Self::item`] does.
+    #[must_use = "the octets of a streamed item follow"]
+    pub fn section(
+        &mut self,
+        section: &Section,
+        origin: Option<u64>,
+        content: &Content,
+        out: &mut BytesMut,
+    ) -> u64 {
+        self.space(out);
+        self.encoder.body_section(section, origin, content, out)
+    }
+
+    fn space(&mut self, out: &mut BytesMut) {
         if !std::mem::take(&mut self.first) {
             out.extend_from_slice(b" ");
         }
-        self.encoder.fetch_item(item, out)
     }
 
     /// Ends it, with the line.
     pub fn end(self, out: &mut BytesMut) {
         out.extend_from_slice(b")\r\n");
     }
+}
+
+fn begin(of: u32, word: &[u8], out: &mut BytesMut) {
+    out.extend_from_slice(b"* ");
+    number(of, out);
+    out.extend_from_slice(word);
 }
 
 impl Encoder {
@@ -69,12 +107,18 @@ impl Encoder {
                 out.extend_from_slice(b"FLAGS ");
                 list(flags, out, print);
             }
-            FetchItem::Uid(uid) => print(format_args!("UID {uid}"), out),
+            FetchItem::Uid(uid) => {
+                out.extend_from_slice(b"UID ");
+                number(*uid, out);
+            }
             FetchItem::InternalDate(moment) => {
                 out.extend_from_slice(b"INTERNALDATE ");
                 date_time(*moment, out);
             }
-            FetchItem::Rfc822Size(octets) => print(format_args!("RFC822.SIZE {octets}"), out),
+            FetchItem::Rfc822Size(octets) => {
+                out.extend_from_slice(b"RFC822.SIZE ");
+                number(*octets, out);
+            }
             FetchItem::Envelope(envelope) => {
                 out.extend_from_slice(b"ENVELOPE ");
                 self.envelope(envelope, out);
@@ -87,7 +131,11 @@ impl Encoder {
                 out.extend_from_slice(b"BODYSTRUCTURE ");
                 self.body(body, true, out);
             }
-            FetchItem::ModSeq(modseq) => print(format_args!("MODSEQ ({modseq})"), out),
+            FetchItem::ModSeq(modseq) => {
+                out.extend_from_slice(b"MODSEQ (");
+                number(*modseq, out);
+                out.extend_from_slice(b")");
+            }
             FetchItem::EmailId(id) => print(format_args!("EMAILID ({id})"), out),
             FetchItem::ThreadId(Some(id)) => print(format_args!("THREADID ({id})"), out),
             FetchItem::ThreadId(None) => out.extend_from_slice(b"THREADID NIL"),
@@ -109,11 +157,7 @@ impl Encoder {
     fn octets(self, item: &FetchItem, out: &mut BytesMut) -> u64 {
         match item {
             FetchItem::BodySection { section, origin, content } => {
-                out.extend_from_slice(b"BODY[");
-                self.section(section, out);
-                out.extend_from_slice(b"]");
-                from(*origin, out);
-                self.content(content, out)
+                self.body_section(section, *origin, content, out)
             }
             FetchItem::Binary { part, origin, content } => {
                 out.extend_from_slice(b"BINARY[");
@@ -140,6 +184,20 @@ impl Encoder {
             FetchItem::Rfc822Text(content) => self.named_content(b"RFC822.TEXT", content, out),
             _ => 0,
         }
+    }
+
+    fn body_section(
+        self,
+        section: &Section,
+        origin: Option<u64>,
+        content: &Content,
+        out: &mut BytesMut,
+    ) -> u64 {
+        out.extend_from_slice(b"BODY[");
+        self.section(section, out);
+        out.extend_from_slice(b"]");
+        from(origin, out);
+        self.content(content, out)
     }
 
     fn named_content(self, name: &[u8], content: &Content, out: &mut BytesMut) -> u64 {
@@ -198,13 +256,24 @@ fn from(origin: Option<u64>, out: &mut BytesMut) {
 fn date_time(moment: DateTime, out: &mut BytesMut) {
     let DateTime { date, hour, minute, second, zone } = moment;
     let month = MONTHS.get(usize::from(date.month).wrapping_sub(1)).unwrap_or(&"Jan");
-    let sign = if zone < 0 { '-' } else { '+' };
+    let sign = if zone < 0 { b'-' } else { b'+' };
     let (hours, minutes) = (zone.unsigned_abs() / 60, zone.unsigned_abs() % 60);
-    print(
-        format_args!(
-            "\"{:2}-{month}-{:04} {hour:02}:{minute:02}:{second:02} {sign}{hours:02}{minutes:02}\"",
-            date.day, date.year
-        ),
-        out,
-    );
+    let two = |number: u16| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+    let [mut tens, ones] = two(date.day.into());
+    if tens == b'0' {
+        tens = b' ';
+    }
+    out.extend_from_slice(&[b'"', tens, ones, b'-']);
+    out.extend_from_slice(month.as_bytes());
+    out.extend_from_slice(b"-");
+    out.extend_from_slice(&two(date.year / 100));
+    out.extend_from_slice(&two(date.year));
+    for (before, number) in [(b' ', hour), (b':', minute), (b':', second)] {
+        let [tens, ones] = two(number.into());
+        out.extend_from_slice(&[before, tens, ones]);
+    }
+    out.extend_from_slice(&[b' ', sign]);
+    out.extend_from_slice(&two(hours));
+    out.extend_from_slice(&two(minutes));
+    out.extend_from_slice(b"\"");
 }

@@ -17,6 +17,21 @@ pub(super) fn print(what: impl Display, out: &mut BytesMut) {
     let _ = write!(out, "{what}");
 }
 
+/// Appends a number. What is told of each of many messages goes this way, and not through the machinery of `print`.
+pub(super) fn number(number: impl Into<u64>, out: &mut BytesMut) {
+    let (mut rest, mut digits) = (number.into(), [0; 20]);
+    let mut first = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        first -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+}
+
 /// Appends items with spaces between.
 pub(super) fn spaced<T>(
     items: impl IntoIterator<Item = T>,
@@ -90,12 +105,16 @@ impl Encoder {
 /// `quoted`.
 pub(super) fn quoted(octets: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(b"\"");
-    for octet in octets {
-        if matches!(octet, b'"' | b'\\') {
-            out.extend_from_slice(b"\\");
-        }
-        out.extend_from_slice(&[*octet]);
+    let mut rest = octets;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let (plain, special) = rest.split_at(at);
+        let (special, after) = special.split_at(1);
+        out.extend_from_slice(plain);
+        out.extend_from_slice(b"\\");
+        out.extend_from_slice(special);
+        rest = after;
     }
+    out.extend_from_slice(rest);
     out.extend_from_slice(b"\"");
 }
 
@@ -117,6 +136,30 @@ pub(super) fn literal8(octets: &[u8], out: &mut BytesMut) {
 
 /// Says that a literal follows.
 pub(super) fn announce(octets: u64, binary: bool, out: &mut BytesMut) {
-    let tilde = if binary { "~" } else { "" };
-    print(format_args!("{tilde}{{{octets}}}\r\n"), out);
+    out.extend_from_slice(if binary { b"~{" } else { b"{" });
+    number(octets, out);
+    out.extend_from_slice(b"}\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_told_as_they_print() {
+        for n in [0, 1, 9, 10, 4_294_967_295, u64::MAX] {
+            let mut out = BytesMut::new();
+            number(n, &mut out);
+            assert_eq!(out, n.to_string());
+        }
+    }
+
+    #[test]
+    fn what_is_special_within_quotes_is_marked() {
+        for (octets, told) in [("", r#""""#), (r#"a"\b"#, r#""a\"\\b""#), (r#""""#, r#""\"\"""#)] {
+            let mut out = BytesMut::new();
+            quoted(octets.as_bytes(), &mut out);
+            assert_eq!(out, told);
+        }
+    }
 }

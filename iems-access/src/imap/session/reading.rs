@@ -1,0 +1,183 @@
+//! What a `FETCH` reads of messages: rows of many at once, and nothing that is not asked for.
+
+use bytes::Bytes;
+use iems_core::storage::StoreError;
+use iems_store::mailbox::{Mailboxes, MessageInfo, Uid};
+use iems_store::structure::is_kept;
+
+use super::body::{self, PIECE};
+use super::user::Selected;
+use crate::imap::types::{FetchAttribute, Section, SectionText};
+
+/// What a `FETCH` needs of each message.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    /// What never changes of it.
+    pub(super) info: bool,
+    /// Fields of its header that are kept in its structure's row.
+    pub(super) fields: bool,
+    pub(super) structure: bool,
+    pub(super) octets: bool,
+    pub(super) seen: bool,
+}
+
+impl Needs {
+    pub(super) fn of(attributes: &[FetchAttribute]) -> Self {
+        use FetchAttribute as A;
+        let any = |wanted: fn(&A) -> bool| attributes.iter().any(wanted);
+        let octets = any(|a| {
+            matches!(a, A::BodySection { section, .. } if !are_kept(section))
+                || matches!(a, A::Binary { .. } | A::BinarySize { .. } | A::Preview { .. })
+                || matches!(a, A::Rfc822 | A::Rfc822Header | A::Rfc822Text)
+        });
+        let structure = any(|a| match a {
+            A::BodySection { section, .. } => *section != Section::default() && !are_kept(section),
+            A::Envelope | A::Body | A::BodyStructure => true,
+            A::Binary { .. } | A::BinarySize { .. } | A::Rfc822Header | A::Rfc822Text => true,
+            A::Preview { .. } => true,
+            _ => false,
+        });
+        let dates = any(|a| matches!(a, A::InternalDate | A::SaveDate | A::Rfc822Size));
+        let names = any(|a| matches!(a, A::EmailId | A::ThreadId));
+        Self {
+            info: octets || dates || names,
+            fields: any(|a| matches!(a, A::BodySection { section, .. } if are_kept(section))),
+            structure,
+            octets,
+            seen: any(A::sets_seen),
+        }
+    }
+
+    /// The same for a message whose row does not tell the fields: they are in its octets.
+    pub(super) const fn of_message(self) -> Self {
+        Self { info: true, structure: true, octets: true, ..self }
+    }
+
+    const fn rows(self) -> bool {
+        self.structure || self.fields
+    }
+}
+
+/// Whether these are fields of the message's header, all of which are kept beside it.
+fn are_kept(section: &Section) -> bool {
+    match &section.text {
+        Some(SectionText::HeaderFields(names)) => {
+            section.part.is_empty() && names.iter().all(|name| is_kept(name.as_bytes()))
+        }
+        _ => false,
+    }
+}
+
+/// The rows of some messages, in the order of their UIDs.
+pub(super) struct Reading<'a> {
+    mailboxes: &'a Mailboxes,
+    selected: &'a Selected,
+    infos: std::iter::Peekable<std::vec::IntoIter<MessageInfo>>,
+    rows: std::iter::Peekable<std::vec::IntoIter<(Uid, Bytes)>>,
+    octets: usize,
+}
+
+/// What is known of a message.
+pub(super) struct Known {
+    pub(super) info: Option<MessageInfo>,
+    /// The octets of its blob, if they are few and wanted.
+    pub(super) small: Option<Bytes>,
+}
+
+impl Known {
+    /// Whether a structure may be this message's.
+    pub(super) fn fits(&self, size: u64) -> bool {
+        self.info.as_ref().is_none_or(|info| info.body.size() == size)
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Reads what is needed of messages.
+    pub(super) async fn begin(
+        mailboxes: &'a Mailboxes,
+        selected: &'a Selected,
+        messages: &[(u32, Uid)],
+        needs: Needs,
+    ) -> Result<Self, StoreError> {
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        let uids: Vec<_> = messages.iter().map(|(_, uid)| *uid).collect();
+        let (mut infos, mut rows) = (Vec::new(), Vec::new());
+        if needs.info {
+            infos = mailboxes.infos(account, mailbox, &uids).await?;
+        }
+        if needs.rows() {
+            rows = mailboxes.structures(account, mailbox, &uids).await?;
+        }
+        let octets = rows.iter().map(|(_, row)| row.len()).sum();
+        let (infos, rows) = (infos.into_iter().peekable(), rows.into_iter().peekable());
+        Ok(Self { mailboxes, selected, infos, rows, octets })
+    }
+
+    /// Octets of the rows.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// The row of the next message's structure, if it was read.
+    pub(super) fn row(&mut self, uid: Uid) -> Option<Bytes> {
+        while self.rows.next_if(|(before, _)| *before < uid).is_some() {}
+        self.rows.next_if(|(found, _)| *found == uid).map(|(_, row)| row)
+    }
+
+    /// What else is needed of it; `None` if it is gone.
+    pub(super) async fn known(
+        &mut self,
+        uid: Uid,
+        needs: Needs,
+        has_row: bool,
+    ) -> Result<Option<Known>, StoreError> {
+        while self.infos.next_if(|before| before.uid < uid).is_some() {}
+        let mut info = self.infos.next_if(|found| found.uid == uid);
+        if info.is_none() && (needs.info || (needs.rows() && !has_row)) {
+            info = self.info(uid).await?;
+            if info.is_none() {
+                return Ok(None);
+            }
+        }
+        let mut small = None;
+        if let Some(MessageInfo { body, .. }) = info.as_ref().filter(|_| needs.octets) {
+            // What others expunge meanwhile may lose its octets at any time: that is found out before anything is said.
+            let blobs = self.mailboxes.blobs();
+            let read = match body.blob_size <= PIECE {
+                true => blobs.read(body.blob, 0..body.blob_size).await.map(Some),
+                false => blobs.size(body.blob).await.map(|_| None),
+            };
+            small = match read {
+                Err(StoreError::NoBlob(_)) => return Ok(None),
+                read => read?,
+            };
+        }
+        Ok(Some(Known { info, small }))
+    }
+
+    /// The row of a structure that is made again; `None` if the message is gone.
+    pub(super) async fn made(
+        &self,
+        uid: Uid,
+        info: Option<&MessageInfo>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let read;
+        let info = match info {
+            Some(info) => info,
+            None => {
+                read = self.info(uid).await?;
+                let Some(info) = &read else { return Ok(None) };
+                info
+            }
+        };
+        match body::made(info, self.mailboxes.blobs()).await {
+            Err(StoreError::NoBlob(_)) => Ok(None),
+            row => row.map(Some),
+        }
+    }
+
+    async fn info(&self, uid: Uid) -> Result<Option<MessageInfo>, StoreError> {
+        let Selected { account, mailbox, .. } = *self.selected;
+        Ok(self.mailboxes.infos(account, mailbox, &[uid]).await?.pop())
+    }
+}
