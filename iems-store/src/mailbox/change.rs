@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use iems_core::storage::{Batch, StoreError, Template};
+use serde::{Deserialize, Serialize};
 
 use super::append::{Counts, add_counts};
 use super::keyword::KeywordSet;
@@ -18,7 +19,7 @@ use crate::rows;
 const AT_ONCE: usize = 4096;
 
 /// What is done with the named flags and keywords.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FlagAction {
     /// They are set, others stay.
     Add,
@@ -29,7 +30,7 @@ pub enum FlagAction {
 }
 
 /// A change of flags.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlagChange {
     /// What is done.
     pub action: FlagAction,
@@ -47,16 +48,17 @@ impl FlagChange {
         Self { action, flags, keywords: KeywordSet::default(), unchanged_since: None }
     }
 
-    fn apply(&self, state: &MessageState) -> (Flags, KeywordSet) {
-        let mut keywords = state.keywords.clone();
+    /// What becomes of flags and keywords.
+    pub fn applied(&self, flags: Flags, keywords: &KeywordSet) -> (Flags, KeywordSet) {
+        let mut keywords = keywords.clone();
         match self.action {
             FlagAction::Add => self.keywords.iter().for_each(|keyword| keywords.insert(keyword)),
             FlagAction::Remove => self.keywords.iter().for_each(|keyword| keywords.remove(keyword)),
             FlagAction::Replace => keywords = self.keywords.clone(),
         }
         let flags = match self.action {
-            FlagAction::Add => state.flags | self.flags,
-            FlagAction::Remove => state.flags - self.flags,
+            FlagAction::Add => flags | self.flags,
+            FlagAction::Remove => flags - self.flags,
             FlagAction::Replace => self.flags,
         };
         (flags, keywords)
@@ -171,18 +173,21 @@ impl Mailboxes {
         let key = |tail: &[u8]| schema::key(account, tail);
         let mut plan = Plan::default();
         let modseq = plan.batch.allocate(&key(b"q"), 1);
+        let sweeps = self.sweeps(account, mailbox).await?;
         for (uid, row) in self.rows_of(Of::State, account, mailbox, uids).await? {
             let mut state = row::read_state(uid, &row)?;
+            let logged = schema::of_log(Log::Changed, mailbox, state.modseq, uid);
+            sweeps.apply(&mut state);
             if change.unchanged_since.is_some_and(|since| state.modseq > since) {
                 plan.stored.modified.push(uid);
                 continue;
             }
-            let (flags, keywords) = change.apply(&state);
+            let (flags, keywords) = change.applied(state.flags, &state.keywords);
             if (flags, &keywords) != (state.flags, &state.keywords) {
                 let at = key(&schema::of_message(Of::State, mailbox, uid));
                 plan.batch.require_equals(&at, &row);
                 plan.batch.put(at, row::state(Number::Slot(modseq, 0), flags, &keywords, state.size)?);
-                plan.batch.delete(&key(&schema::of_log(Log::Changed, mailbox, state.modseq, uid)));
+                plan.batch.delete(&key(&logged));
                 let entry = Owner::Known(account).key(&schema::of_mailbox(Log::Changed as u8, mailbox));
                 let entry = entry.number(modseq, 0).bytes(&u64::from(uid.0).to_be_bytes());
                 plan.batch.put(entry, &[rows::VERSION]);
@@ -193,6 +198,7 @@ impl Mailboxes {
             plan.stored.states.push(state);
         }
         add_counts(&mut plan.batch, account, mailbox, &plan.counts);
+        sweeps.guard(&mut plan.batch, account, mailbox, Number::Slot(modseq, 0));
         let highest = key(&schema::of_count(mailbox, Count::Highest));
         plan.batch.put(highest, Template::default().number(modseq, 0));
         Ok(plan)

@@ -55,14 +55,34 @@ impl Mailboxes {
         mailbox: MailboxId,
         since: u64,
     ) -> Result<Changes, StoreError> {
+        self.changes_but(account, mailbox, since, None).await
+    }
+
+    /// The same without what changed at the MODSEQ `own`, which the caller knows because it did it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn changes_but(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: u64,
+        own: Option<u64>,
+    ) -> Result<Changes, StoreError> {
         let modseq = self.highest_modseq(account, mailbox).await?.max(since);
         if modseq == since {
             let complete = self.remembers(account, mailbox, since).await?;
             return Ok(Changes { complete, modseq, ..Changes::default() });
         }
-        let updated = self.log(Log::Changed, account, mailbox, since).await?;
-        let uids: Vec<_> = updated.iter().map(|(_, uid)| *uid).collect();
-        let updated = self.states(account, mailbox, &uids).await?;
+        // Before the log: what a sweep says that is folded meanwhile is in the log by then.
+        let sweeps = self.sweeps(account, mailbox).await?;
+        let mut uids: Vec<_> = sweeps.uids_since(since, own).collect();
+        let logged = self.log(Log::Changed, account, mailbox, since).await?;
+        uids.extend(logged.iter().filter(|(modseq, _)| Some(*modseq) != own).map(|(_, uid)| *uid));
+        let updated = match uids.is_empty() {
+            true => Vec::new(),
+            false => self.states_after(&sweeps, account, mailbox, &uids).await?,
+        };
         let mut expunged: Vec<_> =
             self.log(Log::Expunged, account, mailbox, since).await?.into_iter().map(|(_, uid)| uid).collect();
         expunged.sort_unstable();
@@ -82,12 +102,11 @@ impl Mailboxes {
         mailbox: MailboxId,
         since: u64,
     ) -> Result<Vec<Change>, StoreError> {
-        let mut all = Vec::new();
-        for log in [Log::Changed, Log::Expunged] {
-            let expunged = log == Log::Expunged;
-            let entries = self.log(log, account, mailbox, since).await?;
-            all.extend(entries.into_iter().map(|(modseq, uid)| Change { modseq, uid, expunged }));
-        }
+        let changed = self.changes(account, mailbox, since).await?.updated;
+        let changed = changed.into_iter().map(|MessageState { uid, modseq, .. }| (modseq, uid));
+        let mut all: Vec<_> = changed.map(|(modseq, uid)| Change { modseq, uid, expunged: false }).collect();
+        let gone = self.log(Log::Expunged, account, mailbox, since).await?;
+        all.extend(gone.into_iter().map(|(modseq, uid)| Change { modseq, uid, expunged: true }));
         all.sort_unstable();
         Ok(all)
     }

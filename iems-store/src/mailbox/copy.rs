@@ -11,6 +11,7 @@ use super::expunge::{Leaving, leave};
 use super::keyword::{KeywordSet, KeywordTable};
 use super::row::Number;
 use super::schema::{self, AccountId, Count, MailboxId, Uid};
+use super::sweep::Sweeps;
 use super::{MailboxError, Mailboxes, MessageIds, TRIES};
 
 /// How many messages go in one commit at most.
@@ -99,12 +100,13 @@ impl Mailboxes {
         away: bool,
     ) -> Result<(usize, Copied), MailboxError> {
         for _ in 0..TRIES {
-            let (taken, carried) = self.carried(from, uids).await?;
+            let sweeps = self.sweeps(from.0, from.1).await?;
+            let (taken, carried) = self.carried(from, uids, &sweeps).await?;
             if carried.is_empty() {
                 return Ok((taken, Copied::default()));
             }
             let arriving = self.arriving(from, &carried, to, now).await?;
-            let batch = carrying(from, &carried, to, &arriving, away)?;
+            let batch = carrying(from, &carried, to, &arriving, &sweeps, away)?;
             if let Some(committed) = self.try_commit(batch).await? {
                 let first = append::first_uid(&committed.firsts)?;
                 let there = (0..).map(|nth| Uid(first.0.saturating_add(nth)));
@@ -118,14 +120,19 @@ impl Mailboxes {
     }
 
     /// The first of `uids` that one commit can carry, and how many of `uids` these are about.
-    async fn carried(&self, from: Where, uids: &[Uid]) -> Result<(usize, Vec<Carried>), StoreError> {
+    async fn carried(
+        &self,
+        from: Where,
+        uids: &[Uid],
+        sweeps: &Sweeps,
+    ) -> Result<(usize, Vec<Carried>), StoreError> {
         let (mut taken, mut bytes, mut all) = (0, 0, Vec::new());
         for uids in uids.chunks(STEP) {
             if taken + uids.len() > AT_ONCE || bytes > BYTES {
                 break;
             }
             taken += uids.len();
-            let leaving = self.leaving(from.0, from.1, uids).await?;
+            let leaving = self.leaving(from.0, from.1, uids, sweeps).await?;
             let mut structures = self.structures(from.0, from.1, uids).await?.into_iter().peekable();
             for leaving in leaving {
                 while structures.next_if(|(uid, _)| *uid < leaving.state.uid).is_some() {}
@@ -197,6 +204,7 @@ fn carrying(
     carried: &[Carried],
     to: Where,
     arriving: &[NewMessage],
+    sweeps: &Sweeps,
     away: bool,
 ) -> Result<Batch, StoreError> {
     let mut batch = Batch::new();
@@ -219,6 +227,7 @@ fn carrying(
         batch.add(&there(b"k"), i64::from(count));
     }
     if !away {
+        sweeps.require(&mut batch, from.0, from.1);
         for one in carried {
             let state = &one.leaving.state;
             let key = schema::of_message(schema::Of::State, from.1, state.uid);
@@ -229,7 +238,7 @@ fn carrying(
     }
     let left = batch.allocate(&schema::key(from.0, b"q"), 1);
     let leaving: Vec<_> = carried.iter().map(|one| &one.leaving).collect();
-    leave(&mut batch, from.0, from.1, Number::Slot(left, 0), &leaving);
+    leave(&mut batch, from.0, from.1, Number::Slot(left, 0), &leaving, sweeps);
     if from.0 != to.0 {
         batch.add(&schema::key(from.0, b"o"), -counts.octets);
         batch.add(&schema::key(from.0, b"k"), -i64::from(count));

@@ -6,6 +6,7 @@ use super::append::{Counted, Counts, add_counts};
 use super::query::{MessageInfo, MessageState};
 use super::row::{self, Number};
 use super::schema::{self, AccountId, Count, Log, MailboxId, Of, Owner, Uid};
+use super::sweep::Sweeps;
 use super::{Flags, Mailboxes, TRIES, busy};
 use crate::rows;
 
@@ -43,6 +44,8 @@ impl Expunged {
 /// A message that is about to leave.
 pub(super) struct Leaving {
     pub(super) state: MessageState,
+    /// The MODSEQ under which the log has it.
+    logged: u64,
     /// The row of the state, which must still be there.
     pub(super) row: bytes::Bytes,
     pub(super) info: MessageInfo,
@@ -128,7 +131,8 @@ impl Mailboxes {
         only_deleted: bool,
     ) -> Result<Expunged, StoreError> {
         for _ in 0..TRIES {
-            let mut leaving = self.leaving(account, mailbox, uids).await?;
+            let sweeps = self.sweeps(account, mailbox).await?;
+            let mut leaving = self.leaving(account, mailbox, uids, &sweeps).await?;
             leaving.retain(|one| !only_deleted || one.state.flags.contains(Flags::DELETED));
             let mut gone = Expunged {
                 messages: leaving.len() as u64,
@@ -142,7 +146,7 @@ impl Mailboxes {
             let mut batch = Batch::new();
             let modseq = batch.allocate(&schema::key(account, b"q"), 1);
             let all: Vec<_> = leaving.iter().collect();
-            leave(&mut batch, account, mailbox, Number::Slot(modseq, 0), &all);
+            leave(&mut batch, account, mailbox, Number::Slot(modseq, 0), &all, &sweeps);
             let counts = Counts::of(leaving.iter().map(|one| Counted::from(&one.state)));
             batch.add(&schema::key(account, b"o"), -counts.octets);
             batch.add(&schema::key(account, b"k"), -(gone.messages as i64));
@@ -155,12 +159,13 @@ impl Mailboxes {
         Err(busy())
     }
 
-    /// Those of `uids` that are there.
+    /// Those of `uids` that are there; the sweeps were read before.
     pub(super) async fn leaving(
         &self,
         account: AccountId,
         mailbox: MailboxId,
         uids: &[Uid],
+        sweeps: &Sweeps,
     ) -> Result<Vec<Leaving>, StoreError> {
         let rows = self.rows_of(Of::State, account, mailbox, uids).await?;
         let there: Vec<_> = rows.iter().map(|(uid, _)| *uid).collect();
@@ -169,7 +174,10 @@ impl Mailboxes {
         for (uid, row) in rows {
             // One that has a state and nothing else has just left.
             if let Some(info) = infos.next_if(|info| info.uid == uid) {
-                leaving.push(Leaving { state: row::read_state(uid, &row)?, row, info });
+                let mut state = row::read_state(uid, &row)?;
+                let logged = state.modseq;
+                sweeps.apply(&mut state);
+                leaving.push(Leaving { state, logged, row, info });
             }
         }
         Ok(leaving)
@@ -211,16 +219,18 @@ pub(super) fn leave(
     mailbox: MailboxId,
     modseq: Number,
     leaving: &[&Leaving],
+    sweeps: &Sweeps,
 ) {
     let key = |tail: &[u8]| schema::key(account, tail);
-    for Leaving { state, row, info } in leaving {
+    sweeps.guard(batch, account, mailbox, modseq);
+    for Leaving { state, logged, row, info } in leaving {
         let uid = state.uid;
         let state_key = key(&schema::of_message(Of::State, mailbox, uid));
         batch.require_equals(&state_key, row);
         batch.delete(&state_key);
         batch.delete(&key(&schema::of_message(Of::Info, mailbox, uid)));
         batch.delete(&key(&schema::of_message(Of::Structure, mailbox, uid)));
-        batch.delete(&key(&schema::of_log(Log::Changed, mailbox, state.modseq, uid)));
+        batch.delete(&key(&schema::of_log(Log::Changed, mailbox, *logged, uid)));
         let entry = Owner::Known(account).key(&schema::of_mailbox(Log::Expunged as u8, mailbox));
         batch.put(modseq.onto(entry).bytes(&u64::from(uid.0).to_be_bytes()), &[rows::VERSION]);
         if let Some(id) = &info.id {

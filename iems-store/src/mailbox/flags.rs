@@ -2,8 +2,10 @@
 
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
 
+use serde::{Deserialize, Serialize};
+
 /// A set of system flags.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flags(u8);
 
 impl Flags {

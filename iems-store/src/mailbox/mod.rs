@@ -28,6 +28,7 @@ mod schema;
 mod shown;
 mod status;
 mod subscribe;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -52,6 +53,7 @@ pub use quota::QuotaState;
 pub use rights::{NoRight, Rights};
 pub use schema::{AccountId, MailboxId, NAMESPACE, SpecialUse, Uid};
 pub use status::Status;
+pub use sweep::{Believed, Swept};
 pub use threads::{MessageIdMark, MessageIds};
 
 use iems_core::storage::{Batch, Blobs, CommitError, Committed, Storage, StoreError};

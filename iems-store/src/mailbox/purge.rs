@@ -71,7 +71,7 @@ impl Mailboxes {
         mailbox: MailboxId,
     ) -> Result<(), StoreError> {
         while !self.purge_messages(account, mailbox).await? {}
-        for tag in [b'p', b'c', b'e', b'x', b'z'] {
+        for tag in [b'p', b'f', b'c', b'e', b'x', b'z'] {
             let prefix = schema::key(account, &schema::of_mailbox(tag, mailbox));
             loop {
                 let rows = self.storage.store.scan(Scan::prefix(&prefix, AT_ONCE)).await?;

@@ -8,6 +8,7 @@ use iems_core::storage::{Scan, StoreError, counter};
 use super::append::NewMessage;
 use super::keyword::KeywordSet;
 use super::schema::{self, AccountId, MailboxId, Of, Uid};
+use super::sweep::Sweeps;
 use super::{Flags, Mailboxes, MessageIdMark, row};
 use crate::rows;
 
@@ -106,8 +107,9 @@ impl Mailboxes {
         after: Uid,
         limit: usize,
     ) -> Result<Vec<MessageState>, StoreError> {
+        let sweeps = self.sweeps(account, mailbox).await?;
         let rows = self.page(Of::State, account, mailbox, after, limit).await?;
-        rows.iter().map(|(key, row)| row::read_state(schema::uid(key)?, row)).collect()
+        rows.iter().map(|(key, row)| read_state(schema::uid(key)?, row, &sweeps)).collect()
     }
 
     /// The states of those of `uids` that are there, in the order of their UIDs.
@@ -120,8 +122,23 @@ impl Mailboxes {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<MessageState>, StoreError> {
+        if uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sweeps = self.sweeps(account, mailbox).await?;
+        self.states_after(&sweeps, account, mailbox, uids).await
+    }
+
+    /// The same where sweeps were read before.
+    pub(super) async fn states_after(
+        &self,
+        sweeps: &Sweeps,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<MessageState>, StoreError> {
         let rows = self.rows_of(Of::State, account, mailbox, uids).await?;
-        rows.iter().map(|(uid, row)| row::read_state(*uid, row)).collect()
+        rows.iter().map(|(uid, row)| read_state(*uid, row, sweeps)).collect()
     }
 
     /// What never changes of those of `uids` that are there, in the order of their UIDs.
@@ -264,6 +281,13 @@ impl Mailboxes {
         }
         Ok(found)
     }
+}
+
+/// The state of a message.
+fn read_state(uid: Uid, row: &[u8], sweeps: &Sweeps) -> Result<MessageState, StoreError> {
+    let mut state = row::read_state(uid, row)?;
+    sweeps.apply(&mut state);
+    Ok(state)
 }
 
 /// How many of `uids`, which are in order, are near enough to each other to be read with one scan; at least one.

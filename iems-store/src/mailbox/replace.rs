@@ -23,13 +23,14 @@ impl Mailboxes {
     ) -> Result<Option<Appended>, MailboxError> {
         let key = |tail: &[u8]| schema::key(account, tail);
         for _ in 0..TRIES {
-            let leaving = self.leaving(account, from, &[uid]).await?;
+            let sweeps = self.sweeps(account, from).await?;
+            let leaving = self.leaving(account, from, &[uid], &sweeps).await?;
             let Some(old) = leaving.first() else { return Ok(None) };
             let mut batch = Batch::new();
             batch.require_present(&key(&schema::of_mailbox(b'b', to)));
             append_some(&mut batch, account, to, std::slice::from_ref(message))?;
             let left = batch.allocate(&key(b"q"), 1);
-            leave(&mut batch, account, from, Number::Slot(left, 0), &[old]);
+            leave(&mut batch, account, from, Number::Slot(left, 0), &[old], &sweeps);
             batch.add(&key(b"o"), -append::octets(old.state.size));
             batch.add(&key(b"k"), -1);
             batch.unlink(old.info.body.blob);

@@ -18,11 +18,13 @@
 //! | `Ma A p B d`, `Ma A p B o` | counters: messages with `\Deleted`, octets of all messages |
 //! | `Ma A p B h` | the MODSEQ of the last change |
 //! | `Ma A p B r` | the UID up to which messages were shown to somebody as recent; may be behind |
+//! | `Ma A p B s`, `Ma A p B t` | the MODSEQ of the last sweep, if there is one that is not folded; the MODSEQ of the last change of a message's own row |
 //! | `Ma A p B x`, `Ma A p B l` | counter: entries of the expunge log; the MODSEQ up to which it was forgotten |
 //! | `Ma A m B U` | the state of a message: MODSEQ, then flags, keywords, size |
 //! | `Ma A i B U` | what never changes: EMAILID, THREADID, then dates, Message-ID, body |
 //! | `Ma A x B U` | the structure of the message, opaque here |
-//! | `Ma A c B Q U` | change log: one entry for each message, at the MODSEQ of its last change |
+//! | `Ma A f B Q` | a sweep: a change of flags, and the messages that it was made to at this MODSEQ |
+//! | `Ma A c B Q U` | change log: one entry for each message, at the MODSEQ of its state's row |
 //! | `Ma A e B Q U` | expunge log: this message left at this MODSEQ |
 //! | `Ma A g H B U` | the thread of the message with this Message-ID |
 //! | `Ma A q` | counter: the last MODSEQ |
@@ -98,6 +100,8 @@ pub(super) enum Count {
     LogLength = b'x',
     LogStart = b'l',
     Shown = b'r',
+    Swept = b's',
+    Touched = b't',
 }
 
 /// The two logs of a mailbox.
@@ -193,6 +197,14 @@ pub(super) fn of_log(log: Log, mailbox: MailboxId, modseq: u64, uid: Uid) -> [u8
     tail[..5].copy_from_slice(&of_mailbox(log as u8, mailbox));
     tail[5..13].copy_from_slice(&modseq.to_be_bytes());
     tail[13..].copy_from_slice(&u64::from(uid.0).to_be_bytes());
+    tail
+}
+
+/// `f B Q`.
+pub(super) fn of_sweep(mailbox: MailboxId, modseq: u64) -> [u8; 13] {
+    let mut tail = [0; 13];
+    tail[..5].copy_from_slice(&of_mailbox(b'f', mailbox));
+    tail[5..].copy_from_slice(&modseq.to_be_bytes());
     tail
 }
 

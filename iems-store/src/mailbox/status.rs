@@ -10,7 +10,7 @@ use super::{Mailboxes, folders};
 use crate::rows;
 
 /// How many counters a mailbox has at most.
-const COUNTERS: usize = 8;
+pub(super) const COUNTERS: usize = 10;
 
 /// The counters of a mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

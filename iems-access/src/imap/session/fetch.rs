@@ -347,7 +347,9 @@ impl One<'_> {
             _ => {
                 own = match attribute {
                     FetchAttribute::Rfc822 => Section::default(),
-                    FetchAttribute::Rfc822Header => Section { part: Vec::new(), text: Some(SectionText::Header) },
+                    FetchAttribute::Rfc822Header => {
+                        Section { part: Vec::new(), text: Some(SectionText::Header) }
+                    }
                     FetchAttribute::Rfc822Text => Section { part: Vec::new(), text: Some(SectionText::Text) },
                     _ => return Ok(()),
                 };

@@ -21,7 +21,7 @@ impl Mailboxes {
         bodies: bool,
         work: &mut Work,
     ) -> Result<u64, StoreError> {
-        let states = self.whole_messages(account, mailbox, bodies, work).await?;
+        let mut states = self.whole_messages(account, mailbox, bodies, work).await?;
         work.checked.messages += states.len() as u64;
         work.checked.octets += states.values().map(|state| state.size).sum::<u64>();
         let expected = states
@@ -32,12 +32,13 @@ impl Mailboxes {
         let prefix = |tag: u8| schema::key(account, &schema::of_mailbox(tag, mailbox));
         let changed = self.every(&prefix(Log::Changed as u8)).await?;
         work.compare("change log", Some(mailbox), expected, changed);
+        let swept = self.check_sweeps(account, mailbox, &mut states, work).await?;
         let expunged = self.every(&prefix(Log::Expunged as u8)).await?;
         let mut last = states.values().map(|state| (state.modseq, state.uid)).collect::<Vec<_>>();
         for (key, _) in &expunged {
             last.push(schema::log_entry(key)?);
         }
-        let modseq = last.iter().map(|(modseq, _)| *modseq).max().unwrap_or_default();
+        let modseq = last.iter().map(|(modseq, _)| *modseq).chain(swept).max().unwrap_or_default();
         let uid = last.iter().map(|(_, uid)| uid.0).max().unwrap_or_default();
         for (key, _) in self.every(&prefix(Of::Structure as u8)).await? {
             if !states.contains_key(&schema::uid(&key)?) {
@@ -50,7 +51,27 @@ impl Mailboxes {
         Ok(modseq)
     }
 
-    /// The states of messages that have all their rows. Half a message is none.
+    /// Brings the states up to date; returns the MODSEQ of the last sweep.
+    async fn check_sweeps(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        states: &mut BTreeMap<Uid, MessageState>,
+        work: &mut Work,
+    ) -> Result<Option<u64>, StoreError> {
+        let sweeps = self.every_sweep(account, mailbox).await?;
+        for state in states.values_mut() {
+            sweeps.apply(state);
+        }
+        let right = sweeps.last().map(|modseq| modseq.to_be_bytes().to_vec());
+        let key = count_key(account, mailbox, Count::Swept);
+        if self.storage.store.get(&key).await?.map(|row| row.to_vec()) != right {
+            work.mend("sweeps", Some(mailbox), "the mark of the last one is wrong".into(), key, right);
+        }
+        Ok(sweeps.last())
+    }
+
+    /// The states of messages that have all their rows, as the rows say them. Half a message is none.
     async fn whole_messages(
         &self,
         account: AccountId,

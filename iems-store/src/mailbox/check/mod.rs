@@ -18,7 +18,7 @@ use crate::rows;
 /// How many rows are read, or mended in one commit.
 const PAGE: usize = 4096;
 /// The tags of rows that belong to a mailbox.
-const TAGS: [u8; 6] = [b'm', b'i', b'x', b'c', b'e', b'p'];
+const TAGS: [u8; 7] = [b'm', b'i', b'x', b'c', b'e', b'f', b'p'];
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,11 @@ async fn filled() -> World {
     let archive = m.find(account, "a/b").await.unwrap().unwrap();
     m.copy((account, inbox), &[Uid(1), Uid(2)], (account, archive), Timestamp::from_millis(2)).await.unwrap();
     m.expunge(account, inbox, &[Uid(5)]).await.unwrap();
+    let at = m.highest_modseq(account, inbox).await.unwrap();
+    let states = m.view(account, inbox, Uid(0), 2).await.unwrap();
+    let believed: Vec<_> = states.iter().map(super::model::believed).collect();
+    let seen = FlagChange::new(FlagAction::Add, Flags::SEEN);
+    assert!(m.sweep(account, inbox, at, &believed, &seen).await.unwrap().is_some());
     world
 }
 
@@ -27,6 +32,10 @@ async fn every_row_that_is_lost_or_changed_is_found_and_mended() {
     for (key, value) in rows {
         // The start of numbers, subscriptions: nothing else says what they were.
         if matches!(key.get(10), Some(b'v' | b'y' | b'e')) {
+            continue;
+        }
+        // Only who changes flags at the same moment asks for it.
+        if key.get(10) == Some(&b'p') && key.last() == Some(&(Count::Touched as u8)) {
             continue;
         }
         let world = filled().await;

@@ -73,6 +73,20 @@ impl Client {
         Ok(())
     }
 
+    /// The same with one row for all messages of the inbox.
+    async fn sweep(&mut self, action: FlagAction, flags: Flags) -> Result<(), MailboxError> {
+        let change = FlagChange::new(action, flags);
+        let inbox = self.next.entry("INBOX").or_default();
+        inbox.values_mut().for_each(|known| *known = change.applied(*known, &KeywordSet::default()).0);
+        let at = self.mailboxes.highest_modseq(ACCOUNT, self.inbox).await?;
+        let states = self.mailboxes.view(ACCOUNT, self.inbox, Uid(0), 100).await?;
+        let believed: Vec<_> = states.iter().map(super::model::believed).collect();
+        let swept = self.mailboxes.sweep(ACCOUNT, self.inbox, at, &believed, &change).await?;
+        assert!(swept.is_some(), "it is no sweep");
+        self.done();
+        Ok(())
+    }
+
     async fn carry(&mut self, uids: &[u32], away: bool) -> Result<(), MailboxError> {
         let archive = self.mailboxes.find(ACCOUNT, "a/b").await?.ok_or(MailboxError::NoMailbox)?;
         for uid in uids {
@@ -121,7 +135,20 @@ impl Client {
         self.next.remove("a/b");
         self.mailboxes.delete(ACCOUNT, "a/b").await?;
         self.done();
-        self.append(6, 1).await?;
+        self.append(6, 2).await?;
+        // More of them than there may be: the last one folds those before.
+        for (action, flags) in [
+            (FlagAction::Add, Flags::FLAGGED),
+            (FlagAction::Remove, Flags::SEEN | Flags::FLAGGED),
+            (FlagAction::Replace, Flags::DRAFT),
+            (FlagAction::Add, Flags::SEEN),
+        ] {
+            self.sweep(action, flags).await?;
+        }
+        self.flag(&[6], Flags::DELETED).await?;
+        self.next.entry("INBOX").or_default().retain(|uid, _| *uid != 6);
+        self.mailboxes.expunge_deleted(ACCOUNT, self.inbox, None).await?;
+        self.done();
         Ok(())
     }
 

@@ -14,6 +14,17 @@ async fn filled() -> Arc<World> {
     Arc::new(world)
 }
 
+/// A change of all messages, with one row if nobody interferes.
+async fn sweep_or_store(world: &World, change: &FlagChange) {
+    let (m, account, inbox) = (&world.mailboxes, world.account, world.inbox);
+    let at = m.highest_modseq(account, inbox).await.unwrap();
+    let states = m.view(account, inbox, Uid(0), 1000).await.unwrap();
+    let believed: Vec<_> = states.iter().map(super::model::believed).collect();
+    if m.sweep(account, inbox, at, &believed, change).await.unwrap().is_none() {
+        m.store_flags(account, inbox, &uids(), change).await.unwrap();
+    }
+}
+
 fn uids() -> Vec<Uid> {
     (1..=MESSAGES).map(Uid).collect()
 }
@@ -34,6 +45,8 @@ async fn flags_of_several_sessions_all_arrive() {
             };
             for _ in 0..5 {
                 m.store_flags(account, inbox, &uids(), &change(FlagAction::Add, &[])).await.unwrap();
+                sweep_or_store(&world, &change(FlagAction::Remove, &[])).await;
+                sweep_or_store(&world, &change(FlagAction::Add, &[])).await;
                 m.store_flags(account, inbox, &uids(), &change(FlagAction::Remove, &[])).await.unwrap();
                 for uid in uids() {
                     m.store_flags(account, inbox, &[uid], &change(FlagAction::Add, &[own])).await.unwrap();

@@ -60,7 +60,18 @@ mod tests {
     #[test]
     fn ascii_is_kept_as_it_is_decoded() {
         let text = b"+AOQ- \x1b$B!! ~{<:Ky2;~} plain";
-        for name in ["", "us-ascii", "utf-8", "utf-7", "iso-8859-1", "iso-2022-jp", "utf-16", "koi8-r", "hz-gb-2312", "x"] {
+        for name in [
+            "",
+            "us-ascii",
+            "utf-8",
+            "utf-7",
+            "iso-8859-1",
+            "iso-2022-jp",
+            "utf-16",
+            "koi8-r",
+            "hz-gb-2312",
+            "x",
+        ] {
             let name = Some(name.as_bytes());
             if keeps_ascii(name) {
                 assert_eq!(decode_charset(name, text).as_bytes(), text, "{name:?}");

@@ -15,8 +15,8 @@ use memchr::{memchr, memchr_iter};
 use super::model::{Envelope, Kept, Kind, Part, Structure};
 use budget::Budget;
 pub use budget::Limits;
-pub use header::{KEPT, is_kept};
 use header::{Header, Sink};
+pub use header::{KEPT, is_kept};
 pub(super) use header::{name_of, value_of};
 
 /// The longest boundary (RFC 2046 section 5.1.1 allows 70); longer ones are cut.

@@ -12,6 +12,9 @@ use rustls_pki_types::ServerName;
 /// How long a client waits: the first search of a large mailbox takes some servers long.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How much a client reads at once, in octets.
+const ROOM: usize = 64 << 10;
+
 enum Stream {
     Clear(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
@@ -31,8 +34,12 @@ pub(super) struct Brought {
 /// A connection.
 pub(super) struct Imap {
     stream: Stream,
-    arrived: Vec<u8>,
+    /// What came and is not used yet: from `at` to `end`.
+    arrived: Box<[u8]>,
     at: usize,
+    end: usize,
+    /// Room for the next line.
+    spare: Vec<u8>,
     tag: u32,
 }
 
@@ -50,7 +57,8 @@ impl Imap {
                 Stream::Tls(Box::new(StreamOwned::new(session, stream)))
             }
         };
-        let mut imap = Self { stream, arrived: Vec::new(), at: 0, tag: 0 };
+        let mut imap =
+            Self { stream, arrived: vec![0; ROOM].into(), at: 0, end: 0, spare: Vec::new(), tag: 0 };
         let greeting = imap.line()?;
         if !greeting.starts_with("* OK") {
             return Err(io::Error::other(greeting));
@@ -118,24 +126,30 @@ impl Imap {
 
     fn hear(&mut self, tag: &str, command: &str) -> io::Result<Brought> {
         let mut brought = Brought::default();
+        let (mut line, mut within) = (std::mem::take(&mut self.spare), false);
         loop {
-            let line = self.line()?;
+            self.line_into(&mut line)?;
             brought.octets += line.len() + 2;
-            if let Some(end) = line.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
-                return match end.starts_with("OK") {
-                    true => Ok(brought),
-                    false => Err(io::Error::other(format!("{command}: {end}"))),
+            if !within
+                && let Some(end) = line.strip_prefix(tag.as_bytes()).and_then(|rest| rest.strip_prefix(b" "))
+            {
+                return match end.starts_with(b"OK") {
+                    true => {
+                        self.spare = line;
+                        Ok(brought)
+                    }
+                    false => Err(io::Error::other(format!("{command}: {}", String::from_utf8_lossy(end)))),
                 };
             }
-            brought.lines += 1;
-            if line.starts_with("* SEARCH") || line.starts_with("* ESEARCH") {
-                brought.kept.push(line.clone());
+            brought.lines += usize::from(!within);
+            if line.starts_with(b"* SEARCH") || line.starts_with(b"* ESEARCH") {
+                brought.kept.push(String::from_utf8_lossy(&line).into_owned());
             }
-            let mut line = line;
-            while let Some(octets) = literal(&line) {
+            let literal = literal(&line);
+            within = literal.is_some();
+            if let Some(octets) = literal {
                 self.skip(octets)?;
-                line = self.line()?;
-                brought.octets += octets + line.len() + 2;
+                brought.octets += octets;
             }
         }
     }
@@ -149,23 +163,31 @@ impl Imap {
 
     /// The next line without its CRLF.
     fn line(&mut self) -> io::Result<String> {
-        let mut looked = self.at;
+        let mut line = Vec::new();
+        self.line_into(&mut line)?;
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    fn line_into(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
+        line.clear();
         loop {
-            if let Some(end) = memchr(b'\n', &self.arrived[looked..]) {
-                let line = &self.arrived[self.at..looked + end];
-                let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
-                self.at = looked + end + 1;
-                return Ok(line);
+            let arrived = &self.arrived[self.at..self.end];
+            let end = memchr(b'\n', arrived);
+            line.extend_from_slice(&arrived[..end.unwrap_or(arrived.len())]);
+            self.at += end.map_or(arrived.len(), |end| end + 1);
+            if end.is_some() {
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return Ok(());
             }
-            let unread = self.arrived.len() - self.at;
             self.more()?;
-            looked = self.at + unread;
         }
     }
 
     fn skip(&mut self, mut octets: usize) -> io::Result<()> {
         loop {
-            let here = octets.min(self.arrived.len() - self.at);
+            let here = octets.min(self.end - self.at);
             self.at += here;
             octets -= here;
             if octets == 0 {
@@ -175,19 +197,13 @@ impl Imap {
         }
     }
 
-    /// Reads once more; what was used goes.
+    /// Reads once more, when all that came before is used.
     fn more(&mut self) -> io::Result<()> {
-        self.arrived.drain(..self.at);
-        self.at = 0;
-        let before = self.arrived.len();
-        self.arrived.resize(before + 65536, 0);
-        let room = &mut self.arrived[before..];
         let n = match &mut self.stream {
-            Stream::Clear(stream) => stream.read(room),
-            Stream::Tls(tls) => tls.read(room),
+            Stream::Clear(stream) => stream.read(&mut self.arrived)?,
+            Stream::Tls(tls) => tls.read(&mut self.arrived)?,
         };
-        let n = n.inspect_err(|_| ()).unwrap_or(0);
-        self.arrived.truncate(before + n);
+        (self.at, self.end) = (0, n);
         match n {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
@@ -196,7 +212,8 @@ impl Imap {
 }
 
 /// The size of the literal that a line announces at its end.
-fn literal(line: &str) -> Option<usize> {
-    let (_, size) = line.strip_suffix('}')?.rsplit_once('{')?;
-    size.parse().ok()
+fn literal(line: &[u8]) -> Option<usize> {
+    let line = line.strip_suffix(b"}")?;
+    let at = memchr::memrchr(b'{', line)?;
+    std::str::from_utf8(&line[at + 1..]).ok()?.parse().ok()
 }
