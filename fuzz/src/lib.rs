@@ -10,6 +10,7 @@ mod batch;
 mod command;
 mod data;
 mod imap;
+mod mailbox;
 mod mutate;
 mod policy;
 mod pop3;
@@ -31,26 +32,29 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Octets to begin with.
     pub seeds: &'static [&'static [u8]],
+    /// How much longer it takes than others.
+    pub cost: u64,
 }
 
 /// All parsers.
 pub const TARGETS: &[Target] = &[
-    Target { name: "address", run: address::run, seeds: address::SEEDS },
-    Target { name: "batch", run: batch::run, seeds: batch::SEEDS },
-    Target { name: "command", run: command::run, seeds: command::SEEDS },
-    Target { name: "lines", run: command::lines, seeds: command::LINES },
-    Target { name: "reply", run: reply::run, seeds: reply::SEEDS },
-    Target { name: "data_in", run: data::incoming, seeds: data::SEEDS },
-    Target { name: "data_out", run: data::outgoing, seeds: data::SEEDS },
-    Target { name: "session", run: session::run, seeds: session::SEEDS },
-    Target { name: "imap", run: imap::run, seeds: imap::SEEDS },
-    Target { name: "pop3", run: pop3::dialogue, seeds: pop3::DIALOGUES },
-    Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES },
-    Target { name: "policy", run: policy::run, seeds: policy::SEEDS },
-    Target { name: "spf", run: spf::run, seeds: spf::SEEDS },
-    Target { name: "structure", run: structure::run, seeds: structure::SEEDS },
-    Target { name: "tls_report", run: tls_report::run, seeds: tls_report::SEEDS },
-    Target { name: "trace", run: trace::run, seeds: trace::SEEDS },
+    Target { name: "address", run: address::run, seeds: address::SEEDS, cost: 1 },
+    Target { name: "batch", run: batch::run, seeds: batch::SEEDS, cost: 1 },
+    Target { name: "command", run: command::run, seeds: command::SEEDS, cost: 1 },
+    Target { name: "lines", run: command::lines, seeds: command::LINES, cost: 1 },
+    Target { name: "reply", run: reply::run, seeds: reply::SEEDS, cost: 1 },
+    Target { name: "data_in", run: data::incoming, seeds: data::SEEDS, cost: 1 },
+    Target { name: "data_out", run: data::outgoing, seeds: data::SEEDS, cost: 1 },
+    Target { name: "session", run: session::run, seeds: session::SEEDS, cost: 1 },
+    Target { name: "imap_session", run: mailbox::run, seeds: mailbox::SEEDS, cost: 20 },
+    Target { name: "imap", run: imap::run, seeds: imap::SEEDS, cost: 1 },
+    Target { name: "pop3", run: pop3::dialogue, seeds: pop3::DIALOGUES, cost: 1 },
+    Target { name: "pop3_out", run: pop3::message, seeds: pop3::MESSAGES, cost: 1 },
+    Target { name: "policy", run: policy::run, seeds: policy::SEEDS, cost: 1 },
+    Target { name: "spf", run: spf::run, seeds: spf::SEEDS, cost: 1 },
+    Target { name: "structure", run: structure::run, seeds: structure::SEEDS, cost: 1 },
+    Target { name: "tls_report", run: tls_report::run, seeds: tls_report::SEEDS, cost: 1 },
+    Target { name: "trace", run: trace::run, seeds: trace::SEEDS, cost: 1 },
 ];
 
 /// The target called `name`, for the guided ones.

@@ -12,7 +12,7 @@ fn no_octets_break_a_promise() {
     for target in TARGETS {
         target.seeds.iter().for_each(|seed| (target.run)(seed));
         let mutator = Mutator::new(1);
-        for number in 0..RUNS {
+        for number in 0..RUNS / target.cost {
             let octets = mutator.next(target.seeds);
             let (run, given) = (target.run, octets.clone());
             if catch_unwind(move || run(&given)).is_err() {

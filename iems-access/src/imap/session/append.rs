@@ -133,6 +133,7 @@ impl Session {
         now: Timestamp,
         out: &mut Output<'_, S>,
     ) -> io::Result<Literal> {
+        self.prepare(out);
         let Stage::User(user) = &mut self.stage else { return Ok(Literal::Refuse) };
         let Some(mut appending) = user.appending.take() else { return Ok(Literal::Refuse) };
         let result = match part {
