@@ -241,18 +241,27 @@ impl Talker {
 
     async fn carry_out(&mut self, command: Command) {
         use CommandBody as C;
-        let closes = matches!(
-            &command.body,
-            C::Select { .. } | C::Examine { .. } | C::Close | C::Unselect | C::Unauthenticate | C::Logout
-        );
-        let before = closes.then(|| self.client.leave());
+        match &command.body {
+            C::Select { parameters, .. } | C::Examine { parameters, .. } => {
+                let resync = parameters.qresync.as_ref();
+                // Those are refused as none, and leave selected what is.
+                let none = resync.is_some() && !self.client.enabled.contains("QRESYNC")
+                    || resync.is_some_and(|resync| resync.matching.is_some())
+                        && self.client.enabled.contains("UIDONLY");
+                if !none {
+                    self.client.leave();
+                }
+            }
+            C::Close | C::Unselect | C::Logout => self.client.leave(),
+            C::Unauthenticate => {
+                self.client.leave();
+                self.client.enabled.clear();
+            }
+            _ => {}
+        }
         let mut out = Output::new(&mut self.client, &mut self.buffer);
         let then = self.session.command(command, NOW, &mut out).await.expect("a client");
         self.follow(then).await;
-        // A command that is none changes nothing.
-        if let Some((mailbox, count, uids)) = before.filter(|_| self.client.bad) {
-            (self.client.mailbox, self.client.count, self.client.uids) = (mailbox, count, uids);
-        }
     }
 
     fn say(&mut self, response: &Response) {
@@ -333,9 +342,6 @@ impl Talker {
     }
 }
 
-/// A mailbox, how many messages it has, and their UIDs.
-type Selected = (Option<(AccountId, MailboxId)>, usize, Option<Vec<Option<u32>>>);
-
 /// What a client reckons from what it hears.
 #[derive(Default)]
 struct Client {
@@ -348,8 +354,8 @@ struct Client {
     uids: Option<Vec<Option<u32>>>,
     /// UIDs and flags of the last answers that begin with them.
     listed: Vec<(u32, BTreeSet<String>)>,
-    /// Whether the last command was refused as none.
-    bad: bool,
+    /// What it enabled.
+    enabled: BTreeSet<String>,
 }
 
 impl Sink for Client {
@@ -398,6 +404,9 @@ impl Client {
             let account = AccountId(u64::from_str_radix(account, 16).expect("a number"));
             self.mailbox = Some((account, MailboxId(u32::from_str_radix(mailbox, 16).expect("a number"))));
         }
+        if let Some(names) = rest.strip_prefix("ENABLED") {
+            return self.enabled.extend(names.split_ascii_whitespace().map(str::to_owned));
+        }
         if let Some(set) = rest.strip_prefix("VANISHED ").filter(|set| !set.starts_with('(')) {
             return self.vanish(set.trim_end());
         }
@@ -434,7 +443,6 @@ impl Client {
             return;
         }
         let end = text.split_once(' ').map(|(_, end)| end).unwrap_or_default();
-        self.bad = end.starts_with("BAD ");
         assert!(["OK ", "NO ", "BAD "].iter().any(|word| end.starts_with(word)), "{text:?} is no answer");
     }
 
@@ -479,9 +487,8 @@ impl Client {
         }
     }
 
-    /// It is about to select another mailbox, or none: what it had.
-    fn leave(&mut self) -> Selected {
-        let uids = self.uids.replace(Vec::new());
-        (self.mailbox.take(), std::mem::take(&mut self.count), uids)
+    /// It is about to select another mailbox, or none.
+    fn leave(&mut self) {
+        (self.mailbox, self.count, self.uids) = (None, 0, Some(Vec::new()));
     }
 }

@@ -149,7 +149,7 @@ impl Session {
                 made = row;
                 structure = Some(Structure::of_row(&made)?);
             }
-            let flags_too = lit.contains(&uid) && !attributes.contains(&FetchAttribute::Flags);
+            let lit = lit.contains(&uid);
             let one = One {
                 selected,
                 enabled,
@@ -159,7 +159,7 @@ impl Session {
                 blobs: mailboxes.blobs(),
                 small: known.small.as_ref(),
             };
-            one.tell(number, uid, attributes, flags_too, out).await?;
+            one.tell(number, uid, attributes, lit, out).await?;
             out.pause().await?;
         }
         Ok((missing, octets))
@@ -184,7 +184,7 @@ impl Session {
         let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, &change).await?;
         let selected = self.selected_mut()?;
         for state in &stored.states {
-            selected.view.take(state);
+            selected.view.take(state, false);
         }
         Ok(uids)
     }
@@ -209,7 +209,7 @@ impl One<'_> {
         number: u32,
         uid: Uid,
         attributes: &[FetchAttribute],
-        flags_too: bool,
+        lit: bool,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
         if let Some(structure) = self.structure {
@@ -227,12 +227,12 @@ impl One<'_> {
                 None => self.read(attribute, &mut fetch, out).await?,
             }
         }
-        if flags_too && let Some(item) = self.item(number, &FetchAttribute::Flags) {
-            let _ = fetch.item(&item, out.buffer);
-            if self.enabled.condstore
-                && !attributes.contains(&FetchAttribute::ModSeq)
-                && let Some(item) = self.item(number, &FetchAttribute::ModSeq)
-            {
+        // What telling it changed is told, too; with CONDSTORE also when (RFC 7162 section 3.1.4.1).
+        let changed = [(true, FetchAttribute::Flags), (self.enabled.condstore, FetchAttribute::ModSeq)];
+        for (_, attribute) in
+            changed.iter().filter(|(told, attribute)| lit && *told && !attributes.contains(attribute))
+        {
+            if let Some(item) = self.item(number, attribute) {
                 let _ = fetch.item(&item, out.buffer);
             }
         }

@@ -91,7 +91,7 @@ impl Session {
             selected.tell_flag_names(out);
         }
         for state in states {
-            selected.view.take(state);
+            selected.view.take(state, false);
         }
         Ok(())
     }

@@ -132,14 +132,14 @@ impl Selected {
         loop {
             let page = mailboxes.view(self.account, self.mailbox, after, PAGE).await?;
             for state in &page {
-                self.view.take(state);
+                self.view.take(state, false);
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = last.uid,
                 _ => break,
             }
         }
-        self.learn(mailboxes).await?;
+        self.learn(mailboxes, false).await?;
         self.view.remove();
         Ok(())
     }

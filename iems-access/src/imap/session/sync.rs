@@ -39,7 +39,7 @@ impl Session {
             return Ok(());
         }
         let wanted = wanted.flatten();
-        let updates = selected.learn(mailboxes).await?;
+        let updates = selected.learn(mailboxes, enabled.condstore).await?;
         if numbers_may_change || wanted.is_some_and(|wanted| !wanted.delayed) {
             selected.tell_gone(enabled, out);
         }
@@ -188,7 +188,7 @@ pub(super) struct Updates {
 }
 
 impl Selected {
-    pub(super) async fn learn(&mut self, mailboxes: &Mailboxes) -> Result<Updates, Trouble> {
+    pub(super) async fn learn(&mut self, mailboxes: &Mailboxes, condstore: bool) -> Result<Updates, Trouble> {
         let mut updates = Updates::default();
         if !self.rights.contains(Rights::READ) {
             return Ok(updates);
@@ -205,7 +205,7 @@ impl Selected {
         let changes = mailboxes.changes(self.account, self.mailbox, self.view.modseq).await?;
         updates.named = self.know_keywords(&changes.updated, mailboxes).await?;
         for state in &changes.updated {
-            match self.view.take(state) {
+            match self.view.take(state, condstore) {
                 Some(true) => updates.new.push(state.uid.0),
                 Some(false) => updates.changed.push(state.uid.0),
                 None => {}

@@ -142,8 +142,9 @@ impl View {
         flags
     }
 
-    /// Takes the state of a message over. `Some(true)` if it is new, `Some(false)` if the peer does not know of it.
-    pub(super) fn take(&mut self, state: &MessageState) -> Option<bool> {
+    /// Takes the state of a message over. `Some(true)` if it is new, `Some(false)` if the peer does not know of it: of its
+    /// flags, or with `condstore` of its MODSEQ, which also grows where flags come and go in between.
+    pub(super) fn take(&mut self, state: &MessageState, condstore: bool) -> Option<bool> {
         let keywords = self.interned(&state.keywords);
         let uid = state.uid.0;
         let seen = Seen { uid, keywords, flags: state.flags, gone: false, modseq: state.modseq };
@@ -155,7 +156,7 @@ impl View {
                 }
                 let told = (known.flags, known.keywords) == (seen.flags, seen.keywords);
                 *known = seen;
-                (!told).then_some(false)
+                (condstore || !told).then_some(false)
             }
             Err(at) if at == self.messages.len() && uid > self.last_uid => {
                 self.messages.push(seen);
@@ -251,20 +252,22 @@ mod tests {
     fn numbers_stay_until_they_may_change() {
         let mut view = View::new(1);
         for uid in [3, 5, 9] {
-            assert_eq!(view.take(&state(uid, 2, Flags::empty())), Some(true));
+            assert_eq!(view.take(&state(uid, 2, Flags::empty()), false), Some(true));
         }
         assert_eq!((view.announce(), view.announce()), (Some(3), None));
-        assert_eq!(view.take(&state(5, 3, Flags::SEEN)), Some(false));
-        assert_eq!(view.take(&state(5, 3, Flags::SEEN)), None, "it is known");
-        assert_eq!(view.take(&state(4, 3, Flags::SEEN)), None, "no message comes in between");
+        assert_eq!(view.take(&state(5, 3, Flags::SEEN), false), Some(false));
+        assert_eq!(view.take(&state(5, 3, Flags::SEEN), false), None, "it is known");
+        assert_eq!(view.take(&state(5, 4, Flags::SEEN), false), None, "it looks as it did");
+        assert_eq!(view.take(&state(5, 5, Flags::SEEN), true), Some(false), "its MODSEQ grew");
+        assert_eq!(view.take(&state(4, 3, Flags::SEEN), false), None, "no message comes in between");
         view.leave(&[Uid(3), Uid(9), Uid(77)]);
         assert_eq!((view.count(), view.number_of(5)), (3, Some(2)));
         assert_eq!(view.remove(), [(3, 9), (1, 3)]);
         assert_eq!((view.count(), view.number_of(5)), (1, Some(1)));
-        assert_eq!(view.take(&state(9, 4, Flags::empty())), None, "no UID comes twice");
+        assert_eq!(view.take(&state(9, 4, Flags::empty()), false), None, "no UID comes twice");
         // What comes and goes before the peer hears of it was never there.
         for uid in [10, 11] {
-            view.take(&state(uid, 5, Flags::empty()));
+            view.take(&state(uid, 5, Flags::empty()), false);
         }
         view.leave(&[Uid(5), Uid(10)]);
         assert_eq!(view.remove(), [(1, 5)]);
@@ -275,7 +278,7 @@ mod tests {
     fn what_was_not_shown_before_is_recent() {
         let mut view = View::new(1);
         for uid in [3, 5, 9] {
-            view.take(&state(uid, 2, Flags::SEEN));
+            view.take(&state(uid, 2, Flags::SEEN), false);
         }
         view.recent_above(4);
         assert_eq!([3, 5, 6, 9, 10].map(|uid| view.is_recent(uid)), [false, true, true, true, false]);
@@ -284,7 +287,7 @@ mod tests {
         assert_eq!(view.flags(view.get(2).unwrap(), &table), [Flag::Seen, Flag::Recent]);
         view.recent_above(9);
         for uid in [11, 12] {
-            view.take(&state(uid, 3, Flags::empty()));
+            view.take(&state(uid, 3, Flags::empty()), false);
         }
         // Another session was the first to see 11.
         view.recent_above(11);
@@ -302,7 +305,7 @@ mod tests {
         use crate::imap::types::{Bound, SequenceRange};
         let mut view = View::new(1);
         for uid in [3, 5, 9] {
-            view.take(&state(uid, 2, Flags::empty()));
+            view.take(&state(uid, 2, Flags::empty()), false);
         }
         let set = |start, end| SequenceSet::Ranges(vec![SequenceRange { start, end }]);
         let none = NumberSet::default();

@@ -2,6 +2,7 @@
 
 mod dialogues;
 mod extensions;
+mod model;
 mod notify;
 mod readers;
 mod recent;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use iems_core::seam::{SystemClock, Timestamp};
-use iems_core::storage::MemoryStorage;
+use iems_core::storage::{MemoryStorage, Storage};
 use iems_store::directory::{DirectoryOptions, NewAccount, Password, PasswordOptions, StoreDirectory};
 
 use super::{Literal, Output, Session, Then};
@@ -32,10 +33,15 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with_storage().await.0
+    }
+
+    async fn with_storage() -> (Self, Storage) {
+        let storage = MemoryStorage::new().storage();
         let mut options = DirectoryOptions::default();
         options.passwords = PasswordOptions::default();
         let clock = Arc::new(SystemClock);
-        let directory = StoreDirectory::new(MemoryStorage::new().storage(), clock, options);
+        let directory = StoreDirectory::new(storage.clone(), clock, options);
         directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
         for name in ["ann", "bob"] {
             let mut account = NewAccount::new(format!("{name}@example.org").parse().unwrap());
@@ -48,7 +54,7 @@ impl World {
         options.unauthenticate = true;
         let directory = Arc::new(directory);
         let accounts = Accounts::new(directory.clone());
-        Self { accounts, directory, options: Arc::new(options), recent: false }
+        (Self { accounts, directory, options: Arc::new(options), recent: false }, storage)
     }
 
     /// The same, where what is recent is heard.
