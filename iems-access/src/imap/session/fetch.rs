@@ -122,7 +122,7 @@ impl Session {
         needs: Needs,
         out: &mut Output<'_, S>,
     ) -> Result<(bool, usize), Trouble> {
-        let lit = self.light(numbers, needs).await?;
+        let lit = self.light(numbers, needs, out).await?;
         let enabled = self.enabled;
         let mailboxes = self.accounts.mailboxes();
         let selected = self.selected()?;
@@ -166,7 +166,12 @@ impl Session {
     }
 
     /// Marks messages as seen that are about to be read. Which were not before.
-    async fn light(&mut self, numbers: &[u32], needs: Needs) -> Result<Vec<Uid>, Trouble> {
+    async fn light<S: Sink>(
+        &mut self,
+        numbers: &[u32],
+        needs: Needs,
+        out: &mut Output<'_, S>,
+    ) -> Result<Vec<Uid>, Trouble> {
         let selected = self.selected()?;
         if !needs.seen || selected.read_only || !selected.rights.contains(Rights::SEEN) {
             return Ok(Vec::new());
@@ -182,10 +187,7 @@ impl Session {
         let (account, mailbox) = (selected.account, selected.mailbox);
         let change = FlagChange::new(FlagAction::Add, Flags::SEEN);
         let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, &change).await?;
-        let selected = self.selected_mut()?;
-        for state in &stored.states {
-            selected.view.take(state, false);
-        }
+        self.adopt(&stored.states, out).await?;
         Ok(uids)
     }
 }

@@ -79,8 +79,8 @@ impl Session {
         })
     }
 
-    /// Takes over flags that were just stored.
-    async fn adopt<S: Sink>(
+    /// Takes over flags that were just stored. Others may have set keywords whose names are new to the client.
+    pub(super) async fn adopt<S: Sink>(
         &mut self,
         states: &[MessageState],
         out: &mut Output<'_, S>,
