@@ -118,6 +118,7 @@ fn answer(
             return session.password(Ok(mailbox.map(Account::new)));
         }
         Event::Verifier { .. } => return session.verifier(Ok(None)),
+        Event::Secret { .. } => return session.secret(Ok(None)),
         Event::Certificate { .. } | Event::Token { .. } => return session.password(Ok(None)),
         Event::Octets(_) | Event::StartTls | Event::Claim(_) | Event::Authenticated(_) | Event::Close => {}
     }

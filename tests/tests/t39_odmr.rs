@@ -1,8 +1,11 @@
 //! On-demand mail relay (RFC 2645): a server that is online only now and then logs in, turns the connection round, and takes
 //! what waits for its domains.
 
+use iems_tests::address;
 use iems_tests::iems::Iems;
+use iems_tests::peers::fetchmail;
 use iems_tests::pop3::wait_all;
+use iems_tests::sink::{Script, Sink};
 use iems_tests::smtp::{Smtp, deliver, letter};
 use iems_tests::wait::{secs, wait_for};
 use serde_json::Value;
@@ -107,4 +110,46 @@ fn mail_waits_until_its_server_comes_for_it() {
         (reply.code == 250).then_some(())
     });
     assert_eq!(queue(&site).len(), 1);
+}
+
+/// fetchmail speaks CRAM-MD5 and nothing else there. (Over TLS it does not get far: it waits for more while lines of a record are left.)
+#[test]
+fn fetchmail_collects_with_a_shared_secret() {
+    const SECRET: &str = "correct horse battery staple";
+    let sink = Sink::start(address::fresh(), 2525, Script::default());
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.listeners.push("odmr".to_owned());
+    site.config.more = "[[odmr]]\naccount = \"ann@example.test\"\ndomains = [\"dial.example\"]\n\
+        secret_file = \"shared\"\n"
+        .to_owned();
+    std::fs::write(site.dir.path().join("shared"), format!("{SECRET}\n")).expect("a file");
+    site.start();
+    let mut smtp = Smtp::connect(site.at("odmr"));
+    let offers = smtp.must("EHLO dial.example", 250).text();
+    assert!(offers.contains("CRAM-MD5") && !offers.contains("SIZE"), "{offers}");
+    smtp.must("MAIL FROM:<ann@example.test>", 502);
+    // Nowhere else is it offered.
+    let elsewhere = Smtp::connect(site.at("submission")).must("EHLO dial.example", 250).text();
+    assert!(elsewhere.contains("AUTH ") && !elsewhere.contains("CRAM-MD5"), "{elsewhere}");
+    let dir = tempfile::tempdir().expect("a folder");
+    let collect = |secret: &str| {
+        fetchmail::collect(dir.path(), site.at("odmr"), (ANN, secret), "dial.example", sink.at)
+    };
+    let said = collect("another secret, as long");
+    assert!(said.code != 0 && sink.connections() == 0, "{said:?}");
+    let said = collect(SECRET);
+    assert!(format!("{said:?}").contains("You have no mail") && sink.connections() == 0, "{said:?}");
+    for to in ["one@dial.example", "two@dial.example"] {
+        deliver(site.at("smtp"), ANN, to, &letter(ANN, to, to));
+    }
+    wait_for("both to wait", secs(10), || (queue(&site).len() == 2).then_some(()));
+    let said = collect(SECRET).good();
+    let came = sink.arrived();
+    assert_eq!(came.len(), 2, "{said:?}\n{came:#?}");
+    for to in ["one@dial.example", "two@dial.example"] {
+        let wanted = |one: &&iems_tests::sink::Arrived| one.rcpt.iter().any(|rcpt| rcpt.contains(to));
+        let body = &came.iter().find(wanted).expect("each of them").body;
+        assert!(String::from_utf8_lossy(body).contains(&format!("Subject: {to}")), "{came:#?}");
+    }
+    wait_for("the queue to be empty", secs(10), || queue(&site).is_empty().then_some(()));
 }

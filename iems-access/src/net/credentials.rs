@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iems_core::seam::sasl::{Exchange, Password, Step};
+use iems_core::seam::sasl::{Exchange, Failure, Password, Step};
 use iems_core::seam::{Account, Directory, PeerCertificate, ScramVerifier};
 
 /// A question to the directory.
@@ -49,6 +49,8 @@ impl Question {
                 Ok(Self::Certificate { certificate, identity })
             }
             Step::CheckToken { login, token } => Ok(Self::Token { login, token }),
+            // No account here has a secret that is kept readable (`CRAM-MD5`).
+            Step::NeedSecret { .. } => Err(Step::Fail(Failure::Unsupported)),
             step => Err(step),
         }
     }

@@ -76,7 +76,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     (settings.routes, logins) = routes(&file.route, folder, look.password, notes);
     let batch = batch::resolve(&file, (folder, look), &data, notes);
     batch::check_routes(&file.route, &settings.routes, &batch, notes);
-    super::odmr::resolve(&file, &mut settings, notes);
+    let shared_secrets = super::odmr::resolve(&file, (folder, look), &mut settings, notes);
     settings.reports = reports::resolve(&file, folder, look.texts, notes);
     if let Err(why) = crate::log::check_level(&file.log.level) {
         notes.add(
@@ -108,6 +108,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         submit: super::submit::resolve(&file, folder, notes),
         wires,
         logins,
+        shared_secrets,
         client: client(&file.client, (folder, look.texts), notes),
         tls_reports: tls_reports(&file, notes),
         tls_reports_in,

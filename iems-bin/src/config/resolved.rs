@@ -10,7 +10,7 @@ use iems_core::message::{Domain, Mailbox};
 use iems_core::receive::{AuthorMatch, Network, SenderMatch};
 use iems_core::seam::CertificateMark;
 use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
-use iems_smtp::server::Verify;
+use iems_smtp::server::{SharedSecrets, Verify};
 
 use iems_smtp::tlsrpt::Reporting;
 use iems_store::agent::AgentOptions;
@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) wires: PeerWires,
     /// As whom we log in where; empty unless the files with the passwords were read.
     pub(crate) logins: Logins,
+    /// What accounts that collect mail share with us (`[[odmr]]`).
+    pub(crate) shared_secrets: SharedSecrets,
     /// Outgoing connections.
     pub(crate) client: Client,
     /// What other systems are told about TLS with them, if they are.

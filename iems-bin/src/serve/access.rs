@@ -110,6 +110,7 @@ pub(super) fn mechanisms(config: &Config, listener: &Listener) -> Vec<Mechanism>
     let has = |mechanism: &Mechanism| match mechanism {
         Mechanism::External => listener.client.is_some(),
         Mechanism::OAuthBearer | Mechanism::XOAuth2 => config.oauth.is_some(),
+        Mechanism::CramMd5 => listener.protocol == Protocol::Odmr && !config.shared_secrets.is_empty(),
         _ => true,
     };
     Mechanism::ALL.into_iter().filter(has).collect()

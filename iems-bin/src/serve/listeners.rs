@@ -141,6 +141,9 @@ fn smtp_options(config: &Config, listener: &Listener, secret: [u8; 32]) -> Serve
     options.auth.secret = Some(secret);
     options.auth.iterations = PasswordOptions::default().scram_iterations;
     options.auth.mechanisms = mechanisms(config, listener);
+    if listener.protocol == Protocol::Odmr {
+        options.auth.shared_secrets = config.shared_secrets.clone();
+    }
     smtp_bounds(config, &mut options);
     options
 }

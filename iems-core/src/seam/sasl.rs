@@ -4,11 +4,12 @@
 //! directory, or the end. [`client`] is the other side.
 //! The protocol owns the framing (base 64, `*` for giving up) and asks the directory between two steps.
 //! Mechanisms: `PLAIN` (RFC 4616), `LOGIN`, `SCRAM-SHA-256` with and without channel binding (RFC 5802, RFC 7677), `EXTERNAL`
-//! (RFC 4422 appendix A), `OAUTHBEARER` (RFC 7628), `XOAUTH2`.
+//! (RFC 4422 appendix A), `OAUTHBEARER` (RFC 7628), `XOAUTH2`, and `CRAM-MD5` (RFC 2195) for secrets that are no passwords.
 
 mod bearer;
 mod binding;
 pub mod client;
+mod cram;
 mod mechanism;
 mod scram;
 
@@ -82,6 +83,11 @@ pub enum Step {
         /// Its token.
         token: Password,
     },
+    /// Find the secret of this login that both sides know as it is, and give it to [`Exchange::secret`].
+    NeedSecret {
+        /// What the peer calls itself.
+        login: String,
+    },
     /// The peer proved to be this account.
     Done(Account),
     /// The exchange is over without success.
@@ -149,6 +155,8 @@ enum State {
     },
     /// The peer was told that its token is not good, and has to say that it has understood.
     TokenRefused,
+    Cram(cram::Cram),
+    CheckingDigest(cram::Cram, [u8; 16]),
     Over,
 }
 
@@ -164,9 +172,19 @@ impl Exchange {
             Mechanism::External => State::External(entropy.beneath),
             Mechanism::OAuthBearer => State::Bearer { old: false },
             Mechanism::XOAuth2 => State::Bearer { old: true },
+            Mechanism::CramMd5 => State::Cram(cram::Cram::new(&entropy)),
         };
         let mut exchange = Self { mechanism, service, state };
         let step = match (mechanism, initial) {
+            // The server speaks first (RFC 4422 section 5, RFC 4954 section 4).
+            (Mechanism::CramMd5, Some(_)) => {
+                exchange.state = State::Over;
+                Step::Fail(Failure::Malformed)
+            }
+            (Mechanism::CramMd5, None) => Step::Challenge(match &exchange.state {
+                State::Cram(cram) => cram.challenge(),
+                _ => Vec::new(),
+            }),
             (_, Some(initial)) => exchange.respond(initial),
             (Mechanism::Login, None) => Step::Challenge(b"Username:".to_vec()),
             (_, None) => Step::Challenge(Vec::new()),
@@ -216,7 +234,16 @@ impl Exchange {
             }
             // Whatever the peer says to it (RFC 7628 section 3.2.3).
             State::TokenRefused => Step::Fail(Failure::Credentials),
-            State::Checking | State::CheckingToken { .. } | State::Over => Step::Fail(Failure::Malformed),
+            State::Cram(cram) => match cram::answer(response) {
+                Ok((login, digest)) => {
+                    self.state = State::CheckingDigest(cram, digest);
+                    Step::NeedSecret { login }
+                }
+                Err(failure) => Step::Fail(failure),
+            },
+            State::Checking | State::CheckingToken { .. } | State::CheckingDigest(..) | State::Over => {
+                Step::Fail(Failure::Malformed)
+            }
         }
     }
 
@@ -257,6 +284,20 @@ impl Exchange {
             State::Scram(scram) => scram.verifier(found),
             _ => Step::Fail(Failure::Malformed),
         }
+    }
+
+    /// What was found for [`Step::NeedSecret`]; nothing if there is no such login, or it has no secret.
+    pub fn secret(&mut self, found: Option<(Account, Password)>) -> Step {
+        let State::CheckingDigest(cram, digest) = std::mem::replace(&mut self.state, State::Over) else {
+            return Step::Fail(Failure::Malformed);
+        };
+        let found = found.filter(|(account, _)| !account.credential.is_barred(self.service));
+        let holds = cram.holds(&digest, found.as_ref().map(|(_, secret)| secret));
+        let step = match found {
+            Some((account, _)) if holds => Step::Done(account),
+            _ => Step::Fail(Failure::Credentials),
+        };
+        self.admit(step)
     }
 
     /// The response is the identity to act as, which may be empty (RFC 4422 appendix A).

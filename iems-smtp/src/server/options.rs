@@ -7,7 +7,7 @@ use iems_core::message::ChannelId;
 use iems_core::receive::{AuthorMatch, SenderMatch};
 use iems_core::seam::sasl::Mechanism;
 
-use super::Believed;
+use super::{Believed, SharedSecrets};
 
 /// What kind of server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,8 @@ pub struct AuthOptions {
     pub mechanisms: Vec<Mechanism>,
     /// Whom certificates of peers are believed from. Default: none is believed.
     pub believed: Option<Believed>,
+    /// Secrets of accounts, for `CRAM-MD5`, which is offered only where there are some. Default: none.
+    pub shared_secrets: SharedSecrets,
     /// Whether it is offered without TLS to peers that are not on this machine. Default no.
     pub without_tls: bool,
     /// From this secret come the verifiers that `SCRAM` makes up for unknown logins. Keep it over restarts, so that they
@@ -141,6 +143,7 @@ impl Default for AuthOptions {
             enabled: false,
             mechanisms: Mechanism::WITH_PASSWORD.to_vec(),
             believed: None,
+            shared_secrets: SharedSecrets::default(),
             without_tls: false,
             secret: None,
             iterations: 10_000,

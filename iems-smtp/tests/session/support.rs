@@ -9,9 +9,9 @@ use bytes::BytesMut;
 use iems_core::message::{ChannelId, ForwardPath, QueueId, Reply};
 use iems_core::receive::Receipt;
 use iems_core::seam::Account;
-use iems_core::seam::sasl::derive_verifier;
+use iems_core::seam::sasl::{Mechanism, Password, derive_verifier};
 use iems_smtp::server::session::{Event, Link, Session};
-use iems_smtp::server::{Mode, ServerOptions};
+use iems_smtp::server::{Mode, ServerOptions, SharedSecrets};
 
 /// The session, and what it led to.
 pub(crate) struct Desk {
@@ -40,6 +40,11 @@ pub(crate) fn options(mode: Mode) -> ServerOptions {
     options.limits.hard_errors = 5;
     options.limits.idle_commands = 5;
     options.auth.secret = Some([1; 32]);
+    if mode == Mode::Collection {
+        let user = "user@example.org".parse().expect("an address");
+        options.auth.mechanisms = vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::CramMd5];
+        options.auth.shared_secrets = SharedSecrets::default().with(&user, "pencil".to_owned().into());
+    }
     options
 }
 
@@ -161,6 +166,11 @@ impl Desk {
                 self.events.push("password");
                 let right = login == "user" && password.as_str() == "pencil";
                 return session.password(Ok(right.then(account)));
+            }
+            Event::Secret { login } => {
+                self.events.push("secret");
+                let secret = || Password::from("pencil".to_owned());
+                return session.secret(Ok((login == "user@example.org").then(|| (account(), secret()))));
             }
             Event::Certificate { .. } | Event::Token { .. } => return session.password(Ok(None)),
             Event::Verifier { login } => {

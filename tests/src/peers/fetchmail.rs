@@ -1,4 +1,4 @@
-//! fetchmail: reads by POP3 or IMAP and hands what it got to a command; ours files it into a folder.
+//! fetchmail: reads by POP3 or IMAP and hands what it got to a command, which files it into a folder; collects by on-demand mail relay.
 
 use std::net::SocketAddrV4;
 use std::path::Path;
@@ -46,11 +46,37 @@ fn fetchmail(
         server.port()
     );
     private_file(&file, &text);
+    program(dir, &file)
+}
+
+/// Collects once by on-demand mail relay what waits for `domain`, and hands it to the server at `to`.
+pub fn collect(
+    dir: &Path,
+    server: SocketAddrV4,
+    (user, secret): (&str, &str),
+    domain: &str,
+    to: SocketAddrV4,
+) -> Said {
+    std::fs::create_dir_all(dir).expect("a folder");
+    let file = dir.join("fetchmailrc");
+    let text = format!(
+        "set no bouncemail\npoll {} protocol odmr port {}\n  user \"{user}\" password \"{secret}\"\n  \
+         fetchdomains {domain} smtphost \"{}/{}\"\n",
+        server.ip(),
+        server.port(),
+        to.ip(),
+        to.port()
+    );
+    private_file(&file, &text);
+    run(&mut program(dir, &file), b"")
+}
+
+fn program(dir: &Path, file: &Path) -> Command {
     let program = need("fetchmail", "fetchmail");
     let mut fetchmail = command(&program, ["--nosyslog", "--timeout", "20", "--invisible", "-f"]);
     // Its lock and its home are this story's, so several can run beside each other.
     fetchmail
-        .arg(&file)
+        .arg(file)
         .env("HOME", dir)
         .env("FETCHMAILHOME", dir)
         .arg("--pidfile")

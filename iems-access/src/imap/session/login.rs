@@ -182,6 +182,7 @@ impl Session {
             // Those were questions.
             Step::CheckPassword { .. }
             | Step::NeedScram { .. }
+            | Step::NeedSecret { .. }
             | Step::CheckCertificate { .. }
             | Step::CheckToken { .. } => Ok(Then::Read),
         }

@@ -110,6 +110,7 @@ impl Session {
             // Those were questions.
             Step::CheckPassword { .. }
             | Step::NeedScram { .. }
+            | Step::NeedSecret { .. }
             | Step::CheckCertificate { .. }
             | Step::CheckToken { .. } => {}
         }

@@ -146,7 +146,9 @@ impl Exchange {
                 let (scram, first) = Scram::start(login, nonce, flag);
                 (State::Scram(Box::new(scram)), Some(first))
             }
-            Mechanism::External | Mechanism::OAuthBearer | Mechanism::XOAuth2 => return None,
+            Mechanism::External | Mechanism::OAuthBearer | Mechanism::XOAuth2 | Mechanism::CramMd5 => {
+                return None;
+            }
         };
         Some((Self { state }, first))
     }

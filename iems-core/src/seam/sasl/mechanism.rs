@@ -20,11 +20,13 @@ pub enum Mechanism {
     OAuthBearer,
     /// `XOAUTH2`: the same as it was before it became a standard.
     XOAuth2,
+    /// `CRAM-MD5`: a secret is never sent, and has to be kept readable. RFC 2645 wants it.
+    CramMd5,
 }
 
 impl Mechanism {
     /// All of them, the strongest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ScramSha256Plus,
         Self::External,
         Self::ScramSha256,
@@ -32,6 +34,7 @@ impl Mechanism {
         Self::XOAuth2,
         Self::Plain,
         Self::Login,
+        Self::CramMd5,
     ];
 
     /// Those that need nothing but a password.
@@ -47,6 +50,7 @@ impl Mechanism {
             Self::External => "EXTERNAL",
             Self::OAuthBearer => "OAUTHBEARER",
             Self::XOAuth2 => "XOAUTH2",
+            Self::CramMd5 => "CRAM-MD5",
         }
     }
 

@@ -298,3 +298,38 @@ fn scram_makes_up_a_verifier_for_a_password_that_is_not_taken() {
     assert_eq!(challenge(Some((barred, verifier.clone()))), challenge(None));
     assert_ne!(challenge(Some((account(), verifier))), challenge(None));
 }
+
+/// What a client that knows `secret` answers to a challenge of CRAM-MD5.
+fn cram_answer(login: &str, secret: &str, challenge: &[u8]) -> Vec<u8> {
+    use hmac::{Hmac, Mac};
+    let mut mac = Hmac::<md5::Md5>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(challenge);
+    let digits: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    format!("{login} {digits}").into_bytes()
+}
+
+#[test]
+fn a_shared_secret_proves_without_being_sent() {
+    let shared = || Password::from("shared secret".to_owned());
+    let elsewhere = with_credential(Some("phone"), Services::Only(["other".into()].into()));
+    for (secret, found, wanted) in [
+        ("shared secret", Some((account(), shared())), Step::Done(account())),
+        ("another", Some((account(), shared())), Step::Fail(Failure::Credentials)),
+        ("shared secret", None, Step::Fail(Failure::Credentials)),
+        ("shared secret", Some((elsewhere, shared())), Step::Fail(Failure::NotHere)),
+    ] {
+        let (mut exchange, step) = Exchange::start(Mechanism::CramMd5, None, entropy());
+        let Step::Challenge(challenge) = step else { panic!("{step:?}") };
+        assert!(challenge.starts_with(b"<07070707") && challenge.ends_with(b"@mail.invalid>"));
+        let asked = exchange.respond(&cram_answer("user@example.org", secret, &challenge));
+        assert_eq!(asked, Step::NeedSecret { login: "user@example.org".into() });
+        assert_eq!(exchange.secret(found), wanted);
+        assert_eq!(exchange.secret(Some((account(), shared()))), Step::Fail(Failure::Malformed), "over");
+    }
+    // The server speaks first.
+    let (mut exchange, step) = Exchange::start(Mechanism::CramMd5, Some(b"x"), entropy());
+    assert_eq!(step, Step::Fail(Failure::Malformed));
+    assert_eq!(exchange.respond(b"user 00000000000000000000000000000000"), Step::Fail(Failure::Malformed));
+    let (mut exchange, _) = Exchange::start(Mechanism::Plain, None, entropy());
+    assert_eq!(exchange.secret(Some((account(), shared()))), Step::Fail(Failure::Malformed));
+}

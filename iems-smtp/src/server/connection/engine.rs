@@ -10,7 +10,7 @@ use iems_core::limits::{Act, Shown, Who};
 use iems_core::message::{EnhancedStatus, Reply};
 use iems_core::queue::Collection;
 use iems_core::receive::{self, Connection, Intake, Transaction};
-use iems_core::seam::sasl::Beneath;
+use iems_core::seam::sasl::{Beneath, Password};
 use iems_core::seam::{Account, DirectoryError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -314,6 +314,14 @@ impl<'a> Talk<'a> {
                 self.log_login(&login, found.as_ref().map(Option::is_some));
                 return self.session.verifier(found.map_err(|_| ()));
             }
+            Event::Secret { login } => {
+                if !self.may_try(&login) {
+                    return None;
+                }
+                let found = self.secret_of(&login).await;
+                self.log_login(&login, found.as_ref().map(Option::is_some));
+                return self.session.secret(found.map_err(|_| ()));
+            }
             Event::Certificate { certificate, identity } => {
                 let found = self.shared.directory.by_certificate(&certificate, identity.as_deref()).await;
                 self.log_login(&certificate.to_string(), found.as_ref().map(Option::is_some));
@@ -341,6 +349,13 @@ impl<'a> Talk<'a> {
             Event::StartTls | Event::Claim(_) | Event::Close => {}
         }
         None
+    }
+
+    /// What an account shares with this server, if there is still such an account.
+    async fn secret_of(&self, login: &str) -> Result<Option<(Account, Password)>, DirectoryError> {
+        let Some(secret) = self.shared.options.auth.shared_secrets.of(login) else { return Ok(None) };
+        let account = self.shared.directory.known_as(login).await?;
+        Ok(account.map(|account| (account, secret.clone())))
     }
 
     /// Whether a login may be tried from here; otherwise the peer hears which limit it has hit, and is hung up on.

@@ -24,7 +24,9 @@ impl Session {
 
     /// Whether a mechanism is offered, once `AUTH` is.
     pub(super) fn is_offered(&self, mechanism: Mechanism) -> bool {
-        self.options.auth.mechanisms.contains(&mechanism) && mechanism.fits(&self.beneath)
+        let auth = &self.options.auth;
+        let known = mechanism != Mechanism::CramMd5 || !auth.shared_secrets.is_empty();
+        known && auth.mechanisms.contains(&mechanism) && mechanism.fits(&self.beneath)
     }
 
     /// What an exchange may make use of. Without the mechanism that binds, nothing to bind to was offered.
@@ -126,6 +128,11 @@ impl Session {
                 self.state = State::Auth(exchange);
                 self.pending = Pending::Credentials;
                 Some(Event::Verifier { login })
+            }
+            Step::NeedSecret { login } => {
+                self.state = State::Auth(exchange);
+                self.pending = Pending::Credentials;
+                Some(Event::Secret { login })
             }
             Step::CheckCertificate { certificate, identity } => {
                 self.state = State::Auth(exchange);

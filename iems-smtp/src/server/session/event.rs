@@ -51,6 +51,11 @@ pub enum Event {
         /// What the peer calls itself.
         login: String,
     },
+    /// Find the secret that this login shares with the server. Answer: [`Session::secret`].
+    Secret {
+        /// What the peer calls itself.
+        login: String,
+    },
     /// Ask the directory whom a certificate stands for. Answer: [`Session::password`].
     Certificate {
         /// What the peer has shown.
@@ -222,6 +227,11 @@ impl Session {
         found: Result<Option<(Account, iems_core::seam::ScramVerifier)>, ()>,
     ) -> Option<Event> {
         self.credentials(found, |exchange, found| exchange.verifier(found))
+    }
+
+    /// The answer to [`Event::Secret`]: the account and its secret, `Err` if the directory did not answer.
+    pub fn secret(&mut self, found: Result<Option<(Account, Password)>, ()>) -> Option<Event> {
+        self.credentials(found, |exchange, found| exchange.secret(found))
     }
 
     fn credentials<T>(
