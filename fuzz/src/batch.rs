@@ -1,7 +1,7 @@
 //! Batches: pieces make no difference, every message that ends was begun, and what is read can be written again.
 
 use bytes::BytesMut;
-use iems_smtp::batch::{BatchLimits, BatchLineEnds, BatchParser, BatchWriter, Event};
+use iems_smtp::batch::{BatchLimits, BatchLineEnds, BatchParser, BatchWriter, Event, Parameters};
 
 use crate::pieces;
 
@@ -31,7 +31,7 @@ fn count(events: &[Event], which: impl Fn(&Event) -> bool) -> usize {
 /// Writes all that has a text, reads it, and finds as many messages.
 fn again(events: &[Event]) {
     let mut out = BytesMut::new();
-    let mut writer = BatchWriter::new("host.example", &mut out);
+    let mut writer = BatchWriter::new("host.example", Parameters::All, &mut out);
     let (mut mail, mut to) = (None, Vec::new());
     for event in events {
         match event {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use iems_tests::iems::Iems;
 use iems_tests::peers::dovecot::Dovecot;
-use iems_tests::pop3::{read_all, wait_all};
-use iems_tests::smtp::Smtp;
+use iems_tests::peers::exim::{Exim, Wishes};
+use iems_tests::pop3::{field, read_all, wait_all};
+use iems_tests::smtp::{Smtp, deliver_with};
 use iems_tests::wait::{secs, wait_for};
 
 const ANN: &str = "ann@example.test";
@@ -246,4 +247,163 @@ fn mail_is_collected_from_mailboxes_elsewhere_once() {
     assert!(all.iter().all(|text| text.contains("with POP3")));
     site.stop();
     other.stop();
+}
+
+/// The batch that is written into a folder next.
+fn batch_in(folder: &Path) -> Vec<u8> {
+    let file = wait_for("a batch", secs(20), || files(folder, ".bsmtp").into_iter().next());
+    let batch = std::fs::read(&file).expect("the batch");
+    std::fs::remove_file(&file).expect("our own file");
+    batch
+}
+
+const EIGHT: &str = "From: ann@example.test\r\nDate: Thu, 26 Nov 2026 12:00:00 +0000\r\nMessage-ID: <eight@example.test>\r\nSubject: eight bits\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n.Gr\u{fc}\u{df}e\r\n..\r\nend\r\n";
+
+#[test]
+fn exim_takes_our_batches() {
+    let exim = Exim::start(&Wishes::default());
+    let mut site = Iems::with_accounts(&[ANN]);
+    let (plain, usual) = (site.dir.path().join("plain"), site.dir.path().join("usual"));
+    site.config.route("example.org", "batch:plain");
+    site.config.route("usual.example.org", "batch:usual");
+    let out = |name: &str, folder: &Path, more: &str| {
+        format!("[[batch_out]]\nname = \"{name}\"\nfolder = {folder:?}\nage = \"1s\"\n{more}\n")
+    };
+    site.config.more = out("plain", &plain, "parameters = \"none\"") + &out("usual", &usual, "");
+    site.start();
+    let to = |address: &str| format!("<{address}> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;old@example.com");
+    let mail = format!("<{ANN}> BODY=8BITMIME RET=HDRS ENVID=QQ1");
+    deliver_with(
+        site.at("smtp"),
+        &mail,
+        &[&to("user1@example.org"), &to("user2@example.org")],
+        EIGHT.as_bytes(),
+    );
+    let said = exim.feed(&batch_in(&plain)).good();
+    for user in ["user1", "user2"] {
+        let message = wait_for("the Maildir", secs(20), || exim.messages(user).pop());
+        let text = String::from_utf8_lossy(&message).replace('\n', "\r\n");
+        assert!(text.ends_with(EIGHT), "{said:?} {text}");
+    }
+    // Nobody can follow it from there, and whoever wanted to hear of success hears that.
+    let report = texts(&site, ANN, 1).remove(0);
+    assert!(report.contains("Action: relayed") && report.contains("Original-Envelope-Id: QQ1"), "{report}");
+    assert!(report.contains("Original-Recipient: rfc822; old@example.com"), "{report}");
+    // What cannot go without SMTPUTF8 does not.
+    let utf8 = EIGHT.replace("eight bits", "gr\u{fc}n");
+    deliver_with(
+        site.at("smtp"),
+        &format!("<{ANN}> BODY=8BITMIME SMTPUTF8"),
+        &["<user3@example.org>"],
+        utf8.as_bytes(),
+    );
+    let report = texts(&site, ANN, 2).pop().expect("a report");
+    assert!(report.contains("5.6.7") && report.contains("user3@example.org"), "{report}");
+    // With parameters, a batch ends at the first one.
+    deliver_with(site.at("smtp"), &mail, &["<user4@usual.example.org>"], EIGHT.as_bytes());
+    let refused = exim.feed(&batch_in(&usual));
+    assert!(refused.code != 0 && refused.out.contains("may not follow"), "{refused:?}");
+    assert!(exim.messages("user3").is_empty() && exim.messages("user4").is_empty());
+    site.stop();
+}
+
+#[test]
+fn exim_writes_batches_for_us() {
+    for lines in ["", "  use_crlf\n"] {
+        let exim =
+            Exim::start(&Wishes { batch: Some(("example.test".into(), lines.into())), ..Wishes::default() });
+        let mut site = Iems::with_accounts(&[ANN, "ben@example.test"]);
+        let folder = site.dir.path().join("in");
+        site.config.more =
+            format!("[[batch_in]]\nname = \"exim\"\nfolder = {folder:?}\ninterval = \"100ms\"\n");
+        site.start();
+        let both = ["<ann@example.test>", "<ben@example.test>"];
+        deliver_with(exim.at, "<user1@example.org> BODY=8BITMIME", &both, EIGHT.as_bytes());
+        let mail = "<gr\u{fc}n@example.org> BODY=8BITMIME SMTPUTF8";
+        let utf8 = EIGHT.replace("eight bits", "gr\u{fc}n");
+        deliver_with(exim.at, mail, &["<ann@example.test>"], utf8.as_bytes());
+        let batch = wait_for("two messages", secs(20), || {
+            let batch = exim.batch();
+            let count = String::from_utf8_lossy(&batch).lines().filter(|line| *line == ".").count();
+            (count == 2).then_some(batch)
+        });
+        lay(&folder, "exim.bsmtp", &batch);
+        let got = wait_all(site.at("pop3"), ANN, "secret", 2);
+        let of = |subject: &str| {
+            let found = got.iter().find(|message| field(message, "Subject").as_deref() == Some(subject));
+            String::from_utf8_lossy(found.unwrap_or_else(|| panic!("no {subject}"))).into_owned()
+        };
+        assert!(of("eight bits").contains("Return-Path: <user1@example.org>"));
+        assert!(of("gr\u{fc}n").contains("Return-Path: <gr\u{fc}n@example.org>"));
+        for text in [of("eight bits"), of("gr\u{fc}n")] {
+            assert!(
+                text.ends_with("\r\n\r\n.Gr\u{fc}\u{df}e\r\n..\r\nend\r\n") && text.contains("with BSMTP"),
+                "{text}"
+            );
+        }
+        assert_eq!(wait_all(site.at("pop3"), "ben@example.test", "secret", 1).len(), 1);
+        wait_for("the end of the batch", secs(10), || files(&folder.join("done"), ".bsmtp").pop());
+        site.stop();
+    }
+}
+
+#[test]
+fn envelopes_go_through_a_tunnel_as_they_are() {
+    const UMLAUT: &str = "gr\u{fc}\u{df}e@branch.test";
+    for eight_bit in [false, true] {
+        let mut head = Iems::with_accounts(&[ANN]);
+        let mut branch = Iems::with_accounts(&[BEN, UMLAUT]);
+        for site in [&head, &branch] {
+            std::fs::write(site.dir.path().join("tunnel.key"), "k1 0123456789abcdef0123456789abcdef\n")
+                .expect("a key");
+        }
+        let (down, up) = ("batch@down.test", "batch@up.test");
+        let tunnel = |name: &str, to: &str, at: &str, domain: &str| {
+            format!(
+                "[[tunnel_out]]\nname = \"{name}\"\nto = \"{to}\"\nfrom = \"postmaster@{domain}\"\nkey_file = \"tunnel.key\"\nage = \"1s\"\n\
+                 eight_bit = {eight_bit}\n[[tunnel_in]]\nname = \"from-{name}\"\naddress = \"{at}\"\nkey_file = \"tunnel.key\"\ndomains = [{domain:?}]\n"
+            )
+        };
+        head.config.route("branch.test", "batch:branch");
+        head.config.route("down.test", format!("smtp:{}", branch.at("smtp")));
+        head.config.more = tunnel("branch", down, up, "example.test");
+        branch.config.route("example.test", "batch:head");
+        branch.config.route("up.test", format!("smtp:{}", head.at("smtp")));
+        branch.config.more = tunnel("head", up, down, "branch.test");
+        head.start();
+        branch.start();
+        let mail = format!("<{ANN}> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B7 MT-PRIORITY=4");
+        let to = [
+            format!("<{UMLAUT}> NOTIFY=SUCCESS,FAILURE ORCPT=utf-8;old@branch.test"),
+            format!("<{BEN}> NOTIFY=NEVER"),
+            "<nobody@branch.test> NOTIFY=FAILURE ORCPT=rfc822;nobody@branch.test".to_owned(),
+        ];
+        let text = EIGHT.replace("eight bits", "gr\u{fc}n");
+        deliver_with(head.at("smtp"), &mail, &to.each_ref().map(String::as_str), text.as_bytes());
+        for user in [UMLAUT, BEN] {
+            let message = wait_all(branch.at("pop3"), user, "secret", 1).remove(0);
+            let found = String::from_utf8_lossy(&message).into_owned();
+            assert!(found.ends_with(&text), "{found}");
+            assert_eq!(field(&message, "Subject").as_deref(), Some("gr\u{fc}n"));
+            let received = field(&message, "Received").expect("a Received field");
+            let id =
+                received.split(" id ").nth(1).and_then(|rest| rest.split([';', ' ']).next()).expect("an id");
+            let story = branch.admin(&["explain", id, "--json"]).good().json().to_string();
+            assert!(story.contains("\"priority\":4"), "{story}");
+        }
+        // The branch tells of what happened there, by the same way; the head office has nothing to tell.
+        let report = texts(&head, ANN, 1).remove(0);
+        for words in [
+            "Original-Envelope-Id: QQ+7",
+            "Action: delivered",
+            "old@branch.test",
+            "Action: failed",
+            "Original-Recipient: rfc822; nobody@branch.test",
+        ] {
+            assert!(report.contains(words), "{words} is missing: {report}");
+        }
+        assert!(!report.contains("relayed") && !report.contains("ben@branch.test"), "{report}");
+        branch.stop();
+        head.stop();
+    }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use iems_core::message::{ChannelId, CheckResult, NextHop};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::route::{Pattern, RouteTable, Via};
-use iems_smtp::batch::{AccountSettings, CHANNEL, FolderInSettings, SpoolSettings, TunnelInSettings};
+use iems_smtp::batch::{
+    AccountSettings, CHANNEL, FolderInSettings, Parameters, SpoolSettings, TunnelInSettings,
+};
 
-use super::leaf::Size;
+use super::leaf::{Size, words};
 use super::problem::{Notes, nearest};
-use super::read::{At, section};
+use super::read::{At, FromToml, section};
 use super::resolve::{Look, need};
 use super::tunnel::{self, TunnelWay};
 use super::written::{File, Route};
@@ -53,9 +55,20 @@ section! {
         size: Size = r#""16MiB""#;
         /// How long a batch waits for more messages.
         age: Duration = r#""1m""#;
-        /// Whether priorities are written.
-        priorities: bool = "false";
+        /// Which parameters its readers take.
+        parameters: ReaderTakes = r#""usual""#;
     }
+}
+
+/// Which parameters of commands the readers of batches take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReaderTakes(Parameters);
+
+words! {
+    ReaderTakes, "one of none, usual, all", {
+        "none" => ReaderTakes(Parameters::None), "usual" => ReaderTakes(Parameters::Usual),
+        "all" => ReaderTakes(Parameters::All),
+    };
 }
 
 /// The ways on which mail travels in batches.
@@ -143,7 +156,7 @@ pub(super) fn resolve(
         let place = need(way.folder.clone(), "folder", "batch_out", &way.span, notes);
         let (Some(name), Some(place)) = (name, place) else { continue };
         let mut settings = SpoolSettings::new(&name, folder.join(place), &hello);
-        (settings.gzip, settings.priorities) = (way.gzip.value, way.priorities.value);
+        (settings.gzip, settings.parameters) = (way.gzip.value, way.parameters.value.0);
         (settings.messages, settings.age) = (u64::from(way.messages.value), way.age.value);
         settings.size = way.size.value.0;
         batch.outputs.push(settings);
@@ -244,6 +257,7 @@ mod tests {
             ("\"uucp\"", "\"branch\"", "two batch ways are called \"branch\""),
             ("\"uucp\"", "\"../x\"", "expected up to 32 lower-case letters"),
             ("folder = \"in\"", "", "[[batch_in]] needs the key \"folder\""),
+            ("gzip = true", "parameters = \"some\"", "one of none, usual, all"),
             ("gzip", "zip", "unknown key \"zip\" in [batch_out]: did you mean \"gzip\"?"),
             ("folder = \"in\"", "folder = \"in\"\ninterval = \"0s\"", "longer than nothing"),
         ] {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use iems_core::message::Mailbox;
 use iems_core::route::Pattern;
 use iems_smtp::batch::{
-    AccountSettings, Destination, Key, Protection, SpoolSettings, TunnelInSettings, TunnelOutSettings,
+    AccountSettings, Destination, Key, Parameters, Protection, SpoolSettings, TunnelInSettings,
+    TunnelOutSettings,
 };
 
 use super::batch::{Batch, Names, positive};
@@ -197,7 +198,7 @@ fn tunnel_out(
     let mut spool = SpoolSettings::new(&name, folder, hostname.value.as_str());
     (spool.messages, spool.age) = (u64::from(way.messages.value), way.age.value);
     spool.size = way.size.value.0;
-    spool.priorities = true; // nobody else can be at the other end
+    spool.parameters = Parameters::All; // nobody else can be at the other end
     let tunnel = keys.into_iter().next().map(|key| {
         let mut tunnel = TunnelOutSettings::new(to.clone(), from, key);
         tunnel.eight_bit = way.eight_bit.value;

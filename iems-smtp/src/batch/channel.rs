@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{BoxFuture, join_all};
-use iems_core::deliver::{Arrival, Attempt, Capabilities, Channel, Link, Outcome};
+use iems_core::deliver::{Arrival, Attempt, Capabilities, Channel, Destination, Link, Outcome};
 use iems_core::message::{BodyType, ChannelId, EnhancedStatus, ForwardPath, NextHop, Reply, Secrecy};
 use iems_core::preprocess::Preprocessor;
 use iems_core::receive::Intake;
 use iems_core::seam::Clock;
 use tokio_util::sync::CancellationToken;
 
+use super::Parameters;
 use super::collect::Account;
 use super::folder::{FolderIn, Spool};
 use super::tunnel::{BatchObject, HEADER, TunnelIn, TunnelLink, TunnelOut, is_object};
@@ -194,8 +195,18 @@ struct SpoolLink {
 #[async_trait]
 impl Link for SpoolLink {
     async fn transmit(&mut self, attempt: &Attempt) -> Vec<Outcome> {
-        let outcome = self.write(attempt).await;
-        vec![outcome; attempt.destinations.len()]
+        let all = attempt.destinations.len();
+        if let Err(refused) = self.fits(attempt).await {
+            return vec![refused; all];
+        }
+        let taken = |to: &&Destination| self.spool.parameters() != Parameters::None || to.mailbox.is_ascii();
+        let recipients: Vec<Rcpt> = attempt.destinations.iter().filter(taken).map(rcpt).collect();
+        let outcome = match recipients.is_empty() {
+            true => no_utf8(),
+            false => self.write(attempt, &recipients).await,
+        };
+        let of = |to: &Destination| if taken(&to) { outcome.clone() } else { no_utf8() };
+        attempt.destinations.iter().map(of).collect()
     }
 
     fn is_reusable(&self) -> bool {
@@ -206,37 +217,55 @@ impl Link for SpoolLink {
 }
 
 impl SpoolLink {
-    async fn write(&self, attempt: &Attempt) -> Outcome {
-        if attempt.envelope.body == BodyType::BinaryMime {
+    /// Whether a message may be in a batch.
+    async fn fits(&self, attempt: &Attempt) -> Result<(), Outcome> {
+        let envelope = &attempt.envelope;
+        if envelope.body == BodyType::BinaryMime {
             let text = "a batch cannot hold a message without lines; send it in another encoding";
-            return Outcome::Failed(Reply::new(554, EnhancedStatus::new(5, 6, 1), text));
+            return Err(Outcome::Failed(Reply::new(554, EnhancedStatus::new(5, 6, 1), text)));
         }
-        if attempt.envelope.secrecy == Secrecy::Required {
+        if envelope.secrecy == Secrecy::Required {
             let text = "a batch travels without TLS; send the message without REQUIRETLS";
-            return Outcome::Failed(Reply::refuse(7, 30, text));
+            return Err(Outcome::Failed(Reply::refuse(7, 30, text)));
         }
-        if self.wraps {
-            // A batch of a batch would go round for ever if its address led back here.
-            match attempt.body.header(&*attempt.blobs, HEADER).await {
-                Ok(header) if is_object(&header) => {
-                    let text = "a batch cannot travel in a batch; send it to the address of its tunnel by another way";
-                    return Outcome::Failed(Reply::new(554, EnhancedStatus::new(5, 4, 6), text));
-                }
-                Ok(_) => {}
-                Err(error) => return unwritten(&error),
-            }
+        let plain = self.spool.parameters() == Parameters::None;
+        if plain && envelope.sender.mailbox().is_some_and(|sender| !sender.is_ascii()) {
+            return Err(no_utf8());
         }
+        if !(self.wraps || plain && envelope.smtputf8) {
+            return Ok(());
+        }
+        let header = attempt.body.header(&*attempt.blobs, HEADER).await.map_err(|error| unwritten(&error))?;
+        // A batch of a batch would go round for ever if its address led back here.
+        if self.wraps && is_object(&header) {
+            let text =
+                "a batch cannot travel in a batch; send it to the address of its tunnel by another way";
+            return Err(Outcome::Failed(Reply::new(554, EnhancedStatus::new(5, 4, 6), text)));
+        }
+        // RFC 6531 section 3.2; what only claims to need it goes.
+        if plain && envelope.smtputf8 && !header.is_ascii() { Err(no_utf8()) } else { Ok(()) }
+    }
+
+    async fn write(&self, attempt: &Attempt, recipients: &[Rcpt]) -> Outcome {
         let mail = Mail::new((*attempt.envelope).clone());
-        let recipients: Vec<Rcpt> = attempt.destinations.iter().map(rcpt).collect();
         let body = attempt.body.reader(&*attempt.blobs);
-        match self.spool.add(&mail, &recipients, body).await {
-            Ok(()) => Outcome::Done(
-                Arrival::Relayed,
-                Reply::new(250, EnhancedStatus::new(2, 0, 0), "written into a batch"),
-            ),
+        let arrival = match self.spool.parameters() {
+            Parameters::None => Arrival::RelayedWithoutDsn,
+            _ => Arrival::Relayed,
+        };
+        match self.spool.add(&mail, recipients, body).await {
+            Ok(()) => {
+                Outcome::Done(arrival, Reply::new(250, EnhancedStatus::new(2, 0, 0), "written into a batch"))
+            }
             Err(error) => unwritten(&error),
         }
     }
+}
+
+fn no_utf8() -> Outcome {
+    let text =
+        "who reads the batch does not take SMTPUTF8; send the message with addresses and a header in ASCII";
+    Outcome::Failed(Reply::new(553, EnhancedStatus::new(5, 6, 7), text))
 }
 
 fn unwritten(error: &dyn std::error::Error) -> Outcome {
@@ -244,7 +273,7 @@ fn unwritten(error: &dyn std::error::Error) -> Outcome {
     Outcome::Deferred(reply.because(error.to_string()))
 }
 
-fn rcpt(destination: &iems_core::deliver::Destination) -> Rcpt {
+fn rcpt(destination: &Destination) -> Rcpt {
     let mut rcpt = Rcpt::new(ForwardPath::Mailbox(destination.mailbox.clone()));
     rcpt.notify = destination.recipient.notify;
     rcpt.original = destination.recipient.original.clone();

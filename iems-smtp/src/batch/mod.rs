@@ -24,7 +24,7 @@ pub use inflate::{Inflate, InflateError};
 pub use parser::{BatchLimits, BatchLineEnds, BatchParser, Event};
 pub use processor::{Answers, Job, Report, Source, SourceError, Terms, process};
 pub use tunnel::{Key, KeyError, Seal, SealError, TunnelIn, TunnelInSettings, TunnelOut, TunnelOutSettings};
-pub use writer::BatchWriter;
+pub use writer::{BatchWriter, Parameters};
 
 pub(crate) use tunnel::{Decoder, Encoding, fields, parameters};
 

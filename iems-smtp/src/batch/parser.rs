@@ -267,7 +267,13 @@ impl BatchParser {
             b"AUTH" | b"STARTTLS" | b"BDAT" | b"TURN" => return Err(Fault::NeedsAnswer),
             _ => {}
         }
-        match Command::parse(&self.qualified(line))? {
+        let line = self.qualified(line);
+        let parsed = match Command::parse(&line) {
+            // Exim takes no parameters in batches, and writes none (`use_bsmtp`).
+            Err(CommandError::NeedsUtf8) => Command::parse(&[&line[..], b" SMTPUTF8"].concat()),
+            parsed => parsed,
+        };
+        match parsed? {
             Command::Ehlo(_) | Command::Helo(_) | Command::Rset => Ok(self.reset()),
             Command::Quit => {
                 self.state = State::Closed;

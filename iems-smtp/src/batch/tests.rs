@@ -109,22 +109,38 @@ fn a_batch_has_bounds() {
     assert!(matches!(read(&[b'x'; 5000]), Fault::UnexpectedEnd | Fault::Line(_)));
 }
 
+#[test]
+fn an_international_sender_needs_no_parameter_here() {
+    let batch = "MAIL FROM:<gr\u{fc}n@b.example>\nRCPT TO:<c@d.example>\nDATA\n.\n";
+    let (events, end) = read(batch.as_bytes(), BatchLineEnds::Lf, 5);
+    assert_eq!(end, Ok(()));
+    assert!(matches!(&events[0], Event::Mail(mail) if mail.envelope.smtputf8), "{events:?}");
+    let (_, end) = read(b"MAIL FROM:<gr\xFCn@b.example>\n", BatchLineEnds::Lf, 5);
+    assert!(end.is_err());
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(
         texts in prop::collection::vec("([a-z .]{0,20}(\r\n|\n|\\.))*", 1..5),
-        utf8: bool, notify: bool, priority in prop::option::of(-9..=9_i8), taken: bool, piece in 1..50_usize,
+        utf8: bool, notify: bool, priority in prop::option::of(-9..=9_i8), parameters in prop::sample::select(&[Parameters::None, Parameters::Usual, Parameters::All][..]), piece in 1..50_usize,
     ) {
         let mut out = BytesMut::new();
-        let mut writer = BatchWriter::new("host.example", &mut out).with_priorities(taken);
+        let mut writer = BatchWriter::new("host.example", parameters, &mut out);
         let mut envelope = Envelope::new("a@b.example".parse().map(ReversePath::Mailbox).unwrap());
         envelope.smtputf8 = utf8;
         envelope.body = if utf8 { BodyType::EightBitMime } else { BodyType::SevenBit };
         envelope.priority = priority;
         let (mail, mut to) = (Mail::new(envelope), rcpt("c@d.example"));
+        let (some, all) = (parameters != Parameters::None, parameters == Parameters::All);
         let mut told = mail.clone();
-        told.envelope.priority = priority.filter(|_| taken);
+        told.envelope.priority = priority.filter(|_| all);
+        if !some {
+            (told.envelope.smtputf8, told.envelope.body) = (false, BodyType::SevenBit);
+        }
         to.notify = notify.then(Notify::default);
+        let mut told_to = to.clone();
+        told_to.notify = to.notify.filter(|_| some);
         let mut expected = Vec::new();
         for text in &texts {
             writer.begin(&mail, std::slice::from_ref(&to), &mut out);
@@ -133,15 +149,15 @@ proptest! {
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push_str("\r\n");
             }
-            expected.extend([Event::Mail(Box::new(told.clone())), Event::Rcpt(Box::new(to.clone())), Event::Text]);
+            expected.extend([Event::Mail(Box::new(told.clone())), Event::Rcpt(Box::new(told_to.clone())), Event::Text]);
             expected.extend((!text.is_empty()).then(|| Event::Octets(text.into())));
             expected.push(Event::End);
         }
         expected.push(Event::Quit);
         let required = writer.finish(&mut out);
-        prop_assert_eq!(required.contains("SMTPUTF8"), utf8);
-        prop_assert_eq!(required.contains("DSN"), notify);
-        prop_assert_eq!(required.contains("MT-PRIORITY"), taken && priority.is_some());
+        prop_assert_eq!(required.contains("SMTPUTF8"), utf8 && some);
+        prop_assert_eq!(required.contains("DSN"), notify && some);
+        prop_assert_eq!(required.contains("MT-PRIORITY"), all && priority.is_some());
         prop_assert_eq!(read(&out, BatchLineEnds::Crlf, piece), (expected, Ok(())));
     }
 }

@@ -5,56 +5,89 @@ use iems_core::message::BodyType;
 
 use crate::proto::{Command, DataEncoder, Mail, Rcpt};
 
+/// Which parameters of commands whoever reads a batch takes. What is not known ends a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parameters {
+    /// None, as in RFC 821: Exim's `-bS`, and what was made for UUCP.
+    None,
+    /// Of 8BITMIME, SMTPUTF8 and DSN.
+    #[default]
+    Usual,
+    /// Of MT-PRIORITY, too: another of these.
+    All,
+}
+
 /// Writes a batch into buffers of the caller's. Keeps nothing but its place.
 #[derive(Debug, Default)]
 pub struct BatchWriter {
+    parameters: Parameters,
     text: Option<DataEncoder>,
     eight_bit: bool,
     international: bool,
     dsn: bool,
-    /// Whether its reader takes priorities, and whether there were any.
-    priorities: bool,
     priority: bool,
     messages: u64,
 }
 
 impl BatchWriter {
     /// Begins a batch of the host called `name`.
-    pub fn new(name: &str, out: &mut BytesMut) -> Self {
-        put(&Command::Ehlo(name.to_owned()), out);
-        Self::default()
+    pub fn new(name: &str, parameters: Parameters, out: &mut BytesMut) -> Self {
+        put(
+            &match parameters {
+                Parameters::None => Command::Helo(name.to_owned()),
+                _ => Command::Ehlo(name.to_owned()),
+            },
+            out,
+        );
+        Self::within(parameters)
     }
 
-    /// The same for a reader of which it is known whether it takes `MT-PRIORITY` (RFC 6710): another of these, for instance. Few others do, and end
-    /// the batch at what they do not know.
-    #[must_use]
-    pub const fn with_priorities(mut self, taken: bool) -> Self {
-        self.priorities = taken;
-        self
+    /// Goes on with a batch that has begun.
+    pub fn within(parameters: Parameters) -> Self {
+        Self { parameters, ..Self::default() }
     }
 
     /// Begins a message. One whose text is open ends first. A body of lines is assumed: `BINARYMIME` goes as `8BITMIME`,
-    /// so convert it before. `AUTH` is left out: no login stands behind a batch; and `MT-PRIORITY`, unless it is taken.
+    /// so convert it before. `AUTH` is left out: no login stands behind a batch; and what its reader does not take.
     pub fn begin(&mut self, mail: &Mail, recipients: &[Rcpt], out: &mut BytesMut) {
         self.end(out);
-        let mut mail = Mail { auth: None, ..mail.clone() };
-        match self.priorities {
-            true => self.priority |= mail.envelope.priority.is_some(),
-            false => mail.envelope.priority = None,
-        }
-        if mail.envelope.body != BodyType::SevenBit {
-            mail.envelope.body = BodyType::EightBitMime;
-            self.eight_bit = true;
-        }
-        self.international |= mail.envelope.smtputf8;
-        self.dsn |= mail.envelope.ret.is_some() || mail.envelope.id.is_some();
-        put(&Command::Mail(Box::new(mail)), out);
+        put(&Command::Mail(Box::new(self.mail(mail))), out);
         for recipient in recipients {
-            self.dsn |= recipient.notify.is_some() || recipient.original.is_some();
-            put(&Command::Rcpt(Box::new(recipient.clone())), out);
+            put(&Command::Rcpt(Box::new(self.rcpt(recipient))), out);
         }
         put(&Command::Data, out);
         self.text = Some(DataEncoder::default());
+    }
+
+    fn mail(&mut self, mail: &Mail) -> Mail {
+        let mut mail = Mail { auth: None, ..mail.clone() };
+        let envelope = &mut mail.envelope;
+        if self.parameters == Parameters::None {
+            (envelope.body, envelope.smtputf8) = (BodyType::SevenBit, false);
+            (envelope.ret, envelope.id) = (None, None);
+            (mail.size, mail.by, mail.hold) = (0, None, None);
+        }
+        if self.parameters != Parameters::All {
+            mail.envelope.priority = None;
+        }
+        let envelope = &mut mail.envelope;
+        if envelope.body != BodyType::SevenBit {
+            envelope.body = BodyType::EightBitMime;
+            self.eight_bit = true;
+        }
+        self.international |= envelope.smtputf8;
+        self.dsn |= envelope.ret.is_some() || envelope.id.is_some();
+        self.priority |= envelope.priority.is_some();
+        mail
+    }
+
+    fn rcpt(&mut self, rcpt: &Rcpt) -> Rcpt {
+        let mut rcpt = rcpt.clone();
+        if self.parameters == Parameters::None {
+            (rcpt.notify, rcpt.original) = (None, None);
+        }
+        self.dsn |= rcpt.notify.is_some() || rcpt.original.is_some();
+        rcpt
     }
 
     /// The next octets of its text; any line ends become CRLF.

@@ -6,7 +6,7 @@ use super::apart::Apart;
 use super::getmail::files;
 use crate::address;
 use crate::certificates::Certificates;
-use crate::process::{Daemon, run, tail};
+use crate::process::{Daemon, Said, run, tail};
 use crate::wait::{secs, wait_for};
 
 const PACKAGE: &str = "exim4-daemon-light";
@@ -27,6 +27,8 @@ pub struct Exim {
 pub struct Wishes {
     /// Mail for this domain goes to this server.
     pub route: Option<(String, SocketAddrV4)>,
+    /// Mail for this domain goes into a file as a batch (`use_bsmtp`); and lines of that transport, such as `use_crlf`.
+    pub batch: Option<(String, String)>,
     /// Lines of the main section, such as `chunking_advertise_hosts =`.
     pub main: String,
     /// Whether users log in by PLAIN under TLS, with the password `secret`.
@@ -75,6 +77,16 @@ impl Exim {
         files(&self.apart.path("mail").join(user).join("new"))
     }
 
+    /// Reads a batch from standard input (`-bS`), and delivers at once what is in it.
+    pub fn feed(&self, batch: &[u8]) -> Said {
+        run(&mut self.apart.command("/usr/sbin/exim4", &["-odi", "-bS"]), batch)
+    }
+
+    /// The batch that it has written, if it has.
+    pub fn batch(&self) -> Vec<u8> {
+        std::fs::read(self.apart.path("mail/batch")).unwrap_or_default()
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
         tail(&self.apart.path("log/mainlog"), 60)
@@ -104,6 +116,17 @@ fn conf(apart: &Apart, at: SocketAddrV4, wishes: &Wishes) -> String {
         }
         None => ("example.org", String::new(), 25),
     };
+    let (batched, router, batches) = match &wishes.batch {
+        Some((batched, lines)) => (
+            format!(" : {batched}"),
+            format!("{router}batch:\n  driver = accept\n  domains = {batched}\n  transport = batch\n"),
+            format!(
+                "batch:\n  driver = appendfile\n  file = {dir}/mail/batch\n  use_bsmtp\n  batch_max = 100\n  mode = 0644\n  \
+                 user = {user}\n  group = {user}\n{lines}\n"
+            ),
+        ),
+        None => (String::new(), router, String::new()),
+    };
     let text = format!(
         "primary_hostname = peer.example.org\nspool_directory = {dir}/spool\nlog_file_path = {dir}/log/%slog\n\
          pid_file_path = {dir}/exim.pid\nlocal_interfaces = {ip}.{at_port}\nexim_user = {user}\nexim_group = {user}\n\
@@ -111,12 +134,12 @@ fn conf(apart: &Apart, at: SocketAddrV4, wishes: &Wishes) -> String {
          smtp_connect_backlog = 1000\nacl_smtp_rcpt = rcpt\nacl_smtp_data = data\ndsn_advertise_hosts = *\n\
          smtputf8_advertise_hosts = *\ntls_advertise_hosts = *\ntls_certificate = {dir}/cert.pem\n\
          tls_privatekey = {dir}/key.pem\ntrusted_users = {user}\nlog_selector = +all -arguments\n{main}\n\
-         begin acl\nrcpt:\n  accept domains = example.org : *.example.org : {domain}\n  accept authenticated = *\n  deny\ndata:\n  accept\n\
+         begin acl\nrcpt:\n  accept domains = example.org : *.example.org : {domain}{batched}\n  accept authenticated = *\n  deny\ndata:\n  accept\n\
          begin routers\n{router}boxes:\n  driver = accept\n  domains = example.org : *.example.org\n  local_parts = {users}\n  \
          transport = boxes\n\
          begin transports\nboxes:\n  driver = appendfile\n  maildir_format\n  create_directory\n  mode = 0644\n  \
          directory = {dir}/mail/${{local_part_data}}\n  user = {user}\n  group = {user}\n\
-         out:\n  driver = smtp\n  allow_localhost\n  port = {port}\n  tls_verify_certificates =\n{transport}\n\
+         out:\n  driver = smtp\n  allow_localhost\n  port = {port}\n  tls_verify_certificates =\n{transport}\n{batches}\
          begin retry\n* * F,1h,1s\n{logins}",
         ip = at.ip(),
         at_port = at.port(),

@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::Mutex;
 
 use super::place::{Place, fresh};
-use crate::batch::{BatchLimits, BatchLineEnds, BatchParser, BatchWriter};
+use crate::batch::{BatchLimits, BatchLineEnds, BatchParser, BatchWriter, Parameters};
 use crate::proto::{Mail, Rcpt};
 
 /// Octets that are written at a time.
@@ -57,8 +57,8 @@ pub struct SpoolSettings {
     pub size: u64,
     /// How long a batch waits for more messages. Default 1 minute.
     pub age: Duration,
-    /// Whether whoever reads the batches takes priorities. Default not.
-    pub priorities: bool,
+    /// What whoever reads the batches takes.
+    pub parameters: Parameters,
 }
 
 impl SpoolSettings {
@@ -72,7 +72,7 @@ impl SpoolSettings {
             messages: 1000,
             size: 16 << 20,
             age: Duration::from_secs(60),
-            priorities: false,
+            parameters: Parameters::Usual,
         }
     }
 
@@ -103,6 +103,11 @@ impl Spool {
     /// A spool; nothing is touched yet.
     pub fn new(settings: SpoolSettings, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self { settings, clock, random, growing: Mutex::new(None) }
+    }
+
+    /// What whoever reads the batches takes.
+    pub(crate) fn parameters(&self) -> Parameters {
+        self.settings.parameters
     }
 
     /// Makes whole what an earlier process left open.
@@ -155,10 +160,9 @@ impl Spool {
         growing.file.seek(io::SeekFrom::Start(growing.length)).await?;
         let mut text = Text::new(self.settings.gzip);
         let mut writer = match growing.messages {
-            0 => BatchWriter::new(&self.settings.hello, &mut text.plain),
-            _ => BatchWriter::default(),
-        }
-        .with_priorities(self.settings.priorities);
+            0 => BatchWriter::new(&self.settings.hello, self.settings.parameters, &mut text.plain),
+            _ => BatchWriter::within(self.settings.parameters),
+        };
         writer.begin(mail, recipients, &mut text.plain);
         let written: Result<u64, AddError> = async {
             while let Some(octets) = body.next().await? {
