@@ -9,6 +9,8 @@ pub(crate) mod queue;
 pub(crate) mod quota;
 pub(crate) mod received;
 pub(crate) mod request;
+#[cfg(feature = "search")]
+pub(crate) mod search;
 mod server;
 mod socket;
 pub(crate) mod status;

@@ -66,6 +66,15 @@ pub(crate) enum Request {
     QuotaSet { owner: Owner, change: QuotaChange },
     /// Counts an account anew, or all.
     QuotaRecount { address: Option<Mailbox> },
+    /// How the indexes of some accounts are, or of all that have one.
+    #[cfg(feature = "search")]
+    SearchStatus { addresses: Vec<Mailbox> },
+    /// Has some accounts indexed, or all.
+    #[cfg(feature = "search")]
+    SearchBuild { addresses: Vec<Mailbox> },
+    /// Removes the indexes of some accounts, or all.
+    #[cfg(feature = "search")]
+    SearchDrop { addresses: Vec<Mailbox> },
     /// What waits.
     QueueList { filter: Filter },
     /// One message.

@@ -11,6 +11,8 @@ mod policy;
 mod queue;
 mod quickstart;
 mod quota;
+#[cfg(feature = "search")]
+mod search;
 mod sendmail;
 mod serve;
 mod show;
@@ -42,6 +44,7 @@ Day by day:
   iems tls show                               certificates: until when, what is wrong, what to publish
   iems quota list                             how full mailboxes are
   iems limits list                            which limit hits whom, and who is banned
+  iems search status                          the index that makes searching texts fast
   iems store check                            is what is kept in order (stop the server first)
   iems status                                 does the server run, and does storage work
   iems config check                           is the configuration right
@@ -74,6 +77,9 @@ enum Command {
     Policy(policy::Args),
     #[command(subcommand)]
     Quota(quota::Args),
+    #[cfg(feature = "search")]
+    #[command(subcommand)]
+    Search(search::Args),
     #[command(subcommand)]
     Queue(queue::Args),
     Route(show::RouteArgs),
@@ -119,6 +125,8 @@ impl Cli {
             Command::Alias(args) => args.run(file),
             Command::Policy(args) => args.run(file),
             Command::Quota(args) => args.run(file),
+            #[cfg(feature = "search")]
+            Command::Search(args) => args.run(file),
             Command::Queue(args) => args.run(file),
             Command::Route(args) => args.run(file),
             Command::Explain(args) => args.run(file),

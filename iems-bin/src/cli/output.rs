@@ -1,7 +1,7 @@
 //! Standard output: lines, tables and JSON. A reader that went away is not an error.
 
 use std::fmt::{self, Display};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -15,6 +15,19 @@ pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// A line about the way; on a terminal each takes the place of the one before.
+pub(crate) fn note(quiet: bool, line: std::fmt::Arguments<'_>) {
+    if quiet {
+        return;
+    }
+    let mut error = std::io::stderr().lock();
+    // Who cannot be told is not told.
+    let _ = match error.is_terminal() {
+        true => write!(error, "\r\x1b[K{line}"),
+        false => writeln!(error, "{line}"),
+    };
 }
 
 /// Prints `answer` as JSON or, for people, as `text` has it.

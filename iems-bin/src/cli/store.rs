@@ -1,6 +1,5 @@
 //! `iems store`: checking and mending what is kept, and mail in and out as files. While no server runs.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -9,7 +8,7 @@ use iems_core::seam::{Clock, SystemClock};
 use iems_store::transfer::{self, Format, Progress, TransferError};
 use serde::Serialize;
 
-use super::output::{octets, show};
+use super::output::{note, octets, show};
 use crate::admin::with_site;
 use crate::exit::Failure;
 use crate::site::Site;
@@ -228,19 +227,6 @@ fn listener(quiet: bool) -> impl FnMut(&Progress) + Send {
         let Progress { mailbox, messages, left_out, .. } = progress;
         note(quiet, format_args!("{mailbox}: {messages} messages, {left_out} were there"));
     }
-}
-
-/// A line about the way; on a terminal each takes the place of the one before.
-fn note(quiet: bool, line: std::fmt::Arguments<'_>) {
-    if quiet {
-        return;
-    }
-    let mut error = std::io::stderr().lock();
-    // Who cannot be told is not told.
-    let _ = match error.is_terminal() {
-        true => write!(error, "\r\x1b[K{line}"),
-        false => writeln!(error, "{line}"),
-    };
 }
 
 impl From<TransferError> for Failure {

@@ -23,6 +23,7 @@ mod reports;
 mod resolve;
 mod resolved;
 mod route;
+mod search;
 mod senders;
 mod source;
 mod submit;

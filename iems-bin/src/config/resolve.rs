@@ -124,6 +124,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         ),
         matrix: matrix(&file.matrix, notes),
         imap: super::imap::imap(&file.imap, notes),
+        search: super::search::search(&file.search, folder, &data, notes),
         quota: super::quota::quota(&file.quota, notes),
         delivery: super::quota::delivery(&file.delivery),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),

@@ -83,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) matrix: Vec<Cell>,
     /// What holds for IMAP.
     pub(crate) imap: super::imap::ImapSettings,
+    /// What holds for searching texts.
+    pub(crate) search: super::search::SearchSettings,
     /// How much accounts may hold.
     pub(crate) quota: QuotaOptions,
     /// How local mail is delivered.

@@ -109,6 +109,8 @@ section! {
         quota: Quota = "{}";
         /// IMAP.
         imap: Imap = "{}";
+        /// Searching texts.
+        search: Search = "{}";
         /// How local mail is delivered.
         delivery: Delivery = "{}";
         /// The store.
@@ -389,6 +391,16 @@ section! {
         idle: Duration = r#""30m""#;
         /// Whether others may log in over the same connection.
         unauthenticate: bool = "false";
+    }
+
+    /// Searching texts.
+    Search {
+        /// Whether there is an index.
+        index: bool = "true";
+        /// Its folder.
+        folder: String;
+        /// Memory for indexing.
+        memory: Size = r#""32MiB""#;
     }
 
     /// Local delivery.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use iems_access::{imap, pop3};
 use iems_core::seam::sasl::Mechanism;
 use iems_store::directory::PasswordOptions;
+use iems_store::search::TextIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Listener, Protocol};
@@ -58,7 +59,7 @@ impl<'a> Readers<'a> {
     /// `secret` is that of made-up verifiers.
     pub(super) fn new(foundation: &'a Foundation, secret: [u8; 32]) -> Self {
         let maildrops = pop3::Maildrops::new(foundation.directory.clone());
-        let accounts = imap::Accounts::new(foundation.directory.clone());
+        let accounts = imap::Accounts::searched_with(foundation.directory.clone(), index(foundation));
         Self { foundation, maildrops, accounts, secret }
     }
 
@@ -103,6 +104,17 @@ impl<'a> Readers<'a> {
         auth.iterations = PasswordOptions::default().scram_iterations;
         auth.mechanisms = mechanisms(config, listener);
     }
+}
+
+/// What makes searches in texts fast, if it is wanted.
+#[cfg(feature = "search")]
+fn index(foundation: &Foundation) -> Option<Arc<dyn TextIndex>> {
+    foundation.searches.then(|| Arc::new(foundation.search.clone()) as Arc<dyn TextIndex>)
+}
+
+#[cfg(not(feature = "search"))]
+fn index(_: &Foundation) -> Option<Arc<dyn TextIndex>> {
+    None
 }
 
 /// Every mechanism that something stands behind.

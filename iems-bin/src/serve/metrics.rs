@@ -105,6 +105,8 @@ impl Collector for Numbers {
         put("client_sessions_pinned", "Such with a configured fingerprint", sessions.pinned)?;
         put("client_handshakes_failed", "Handshakes with other systems that failed", sessions.failed)?;
         self.tls_reports(&mut encoder)?;
+        #[cfg(feature = "search")]
+        self.search(&mut encoder)?;
         self.limits(&mut encoder)?;
         self.certificates(&mut encoder)?;
         let open = self.site.connections() as u64;
@@ -153,6 +155,24 @@ impl Numbers {
             let (file, flaws) =
                 (one.file.display().to_string(), i64::try_from(one.wrong.len()).unwrap_or(i64::MAX));
             metric.encode_family(&[("file", &*file)])?.encode_gauge(&flaws)?;
+        }
+        Ok(())
+    }
+
+    /// What was done for searches in texts.
+    #[cfg(feature = "search")]
+    fn search(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let all = self.site.search.counters();
+        for (name, help, number) in [
+            ("search_messages", "Messages whose texts were indexed", all.messages),
+            ("search_octets", "Octets of headers and texts read for that", all.octets),
+            ("search_removed", "Messages removed from an index because they left", all.removed),
+            ("search_runs", "How often an index was brought up to date", all.runs),
+            ("search_failures", "How often an index could not be used or made", all.failures),
+            ("search_asked", "Searches that asked an index", all.asked),
+        ] {
+            let counter = ConstCounter::new(number);
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
         Ok(())
     }

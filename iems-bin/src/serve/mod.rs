@@ -119,6 +119,10 @@ impl Server {
         }
         let (receiver, ending) = (site.receiver.clone(), shutdown.clone());
         tasks.spawn(async move { receiver.run(ending).await });
+        #[cfg(feature = "search")]
+        if site.searches {
+            site.search.start();
+        }
         for listener in doors.metrics {
             tasks.spawn(http::serve(listener, Numbers::new(site.clone()), shutdown.clone()));
         }
@@ -148,7 +152,7 @@ impl Server {
         self.tasks.close();
         let drained = async {
             let rest = tokio::time::timeout(config.grace, self.tasks.wait());
-            tokio::join!(self.site.engine.shutdown(config.grace), rest)
+            tokio::join!(self.site.engine.shutdown(config.grace), rest, stop_indexing(&self.site))
         };
         tokio::select! {
             _ = drained => {}
@@ -158,6 +162,15 @@ impl Server {
         tracing::info!("stopped");
     }
 }
+
+/// What is being indexed is cut short; the next start goes on there.
+#[cfg(feature = "search")]
+async fn stop_indexing(site: &Site) {
+    site.search.stop().await;
+}
+
+#[cfg(not(feature = "search"))]
+async fn stop_indexing(_: &Site) {}
 
 /// The built-in configuration has TLS with a certificate of our own making.
 fn encrypt(config: &mut Config) -> Result<(), Failure> {

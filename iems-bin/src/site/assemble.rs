@@ -45,6 +45,12 @@ pub(crate) struct Foundation {
     /// What counts for all listeners.
     pub(crate) limits: Arc<Limits>,
     pub(crate) random: Arc<dyn Random>,
+    /// The indexes of texts.
+    #[cfg(feature = "search")]
+    pub(crate) search: iems_store::search::SearchIndex,
+    /// Whether they are used.
+    #[cfg(feature = "search")]
+    pub(crate) searches: bool,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
 }
@@ -90,7 +96,6 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     limits.set_access(config.access.clone());
     Ok(Foundation {
         store,
-        directory,
         resolver,
         clock,
         clients,
@@ -101,6 +106,11 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
         tokens,
         limits,
         random,
+        #[cfg(feature = "search")]
+        search: super::search::open(config, directory.mailboxes()),
+        #[cfg(feature = "search")]
+        searches: config.search.index,
+        directory,
         postmaster,
     })
 }

@@ -15,6 +15,8 @@ mod quota;
 #[cfg(test)]
 mod relay_proof;
 mod route;
+#[cfg(feature = "search")]
+mod search;
 mod status;
 mod submit;
 mod tls_reports;
@@ -30,6 +32,8 @@ use iems_smtp::tlsrpt::Reporter;
 use iems_smtp::tlsrpt::received::{Receiver, Selection};
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
+#[cfg(feature = "search")]
+use iems_store::search::SearchIndex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -52,6 +56,12 @@ pub(crate) struct Site {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) limits: Arc<Limits>,
+    /// The indexes of texts.
+    #[cfg(feature = "search")]
+    pub(crate) search: SearchIndex,
+    /// Whether they are used.
+    #[cfg(feature = "search")]
+    pub(crate) searches: bool,
     running: Option<Running>,
 }
 
@@ -66,7 +76,21 @@ impl Site {
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
         let Foundation { store, directory, clients, reporter, receiver, tokens, limits, .. } = foundation;
-        Self { store, directory, engine, clients, reporter, receiver, tokens, limits, running }
+        Self {
+            store,
+            directory,
+            engine,
+            clients,
+            reporter,
+            receiver,
+            tokens,
+            limits,
+            #[cfg(feature = "search")]
+            search: foundation.search,
+            #[cfg(feature = "search")]
+            searches: foundation.searches,
+            running,
+        }
     }
 
     /// How connections to other systems were protected, in all channels together.
@@ -140,6 +164,12 @@ impl Office for Site {
             R::QuotaShow { owner } => value(self.quota(owner).await?),
             R::QuotaSet { owner, change } => value(self.set_quota(owner, change).await?),
             R::QuotaRecount { address } => value(self.recount(address).await?),
+            #[cfg(feature = "search")]
+            R::SearchStatus { addresses } => value(self.search_status(addresses).await?),
+            #[cfg(feature = "search")]
+            R::SearchBuild { addresses } => value(self.search_build(addresses).await?),
+            #[cfg(feature = "search")]
+            R::SearchDrop { addresses } => value(self.search_drop(addresses).await?),
             R::QueueList { filter } => value(self.queue_list(filter).await?),
             R::QueueShow { id } => value(self.queue_show(id).await?),
             R::QueueOrder { filter, order, extent } => value(self.queue_order(filter, order, extent).await?),
@@ -174,6 +204,8 @@ impl Office for Site {
     }
 
     async fn close(self: Box<Self>) {
+        #[cfg(feature = "search")]
+        self.search.stop().await;
         let Site { store, engine, .. } = *self;
         drop(engine);
         close_store(store).await;

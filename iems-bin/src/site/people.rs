@@ -63,7 +63,16 @@ impl Site {
     }
 
     pub(super) async fn remove_account(&self, address: &Mailbox) -> Result<(), Failure> {
-        Ok(self.directory.remove_account(address).await?)
+        #[cfg(feature = "search")]
+        let account = self.directory.account(address).await?;
+        self.directory.remove_account(address).await?;
+        #[cfg(feature = "search")]
+        if let Some(account) = account
+            && let Err(error) = self.search.remove(account.id).await
+        {
+            tracing::warn!(%address, %error, "the index of its texts is still there; it goes when the server starts");
+        }
+        Ok(())
     }
 
     pub(super) async fn account(&self, address: &Mailbox) -> Result<AccountAnswer, Failure> {

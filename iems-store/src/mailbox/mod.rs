@@ -87,11 +87,19 @@ impl Mailboxes {
         }
     }
 
+    /// Whether there is an account with this number.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn has_account(&self, account: AccountId) -> Result<bool, StoreError> {
+        Ok(self.storage.store.get(&schema::key(account, b"v")).await?.is_some())
+    }
+
     /// An account that is gone is an error.
     async fn require_account(&self, account: AccountId) -> Result<(), MailboxError> {
-        match self.storage.store.get(&schema::key(account, b"v")).await? {
-            Some(_) => Ok(()),
-            None => Err(MailboxError::NoAccount),
+        match self.has_account(account).await? {
+            true => Ok(()),
+            false => Err(MailboxError::NoAccount),
         }
     }
 

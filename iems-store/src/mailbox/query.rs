@@ -155,6 +155,21 @@ impl Mailboxes {
         rows.iter().map(|(uid, row)| row::read_info(*uid, row)).collect()
     }
 
+    /// What never changes of the messages with UIDs above `after`, in the order of their UIDs, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn infos_after(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<MessageInfo>, StoreError> {
+        let rows = self.page(Of::Info, account, mailbox, after, limit).await?;
+        rows.iter().map(|(key, row)| row::read_info(schema::uid(key)?, row)).collect()
+    }
+
     /// The structures of those of `uids` that have one, in the order of their UIDs. Ask for a number that memory can hold:
     /// each may have 512 KiB.
     ///

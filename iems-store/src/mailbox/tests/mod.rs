@@ -105,7 +105,8 @@ async fn run(steps: Vec<Step>) {
             Step::Expunge(uids) => {
                 let uids: Vec<_> = uids.iter().map(|uid| Uid(u32::from(*uid))).collect();
                 let gone = world.mailboxes.expunge(account, inbox, &uids).await.unwrap();
-                let octets = uids.iter().filter_map(|uid| model.remove(&uid.0)).map(|(size, _)| size).sum();
+                let octets: u64 =
+                    uids.iter().filter_map(|uid| model.remove(&uid.0)).map(|(size, _)| size).sum();
                 assert_eq!(gone.octets, octets);
             }
             Step::Flag(uid, bits) => {

@@ -1,0 +1,35 @@
+//! `[search]`: the index of the texts of messages.
+
+use std::path::{Path, PathBuf};
+
+use super::problem::Notes;
+use super::written::Search as Written;
+
+/// The least and the most memory for indexing, in octets.
+const MEMORY: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 30;
+
+/// What holds for searching texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "search"), expect(dead_code, reason = "there is no index"))]
+pub(crate) struct SearchSettings {
+    /// Whether there is an index.
+    pub(crate) index: bool,
+    /// Where it is.
+    pub(crate) folder: PathBuf,
+    /// Memory for indexing, in octets.
+    pub(crate) memory: usize,
+}
+
+pub(super) fn search(written: &Written, folder: &Path, data: &Path, notes: &mut Notes<'_>) -> SearchSettings {
+    let memory = &written.memory;
+    if !MEMORY.contains(&memory.value.0) {
+        let message = "search.memory: expected a size from \"16MiB\" to \"1GiB\"";
+        notes.add(memory.span.as_ref(), "search.memory", message);
+    }
+    let own = written.folder.as_ref().map(|own| folder.join(&own.value));
+    SearchSettings {
+        index: written.index.value,
+        folder: own.unwrap_or_else(|| data.join("search")),
+        memory: usize::try_from(memory.value.0).unwrap_or(usize::MAX),
+    }
+}
