@@ -245,6 +245,16 @@ fn mail_is_collected_from_mailboxes_elsewhere_once() {
         }
     }
     assert!(all.iter().all(|text| text.contains("with POP3")));
+    // Where the server can do without being told the password, it is not told.
+    let log = std::fs::read_to_string(other.log()).expect("the log");
+    let proved = |mechanism: &str| {
+        log.lines()
+            .filter(|line| {
+                line.contains("iems_access::pop3") && line.contains(&format!("mechanism={mechanism}"))
+            })
+            .count()
+    };
+    assert!(proved("SCRAM-SHA-256") > 1, "{log}");
     site.stop();
     other.stop();
 }
