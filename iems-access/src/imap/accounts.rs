@@ -8,6 +8,7 @@ use iems_store::mailbox::{AccountId, MailboxId, Mailboxes};
 use iems_store::search::TextIndex;
 
 use super::recent::{Recents, Witness};
+use super::session::Views;
 
 /// The accounts of a directory. All IMAP servers of one process share it: it counts the sessions of each account.
 pub struct Accounts {
@@ -15,6 +16,7 @@ pub struct Accounts {
     index: Option<Arc<dyn TextIndex>>,
     seats: Mutex<HashMap<AccountId, usize>>,
     recents: Recents,
+    views: Views,
 }
 
 impl Accounts {
@@ -25,7 +27,13 @@ impl Accounts {
 
     /// The same; `index` keeps searches for texts from reading every message.
     pub fn searched_with(directory: Arc<StoreDirectory>, index: Option<Arc<dyn TextIndex>>) -> Arc<Self> {
-        Arc::new(Self { directory, index, seats: Mutex::default(), recents: Recents::default() })
+        Arc::new(Self {
+            directory,
+            index,
+            seats: Mutex::default(),
+            recents: Recents::default(),
+            views: Views::default(),
+        })
     }
 
     pub(crate) fn directory(&self) -> &StoreDirectory {
@@ -34,6 +42,11 @@ impl Accounts {
 
     pub(crate) fn mailboxes(&self) -> &Mailboxes {
         self.directory.mailboxes()
+    }
+
+    /// What sessions believe of large mailboxes.
+    pub(in crate::imap) fn views(&self) -> &Views {
+        &self.views
     }
 
     pub(crate) fn index(&self) -> Option<&dyn TextIndex> {

@@ -1,6 +1,6 @@
 //! `STORE` (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
-use iems_store::mailbox::{FlagAction, FlagChange, Flags, KeywordSet, MessageState, Rights, Uid};
+use iems_store::mailbox::{Believed, FlagAction, FlagChange, Flags, KeywordSet, MessageState, Rights, Uid};
 
 use super::{Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, Flag, NumberSet, Status, Store, StoreAction};
@@ -39,10 +39,8 @@ impl Session {
             self.tell_highest(out).await?;
         }
         let selected = self.writable()?;
-        let (account, mailbox) = (selected.account, selected.mailbox);
+        let account = selected.account;
         let numbers = selected.view.numbers(&store.messages, uid, &selected.saved);
-        let uids = selected.uids(&numbers);
-        let missing = uids.len() < numbers.len();
         let mailboxes = self.accounts.mailboxes();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let keywords = match names.is_empty() {
@@ -56,20 +54,21 @@ impl Session {
             StoreAction::Remove => FlagAction::Remove,
         };
         let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since };
-        let stored = mailboxes.store_flags(account, mailbox, &uids, &change).await?;
-        if self.user()?.notify.is_some() {
-            // Even if nothing is told of others, what the client does itself is.
-            self.adopt(&stored.states, out).await?;
-        }
+        let Done { uids, modified, missing } = match self.sweep(&numbers, &change).await? {
+            Some(done) => done,
+            None => self.store_each(&numbers, &change, out).await?,
+        };
         // What others did before is told first: the numbers of messages do not change by that.
-        let own: Vec<_> = stored.states.iter().map(|state| state.uid).collect();
-        self.sync_but(&own, false, out).await?;
+        self.sync_but(&uids, false, out).await?;
         let told = Told { uid, silent: store.silent };
-        for state in &stored.states {
-            self.tell_stored(state.uid, told, out)?;
-            out.pause().await?;
+        // With CONDSTORE the new MODSEQ is told even of what is silent (RFC 7162 section 3.1.3).
+        if !told.silent || self.enabled.condstore {
+            for uid in uids {
+                self.tell_stored(uid, told, out)?;
+                out.pause().await?;
+            }
         }
-        let modified = self.named(&stored.modified, uid)?;
+        let modified = self.named(&modified, uid)?;
         if !modified.is_empty() {
             return Ok(Status::ok("Some have changed meanwhile").with(Code::Modified(modified)));
         }
@@ -77,6 +76,52 @@ impl Session {
             true => Status::ok("Some are gone").with(Code::ExpungeIssued),
             false => Status::ok("Stored"),
         })
+    }
+
+    /// Changes very many messages with one row, if the session knows them as they are.
+    async fn sweep(&mut self, numbers: &[u32], change: &FlagChange) -> Result<Option<Done>, Trouble> {
+        let selected = self.selected()?;
+        let view = &selected.view;
+        let there = numbers.iter().filter_map(|number| view.get(*number)).filter(|seen| !seen.gone);
+        let believed: Vec<_> = there
+            .map(|seen| Believed {
+                uid: Uid(seen.uid),
+                flags: seen.flags,
+                keywords: view.keywords(seen),
+                modseq: seen.modseq,
+            })
+            .collect();
+        // What is not known by name yet is told, and for that it is read.
+        if change.keywords.iter().any(|keyword| selected.keywords.name(keyword).is_none()) {
+            return Ok(None);
+        }
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        let mailboxes = self.accounts.mailboxes();
+        let swept = mailboxes.sweep(account, mailbox, view.modseq, &believed, change).await?;
+        let Some(swept) = swept else { return Ok(None) };
+        let missing = believed.len() < numbers.len();
+        let mut uids: Vec<_> = believed.iter().map(|message| message.uid).collect();
+        uids.retain(|uid| swept.modified.binary_search(uid).is_err());
+        self.selected_mut()?.view.sweep(&swept, change);
+        Ok(Some(Done { uids, modified: swept.modified, missing }))
+    }
+
+    /// Changes messages row by row.
+    async fn store_each<S: Sink>(
+        &mut self,
+        numbers: &[u32],
+        change: &FlagChange,
+        out: &mut Output<'_, S>,
+    ) -> Result<Done, Trouble> {
+        let selected = self.selected()?;
+        let uids = selected.uids(numbers);
+        let missing = uids.len() < numbers.len();
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change).await?;
+        self.adopt(&stored.states, out).await?;
+        self.selected_mut()?.view.own = stored.modseq;
+        let uids = stored.states.iter().map(|state| state.uid).collect();
+        Ok(Done { uids, modified: stored.modified, missing })
     }
 
     /// Takes over flags that were just stored. Others may have set keywords whose names are new to the client.
@@ -115,11 +160,8 @@ impl Session {
         if !told.silent {
             items.push(FetchItem::Flags(selected.view.flags(seen, &selected.keywords)));
         }
-        // With CONDSTORE the new MODSEQ is told even of what is silent (RFC 7162 section 3.1.3).
         if enabled.condstore {
             items.push(FetchItem::ModSeq(seen.modseq));
-        } else if told.silent {
-            return Ok(());
         }
         match enabled.uid_only {
             true => out.data(Data::UidFetch { uid: uid.0, items }),
@@ -162,6 +204,16 @@ fn allowed(
         true => Err(Status::no("Its owner does not let you").with(Code::NoPerm).into()),
         false => Ok((flags & may, kept)),
     }
+}
+
+/// What a `STORE` did.
+struct Done {
+    /// The messages that are as asked, in order.
+    uids: Vec<Uid>,
+    /// Those that changed meanwhile and were left alone.
+    modified: Vec<Uid>,
+    /// Some were gone.
+    missing: bool,
 }
 
 /// How the answer to a `STORE` looks.

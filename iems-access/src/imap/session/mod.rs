@@ -42,6 +42,7 @@ mod uidonly;
 mod url;
 mod user;
 mod view;
+mod views;
 
 use std::io;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ use user::User;
 pub use append::Literal;
 pub use notify::Waiting;
 pub use output::{Output, Sink};
+pub(in crate::imap) use views::Views;
 
 /// What the caller does next.
 #[derive(Debug)]

@@ -47,11 +47,21 @@ impl Session {
             return Err(Status::no("The mailbox has too many messages; move some").with(Code::Limit).into());
         }
         let keywords = mailboxes.keywords(account).await?;
-        let view = View::new(status.highest_modseq);
+        let known = self.accounts.views().get(account, mailbox);
+        let is_known = known.is_some();
+        let view = known.unwrap_or_else(|| View::new(status.highest_modseq));
         let saved = NumberSet::default();
         let mut selected =
             Selected { account, mailbox, read_only, examined, rights, witness, view, keywords, saved, watch };
-        selected.load(mailboxes).await?;
+        let before = is_known.then_some(selected.view.modseq);
+        if !is_known {
+            selected.load(mailboxes).await?;
+        }
+        selected.learn(mailboxes, false).await?;
+        selected.view.remove();
+        if before != Some(selected.view.modseq) {
+            self.accounts.views().keep(account, mailbox, &selected.view);
+        }
         selected.settle_recent();
         let uid_next = u32::try_from(status.uid_next).unwrap_or(u32::MAX).max(selected.view.greatest() + 1);
         selected.tell_flag_names(out);
@@ -136,12 +146,9 @@ impl Selected {
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = last.uid,
-                _ => break,
+                _ => return Ok(()),
             }
         }
-        self.learn(mailboxes, false).await?;
-        self.view.remove();
-        Ok(())
     }
 
     /// `FLAGS` and `PERMANENTFLAGS`.

@@ -202,7 +202,8 @@ impl Selected {
             self.leave_all();
             return Ok(updates);
         }
-        let changes = mailboxes.changes(self.account, self.mailbox, self.view.modseq).await?;
+        let (since, own) = (self.view.modseq, self.view.own.take());
+        let changes = mailboxes.changes_but(self.account, self.mailbox, since, own).await?;
         updates.named = self.know_keywords(&changes.updated, mailboxes).await?;
         for state in &changes.updated {
             match self.view.take(state, condstore) {

@@ -3,7 +3,7 @@
 //! 16 octets for each message. Sequence numbers change only in [`View::remove`], which the session calls where an
 //! `EXPUNGE` may be told (RFC 9051 section 7.5.1).
 
-use iems_store::mailbox::{Flags, KeywordSet, KeywordTable, MessageState, Uid};
+use iems_store::mailbox::{FlagChange, Flags, KeywordSet, KeywordTable, MessageState, Swept, Uid};
 
 use crate::imap::types::{Flag, NumberSet, SequenceSet};
 
@@ -27,6 +27,8 @@ pub(super) struct View {
     sets: Vec<KeywordSet>,
     /// Up to which MODSEQ it is true.
     pub(super) modseq: u64,
+    /// The MODSEQ of a change that the session made after that, and took over itself.
+    pub(super) own: Option<u64>,
     /// The greatest UID it ever had.
     last_uid: u32,
     /// How many the peer was told of; those behind them left unheard of, if they leave before.
@@ -148,6 +150,11 @@ impl View {
         let keywords = self.interned(&state.keywords);
         let uid = state.uid.0;
         let seen = Seen { uid, keywords, flags: state.flags, gone: false, modseq: state.modseq };
+        if uid > self.last_uid {
+            self.messages.push(seen);
+            self.last_uid = uid;
+            return Some(true);
+        }
         match self.messages.binary_search_by_key(&uid, |seen| seen.uid) {
             Ok(at) => {
                 let known = self.messages.get_mut(at)?;
@@ -158,12 +165,37 @@ impl View {
                 *known = seen;
                 (condstore || !told).then_some(false)
             }
-            Err(at) if at == self.messages.len() && uid > self.last_uid => {
-                self.messages.push(seen);
-                self.last_uid = uid;
-                Some(true)
-            }
             Err(_) => None,
+        }
+    }
+
+    /// Takes over a change that the session made to messages.
+    pub(super) fn sweep(&mut self, swept: &Swept, change: &FlagChange) {
+        let mut at = 0;
+        for uid in &swept.changed {
+            while self.messages.get(at).is_some_and(|seen| seen.uid < uid.0) {
+                at += 1;
+            }
+            let Some(seen) = self.messages.get(at).copied().filter(|seen| seen.uid == uid.0) else {
+                continue;
+            };
+            let (flags, keywords) = change.applied(seen.flags, self.keywords(&seen));
+            let keywords = self.interned(&keywords);
+            if let Some(seen) = self.messages.get_mut(at) {
+                (seen.flags, seen.keywords, seen.modseq) = (flags, keywords, swept.modseq);
+            }
+        }
+        self.own = Some(swept.modseq);
+    }
+
+    /// The same for another session, to which nothing was told yet.
+    pub(super) fn afresh(&self) -> Self {
+        Self {
+            messages: self.messages.iter().filter(|seen| !seen.gone).copied().collect(),
+            sets: self.sets.clone(),
+            modseq: self.modseq,
+            last_uid: self.last_uid,
+            ..Self::default()
         }
     }
 

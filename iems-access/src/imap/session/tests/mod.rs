@@ -2,6 +2,7 @@
 
 mod dialogues;
 mod extensions;
+mod many;
 mod model;
 mod notify;
 mod readers;
