@@ -73,9 +73,9 @@ fn answer(session: &mut Session, event: Event) -> bool {
                 assert!((1..9).contains(&uid.0));
                 session.found(Ok(10));
             }
-            Event::Remove(uids) => {
-                assert!(!uids.is_empty() && uids.len() < 9);
-                session.removed(Ok(()));
+            Event::Update { seen, removed: uids } => {
+                assert!(seen.len() + uids.len() > 0 && seen.len() + uids.len() < 9);
+                session.updated(Ok(()));
             }
         }
     }

@@ -167,3 +167,42 @@ fn a_full_mailbox_is_announced_and_then_refused() {
     deliver(site.at("smtp"), "x@example.com", ANN, &letter("x@example.com", ANN, "again"));
     wait_all(site.at("pop3"), ANN, "secret", 7);
 }
+
+#[test]
+fn a_site_sets_the_mark_the_grace_and_the_answer() {
+    let mut site = Iems::with_accounts(&[ANN, BOB]);
+    site.config.more =
+        "[quota]\nmessages = 4\nwarn_at = 50\ngrace = \"1h\"\ngrace_extra = 50\ntemporary = true\n"
+            .to_owned();
+    site.start();
+    let send = |site: &Iems| {
+        deliver(site.at("smtp"), "x@example.com", ANN, &letter("x@example.com", ANN, "one more"));
+    };
+    send(&site);
+    send(&site);
+    let all = wait_all(site.at("pop3"), ANN, "secret", 3);
+    let warned =
+        |message: &&Vec<u8>| field(message, "Subject").is_some_and(|subject| subject.contains("50 % full"));
+    assert_eq!(all.iter().filter(warned).count(), 1);
+    // Full, and half as much again for an hour.
+    for _ in 0..3 {
+        send(&site);
+    }
+    wait_all(site.at("pop3"), ANN, "secret", 6);
+    let rcpt = |site: &Iems, to: &str, code: u16| {
+        let mut smtp = Smtp::connect(site.at("smtp"));
+        smtp.must("EHLO client.example.com", 250);
+        smtp.must("MAIL FROM:<x@example.com>", 250);
+        smtp.must(&format!("RCPT TO:<{to}>"), code).text()
+    };
+    assert!(rcpt(&site, ANN, 452).contains("4.2.2"));
+    let shown = site.admin(&["quota", "show", ANN, "--json"]).good().json();
+    assert!(shown["over_since"].is_string(), "{shown}");
+    assert_eq!(shown["message_limit"], 4, "{shown}");
+    // The domain is full for everybody; its sum is as old as half a minute at most, so the next start counts anew.
+    site.admin(&["quota", "set", "example.test", "--messages", "6"]).good();
+    site.stop();
+    site.start();
+    let refused = rcpt(&site, BOB, 452);
+    assert!(refused.contains("4.3.1"), "{refused}");
+}

@@ -33,7 +33,9 @@ fn flags(reader: &mut Fetcher, mailbox: &str) -> BTreeMap<String, Vec<String>> {
     let one = |values: &[Value]| {
         let [_, Value::List(flags), _, Value::List(envelope)] = values else { panic!("{values:?}") };
         let Some(Value::Text(subject)) = envelope.get(1) else { panic!("{envelope:?}") };
-        let mut flags: Vec<_> = flags.iter().map(|flag| format!("{flag:?}")).collect();
+        // Who is told of a message first is a matter of who looked first.
+        let flags = flags.iter().map(|flag| format!("{flag:?}"));
+        let mut flags: Vec<_> = flags.filter(|flag| flag != "\\Recent").collect();
         flags.sort();
         (String::from_utf8_lossy(subject).into_owned(), flags)
     };

@@ -1,6 +1,9 @@
 //! What a server is told: plain values, each default with its reason.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use iems_store::mailbox::UsualMailbox;
 
 use crate::net::{AuthOptions, Settings};
 
@@ -16,6 +19,9 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Times.
     pub timeouts: Timeouts,
+    /// The mailboxes that are usual here: what they are for, and which are made at login. Default: those that most mail
+    /// programs know, none of which is made.
+    pub usual: Arc<[UsualMailbox]>,
     /// Whether `UNAUTHENTICATE` lets others log in over the same connection. Default no: only programs that act for many
     /// users want it, and a proxy in front may rely on one login for each connection (RFC 8437 section 8).
     pub unauthenticate: bool,
@@ -25,7 +31,8 @@ impl ServerOptions {
     /// The defaults.
     pub fn new(hostname: impl Into<String>) -> Self {
         let (auth, limits, timeouts) = (AuthOptions::default(), Limits::default(), Timeouts::default());
-        Self { hostname: hostname.into(), auth, limits, timeouts, unauthenticate: false }
+        let usual = UsualMailbox::defaults().into();
+        Self { hostname: hostname.into(), auth, limits, timeouts, usual, unauthenticate: false }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use iems_core::seam::Directory;
 use iems_core::seam::sasl::Beneath;
-use iems_store::mailbox::{Message, Uid};
+use iems_store::mailbox::{FlagAction, FlagChange, Flags, Message, Uid};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -169,9 +169,9 @@ impl Connection {
                 Ok(None)
             }
             Event::Retrieve { uid, part } => self.retrieve(uid, part).await.map(|()| None),
-            Event::Remove(uids) => {
-                let removed = self.remove(&uids).await;
-                self.session.removed(removed);
+            Event::Update { seen, removed } => {
+                let done = self.update(&seen, &removed).await;
+                self.session.updated(done);
                 Ok(None)
             }
             Event::Flush => self.flush().await.map(|()| None),
@@ -179,10 +179,19 @@ impl Connection {
         }
     }
 
-    async fn remove(&self, uids: &[Uid]) -> Result<(), ()> {
+    async fn update(&self, seen: &[Uid], removed: &[Uid]) -> Result<(), ()> {
         let info = &self.held.as_ref().ok_or(())?.info;
-        let removed = self.shared.mail.mailboxes().expunge(info.id, info.inbox, uids).await;
-        removed.map(drop).map_err(trouble)
+        let mailboxes = self.shared.mail.mailboxes();
+        if !seen.is_empty() {
+            // Whoever read them will hardly mind if that is not written down.
+            let change = FlagChange::new(FlagAction::Add, Flags::SEEN);
+            let stored = mailboxes.store_flags(info.id, info.inbox, seen, &change).await;
+            stored.map_or_else(trouble, drop);
+        }
+        match removed {
+            [] => Ok(()),
+            removed => mailboxes.expunge(info.id, info.inbox, removed).await.map(drop).map_err(trouble),
+        }
     }
 
     async fn find(&self, uid: Uid) -> Result<Message, NotFound> {

@@ -18,6 +18,9 @@ pub struct ServerOptions {
     pub timeouts: Timeouts,
     /// Least time between two sessions of one account (`LOGIN-DELAY`, RFC 2449 section 6.5). Default zero: none.
     pub login_delay: Duration,
+    /// Whether messages that were read whole have `\\Seen` once the session ends with `QUIT`. Default yes: who reads the
+    /// same mail by IMAP elsewhere sees what is new.
+    pub seen: bool,
 }
 
 impl ServerOptions {
@@ -29,6 +32,7 @@ impl ServerOptions {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             login_delay: Duration::ZERO,
+            seen: true,
         }
     }
 }

@@ -12,6 +12,7 @@ mod imap;
 mod leaf;
 mod limit;
 mod load;
+mod mailbox;
 mod odmr;
 mod peer;
 mod peer_tls;

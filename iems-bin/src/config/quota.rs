@@ -1,7 +1,10 @@
 //! `[quota]` and `[delivery]`: how much accounts may hold, and how local mail is delivered.
 
+use std::sync::Arc;
+
 use iems_store::agent::AgentOptions;
 use iems_store::directory::{Quota, QuotaOptions};
+use iems_store::mailbox::UsualMailbox;
 
 use super::problem::Notes;
 use super::written::{Delivery, Quota as Written};
@@ -26,8 +29,10 @@ pub(super) fn quota(written: &Written, notes: &mut Notes<'_>) -> QuotaOptions {
 }
 
 /// How local mail is delivered.
-pub(super) fn delivery(written: &Delivery) -> AgentOptions {
+pub(super) fn delivery(written: &Delivery, usual: &Arc<[UsualMailbox]>) -> AgentOptions {
     let mut options = AgentOptions::default();
     options.drop_duplicates = written.drop_duplicates.value;
+    options.make_mailboxes = written.make_mailboxes.value;
+    options.usual = usual.clone();
     options
 }

@@ -92,6 +92,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     if !tls_reports_in.addresses.is_empty() {
         settings.policy = super::client::only_reports().and(&settings.policy);
     }
+    let imap = super::imap::imap(&file, notes);
     Some(Config {
         hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,
         postmaster: file.postmaster.as_ref().map(|postmaster| postmaster.value.clone()),
@@ -123,10 +124,10 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
             notes,
         ),
         matrix: matrix(&file.matrix, notes),
-        imap: super::imap::imap(&file.imap, notes),
+        delivery: super::quota::delivery(&file.delivery, &imap.usual),
+        imap,
         search: super::search::search(&file.search, folder, &data, notes),
         quota: super::quota::quota(&file.quota, notes),
-        delivery: super::quota::delivery(&file.delivery),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
         log_format: file.log.format.value,
         log_level: file.log.level.value.clone(),

@@ -81,7 +81,7 @@ pub(crate) struct Config {
     pub(crate) checks: Checks,
     /// On which flows judges run: cells of the matrix.
     pub(crate) matrix: Vec<Cell>,
-    /// What holds for IMAP.
+    /// What holds for IMAP and POP3.
     pub(crate) imap: super::imap::ImapSettings,
     /// What holds for searching texts.
     pub(crate) search: super::search::SearchSettings,

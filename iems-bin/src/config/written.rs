@@ -19,6 +19,7 @@ use super::checks::{WrittenChecks, WrittenGreylist, WrittenProbes};
 use super::dns::Word;
 use super::leaf::{NameServer, Size, words};
 use super::limit::{WrittenAccess, WrittenLimit};
+use super::mailbox::WrittenMailbox;
 use super::odmr::WrittenOdmr;
 use super::peer::WrittenPeer;
 use super::read::{At, FromToml, section};
@@ -111,6 +112,10 @@ section! {
         imap: Imap = "{}";
         /// Searching texts.
         search: Search = "{}";
+        /// POP3.
+        pop3: Pop3 = "{}";
+        /// The mailboxes that are usual here.
+        mailbox: Vec<At<WrittenMailbox>> = "[]";
         /// How local mail is delivered.
         delivery: Delivery = "{}";
         /// The store.
@@ -403,10 +408,18 @@ section! {
         memory: Size = r#""32MiB""#;
     }
 
+    /// POP3.
+    Pop3 {
+        /// Whether what was read counts as read.
+        mark_seen: bool = "true";
+    }
+
     /// Local delivery.
     Delivery {
         /// Whether a second message with the same Message-ID is dropped.
         drop_duplicates: bool = "false";
+        /// Whether a subaddress makes its mailbox.
+        make_mailboxes: bool = "false";
     }
 
     /// The store.

@@ -133,6 +133,7 @@ fn pop3_bounds(config: &Config, options: &mut pop3::ServerOptions) {
     options.limits.connections = config.limits.connections;
     options.limits.per_address = config.limits.connections_per_address;
     options.limits.errors = config.limits.errors;
+    options.seen = config.imap.pop3_seen;
     options.timeouts.idle = pop3::Timeouts::default().idle.max(config.limits.idle);
     options.timeouts.drain = config.grace;
 }
@@ -147,5 +148,6 @@ fn imap_bounds(config: &Config, options: &mut imap::ServerOptions) {
     options.limits.messages = config.imap.messages;
     options.timeouts.idle = config.imap.idle;
     options.unauthenticate = config.imap.unauthenticate;
+    options.usual = config.imap.usual.clone();
     options.timeouts.drain = config.grace;
 }

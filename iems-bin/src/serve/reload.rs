@@ -97,6 +97,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("[checks] (which are made), [greylist] or [probes]", old.checks != new.checks),
         ("[[batch_in]], [[batch_out]], [[tunnel_in]], [[tunnel_out]] or [[collect]]", old.batch != new.batch),
+        (
+            "[imap], [pop3], [[mailbox]], [quota] or [delivery]",
+            old.imap != new.imap || old.quota != new.quota || old.delivery != new.delivery,
+        ),
         ("[store]", old.cache != new.cache),
         ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
         ("[submit]", old.submit != new.submit),

@@ -8,6 +8,8 @@
 //! one in a mailbox is always ours.
 
 mod fields;
+mod folder;
+mod judge;
 mod lines;
 mod quota;
 mod warning;
@@ -18,16 +20,14 @@ use async_trait::async_trait;
 use iems_core::deliver::{Arrival, Attempt, Delivery, DeliveryAgent, Destination, Outcome};
 use iems_core::message::{ChannelId, EnhancedStatus, Mailbox, Reply};
 use iems_core::preprocess::{Action, Decision, Scope};
-use iems_core::seam::{Directory, Timestamp};
 use iems_core::storage::{Batch, StoreError};
 
 use crate::directory::{AccountInfo, StoreDirectory};
-use crate::mailbox::{MailboxId, Mailboxes, NewMessage, SpecialUse};
+use crate::mailbox::{Mailboxes, NewMessage, UsualMailbox};
 
 use fields::{Seen, fields};
-
-/// The name of the junk folder where it has to be made.
-const JUNK: &str = "Junk";
+use folder::{Folder, Made};
+pub use judge::{PersonalJudge, PersonalSubject};
 
 /// The agent `local`.
 pub struct LocalAgent {
@@ -35,27 +35,46 @@ pub struct LocalAgent {
     directory: Arc<StoreDirectory>,
     encoder: lines::Encoder,
     options: AgentOptions,
+    judges: Vec<Arc<dyn PersonalJudge>>,
 }
 
 /// How the agent delivers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AgentOptions {
     /// Whether a message is dropped if the folder it would go to has one with the same Message-ID. Default: no, as two
     /// different messages may have the same by mistake.
     pub drop_duplicates: bool,
+    /// Whether a subaddress makes the mailbox that it names, if it is not there. Default: no, as anybody could fill an
+    /// account with mailboxes; what names none goes to INBOX.
+    pub make_mailboxes: bool,
+    /// The mailboxes that are usual here: what the one for junk is called. Default: those that most mail programs know.
+    pub usual: Arc<[UsualMailbox]>,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self { drop_duplicates: false, make_mailboxes: false, usual: UsualMailbox::defaults().into() }
+    }
 }
 
 impl LocalAgent {
     /// An agent for the accounts of `directory`, whose mailboxes are in the same storage.
     pub fn new(directory: Arc<StoreDirectory>) -> Self {
         let (encoder, options) = (lines::Encoder::default(), AgentOptions::default());
-        Self { id: ChannelId::new("local"), directory, encoder, options }
+        Self { id: ChannelId::new("local"), directory, encoder, options, judges: Vec::new() }
     }
 
     /// The same with options.
     pub fn with_options(self, options: AgentOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same with one more judge, behind those before it.
+    #[must_use]
+    pub fn with_judge(mut self, judge: Arc<dyn PersonalJudge>) -> Self {
+        self.judges.push(judge);
+        self
     }
 
     fn mailboxes(&self) -> &Mailboxes {
@@ -75,6 +94,7 @@ impl LocalAgent {
         attempt: &Attempt,
         destination: &Destination,
         seen: &Seen,
+        made: &mut Made,
     ) -> Result<Placed, Reply> {
         let account = self.account(&destination.mailbox).await?;
         if !account.settings.enabled {
@@ -92,7 +112,7 @@ impl LocalAgent {
             );
             return Err(reply.because("a Delivered-To field names the account: a forwarding loop"));
         }
-        let own = self.decide(attempt, &account).await?;
+        let own = self.decide(attempt, &account, seen).await?;
         let decision = combine(&destination.decision, own.clone());
         let mut batch = Batch::new();
         if decision.action == Action::Discard {
@@ -101,7 +121,7 @@ impl LocalAgent {
         let fields = fields(attempt, destination, &account, &decision);
         let body = attempt.body.with_prefix(fields.as_bytes());
         let admission = self.admit(&account, 0, body.size(), attempt.now).await?;
-        let folder = self.folder(&mut batch, attempt, destination, &account, &decision).await?;
+        let folder = self.folder(&mut batch, attempt, destination, &account, &decision, made).await?;
         if self.is_duplicate(&account, &folder, seen).await.map_err(store_trouble)? {
             return Ok(Placed { batch: Batch::new(), own });
         }
@@ -133,67 +153,6 @@ impl LocalAgent {
             _ => Ok(false),
         }
     }
-
-    /// What the owner and the owner's domain want done; `None` if no rule of theirs matches.
-    async fn decide(&self, attempt: &Attempt, account: &AccountInfo) -> Result<Option<Decision>, Reply> {
-        if attempt.verdicts.is_empty() {
-            return Ok(None);
-        }
-        let policy = self.directory.policy(&account.mailbox).await;
-        let policy = policy.map_err(|e| trouble(e.to_string()))?;
-        let decision = policy.decide(&attempt.verdicts);
-        Ok((decision.scope != Scope::Default).then(|| too_late_to_refuse(decision)))
-    }
-
-    async fn folder(
-        &self,
-        batch: &mut Batch,
-        attempt: &Attempt,
-        destination: &Destination,
-        account: &AccountInfo,
-        decision: &Decision,
-    ) -> Result<Folder, Reply> {
-        let mailboxes = self.mailboxes();
-        if decision.action == Action::Junk {
-            return self.junk(batch, account, attempt.now).await;
-        }
-        match &destination.detail {
-            Some(detail) if !detail.is_empty() => {
-                let folder = mailboxes.find_in_any_case(account.id, detail).await.map_err(store_trouble)?;
-                Ok(Folder::There(folder.unwrap_or(account.inbox)))
-            }
-            _ => Ok(Folder::There(account.inbox)),
-        }
-    }
-
-    /// The junk folder, made on demand.
-    async fn junk(&self, batch: &mut Batch, account: &AccountInfo, now: Timestamp) -> Result<Folder, Reply> {
-        let mailboxes = self.mailboxes();
-        if let Some(junk) = mailboxes.special(account.id, SpecialUse::Junk).await.map_err(store_trouble)? {
-            return Ok(Folder::There(junk));
-        }
-        if let Some(junk) = mailboxes.find(account.id, JUNK).await.map_err(store_trouble)? {
-            return Ok(Folder::There(junk));
-        }
-        match mailboxes.create_in(batch, account.id, JUNK, Some(SpecialUse::Junk), now).await {
-            Ok(junk) => {
-                Mailboxes::subscribe_in(batch, account.id, JUNK);
-                Ok(Folder::New(junk))
-            }
-            // There are as many mailboxes as there may be, or the like: mail must arrive all the same.
-            Err(error) if !error.is_temporary() => {
-                tracing::warn!(account = %account.mailbox, %error, "no junk folder can be made");
-                Ok(Folder::There(account.inbox))
-            }
-            Err(error) => Err(trouble(error.to_string())),
-        }
-    }
-}
-
-/// A mailbox, and whether the batch makes it.
-enum Folder {
-    There(MailboxId),
-    New(MailboxId),
 }
 
 struct Placed {
@@ -231,9 +190,10 @@ impl DeliveryAgent for LocalAgent {
             }
         };
         let seen = Seen::in_message_of(attempt).await;
+        let mut made = Made::default();
         for destination in &attempt.destinations {
             let placed = match &seen {
-                Ok(seen) => self.place(attempt, destination, seen).await,
+                Ok(seen) => self.place(attempt, destination, seen, &mut made).await,
                 Err(e) => Err(store_trouble(e.clone())),
             };
             let (outcome, own) = match placed {

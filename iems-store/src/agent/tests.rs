@@ -381,7 +381,7 @@ async fn a_message_that_the_folder_has_is_dropped_where_that_is_wanted() {
         world.folder("ann@example.org", "INBOX").await.len()
     };
     assert_eq!((deliver(&world).await, deliver(&world).await), (1, 2));
-    let options = AgentOptions { drop_duplicates: true };
+    let options = AgentOptions { drop_duplicates: true, ..Default::default() };
     world.agent = LocalAgent::new(world.directory.clone()).with_options(options);
     assert_eq!(deliver(&world).await, 2);
 }
@@ -406,4 +406,78 @@ async fn answers_join_the_thread() {
     assert_eq!(threads[0], infos[0].email);
     assert_eq!(threads, [threads[0], threads[1], threads[0], threads[0]]);
     assert_ne!(threads[0], threads[1]);
+}
+
+#[tokio::test]
+async fn a_subaddress_makes_its_mailbox_where_that_is_wanted() {
+    let mut world = world(&["ann@example.org"]).await;
+    let options = AgentOptions { make_mailboxes: true, ..Default::default() };
+    world.agent = LocalAgent::new(world.directory.clone()).with_options(options);
+    let details = [Some("Lists/Rust"), Some("lists/rust"), Some("Archive"), Some("a//b")];
+    for detail in details {
+        let destination = to("ann@example.org", detail, &Policy::new(), &[]);
+        let attempt = world.attempt("A: b\r\n\r\n", vec![destination], &[]).await;
+        assert!(matches!(world.deliver(&attempt).await.outcomes[0], Outcome::Done(..)));
+    }
+    let count = async |name| world.folder("ann@example.org", name).await.len();
+    assert_eq!((count("Lists/Rust").await, count("Archive").await, count("INBOX").await), (2, 1, 1));
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let all = world.directory.mailboxes().list(info.id).await.unwrap();
+    let shown: Vec<_> = all.iter().map(|one| (&one.path[..], one.subscribed, one.special)).collect();
+    let archive = Some(crate::mailbox::SpecialUse::Archive);
+    assert_eq!(shown[0], ("Archive", true, archive));
+    assert!(shown.contains(&("Lists/Rust", true, None)), "{shown:?}");
+}
+
+#[tokio::test]
+async fn one_attempt_makes_one_mailbox_of_an_account() {
+    let mut world = world(&["ann@example.org", "bob@example.org"]).await;
+    let options = AgentOptions { make_mailboxes: true, ..Default::default() };
+    world.agent = LocalAgent::new(world.directory.clone()).with_options(options);
+    let all = [("ann@example.org", "One"), ("ann@example.org", "Two"), ("bob@example.org", "One")];
+    let destinations = all.map(|(account, detail)| to(account, Some(detail), &Policy::new(), &[]));
+    let attempt = world.attempt("A: b\r\n\r\n", destinations.to_vec(), &[]).await;
+    let outcomes = world.deliver(&attempt).await.outcomes;
+    assert!(
+        matches!(outcomes[..], [Outcome::Done(..), Outcome::Deferred(_), Outcome::Done(..)]),
+        "{outcomes:?}"
+    );
+    let again = world.attempt("A: b\r\n\r\n", destinations[1..2].to_vec(), &[]).await;
+    assert!(matches!(world.deliver(&again).await.outcomes[0], Outcome::Done(..)));
+    for (account, detail) in all {
+        assert_eq!(world.folder(account, detail).await.len(), 1, "{account} {detail}");
+    }
+}
+
+/// Finds mail with a word in its subject, which another judge before it has to have seen as well.
+struct Word(&'static str);
+
+#[async_trait::async_trait]
+impl PersonalJudge for Word {
+    async fn inspect(&self, subject: &PersonalSubject<'_>) -> Vec<Verdict> {
+        let envelope = subject.structure.parts[0].envelope.as_deref();
+        let told = envelope.and_then(|envelope| envelope.subject.as_deref());
+        let found = told.is_some_and(|told| told.windows(self.0.len()).any(|word| word == self.0.as_bytes()));
+        let result = if found { CheckResult::Fail } else { CheckResult::Pass };
+        let evidence = format!("{} after {} others", subject.account.mailbox, subject.verdicts.len());
+        vec![Verdict { check: "dnsbl".into(), result, score: 1.0, evidence }]
+    }
+}
+
+#[tokio::test]
+async fn personal_judges_find_and_the_owners_rules_decide() {
+    let mut world = world(&["ann@example.org", "bob@example.org"]).await;
+    let junk = |s: &mut crate::directory::AccountSettings| s.rules = vec![rule(Action::Junk)];
+    world.directory.update_account(&m("ann@example.org"), junk).await.unwrap();
+    let judges = [Arc::new(Word("nothing")), Arc::new(Word("pills"))];
+    let agent = LocalAgent::new(world.directory.clone());
+    world.agent = judges.into_iter().fold(agent, |agent, judge| agent.with_judge(judge));
+    for subject in ["pills", "apples"] {
+        let both = ["ann@example.org", "bob@example.org"].map(|a| to(a, None, &Policy::new(), &[]));
+        let text = format!("Subject: cheap {subject}\r\n\r\n");
+        world.deliver(&world.attempt(&text, both.to_vec(), &[]).await).await;
+    }
+    let count = async |account, name| world.folder(account, name).await.len();
+    assert_eq!((count("ann@example.org", "Junk").await, count("ann@example.org", "INBOX").await), (1, 1));
+    assert_eq!(count("bob@example.org", "INBOX").await, 2, "who has no rules wants everything");
 }

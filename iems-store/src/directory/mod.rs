@@ -110,7 +110,7 @@ impl StoreDirectory {
     }
 
     /// The time, by the directory's clock.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 

@@ -23,7 +23,7 @@ const REMEMBERED: usize = 10_000;
 const PAGE: usize = 1000;
 
 /// What holds for quotas everywhere.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuotaOptions {
     /// The limits of accounts for which neither they nor their domain have any. Default: none.

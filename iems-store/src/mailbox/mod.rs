@@ -33,6 +33,7 @@ mod sweep;
 mod tests;
 mod threads;
 mod tree;
+mod usual;
 
 pub(crate) use account::{create_account, remove_account};
 pub use acl::{AclEntry, Grantee, MAX_ACL, RightsChange};
@@ -55,6 +56,7 @@ pub use schema::{AccountId, MailboxId, NAMESPACE, SpecialUse, Uid};
 pub use status::Status;
 pub use sweep::{Believed, Swept};
 pub use threads::{MessageIdMark, MessageIds};
+pub use usual::{Provided, UsualMailbox};
 
 use iems_core::storage::{Batch, Blobs, CommitError, Committed, Storage, StoreError};
 

@@ -40,7 +40,10 @@ impl Mailboxes {
 
     /// Adds the step that subscribes to a mailbox that the same batch makes.
     pub(crate) fn subscribe_in(batch: &mut Batch, account: AccountId, path: &str) {
-        batch.put(schema::key(account, &schema::of_subscription(path)), &[rows::VERSION]);
+        if let Ok(parts) = name::parts(path) {
+            let path = name::canonical(&parts);
+            batch.put(schema::key(account, &schema::of_subscription(&path)), &[rows::VERSION]);
+        }
     }
 
     /// All names that the user subscribed to, in order; some may not be mailboxes any more.

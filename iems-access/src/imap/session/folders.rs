@@ -52,7 +52,12 @@ impl Session {
             _ => return Err(Status::no("A mailbox has one use at most here").with(Code::UseAttr).into()),
         };
         let (owner, below) = self.below_permitted(path).await?;
-        let mailbox = self.accounts.mailboxes().create(owner, &below, special, now).await?;
+        let mailboxes = self.accounts.mailboxes();
+        let special = match uses {
+            [] => mailboxes.usual_use(owner, &self.options.usual, &below).await?,
+            _ => special,
+        };
+        let mailbox = mailboxes.create(owner, &below, special, now).await?;
         self.changed_names(&[path]);
         Ok(Status::ok("Made").with(Code::MailboxId(mailbox_id(owner, mailbox))))
     }

@@ -205,6 +205,11 @@ impl Session {
         let Some(seat) = self.accounts.seat(&info, self.options.limits.per_account) else {
             return Status::no("This account has too many connections; close some").with(Code::Limit);
         };
+        let provided = self.accounts.mailboxes().provide(info.id, &self.options.usual, directory.now()).await;
+        if let Err(error) = provided {
+            // Whoever wants to read mail can do without.
+            tracing::warn!(account = %info.mailbox, %error, "the usual mailboxes cannot be made");
+        }
         self.stage = Stage::User(Box::new(User::new(info, seat)));
         Status::ok("Logged in").with(Code::Capability(self.capabilities()))
     }

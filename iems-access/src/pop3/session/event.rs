@@ -27,8 +27,13 @@ pub enum Event {
         /// How much of it.
         part: Part,
     },
-    /// Remove these messages, in one commit. Answer: [`Session::removed`].
-    Remove(Vec<Uid>),
+    /// The UPDATE state. Answer: [`Session::updated`].
+    Update {
+        /// Messages that were read: they get `\\Seen`.
+        seen: Vec<Uid>,
+        /// Messages to be removed, in one commit.
+        removed: Vec<Uid>,
+    },
     /// Send the output and close. Nothing follows.
     Close,
 }
@@ -96,12 +101,15 @@ impl Session {
 
     /// The answer to [`Event::Retrieve`]: the message's octets follow the output, or why not.
     pub fn found(&mut self, octets: Result<u64, NotFound>) {
-        if self.pending != Pending::Message {
-            return;
-        }
+        let Pending::Message(uid, part) = self.pending else { return };
         self.pending = Pending::Nothing;
         match octets {
-            Ok(octets) => self.ok(&format!("{octets} octets")),
+            Ok(octets) => {
+                if let (State::Transaction(maildrop), Part::All) = (&mut self.state, part) {
+                    maildrop.retrieved(uid);
+                }
+                self.ok(&format!("{octets} octets"));
+            }
             Err(NotFound::Gone) => self.refuse("The message is gone; another program removed it"),
             Err(NotFound::Unavailable) => {
                 self.error(Code::Temporary, "The message cannot be read now; try again later");
@@ -109,9 +117,9 @@ impl Session {
         }
     }
 
-    /// The answer to [`Event::Remove`]: whether it was done.
-    pub fn removed(&mut self, done: Result<(), ()>) {
-        if self.pending != Pending::Removal {
+    /// The answer to [`Event::Update`]: whether it was done.
+    pub fn updated(&mut self, done: Result<(), ()>) {
+        if self.pending != Pending::Update {
             return;
         }
         self.pending = Pending::Nothing;

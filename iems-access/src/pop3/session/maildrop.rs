@@ -16,6 +16,8 @@ struct Message {
     uid: Uid,
     octets: u64,
     deleted: bool,
+    /// It was sent whole.
+    retrieved: bool,
 }
 
 impl Maildrop {
@@ -23,7 +25,12 @@ impl Maildrop {
     /// ASCII, at most 60 characters, the rest is cut.
     pub fn new(name: &str, messages: impl IntoIterator<Item = (Uid, u64)>) -> Self {
         let name = name.chars().filter(char::is_ascii_graphic).take(60).collect();
-        let all = messages.into_iter().map(|(uid, octets)| Message { uid, octets, deleted: false });
+        let all = messages.into_iter().map(|(uid, octets)| Message {
+            uid,
+            octets,
+            deleted: false,
+            retrieved: false,
+        });
         Self { name, messages: all.collect() }
     }
 
@@ -43,6 +50,19 @@ impl Maildrop {
             }
             None => false,
         }
+    }
+
+    /// Notes that a message was sent whole.
+    pub(super) fn retrieved(&mut self, uid: Uid) {
+        // UIDs only grow.
+        if let Ok(at) = self.messages.binary_search_by_key(&uid, |message| message.uid) {
+            self.messages[at].retrieved = true;
+        }
+    }
+
+    /// The UIDs of messages that were sent whole and are not marked.
+    pub(super) fn read(&self) -> Vec<Uid> {
+        self.messages.iter().filter(|m| m.retrieved && !m.deleted).map(|m| m.uid).collect()
     }
 
     /// Takes all marks back.

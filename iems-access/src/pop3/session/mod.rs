@@ -20,11 +20,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use iems_core::seam::sasl::{Beneath, Exchange};
+use iems_store::mailbox::Uid;
 
 use self::maildrop::Listing;
 use super::command::LineReader;
 use super::reply::{self, Code};
-use super::{Command, CommandError, ServerOptions};
+use super::{Command, CommandError, Part, ServerOptions};
 use crate::net::{Link, Nonce};
 
 pub(super) use auth::SERVICE;
@@ -68,8 +69,8 @@ enum Pending {
     Nothing,
     Credentials,
     Maildrop,
-    Message,
-    Removal,
+    Message(Uid, Part),
+    Update,
 }
 
 /// One dialogue.

@@ -31,6 +31,7 @@ struct Player {
     sent: Vec<u8>,
     mail: Vec<Uid>,
     removed: Option<Vec<Uid>>,
+    seen: Option<Vec<Uid>>,
     handshakes: usize,
     delayed: bool,
     closed: bool,
@@ -40,8 +41,17 @@ impl Player {
     fn new(link: Link, mail: Vec<Uid>) -> Self {
         let session = Some(Session::new(options(), link, Arc::new(|| Some([2; 18]))));
         let (input, sent) = (BytesMut::new(), Vec::new());
-        let mut player =
-            Self { session, input, sent, mail, removed: None, handshakes: 0, delayed: false, closed: false };
+        let mut player = Self {
+            session,
+            input,
+            sent,
+            mail,
+            removed: None,
+            seen: None,
+            handshakes: 0,
+            delayed: false,
+            closed: false,
+        };
         player.feed(b"");
         player
     }
@@ -105,10 +115,11 @@ impl Player {
                 self.session().opened(maildrop);
             }
             Event::Retrieve { uid, part } => self.retrieve(uid, part),
-            Event::Remove(uids) => {
+            Event::Update { seen, removed } => {
                 self.flush();
-                self.removed = Some(uids);
-                self.session().removed(Ok(()));
+                self.removed = Some(removed).filter(|uids| !uids.is_empty());
+                self.seen = Some(seen).filter(|uids| !uids.is_empty());
+                self.session().updated(Ok(()));
             }
         }
         None
@@ -179,9 +190,10 @@ fn expect(player: &mut Player, line: &str, name: &str) {
             assert!(matches, "{name}: {line:?}, but came {sent:?}");
         }
         "removed" => assert_eq!(player.removed.take(), Some(uids(rest)), "{name}"),
+        "seen" => assert_eq!(player.seen.take(), Some(uids(rest)), "{name}"),
         "handshake" => assert_eq!(player.handshakes, 1, "{name}"),
         "delayed" => assert!(player.delayed, "{name}"),
-        "closed" => assert!(player.closed && player.removed.is_none(), "{name}"),
+        "closed" => assert!(player.closed && player.removed.is_none() && player.seen.is_none(), "{name}"),
         other => panic!("{name}: {other:?} is no word of dialogues"),
     }
 }

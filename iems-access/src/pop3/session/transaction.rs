@@ -59,7 +59,7 @@ impl Session {
     fn retrieve(&mut self, maildrop: &Maildrop, number: u32, part: Part) -> Option<Event> {
         match maildrop.get(number) {
             Some((uid, _)) => {
-                self.pending = Pending::Message;
+                self.pending = Pending::Message(uid, part);
                 Some(Event::Retrieve { uid, part })
             }
             None => {
@@ -93,16 +93,17 @@ impl Session {
         }
     }
 
-    /// RFC 1939 section 6: only `QUIT` removes.
+    /// RFC 1939 section 6: only `QUIT` removes, and only then what was read counts as read.
     fn quit(&mut self, maildrop: &Maildrop) -> Option<Event> {
-        let marked = maildrop.marked();
-        if marked.is_empty() {
+        let removed = maildrop.marked();
+        let seen = if self.options.seen { maildrop.read() } else { Vec::new() };
+        if removed.is_empty() && seen.is_empty() {
             self.ok("Bye");
             self.state = State::Closing;
             return None;
         }
         self.state = State::Update;
-        self.pending = Pending::Removal;
-        Some(Event::Remove(marked))
+        self.pending = Pending::Update;
+        Some(Event::Update { seen, removed })
     }
 }

@@ -19,6 +19,7 @@ mod sharing;
 mod shown;
 mod together;
 mod tree;
+mod usual;
 
 struct World {
     memory: Arc<MemoryStorage>,

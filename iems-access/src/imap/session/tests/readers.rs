@@ -1,6 +1,9 @@
 //! What mail programs stumble over, each test named for what they saw.
 
+use std::sync::Arc;
+
 use iems_store::directory::Quota;
+use iems_store::mailbox::{Provided, UsualMailbox};
 
 use super::World;
 
@@ -34,4 +37,29 @@ async fn a_multipart_without_parts_has_one() {
     assert!(said.contains(&format!("BODY ({nothing}) \"mixed\")")), "{said}");
     let extended = format!("({nothing} NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL (\"de\") NIL)");
     assert!(said.contains(&extended), "{said}");
+}
+
+#[tokio::test]
+async fn a_usual_name_gets_its_use_and_what_is_provided_is_there() {
+    let mut world = World::new().await;
+    let mut ann = world.ann().await;
+    ann.ask("a CREATE Trash").await;
+    ann.ask("b CREATE Rubbish (USE (\\Drafts))").await;
+    ann.ask("c CREATE Drafts").await;
+    let said = ann.ask("d LIST (SPECIAL-USE) \"\" *").await;
+    let lines: Vec<_> = said.lines().filter(|line| line.starts_with('*')).collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].contains("\\Drafts") && lines[0].ends_with("Rubbish"), "{said}");
+    assert!(lines[1].contains("\\Trash") && lines[1].ends_with("Trash"), "{said}");
+
+    drop(ann);
+    let mut usual = UsualMailbox::defaults();
+    usual.iter_mut().for_each(|one| one.provided = Provided::Subscribed);
+    Arc::get_mut(&mut world.options).expect("no session has them").usual = usual.into();
+    let mut ann = world.ann().await;
+    let said = ann.ask("a LIST (SUBSCRIBED) \"\" *").await;
+    for name in ["Archive", "INBOX", "Junk", "Sent"] {
+        assert!(said.lines().any(|line| line.ends_with(name)), "{said}");
+    }
+    assert!(!said.contains("Trash") && !said.contains("Drafts"), "{said}");
 }
