@@ -10,7 +10,6 @@ const MEMORY: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 30;
 
 /// What holds for searching texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "search"), expect(dead_code, reason = "there is no index"))]
 pub(crate) struct SearchSettings {
     /// Whether there is an index.
     pub(crate) index: bool,

@@ -13,7 +13,7 @@ mod reload;
 mod signals;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use iems_core::limits::Keeper;
 use tokio_util::sync::CancellationToken;
@@ -152,7 +152,11 @@ impl Server {
         self.tasks.close();
         let drained = async {
             let rest = tokio::time::timeout(config.grace, self.tasks.wait());
-            tokio::join!(self.site.engine.shutdown(config.grace), rest, stop_indexing(&self.site))
+            tokio::join!(
+                self.site.engine.shutdown(config.grace),
+                rest,
+                stop_indexing(&self.site, config.grace)
+            )
         };
         tokio::select! {
             _ = drained => {}
@@ -165,12 +169,14 @@ impl Server {
 
 /// What is being indexed is cut short; the next start goes on there.
 #[cfg(feature = "search")]
-async fn stop_indexing(site: &Site) {
-    site.search.stop().await;
+async fn stop_indexing(site: &Site, grace: Duration) {
+    if tokio::time::timeout(grace, site.search.stop()).await.is_err() {
+        tracing::warn!("indexing did not stop in time; what it did last is done again");
+    }
 }
 
 #[cfg(not(feature = "search"))]
-async fn stop_indexing(_: &Site) {}
+async fn stop_indexing(_: &Site, _: Duration) {}
 
 /// The built-in configuration has TLS with a certificate of our own making.
 fn encrypt(config: &mut Config) -> Result<(), Failure> {

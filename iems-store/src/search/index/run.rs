@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep};
 
@@ -31,6 +32,9 @@ const PAGE: usize = 2048;
 const COMMITTED: u64 = 10_000;
 /// Or after this time.
 const COMMIT_AFTER: Duration = Duration::from_secs(60);
+
+/// How often is looked whether the server stops.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How a run is going.
 #[derive(Debug, Default)]
@@ -97,12 +101,29 @@ impl<'a> Run<'a> {
         self.commit().await?;
         match (whole, self.writer.take()) {
             (true, Some(writer)) => {
-                let ended = spawn_blocking(move || writer.end()).await;
-                ended.map_err(IndexError::panicked)??;
+                self.end(writer).await?;
                 self.shared.readers.forget(self.account);
                 Ok(Ended::Whole(modseq))
             }
             _ => Ok(Ended::Stopped),
+        }
+    }
+
+    /// Waits until files are put together that are to be. A server that stops does not wait for it: nothing has come to
+    /// depend on the new file yet, so it is made again.
+    async fn end(&self, writer: Writer) -> Result<(), IndexError> {
+        let (told, mut ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("iems-index".into());
+        // A thread of its own, since the runtime waits for those that it has.
+        thread.spawn(move || told.send(writer.end()))?;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut ended => return ended.map_err(|_| no_writer())?,
+                () = sleep(LOOK) => if self.shared.is_stopped() {
+                    return Ok(());
+                }
+            }
         }
     }
 

@@ -131,10 +131,17 @@ pub(super) const SEARCHES: [(&str, &str); 5] = [
     ("TEXT, in the last message only", "TEXT zebra-needle"),
 ];
 
+/// Searches in texts with an index of them.
+pub(super) const INDEXED: [(&str, &str); 3] = [
+    ("an index of all texts, made", ""),
+    ("BODY, in the last message only, indexed", "BODY zebra-needle"),
+    ("TEXT, in the last message only, indexed", "TEXT zebra-needle"),
+];
+
 /// A mailbox of so many messages: filled, read, changed and searched by one client, in seconds. What reads is done twice,
 /// and the second time counts: indexes are built by then.
 pub(super) fn large(who: Who, messages: usize) -> Times {
-    let server = Server::open(who, 1);
+    let mut server = Server::open(who, 1);
     let mut times = Times::new();
     let mut imap = Imap::login(server.imap, None, &user(0)).expect("a login");
     let timed = |times: &mut Times, name, work: &mut dyn FnMut() -> io::Result<()>| {
@@ -191,7 +198,31 @@ pub(super) fn large(who: Who, messages: usize) -> Times {
         let one = message(0, 2);
         (0..100).try_for_each(|_| imap.append("INBOX", std::slice::from_ref(&one)))
     });
+    drop(imap);
+    indexed(&mut server, messages, &mut times);
     times
+}
+
+/// The searches in texts once more, where there is an index to be had; the last message but the new ones has the text.
+fn indexed(server: &mut Server, messages: usize, times: &mut Times) {
+    let start = Instant::now();
+    let Some(octets) = server.index() else { return };
+    times.insert(INDEXED[0].0, start.elapsed().as_secs_f64());
+    println!("the index has {octets} octets");
+    let mut imap = Imap::login(server.imap, None, &user(0)).expect("a login");
+    imap.command("SELECT INBOX").expect("a mailbox");
+    for (name, what) in &INDEXED[1..] {
+        for _ in 0..2 {
+            let start = Instant::now();
+            let brought = imap.command(&format!("UID SEARCH {what}")).expect("a search");
+            times.insert(name, start.elapsed().as_secs_f64());
+            assert_eq!(
+                brought.kept.first().map(String::as_str),
+                Some(&*format!("* SEARCH {messages}")),
+                "{name}"
+            );
+        }
+    }
 }
 
 /// Memory of idle sessions with TLS: their number and KiB for each (PSS).

@@ -9,7 +9,7 @@ mod servers;
 
 use std::time::{Duration, Instant};
 
-use cases::{FETCHES, Rate, SEARCHES, Times};
+use cases::{FETCHES, INDEXED, Rate, SEARCHES, Times};
 use servers::Who;
 
 use crate::tables::{head, row};
@@ -116,8 +116,9 @@ fn large(all: &[Who], messages: usize) -> String {
     head(&mut text, &format!("A mailbox of {messages} messages, in seconds"), &names(all));
     let order = ["filled", "first synchronisation", "SELECT"].into_iter();
     let order = order.chain(FETCHES.map(|(name, _)| name)).chain(SEARCHES.map(|(name, _)| name));
-    for name in
-        order.chain(["a flag of all messages", "a flag, 500 messages one by one", "new mail, 100 times"])
+    for name in order
+        .chain(["a flag of all messages", "a flag, 500 messages one by one", "new mail, 100 times"])
+        .chain(INDEXED.map(|(name, _)| name))
     {
         let values: Vec<Option<f64>> = times.iter().map(|times| times.get(name).copied()).collect();
         row(&mut text, name, &values, false);
