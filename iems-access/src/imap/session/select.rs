@@ -68,6 +68,7 @@ impl Session {
         selected.view.announce();
         out.data(Data::Exists(selected.view.count()));
         if !self.enabled.rev2 {
+            selected.view.announce_recent();
             out.data(Data::Recent(selected.view.recent()));
         }
         // A message number (RFC 9586 section 3).

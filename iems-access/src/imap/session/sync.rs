@@ -46,12 +46,14 @@ impl Session {
         if updates.named {
             selected.tell_flag_names(out);
         }
-        if let Some(count) = selected.view.announce() {
+        let count = selected.view.announce();
+        if let Some(count) = count {
             out.data(Data::Exists(count));
             selected.settle_recent();
-            if selected.witness.is_some() {
-                out.data(Data::Recent(selected.view.recent()));
-            }
+        }
+        let recent = selected.view.announce_recent().or_else(|| count.map(|_| selected.view.recent()));
+        if let Some(recent) = recent.filter(|_| selected.witness.is_some()) {
+            out.data(Data::Recent(recent));
         }
         if wanted.is_none_or(|wanted| wanted.flags) {
             let uid_too = wanted.is_some();

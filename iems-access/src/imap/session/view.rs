@@ -37,6 +37,8 @@ pub(super) struct View {
     gone: usize,
     /// Ranges of UIDs that are `\Recent` here, in order.
     recent: Vec<(u32, u32)>,
+    /// How many of them the peer was told of.
+    told_recent: u32,
 }
 
 impl View {
@@ -92,6 +94,12 @@ impl View {
     pub(super) fn recent(&self) -> u32 {
         let sum = self.recent.iter().map(|range| self.between(*range)).sum::<usize>();
         u32::try_from(sum).unwrap_or(u32::MAX)
+    }
+
+    /// How many messages are recent, if the peer was told of more or fewer.
+    pub(super) fn announce_recent(&mut self) -> Option<u32> {
+        let recent = self.recent();
+        (std::mem::replace(&mut self.told_recent, recent) != recent).then_some(recent)
     }
 
     /// How many messages have UIDs in a range.
@@ -314,7 +322,7 @@ mod tests {
         }
         view.recent_above(4);
         assert_eq!([3, 5, 6, 9, 10].map(|uid| view.is_recent(uid)), [false, true, true, true, false]);
-        assert_eq!(view.recent(), 2);
+        assert_eq!((view.recent(), view.announce_recent(), view.announce_recent()), (2, Some(2), None));
         let table = KeywordTable::default();
         assert_eq!(view.flags(view.get(2).unwrap(), &table), [Flag::Seen, Flag::Recent]);
         view.recent_above(9);

@@ -40,6 +40,31 @@ async fn who_selects_first_has_what_is_recent() {
 }
 
 #[tokio::test]
+async fn the_number_of_recent_messages_is_told_when_it_changes() {
+    let world = World::with_recent().await;
+    let (mut one, mut other) = (world.ann().await, world.ann().await);
+    for subject in ["a", "b"] {
+        one.append("INBOX", &letter(subject)).await;
+    }
+    in_order(&one.ask("a SELECT INBOX").await, &["* 2 RECENT"]);
+    other.ask("a SELECT INBOX\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE").await;
+    assert_eq!(one.ask("b NOOP").await, "* 1 EXPUNGE\r\n* 1 RECENT\r\nb OK Here I am\r\n");
+    assert_eq!(other.ask("d NOOP").await, "d OK Here I am\r\n");
+}
+
+#[tokio::test]
+async fn who_keeps_modseqs_is_told_of_flags_that_changed_and_changed_back() {
+    let world = World::new().await;
+    let (mut one, mut plain, mut other) = (world.ann().await, world.ann().await, world.ann().await);
+    one.append("INBOX", &letter("a")).await;
+    one.ask("a SELECT INBOX (CONDSTORE)").await;
+    plain.ask("a SELECT INBOX").await;
+    other.ask("a SELECT INBOX\r\nb STORE 1 +FLAGS (\\Seen)\r\nc STORE 1 -FLAGS (\\Seen)").await;
+    in_order(&one.ask("b NOOP").await, &["* 1 FETCH (UID 1 FLAGS () MODSEQ (", "b OK"]);
+    assert_eq!(plain.ask("b NOOP").await, "b OK Here I am\r\n");
+}
+
+#[tokio::test]
 async fn what_was_shown_is_remembered() {
     let world = World::with_recent().await;
     let mut ann = world.ann().await;
