@@ -17,6 +17,7 @@
 //! - `dialogue`: plays what stands in `dialogues/`.
 //! - `endings`: false ends of data, and what a server makes of them.
 //! - `fetched`, `alike`: what `FETCH` answers, as values, by a raw IMAP client; and where two servers may differ.
+//! - `imap`: what an IMAP server has to say, as scripts, and under load.
 //! - `torture`: messages that are hard to read.
 //! - `corpus`: real messages, good and bad.
 //! - `process`, `wait`: running programs; waiting for something to become true.
@@ -30,6 +31,7 @@ pub mod endings;
 pub mod fetched;
 pub mod https;
 pub mod iems;
+pub mod imap;
 pub mod peers;
 pub mod pop3;
 pub mod process;

@@ -141,6 +141,19 @@ impl Wire {
         }
     }
 
+    /// So many octets.
+    ///
+    /// # Errors
+    /// As the system says; `UnexpectedEof` when the peer has closed.
+    pub fn octets(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.arrived.len() < count {
+            if self.more()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.arrived.drain(..count).collect())
+    }
+
     /// Everything until the peer closes, with what had arrived before.
     ///
     /// # Errors
