@@ -149,7 +149,7 @@ impl Searched<'_> {
             for (at, facts) in facts.iter_mut().enumerate() {
                 let answer = match answers[at] {
                     Some(answer) => answer,
-                    None => facts.read(&query, &spent).await?,
+                    None => there(facts.read(&query, &spent).await)?.unwrap_or(false),
                 };
                 if answer {
                     found.push(step * STEP + at);
@@ -197,7 +197,7 @@ impl Searched<'_> {
         Facts::learn(&mut facts, &all, Level::Info, self).await?;
         Facts::learn(&mut facts, &all, Level::Structure, self).await?;
         for facts in &mut facts {
-            facts.complete().await?;
+            there(facts.complete().await)?;
         }
         tokio::task::yield_now().await;
         Ok(facts)
@@ -205,6 +205,14 @@ impl Searched<'_> {
 
     fn uid_of(candidate: &Candidate<'_>) -> Uid {
         Uid(candidate.uid)
+    }
+}
+
+/// What was read of a message; `None` if it was removed meanwhile, and its octets with it.
+fn there<T>(read: Result<T, SearchError>) -> Result<Option<T>, SearchError> {
+    match read {
+        Err(SearchError::Store(StoreError::NoBlob(_))) => Ok(None),
+        read => read.map(Some),
     }
 }
 

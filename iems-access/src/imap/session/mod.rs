@@ -52,7 +52,7 @@ use iems_core::seam::Timestamp;
 use iems_core::seam::sasl::Beneath;
 
 use super::recent::Witness;
-use super::types::{Code, Command, CommandBody, Status};
+use super::types::{Code, Command, CommandBody, Condition, Status};
 use super::{Accounts, ServerOptions};
 use crate::net::{Link, Nonce, Question};
 use login::Proving;
@@ -261,6 +261,13 @@ impl Session {
             Err(Trouble::Io(error)) => return Err(error),
             // It is told the next time.
             Ok(()) | Err(Trouble::Said(_)) => {}
+        }
+        if numbers_stay
+            && (status.condition, &status.code) == (Condition::Ok, &None)
+            && self.selected().is_ok_and(|selected| selected.view.is_missing_some())
+        {
+            // What was found, say, is not of all that the peer believes to be there (RFC 5530 section 3).
+            status = status.with(Code::ExpungeIssued);
         }
         out.say(&status.tagged(tag));
         Ok(Then::Read)

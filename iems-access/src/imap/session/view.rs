@@ -220,6 +220,11 @@ impl View {
         }
     }
 
+    /// Whether there are some that left, and the peer does not know.
+    pub(super) fn is_missing_some(&self) -> bool {
+        self.gone > 0
+    }
+
     /// How many there are, if the peer is to be told because there are more than it knows of.
     pub(super) fn announce(&mut self) -> Option<u32> {
         let more = self.messages.len() > self.announced;

@@ -53,6 +53,21 @@ async fn the_number_of_recent_messages_is_told_when_it_changes() {
 }
 
 #[tokio::test]
+async fn a_search_says_that_some_are_gone() {
+    let world = World::new().await;
+    let (mut one, mut other) = (world.ann().await, world.ann().await);
+    for subject in ["a", "b"] {
+        one.append("INBOX", &letter(subject)).await;
+    }
+    one.ask("a SELECT INBOX").await;
+    other.ask("a SELECT INBOX\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE").await;
+    in_order(&one.ask("b SEARCH BODY hello").await, &["* SEARCH 2\r\n", "b OK [EXPUNGEISSUED]"]);
+    in_order(&one.ask("c SORT (SUBJECT) UTF-8 BODY hello").await, &["* SORT 2\r\n", "c OK [EXPUNGEISSUED]"]);
+    in_order(&one.ask("d NOOP").await, &["* 1 EXPUNGE\r\n", "d OK Here"]);
+    in_order(&one.ask("e SEARCH ALL").await, &["* SEARCH 1\r\n", "e OK That"]);
+}
+
+#[tokio::test]
 async fn who_keeps_modseqs_is_told_of_flags_that_changed_and_changed_back() {
     let world = World::new().await;
     let (mut one, mut plain, mut other) = (world.ann().await, world.ann().await, world.ann().await);
