@@ -26,6 +26,14 @@ imap.login(user, password)
     run(&mut command(&need("python3", "python3"), ["-c", &script, &what]), b"")
 }
 
+/// Runs Python with a client that speaks to `server` octet by octet; see `imap_raw.py`. Mail is delivered at `smtp`.
+pub fn raw(server: SocketAddrV4, smtp: SocketAddrV4, script: &str) -> Said {
+    let both = [server, smtp].map(|at| serde_json::json!([at.ip().to_string(), at.port()]));
+    let script = format!("{}{script}", include_str!("imap_raw.py"));
+    let what = serde_json::json!(both).to_string();
+    run(&mut command(&need("python3", "python3"), ["-c", &script, &what]), b"")
+}
+
 /// Synchronizes INBOX with the Maildir `dir/mail`, in both ways.
 pub fn mbsync(dir: &Path, server: SocketAddrV4, user: &str, password: &str) -> Said {
     for folder in ["mail", "state"] {

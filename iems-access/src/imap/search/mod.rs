@@ -3,10 +3,11 @@
 //! A key is asked of what is cheapest first: flags and numbers that the session holds, then the message's rows, its
 //! stored structure, its header, its texts. Only messages that are still undecided are looked at further, and the rows
 //! of many are read at once. Texts are read and compared as `iems_store::search` says; an index rules out messages that
-//! need not be read. What is read of bodies is counted against a budget, and other sessions get their turn in between.
+//! need not be read. What is read of bodies and
+//! what is compared is counted against budgets, and other sessions get their turn in between.
 //!
 //! `query` the key, and its answer to what is known · `facts` what is known of a message · `looked` the texts that are
-//! looked for · `sort`, `thread/` the order.
+//! looked for · `sort`, `thread/` the order · `work` what it costs.
 
 mod facts;
 mod looked;
@@ -15,6 +16,7 @@ mod sort;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod work;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,6 +30,7 @@ use crate::imap::types::{NumberSet, SearchKey, SortCriterion, ThreadAlgorithm, T
 use facts::{Facts, Level};
 use looked::{Looked, Needles};
 use query::Query;
+use work::Work;
 
 /// How many messages are read of at once.
 const STEP: usize = 64;
@@ -58,11 +61,14 @@ pub struct SearchLimits {
     pub octets: u64,
     /// Octets of one text that are searched; 16 MiB. What is behind them is not found.
     pub text: u64,
+    /// Units of work of about 10 ns, 6,000,000,000: a minute. A message looked at for a flag costs one, for a field 128, and
+    /// 8 octets of its texts for each text that is looked for one. A command that needs more is refused, too.
+    pub work: u64,
 }
 
 impl Default for SearchLimits {
     fn default() -> Self {
-        Self { octets: 8 << 30, text: 16 << 20 }
+        Self { octets: 8 << 30, text: 16 << 20, work: 6_000_000_000 }
     }
 }
 
@@ -106,6 +112,10 @@ pub struct Searched<'a> {
 struct Spent(AtomicU64);
 
 impl Spent {
+    fn octets(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Counts octets that are about to be read.
     fn take(&self, octets: u64, limits: &SearchLimits) -> Result<(), SearchError> {
         let before = self.0.fetch_add(octets, Ordering::Relaxed);
@@ -123,7 +133,9 @@ impl Searched<'_> {
     /// # Errors
     /// See [`SearchError`].
     pub async fn find(&self, key: &SearchKey) -> Result<Vec<usize>, SearchError> {
+        let mut work = Work::new(&self.limits);
         let mut query = Query::of(key, self);
+        let (weight, texts) = query.weight();
         let mut needles = Needles::default();
         query.collect(&mut needles);
         let looked = Looked::up(needles, self).await;
@@ -137,19 +149,30 @@ impl Searched<'_> {
         for (step, candidates) in self.candidates.chunks(STEP).enumerate() {
             let facts = candidates.iter().map(|candidate| Facts::new(self, *candidate).looking_for(&looked));
             let mut facts: Vec<_> = facts.collect();
-            let mut answers: Vec<_> = facts.iter().map(|facts| query.answer(facts)).collect();
+            let mut answers = Vec::with_capacity(facts.len());
+            for facts in &facts {
+                work.take(weight).await?;
+                answers.push(query.answer(facts));
+            }
             for level in levels.iter().copied() {
                 let open = |at: &usize| answers.get(*at).is_some_and(Option::is_none);
                 let undecided: Vec<_> = (0..facts.len()).filter(open).collect();
                 Facts::learn(&mut facts, &undecided, level, self).await?;
                 for at in undecided {
+                    work.take(weight).await?;
                     answers[at] = query.answer(&facts[at]);
                 }
             }
             for (at, facts) in facts.iter_mut().enumerate() {
                 let answer = match answers[at] {
                     Some(answer) => answer,
-                    None => there(facts.read(&query, &spent).await)?.unwrap_or(false),
+                    None => {
+                        let before = spent.octets();
+                        work.take(weight).await?;
+                        let answer = there(facts.read(&query, &spent).await)?.unwrap_or(false);
+                        work.searched(spent.octets().saturating_sub(before), texts).await?;
+                        answer
+                    }
                 };
                 if answer {
                     found.push(step * STEP + at);

@@ -198,6 +198,23 @@ impl Query {
         }
     }
 
+    /// What it costs to ask it of one message, in units of [`super::work`]; and how many texts it looks for.
+    pub(super) fn weight(&self) -> (u64, u64) {
+        let sum = |queries: &[Self]| {
+            let all = queries.iter().map(Self::weight);
+            all.fold((1, 0), |sum: (u64, u64), one| (sum.0 + one.0, sum.1 + one.1))
+        };
+        match self {
+            Self::And(queries) => sum(queries),
+            Self::Or(queries) => sum(&queries[..]),
+            Self::Not(query) => query.weight(),
+            Self::Days(Which::Sent, ..) | Self::Field(..) | Self::Addresses(..) => (128, 0),
+            Self::EmailId(_) | Self::ThreadId(_) => (16, 0),
+            Self::Text(..) => (16, 1),
+            _ => (1, 0),
+        }
+    }
+
     /// Whether it asks of headers as they stand in the message.
     pub(super) fn reads_headers(&self) -> bool {
         match self {

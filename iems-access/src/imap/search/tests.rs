@@ -244,6 +244,43 @@ async fn a_search_reads_no_more_than_it_may_and_no_body_without_need() {
     assert!(matches!(find(text(SearchKey::Body, "x")).await, Err(SearchError::TooCostly)));
 }
 
+#[tokio::test]
+async fn a_search_does_no_more_than_it_may() {
+    let world = three(true).await;
+    let limits = SearchLimits { work: 1000, ..SearchLimits::default() };
+    let find = async |key: SearchKey| world.with(limits, async |s| s.find(&key).await).await;
+    let many = |key: SearchKey, count| SearchKey::And(vec![key; count]);
+    assert_eq!(find(many(SearchKey::All, 300)).await.unwrap(), [0, 1, 2]);
+    assert!(matches!(find(many(SearchKey::All, 400)).await, Err(SearchError::TooCostly)));
+    assert!(find(text(SearchKey::Subject, "other")).await.is_ok());
+    assert!(matches!(find(many(text(SearchKey::Subject, "x"), 3)).await, Err(SearchError::TooCostly)));
+    assert!(find(text(SearchKey::Body, "x")).await.is_ok());
+    let texts = (0..400).map(|n| text(SearchKey::Body, &format!("nowhere{n}")));
+    let any = texts.fold(SearchKey::Seen, |all, one| SearchKey::Or(Box::new(all), Box::new(one)));
+    assert!(matches!(find(any).await, Err(SearchError::TooCostly)));
+}
+
+#[tokio::test]
+async fn others_get_their_turn_within_a_costly_search() {
+    let world = three(true).await;
+    let turns = std::cell::Cell::new(0);
+    let other = async {
+        loop {
+            turns.set(turns.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    let key = SearchKey::And(vec![text(SearchKey::Subject, "x"); 4000]);
+    let never = SearchKey::Or(Box::new(SearchKey::Not(Box::new(SearchKey::All))), Box::new(key));
+    let search = world.with(SearchLimits::default(), async |s| s.find(&never).await);
+    tokio::select! {
+        biased;
+        found = search => assert_eq!(found.unwrap(), [] as [usize; 0]),
+        () = other => {}
+    }
+    assert!(turns.get() > 3, "{}", turns.get());
+}
+
 /// An index that holds some messages and knows of no text in them.
 #[derive(Debug)]
 struct Forgetful {

@@ -29,6 +29,14 @@ struct Client {
     told: Told,
     /// What would be there if the operation under way took effect.
     next: Told,
+    /// What INBOX was like at moments before.
+    marks: Vec<Mark>,
+}
+
+/// What a client remembers of INBOX: it comes back with it (RFC 7162 section 3.2.5).
+struct Mark {
+    modseq: u64,
+    uids: BTreeMap<u32, Flags>,
 }
 
 impl Client {
@@ -45,8 +53,12 @@ impl Client {
         Ok(message)
     }
 
-    fn done(&mut self) {
+    async fn done(&mut self) {
         self.told = self.next.clone();
+        let modseq = self.mailboxes.highest_modseq(ACCOUNT, self.inbox).await;
+        if let (Ok(modseq), Some(uids)) = (modseq, self.told.get("INBOX")) {
+            self.marks.push(Mark { modseq, uids: uids.clone() });
+        }
     }
 
     async fn append(&mut self, first: u32, count: u32) -> Result<(), MailboxError> {
@@ -58,7 +70,7 @@ impl Client {
         inbox.extend((first..first + count).map(|uid| (uid, Flags::empty())));
         let appended = self.mailboxes.append_all(ACCOUNT, self.inbox, &messages).await?;
         assert_eq!(appended.first, Uid(first));
-        self.done();
+        self.done().await;
         Ok(())
     }
 
@@ -69,7 +81,7 @@ impl Client {
         let uids: Vec<_> = uids.iter().copied().map(Uid).collect();
         let change = FlagChange::new(FlagAction::Add, flags);
         self.mailboxes.store_flags(ACCOUNT, self.inbox, &uids, &change).await?;
-        self.done();
+        self.done().await;
         Ok(())
     }
 
@@ -83,19 +95,19 @@ impl Client {
         let believed: Vec<_> = states.iter().map(super::model::believed).collect();
         let swept = self.mailboxes.sweep(ACCOUNT, self.inbox, at, &believed, &change).await?;
         assert!(swept.is_some(), "it is no sweep");
-        self.done();
+        self.done().await;
         Ok(())
     }
 
-    async fn carry(&mut self, uids: &[u32], away: bool) -> Result<(), MailboxError> {
-        let archive = self.mailboxes.find(ACCOUNT, "a/b").await?.ok_or(MailboxError::NoMailbox)?;
+    async fn carry(&mut self, uids: &[u32], to: &'static str, away: bool) -> Result<(), MailboxError> {
+        let archive = self.mailboxes.find(ACCOUNT, to).await?.ok_or(MailboxError::NoMailbox)?;
         for uid in uids {
             let inbox = self.next.entry("INBOX").or_default();
             let Some(flags) = inbox.get(uid).copied() else { continue };
             if away {
                 inbox.remove(uid);
             }
-            let there = self.next.entry("a/b").or_default();
+            let there = self.next.entry(to).or_default();
             let new = there.keys().max().map_or(1, |last| last + 1);
             there.insert(new, flags);
         }
@@ -105,7 +117,26 @@ impl Client {
             true => self.mailboxes.move_messages(from, &uids, to, NOW).await?,
             false => self.mailboxes.copy(from, &uids, to, NOW).await?,
         };
-        self.done();
+        self.done().await;
+        Ok(())
+    }
+
+    async fn replace(&mut self, uid: u32, new: u32) -> Result<(), MailboxError> {
+        let message = self.message(new).await?;
+        let inbox = self.next.entry("INBOX").or_default();
+        inbox.remove(&uid);
+        inbox.insert(new, Flags::empty());
+        let replaced = self.mailboxes.replace(ACCOUNT, (self.inbox, Uid(uid)), self.inbox, &message).await?;
+        assert_eq!(replaced.map(|appended| appended.first), Some(Uid(new)));
+        self.done().await;
+        Ok(())
+    }
+
+    async fn rename(&mut self, from: &'static str, to: &'static str) -> Result<(), MailboxError> {
+        let messages = self.next.remove(from).unwrap_or_default();
+        self.next.insert(to, messages);
+        self.mailboxes.rename(ACCOUNT, from, to, NOW).await?;
+        self.done().await;
         Ok(())
     }
 
@@ -115,7 +146,7 @@ impl Client {
         self.inbox = create_account(&mut batch, slot, NOW)?;
         self.next.insert("INBOX", BTreeMap::new());
         match self.storage.store.commit(batch).await {
-            Ok(_) => self.done(),
+            Ok(_) => self.done().await,
             Err(CommitError::Store(e)) => return Err(e.into()),
             Err(CommitError::Conflict) => panic!("nobody else is there"),
         }
@@ -123,18 +154,19 @@ impl Client {
         self.next.insert("a", BTreeMap::new());
         self.next.insert("a/b", BTreeMap::new());
         self.mailboxes.create(ACCOUNT, "a/b", Some(SpecialUse::Archive), NOW).await?;
-        self.done();
+        self.done().await;
         self.append(3, 3).await?;
         self.flag(&[2, 4], Flags::DELETED).await?;
-        self.carry(&[1, 2, 3], false).await?;
+        self.carry(&[1, 2, 3], "a/b", false).await?;
         self.next.entry("INBOX").or_default().retain(|uid, _| ![2, 4].contains(uid));
         self.mailboxes.expunge_deleted(ACCOUNT, self.inbox, None).await?;
-        self.done();
-        self.carry(&[1, 5], true).await?;
+        self.done().await;
+        self.carry(&[1, 5], "a/b", true).await?;
         self.flag(&[3], Flags::SEEN).await?;
-        self.next.remove("a/b");
-        self.mailboxes.delete(ACCOUNT, "a/b").await?;
-        self.done();
+        self.rename("a/b", "c").await?;
+        self.next.remove("c");
+        self.mailboxes.delete(ACCOUNT, "c").await?;
+        self.done().await;
         self.append(6, 2).await?;
         // More of them than there may be: the last one folds those before.
         for (action, flags) in [
@@ -148,7 +180,13 @@ impl Client {
         self.flag(&[6], Flags::DELETED).await?;
         self.next.entry("INBOX").or_default().retain(|uid, _| *uid != 6);
         self.mailboxes.expunge_deleted(ACCOUNT, self.inbox, None).await?;
-        self.done();
+        self.done().await;
+        self.replace(7, 8).await?;
+        self.carry(&[3], "a", true).await?;
+        self.next.entry("INBOX").or_default().remove(&8);
+        self.mailboxes.expunge(ACCOUNT, self.inbox, &[Uid(8)]).await?;
+        self.done().await;
+        self.append(9, 1).await?;
         Ok(())
     }
 
@@ -156,7 +194,7 @@ impl Client {
         let mut seen = Told::new();
         for info in self.mailboxes.list(ACCOUNT).await.unwrap() {
             let states = self.mailboxes.view(ACCOUNT, info.id, Uid(0), 100).await.unwrap();
-            let name = ["INBOX", "a", "a/b"].into_iter().find(|name| *name == info.path).unwrap();
+            let name = ["INBOX", "a", "a/b", "c"].into_iter().find(|name| *name == info.path).unwrap();
             seen.insert(name, states.into_iter().map(|state| (state.uid.0, state.flags)).collect());
         }
         seen
@@ -165,7 +203,14 @@ impl Client {
 
 async fn client(storage: Storage) -> Client {
     let mailboxes = Mailboxes::new(storage.clone());
-    Client { storage, mailboxes, inbox: MailboxId(0), told: Told::new(), next: Told::new() }
+    Client {
+        storage,
+        mailboxes,
+        inbox: MailboxId(0),
+        told: Told::new(),
+        next: Told::new(),
+        marks: Vec::new(),
+    }
 }
 
 async fn cut_at(at: u64, seed: u64) {
@@ -176,6 +221,7 @@ async fn cut_at(at: u64, seed: u64) {
     let lived = before.live().await;
     assert!(lived.is_err(), "the power went at {at}");
     let (told, next) = (before.told.clone(), before.next.clone());
+    let marks = std::mem::take(&mut before.marks);
     drop(before);
     drop(engine);
     disk.crash(seed);
@@ -190,12 +236,23 @@ async fn cut_at(at: u64, seed: u64) {
     let checked = after.mailboxes.check(ACCOUNT, false, true, &mut |_| ()).await.unwrap();
     assert_eq!(checked.findings, [], "at {at}, seed {seed}");
     assert_eq!(after.mailboxes.usage(ACCOUNT).await.unwrap().messages, checked.messages);
-    // What comes next has a UID of its own, whatever happened.
     let inbox = after.mailboxes.find(ACCOUNT, "INBOX").await.unwrap().unwrap();
+    for Mark { modseq, uids } in &marks {
+        // The logs tell what happened since: all of it, and nothing else.
+        let changes = after.mailboxes.changes(ACCOUNT, inbox, *modseq).await.unwrap();
+        let mut known = uids.clone();
+        known.extend(changes.updated.iter().map(|state| (state.uid.0, state.flags)));
+        changes.expunged.iter().for_each(|uid| drop(known.remove(&uid.0)));
+        assert_eq!(Some(&known), seen.get("INBOX"), "at {at}, since {modseq}");
+        assert!(changes.complete && changes.updated.iter().all(|state| state.modseq > *modseq));
+    }
+    // What comes next has a UID and a MODSEQ of its own, whatever happened.
     let new = after.message(99).await.unwrap();
     let new = after.mailboxes.append_all(ACCOUNT, inbox, &[new]).await.unwrap();
     let used = told.get("INBOX").and_then(|known| known.keys().max().copied()).unwrap_or_default();
     assert!(new.first.0 > used);
+    let state = after.mailboxes.states(ACCOUNT, inbox, &[new.first]).await.unwrap();
+    assert!(marks.iter().all(|mark| mark.modseq < state[0].modseq));
 }
 
 #[test]

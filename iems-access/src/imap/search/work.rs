@@ -1,0 +1,41 @@
+//! What a search costs the processor: counted, bounded, and given up from time to time so that others get their turn.
+
+use super::{SearchError, SearchLimits};
+
+/// How much is done in one turn: some milliseconds.
+const TURN: u64 = 500_000;
+/// Octets of text in which one text is looked for, for one unit.
+const OCTETS: u64 = 8;
+
+/// What was done so far, in units of about 10 ns: a look at a flag.
+#[derive(Debug)]
+pub(super) struct Work {
+    done: u64,
+    turn: u64,
+    most: u64,
+}
+
+impl Work {
+    pub(super) const fn new(limits: &SearchLimits) -> Self {
+        Self { done: 0, turn: 0, most: limits.work }
+    }
+
+    /// Counts what is about to be done.
+    pub(super) async fn take(&mut self, units: u64) -> Result<(), SearchError> {
+        self.done = self.done.saturating_add(units);
+        self.turn = self.turn.saturating_add(units);
+        if self.done > self.most {
+            return Err(SearchError::TooCostly);
+        }
+        if self.turn > TURN {
+            self.turn = 0;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Counts octets that were searched for so many texts.
+    pub(super) async fn searched(&mut self, octets: u64, texts: u64) -> Result<(), SearchError> {
+        self.take(octets.saturating_mul(texts.max(1)) / OCTETS).await
+    }
+}
