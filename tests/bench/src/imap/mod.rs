@@ -35,8 +35,12 @@ impl Extent {
     pub(crate) const SHORT: Self =
         Self { time: Duration::from_secs(3), messages: 10_000, mailboxes: 100, idle: &[1000] };
     /// Hours: the other servers take long to fill a mailbox of 100,000.
-    pub(crate) const FULL: Self =
-        Self { time: Duration::from_secs(5), messages: 100_000, mailboxes: 1000, idle: &[1000, 5000, 10_000] };
+    pub(crate) const FULL: Self = Self {
+        time: Duration::from_secs(5),
+        messages: 100_000,
+        mailboxes: 1000,
+        idle: &[1000, 5000, 10_000],
+    };
 }
 
 /// Runs the cases whose names are given (`rates`, `large`, `idle`, `announced`), or all, with the servers whose names are
