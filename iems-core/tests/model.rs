@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use iems_core::message::{ChannelId, Envelope, QueueId};
+use iems_core::message::{ChannelId, Envelope, QueueId, Release};
 use iems_core::queue::{Filter, State};
 use iems_core::receive::Connection;
 use iems_core::report::What;
@@ -36,8 +36,8 @@ enum Says {
 
 #[derive(Debug, Clone)]
 enum Op {
-    /// A letter to these people: place and number.
-    Send(BTreeSet<(usize, u8)>),
+    /// A letter to these people: place and number. It is to go so much later, if at all.
+    Send(BTreeSet<(usize, u8)>, Duration),
     /// A place changes its answer.
     Says(usize, Says),
     Pass(Duration),
@@ -53,7 +53,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let place = prop_oneof![2 => (0..PLACES).prop_map(Some), 1 => Just(None)];
     let people = prop::collection::btree_set((0..PLACES, 0..3_u8), 1..6);
     let op = prop_oneof![
-        4 => people.prop_map(Op::Send),
+        4 => people.clone().prop_map(|people| Op::Send(people, Duration::ZERO)),
+        1 => (people, 1_u64..1500).prop_map(|(people, secs)| Op::Send(people, Duration::from_secs(secs))),
         3 => (0..PLACES, says).prop_map(|(place, says)| Op::Says(place, says)),
         4 => (1_u64..1500).prop_map(|secs| Op::Pass(Duration::from_secs(secs))),
         1 => place.clone().prop_map(Op::Retry),
@@ -182,7 +183,7 @@ impl Pair {
 
     async fn perform(&mut self, op: &Op) {
         match op {
-            Op::Send(people) => self.send(people).await,
+            Op::Send(people, held) => self.send(people, *held).await,
             Op::Says(number, says) => self.says(*number, *says),
             Op::Pass(span) => self.pass(*span).await,
             Op::Retry(number) => self.retry(number.map(place)).await,
@@ -192,30 +193,36 @@ impl Pair {
         self.compare().await;
     }
 
-    async fn send(&mut self, people: &BTreeSet<(usize, u8)>) {
+    async fn send(&mut self, people: &BTreeSet<(usize, u8)>, held: Duration) {
         self.letters += 1;
         let channel = ChannelId::new("door");
         let mut session = self.engine().intake().open(Connection::new(channel, None)).await.unwrap();
         let sender = "<s0@here.example>".parse().unwrap();
-        let mut transaction = session.begin(Envelope::new(sender), 0).await.unwrap();
-        let (id, now) = (transaction.id(), self.clock.now());
+        let release = self.clock.now().after(held);
+        let mut envelope = Envelope::new(sender);
+        envelope.release = (!held.is_zero()).then_some(Release { at: release, held: Some(held.as_secs()) });
+        let mut transaction = session.begin(envelope, 0).await.unwrap();
+        let id = transaction.id();
         self.model.numbers.insert(id, self.letters);
-        let expires = now.after(EXPIRE);
+        let expires = release.after(EXPIRE);
+        let state = if held.is_zero() { State::Waiting } else { State::Scheduled };
         for (number, name) in people {
             let to = format!("u{name}@{}", place(*number));
             transaction.recipient(format!("<{to}>").parse().unwrap(), None, None).await.unwrap();
             let fresh = || Group {
                 recipients: BTreeSet::new(),
                 attempts: 0,
-                state: State::Waiting,
-                due: (now, now),
+                state,
+                due: (release, release),
                 expires,
             };
             self.model.groups.entry((id, place(*number))).or_insert_with(fresh).recipients.insert(to);
         }
         transaction.write(Bytes::from(letter(self.letters, "s0@here.example", 100))).await.unwrap();
         transaction.commit().await.unwrap();
-        self.attempted(people.iter().map(|(number, _)| (id, place(*number))).collect()).await;
+        if held.is_zero() {
+            self.attempted(people.iter().map(|(number, _)| (id, place(*number))).collect()).await;
+        }
         self.pass(Duration::ZERO).await;
     }
 
@@ -284,7 +291,9 @@ impl Pair {
     }
 
     async fn retry(&mut self, place: Option<String>) {
-        let keys = self.model.of(place.as_ref());
+        let mut keys = self.model.of(place.as_ref());
+        // What its sender wants to go later is not for this.
+        keys.retain(|key| self.model.groups[key].state != State::Scheduled);
         let asked = self.engine().queue().retry(&filter(place)).await.unwrap();
         assert_eq!(asked, keys.len(), "groups that were asked for");
         self.attempted(keys.into_iter().collect()).await;

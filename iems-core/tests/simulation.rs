@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use iems_core::message::{ChannelId, Envelope};
+use iems_core::message::{ChannelId, Envelope, NextHop};
+use iems_core::queue::{Extent, Filter, Order};
 use iems_core::receive::Connection;
 use iems_core::route::{RouteTable, Via};
 use iems_core::sim::*;
@@ -118,6 +119,30 @@ async fn a_commit_that_takes_longer_than_the_wait_forgets_nothing() {
     lab.storage.plan(0, 1, Fault::Slow(Duration::from_secs(20)));
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(lab.taken(), 1);
+}
+
+/// The hop that it leaves knows it as ready, and must not try it beside the one that it goes through.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_through_another_place_is_tried_there_alone() {
+    let lab = Lab::new(|settings| settings.peers.default.concurrency = 1);
+    let slow = Manner { latency: (Duration::from_secs(20), Duration::from_secs(20)), mood: Mood::Well };
+    lab.peers.set_manner("far0.example", slow_place(Mood::Well));
+    lab.peers.set_manner("far1.example", slow);
+    lab.send(1).await;
+    lab.send(2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let queue = lab.engine.queue();
+    let waiting = queue.list(&Filter::default(), 10).await.unwrap();
+    let mut filter = Filter::default();
+    filter.id = Some(waiting.iter().find(|entry| !entry.in_flight).expect("one waits").id);
+    let order = Order::Via(ChannelId::new("far"), NextHop::new("far1.example"));
+    let done = queue.carry_out(&order, &filter, &Extent::default()).await.unwrap();
+    assert_eq!(done.changed, 1);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let contacts = lab.peers.news();
+    let begun = contacts.iter().filter(|one| Some(one.id) == filter.id && matches!(one.step, Step::Begun));
+    assert_eq!(begun.count(), 1, "{contacts:?}");
+    assert!(queue.list(&Filter::default(), 10).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

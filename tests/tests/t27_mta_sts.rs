@@ -138,6 +138,40 @@ fn mail_waits_for_a_host_that_the_policy_or_the_certificate_does_not_name() {
     assert!(world.postfix.messages("user2").is_empty() && world.postfix.messages("user3").is_empty());
 }
 
+/// `TLS-Required: No` (RFC 8689 section 3): past what waits for the same host.
+#[test]
+fn a_message_whose_sender_waives_the_policy_goes_all_the_same() {
+    let world = World::new(&policy("enforce", "*.example.org"));
+    let knot = world.knot(BAD, Some("1"));
+    let mut site = world.site(&knot);
+    send(&site, "user2");
+    says(&waits(&site), &["451 4.7.5", "certificate-host-mismatch"]);
+    let waived = |site: &Iems, to: &str| {
+        let text = [b"TLS-Required: No\r\n".as_slice(), &letter(ANN, to, "your certificate")].concat();
+        deliver(site.at("smtp"), ANN, to, &text);
+    };
+    waived(&site, "user4@example.org");
+    let mail = world.arrives("user4");
+    assert!(mail.contains("TLS-Required: No") && mail.contains("using TLSv1.3"), "{mail}");
+    let told = explained(&site, &mail);
+    says(&told, &["rather unprotected than not at all", "through smtp-tls-optional, next hop example.org"]);
+    says(&told, &["TLSv1.3", "certificate not looked at", "the sender waives it (TLS-Required: No)"]);
+    assert!(world.postfix.messages("user2").is_empty());
+    // A rule of our own is not the sender's to waive.
+    site.config.more.push_str("[[peer]]\ndomain = \"example.org\"\ntls = \"verify\"\n");
+    site.write();
+    site.stop();
+    site.start();
+    waived(&site, "user5@example.org");
+    wait_for("an attempt that failed", secs(30), || {
+        let all = site.admin(&["queue", "list", "--json"]).good().json();
+        let of = |entry: &&serde_json::Value| entry.to_string().contains("user5@");
+        let entry = all.as_array()?.iter().find(of)?.clone();
+        entry["last_reply"].as_str()?.contains("451 4.7.5").then_some(())
+    });
+    assert!(world.postfix.messages("user5").is_empty());
+}
+
 #[test]
 fn a_policy_that_is_tried_out_or_cannot_be_had_stops_nothing() {
     let world = World::new(&policy("testing", BAD));

@@ -189,6 +189,9 @@ impl Foundation {
         }
         for client in &self.clients {
             builder = builder.output(client.clone());
+            if let Some(other) = client.for_waived() {
+                builder = builder.output(Arc::new(other));
+            }
         }
         if let Some(batch) = &self.batch {
             builder = builder.output(batch.clone());
@@ -227,6 +230,9 @@ fn reporter(
     reporter.map(|reporter| Some(Arc::new(reporter))).map_err(Failure::config)
 }
 
+/// The channel for mail whose senders waive what its domains ask for (RFC 8689 section 4.2.2).
+pub(super) const OPTIONAL: &str = "smtp-tls-optional";
+
 /// The channels that carry mail out.
 pub(super) fn clients(
     config: &Config,
@@ -251,9 +257,12 @@ pub(super) fn clients(
             None => {}
         }
         let (id, dialer) = (ChannelId::new(name), Arc::new(TcpDialer));
-        SmtpClient::new(id, settings, resolver.clone(), dialer, random.clone())
-            .map(Arc::new)
-            .map_err(Failure::config)
+        let client = SmtpClient::new(id, settings, resolver.clone(), dialer, random.clone());
+        let beside = |client: SmtpClient| match name {
+            "smtp" => client.with_waiving(ChannelId::new(OPTIONAL)),
+            _ => client,
+        };
+        client.map(|client| Arc::new(beside(client))).map_err(Failure::config)
     };
     both.into_iter().map(client).collect()
 }

@@ -7,6 +7,7 @@ use iems_core::seam::Timestamp;
 use iems_smtp::client::Hop;
 
 use super::Site;
+use super::assemble::OPTIONAL;
 use super::queue::waits;
 use crate::admin::queue::{DepthAnswer, HopAnswer, HopName, OverviewAnswer, PauseAnswer};
 use crate::exit::Failure;
@@ -55,7 +56,7 @@ fn named(hop: Option<HopName>) -> Result<Option<queue::HopName>, Failure> {
 /// A hop as the queue writes it: `smtp:127.0.0.1:25`, as routes may have it, is `smtp:[127.0.0.1]:25`.
 pub(super) fn canonical(name: &str) -> String {
     let (channel, hop) =
-        name.split_once(':').filter(|(channel, _)| matches!(*channel, "smtp" | "lmtp")).unzip();
+        name.split_once(':').filter(|(channel, _)| matches!(*channel, "smtp" | "lmtp" | OPTIONAL)).unzip();
     match (channel, hop.unwrap_or(name).parse::<Hop>()) {
         (Some(channel), Ok(hop)) => format!("{channel}:{hop}"),
         (None, Ok(hop)) => hop.to_string(),

@@ -81,6 +81,13 @@ pub trait Channel: Send + Sync + 'static {
         Site::new(hop.as_str())
     }
 
+    /// The channel that carries, to the same next hops, messages whose senders would rather have them go unprotected than not at all
+    /// ([`Secrecy::Waived`](crate::message::Secrecy::Waived)): what keeps other mail waiting does not keep those. The default: this
+    /// channel carries them as any.
+    fn waiving(&self) -> Option<&ChannelId> {
+        None
+    }
+
     /// Opens a link to a next hop. The default refuses: a channel without an outbound side.
     async fn open(&self, hop: &NextHop) -> Result<Box<dyn Link>, Reply> {
         Err(Reply::refuse(3, 5, format!("channel {} carries nothing to {hop}", self.id())))

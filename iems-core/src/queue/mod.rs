@@ -83,4 +83,4 @@ pub(crate) use runner::{find_hops, run};
 pub(crate) use settle::attempt_event;
 pub use source::{AddressPattern, AddressPatternError, Priority, PriorityError, SourceRates, Sources};
 pub(crate) use state::settle;
-pub(crate) use submit::{Maker, Queued, group, put_message, put_submission, target};
+pub(crate) use submit::{Maker, Queued, group, hop_of, put_message, put_submission, target};

@@ -8,7 +8,7 @@ use super::record::{Accepted, Group, Message, Origin, State, encode};
 use super::{Priority, rows};
 use crate::deliver::{Destination, Submission};
 use crate::engine::Shared;
-use crate::message::{Body, ChannelId, Domain, Kind, Late, NextHop, QueueId};
+use crate::message::{Body, ChannelId, Domain, Kind, Late, NextHop, QueueId, Secrecy};
 use crate::preprocess::Policy;
 use crate::route::{self, Route, UNROUTED, Way};
 use crate::seam::Timestamp;
@@ -26,6 +26,14 @@ pub(crate) struct Queued {
     pub(crate) at: GroupId,
     /// In KiB.
     pub(crate) size: u32,
+}
+
+/// The hop by which a message travels a way: where its sender waives protection, that of the channel for such messages.
+pub(crate) fn hop_of(shared: &Shared, secrecy: Secrecy, channel: ChannelId, hop: NextHop) -> HopKey {
+    let waiving =
+        |channel| shared.outputs.get(channel)?.waiving().filter(|id| shared.outputs.contains_key(*id));
+    let other = (secrecy == Secrecy::Waived).then(|| waiving(&channel).cloned()).flatten();
+    HopKey { channel: other.unwrap_or(channel), hop }
 }
 
 /// A fresh group of a message. Nobody is told that a notice of ours is late; one about spam lives short.
@@ -116,7 +124,7 @@ pub(crate) async fn put_submission(
             decision: decision.clone(),
         });
         for way in route.ways {
-            let hop = HopKey { channel: way.channel, hop: way.hop };
+            let hop = hop_of(shared, submission.envelope.secrecy, way.channel, way.hop);
             let (mailbox, detail, recipient) = (way.mailbox, way.detail, recipient.clone());
             by_hop.entry(hop).or_default().push(Destination {
                 mailbox,

@@ -70,7 +70,7 @@ impl Transaction {
         }
         let now = self.shared.clock.now();
         for (number, bundle) in waiting.into_iter().enumerate() {
-            let hop = HopKey { channel: bundle.channel, hop: bundle.hop };
+            let hop = queue::hop_of(&self.shared, self.envelope.secrecy, bundle.channel, bundle.hop);
             let group = queue::group(&self.settings, now, &message, hop, bundle.destinations, bundle.body);
             let at = GroupId { id: self.id, group: number as u16 };
             written.queued.push(queue::insert(&mut written.batch, &message, at, &group));

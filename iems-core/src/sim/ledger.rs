@@ -16,6 +16,8 @@ pub(super) struct Arrived<'a> {
     pub(super) id: QueueId,
     pub(super) to: &'a str,
     pub(super) seen: &'a Seen,
+    /// When, by the clock on the wall, or when that was seen.
+    pub(super) at: Timestamp,
     pub(super) local: bool,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Ledger {
     pub(super) closed: BTreeSet<String>,
     /// Engines whose storage failed or stalled not long ago: another one may have taken them for dead.
     pub(super) shaky: BTreeSet<u64>,
+    /// Several engines share the store.
+    pub(super) shared: bool,
     /// How long an engine waits for an attempt.
     pub(super) patience: Duration,
     /// Mailboxes may refuse for good.
@@ -71,6 +75,11 @@ impl Ledger {
         ways.any(|(_, way)| way.sender.as_deref() == Some(address))
     }
 
+    /// The message of a way, if it was accepted.
+    pub(super) fn id_of(&self, way: &Way) -> Option<QueueId> {
+        way.id.or_else(|| self.letters.get(&way.number).and_then(|letter| letter.id))
+    }
+
     /// The way of a message that is known by its id.
     pub(super) fn known(&self, id: QueueId, to: &str) -> Option<&Way> {
         self.way(*self.numbers.get(&id)?, to)
@@ -81,8 +90,9 @@ impl Ledger {
     }
 
     /// A letter is on its way to the door.
-    pub(super) fn send(&mut self, number: u64, digest: [u8; 32]) {
-        let letter = Letter { id: None, digest, fate: Fate::Pending, accepted: Duration::ZERO };
+    pub(super) fn send(&mut self, number: u64, digest: [u8; 32], release: Option<Timestamp>) {
+        let (id, fate, accepted) = (None, Fate::Pending, Duration::ZERO);
+        let letter = Letter { id, digest, fate, accepted, release, set_back: self.set_back };
         self.letters.insert(number, letter);
     }
 
@@ -114,6 +124,9 @@ impl Ledger {
             recipient: recipient.to_owned(),
             sender: sender.map(str::to_owned),
             notify,
+            id: None,
+            early: false,
+            rerouted: false,
             copy,
             copy_id: None,
             dismissed: false,
@@ -161,7 +174,8 @@ impl Ledger {
             Step::Taken(seen) => {
                 track.taken += 1;
                 self.tally.repeated += u64::from(track.taken > 1);
-                let arrived = Arrived { id: contact.id, to: &contact.to, seen, local: false };
+                let (id, to, at) = (contact.id, &contact.to, contact.at);
+                let arrived = Arrived { id, to, seen, at, local: false };
                 self.arrived(&arrived);
             }
             Step::Heard(answer) => {
@@ -231,6 +245,7 @@ impl Ledger {
             End::Delivered => &mut self.tally.delivered,
             End::Bounced | End::Expired => &mut self.tally.bounced,
             End::Purged => &mut self.tally.purged,
+            End::Redirected => &mut self.tally.redirected,
         };
         *count += 1;
     }
@@ -261,14 +276,50 @@ impl Ledger {
 
     /// The operator may have removed or failed these.
     pub(super) fn dismissed(&mut self, entries: &[Entry]) {
-        let removed: HashSet<(QueueId, &str)> = entries
+        self.meant(entries, |way| way.dismissed = true);
+    }
+
+    /// The operator may have let these go before their time.
+    pub(super) fn let_go(&mut self, entries: &[Entry]) {
+        self.meant(entries, |way| way.early = true);
+    }
+
+    /// The operator may have sent these through another place.
+    pub(super) fn rerouted(&mut self, entries: &[Entry]) {
+        self.meant(entries, |way| way.rerouted = true);
+    }
+
+    /// An order may have been about anything that waits.
+    pub(super) fn all_meant(&mut self, mark: impl Fn(&mut Way)) {
+        self.ways.values_mut().filter(|way| way.end.is_none()).for_each(mark);
+    }
+
+    /// Marks the ways of these entries, all copies of lists, and letters that are still at the door: which of them is meant is not known.
+    fn meant(&mut self, entries: &[Entry], mark: impl Fn(&mut Way)) {
+        let meant: HashSet<(QueueId, &str)> = entries
             .iter()
             .flat_map(|entry| entry.recipients.iter().map(|to| (entry.id, to.as_str())))
             .collect();
+        let letters = &self.letters;
         for way in self.ways.values_mut() {
-            let id = self.letters.get(&way.number).and_then(|letter| letter.id);
-            way.dismissed |= way.copy || id.is_some_and(|id| removed.contains(&(id, way.to.as_str())));
+            let id = way.id.or_else(|| letters.get(&way.number).and_then(|letter| letter.id));
+            if way.copy || id.is_none_or(|id| meant.contains(&(id, way.to.as_str()))) {
+                mark(way);
+            }
         }
+    }
+
+    /// The operator has sent on, as this message and to this address, what waited for these recipients of a letter.
+    pub(super) fn redirected(&mut self, number: u64, first: &str, id: QueueId, to: &str) {
+        let Some(first) = self.way(number, first) else { return };
+        let (sender, notify, early) = (first.sender.clone(), first.notify, first.early);
+        self.add_way(number, sender.as_deref(), to, to.to_owned(), notify, false);
+        if let Some(way) = self.ways.get_mut(&(number, to.to_owned())) {
+            (way.id, way.early) = (Some(id), early);
+        }
+        self.numbers.insert(id, number);
+        self.tally.accepted += 1;
+        self.open.insert((number, to.to_owned()));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::message::{Notify, QueueId};
+use crate::seam::Timestamp;
 
 /// What became of a letter at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub(super) struct Letter {
     pub(super) fate: Fate,
     /// When it was accepted, by the time that really passed.
     pub(super) accepted: Duration,
+    /// When its sender lets it go, by the clock on the wall; nothing if that is at once.
+    pub(super) release: Option<Timestamp>,
+    /// How far that clock had been set back, in all, when it was sent.
+    pub(super) set_back: Duration,
 }
 
 /// How the wait of one recipient ended.
@@ -34,6 +39,8 @@ pub(super) enum End {
     Bounced,
     Expired,
     Purged,
+    /// The operator sent it on as another message, to another address.
+    Redirected,
 }
 
 /// One letter on its way to one address.
@@ -47,6 +54,12 @@ pub(super) struct Way {
     /// Who is told; nobody for the null sender.
     pub(super) sender: Option<String>,
     pub(super) notify: Notify,
+    /// Its message, where that is another one than the letter's.
+    pub(super) id: Option<QueueId>,
+    /// The operator may have let it go before its time.
+    pub(super) early: bool,
+    /// The operator may have sent it through another place.
+    pub(super) rerouted: bool,
     /// A copy that a list made: its queue id is not known beforehand.
     pub(super) copy: bool,
     /// The message in which the copy was seen.

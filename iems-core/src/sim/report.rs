@@ -25,6 +25,8 @@ pub struct Tally {
     pub bounced: u64,
     /// Removed by the operator.
     pub purged: u64,
+    /// Sent on by the operator, to another address: each counts as accepted once more.
+    pub redirected: u64,
     /// Reports that reached their readers.
     pub reports: u64,
     /// Messages that far systems took more than once, after an answer that nobody heard or a crash.

@@ -51,6 +51,8 @@ enum Failure {
 #[derive(Default)]
 struct Failures {
     tries: usize,
+    /// Whether a host did not do because of what its domain publishes.
+    unkept: bool,
     temporary: Option<Reply>,
     permanent: Option<Reply>,
 }
@@ -111,7 +113,8 @@ pub(super) async fn open(client: &Client, hop: &NextHop) -> Result<Connected, Re
     open_for(client, hop, Secrecy::Usual).await
 }
 
-/// The same for a message that must be protected: of the hosts only one will do that [keeps secrets](Connected::keeps_secrets).
+/// The same for a message that must be protected: of the hosts only one will do that [keeps secrets](Connected::keeps_secrets). For one
+/// whose sender waives that, any will, where none does as the domain wants it.
 pub(super) async fn open_for(client: &Client, hop: &NextHop, secrecy: Secrecy) -> Result<Connected, Reply> {
     let terms = &client.terms(hop).for_secrecy(secrecy);
     let parsed: Hop = hop.as_str().parse().map_err(|error: super::HopError| {
@@ -181,6 +184,28 @@ async fn first(
     way: Way<'_>,
 ) -> Result<Connected, Reply> {
     let mut failures = Failures::default();
+    let reached = one_of(client, terms, hosts, port, (way, false), &mut failures).await;
+    match reached {
+        Some(connected) => Ok(connected),
+        None if failures.unkept && terms.may_waive() => {
+            // RFC 8689 section 4.2.2: what is published is followed, and is no reason to fail.
+            failures.tries = 0;
+            let reached = one_of(client, terms, hosts, port, (way, true), &mut failures).await;
+            reached.ok_or_else(|| failures.into_reply())
+        }
+        None => Err(failures.into_reply()),
+    }
+}
+
+/// The first that will do, as the domain wants it or, if that is `waived`, as it comes.
+async fn one_of(
+    client: &Client,
+    terms: &Terms,
+    hosts: &[String],
+    port: u16,
+    (way, waived): (Way<'_>, bool),
+    failures: &mut Failures,
+) -> Option<Connected> {
     for host in hosts {
         let (addresses, proven) = match mx::addresses(host, &*client.resolver).await {
             Ok(addresses) => addresses,
@@ -191,25 +216,38 @@ async fn first(
         };
         for ip in addresses {
             if failures.tries >= client.settings.tries {
-                return Err(failures.into_reply());
+                return None;
             }
             failures.tries += 1;
             let endpoint = Endpoint::Tcp(SocketAddr::new(ip, port));
-            let target = match Target::new(client, terms, endpoint, (Some(host), proven), way).await {
+            let target = match waived {
+                true => Ok(Target::waived(terms, endpoint, host, way)),
+                false => Target::new(client, terms, endpoint, (Some(host), proven), way).await,
+            };
+            let target = match target {
                 Ok(target) => target,
                 Err(reply) => {
                     // The same holds for its other addresses.
+                    failures.unkept = true;
                     failures.add(reply);
                     break;
                 }
             };
             match reach(client, &target).await {
-                Ok(connected) => return Ok(connected),
-                Err(reply) => failures.add(reply),
+                Ok(connected) => return Some(connected),
+                Err(reply) => {
+                    failures.unkept |= target.need.starttls == Starttls::Required && is_about_tls(&reply);
+                    failures.add(reply);
+                }
             }
         }
     }
-    Err(failures.into_reply())
+    None
+}
+
+/// Whether it is TLS for which a host does not do (RFC 3463 section 3.8).
+fn is_about_tls(reply: &Reply) -> bool {
+    reply.enhanced.subject() == 7
 }
 
 /// One address: with TLS as far as needed, and once more without it where TLS was only worth a try.

@@ -35,6 +35,8 @@ pub(super) struct SmtpLink {
     client: Arc<Client>,
     hop: NextHop,
     connection: Connected,
+    /// As what other connections are opened.
+    secrecy: Secrecy,
     reset: bool,
     broken: bool,
     /// Whether the peer has opened the connection: there is no other then.
@@ -67,9 +69,9 @@ impl From<StoreError> for BodyError {
 }
 
 impl SmtpLink {
-    pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
+    pub(super) fn new(client: Arc<Client>, hop: NextHop, connection: Connected, secrecy: Secrecy) -> Self {
         let (reset, broken, turned, domains) = (false, false, false, Vec::new());
-        Self { client, hop, connection, reset, broken, turned, begun: 0, domains, deadline: None }
+        Self { client, hop, connection, secrecy, reset, broken, turned, begun: 0, domains, deadline: None }
     }
 
     /// Goes on over another connection.
@@ -81,7 +83,7 @@ impl SmtpLink {
 
     /// A link over a connection that the peer has opened.
     pub(super) fn turned(client: Arc<Client>, hop: NextHop, connection: Connected) -> Self {
-        Self { turned: true, ..Self::new(client, hop, connection) }
+        Self { turned: true, ..Self::new(client, hop, connection, Secrecy::Usual) }
     }
 
     /// Why there is no other connection to a peer that has opened this one.
@@ -120,7 +122,7 @@ impl SmtpLink {
             // If none can be had, the next message wants to know it from the start, with its whole site.
             self.broken = true;
             self.no_other()?;
-            let connection = connect::open(&self.client, &self.hop).await?;
+            let connection = connect::open_for(&self.client, &self.hop, self.secrecy).await?;
             self.replace(connection);
         }
         Ok(())

@@ -43,7 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use iems_core::deliver::{Capabilities, Channel, Link, Site};
-use iems_core::message::{ChannelId, NextHop, Reply};
+use iems_core::message::{ChannelId, NextHop, Reply, Secrecy};
 use iems_core::seam::{Dialer, Random, Resolver, Stream};
 
 use self::peer::Terms;
@@ -79,6 +79,10 @@ pub struct ClientError(#[from] rustls::Error);
 pub struct SmtpClient {
     id: ChannelId,
     client: Arc<Client>,
+    /// The channel for what senders would rather have go unprotected than not at all.
+    waiving: Option<ChannelId>,
+    /// As what its links are opened.
+    secrecy: Secrecy,
 }
 
 /// What all links of a channel share.
@@ -114,7 +118,20 @@ impl SmtpClient {
         let sessions = sessions::Counters::default();
         let client =
             Client { settings, peers, logins, resolver, dialer, random, tls, bad_chunking, sessions };
-        Ok(Self { id, client: Arc::new(client) })
+        Ok(Self { id, client: Arc::new(client), waiving: None, secrecy: Secrecy::Usual })
+    }
+
+    /// The same, with a channel of this name beside it ([`SmtpClient::for_waived`]) for messages whose senders waive protection.
+    pub fn with_waiving(self, id: ChannelId) -> Self {
+        Self { waiving: Some(id), ..self }
+    }
+
+    /// The channel beside it, with the same settings, for messages whose senders waive protection (`TLS-Required: No`, RFC 8689 section
+    /// 4.2.2): what a domain publishes (DANE, MTA-STS) is followed as far as it goes, and stops none of them. Rules of the settings
+    /// hold for both.
+    pub fn for_waived(&self) -> Option<Self> {
+        let (id, client) = (self.waiving.clone()?, self.client.clone());
+        Some(Self { id, client, waiving: None, secrecy: Secrecy::Waived })
     }
 
     /// Replaces who is spoken to in another way. A message under way goes on; a link to a hop whose terms have changed is not
@@ -217,8 +234,12 @@ impl Channel for SmtpClient {
         site::site(&self.client, hop).await
     }
 
+    fn waiving(&self) -> Option<&ChannelId> {
+        self.waiving.as_ref()
+    }
+
     async fn open(&self, hop: &NextHop) -> Result<Box<dyn Link>, Reply> {
-        let connection = connect::open(&self.client, hop).await?;
-        Ok(Box::new(link::SmtpLink::new(self.client.clone(), hop.clone(), connection)))
+        let connection = connect::open_for(&self.client, hop, self.secrecy).await?;
+        Ok(Box::new(link::SmtpLink::new(self.client.clone(), hop.clone(), connection, self.secrecy)))
     }
 }

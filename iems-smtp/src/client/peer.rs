@@ -129,6 +129,12 @@ impl Terms {
         }
     }
 
+    /// Whether what the peer publishes may be waived. Rules of ours may not, and passwords are told to nobody for it.
+    pub(super) fn may_waive(&self) -> bool {
+        let published = matches!(self.tls.level, TlsLevel::Opportunistic | TlsLevel::Dane);
+        self.secrecy == Secrecy::Waived && published && self.login.is_none()
+    }
+
     /// The same for a message that must be protected so well.
     pub(super) fn for_secrecy(self, secrecy: Secrecy) -> Self {
         Self { secrecy, ..self }

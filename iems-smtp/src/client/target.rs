@@ -64,6 +64,12 @@ impl<'a> Target<'a> {
         Ok(target)
     }
 
+    /// A host that is to be tried as it comes.
+    pub(super) fn waived(terms: &'a Terms, endpoint: Endpoint, host: &'a str, way: Way<'_>) -> Self {
+        let need = Need::waived(&terms.tls, way);
+        Self { endpoint, host: Some(host), terms, need, domain: way.domain.cloned() }
+    }
+
     /// Counts a session for reports: one as `policy` wants it, or why it was not.
     pub(super) fn count(
         &self,

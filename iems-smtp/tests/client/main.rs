@@ -12,4 +12,5 @@ mod slow;
 mod support;
 mod tls;
 mod trouble;
+mod waived;
 mod wishes;

@@ -23,7 +23,7 @@ pub(crate) const TLSA: &str = "_25._tcp.mx.d.example";
 pub(crate) const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
 pub(crate) const OFFER: &str =
     "S: 220 mx\nC: EHLO us.example\nS: 250-mx\\n250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS";
-const SENT: &str =
+pub(crate) const SENT: &str =
     "C: EHLO us.example\nS: 250 mx\nC: MAIL FROM:<s@us.example>\nS: 250 a\nC* RCPT\nS: 250 b\nC: DATA
     S: 354 c\nTEXT: Subject: x\\n\\nbody\\n\nS: 250 2.0.0 safe\nC: QUIT\nS: 221 bye";
 

@@ -46,10 +46,27 @@ pub(super) fn addressed(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
     let Some(way) = ledger.way(*number, arrived.to) else {
         return Err(format!("letter {number} was not for {}", arrived.to));
     };
-    let id = ledger.letters.get(number).and_then(|letter| letter.id);
-    match way.copy || id.is_none_or(|id| id == arrived.id) {
+    let id = ledger.id_of(way);
+    // What was sent on while it could not be routed goes as one more message.
+    let once_more = way.id.is_some() && !ledger.numbers.contains_key(&arrived.id);
+    match once_more || way.copy || id.is_none_or(|id| id == arrived.id) {
         true => Ok(()),
         false => Err(format!("letter {number} is {id:?}, and arrived as {}", arrived.id)),
+    }
+}
+
+/// What its sender wants to go later does not go before, unless the operator lets it.
+pub(super) fn not_before_its_time(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
+    let Seen::Letter { number, .. } = arrived.seen else { return Ok(()) };
+    let Some(letter) = ledger.letters.get(number) else { return Ok(()) };
+    let early = ledger.way(*number, arrived.to).is_some_and(|way| way.early);
+    // A list may have taken it, or an attempt begun, by a clock that was ahead, and was set back since.
+    let latest = arrived.at.after(ledger.set_back.saturating_sub(letter.set_back));
+    match letter.release.filter(|release| latest < *release && !early) {
+        Some(release) => {
+            Err(format!("letter {number} is for {release}, and {} has it at {}", arrived.to, arrived.at))
+        }
+        None => Ok(()),
     }
 }
 

@@ -6,10 +6,10 @@ use crate::sim::letter::End;
 use crate::sim::peers::{Contact, Step};
 
 /// What a far system answered, and the engine heard, is not tried again; unless the process ended before it
-/// could write that down, or was taken for dead.
+/// could write that down, or was taken for dead: what it had to write down is not taken from it then, should it come back.
 pub(super) fn not_after_an_answer(ledger: &Ledger, contact: &Contact) -> Finding {
     match (&contact.step, ledger.track(contact.id, &contact.to).ended) {
-        (Step::Begun, Some(by)) if by == contact.host || !ledger.shaky.contains(&by) => {
+        (Step::Begun, Some(by)) if !ledger.shaky.contains(&by) || (by == contact.host && !ledger.shared) => {
             Err(format!("{} for {} is tried again, and its answer was heard", contact.id, contact.to))
         }
         _ => Ok(()),

@@ -4,6 +4,7 @@ use super::{Finding, Sight};
 use crate::deliver::Outcome;
 use crate::message::Mailbox;
 use crate::report::{Story, What};
+use crate::route::UNROUTED;
 use crate::seam::Timestamp;
 use crate::sim::ledger::Ledger;
 use crate::sim::letter::{End, Way};
@@ -11,7 +12,8 @@ use crate::sim::letter::{End, Way};
 /// Every open way is in the queue, or ended as its story says.
 pub(super) fn accounted(ledger: &Ledger, sight: &Sight<'_>) -> Finding {
     for key in &ledger.open {
-        let (Some(way), Some(id)) = (ledger.ways.get(key), ledger.letters[&key.0].id) else { continue };
+        let Some(way) = ledger.ways.get(key) else { continue };
+        let Some(id) = ledger.id_of(way) else { continue };
         if sight.waiting.contains(&(id, way.to.as_str())) || way.is_delivered() {
             continue;
         }
@@ -31,12 +33,21 @@ pub(crate) fn ending(way: &Way, story: &Story) -> Option<(End, Timestamp)> {
     let is_it = |mailbox: &Mailbox| mailbox.to_string() == way.to;
     let refused =
         |(mailbox, outcome): &(Mailbox, Outcome)| is_it(mailbox) && matches!(outcome, Outcome::Failed(_));
+    let routed =
+        |(mailbox, outcome): &(Mailbox, Outcome)| is_it(mailbox) && matches!(outcome, Outcome::Done(..));
     story.events.iter().find_map(|event| {
         let end = match &event.what {
+            // What could not be routed when it was sent on goes as one more message.
+            What::Attempt { channel, outcomes, .. }
+                if way.id.is_some() && channel.as_str() == UNROUTED && outcomes.iter().any(routed) =>
+            {
+                End::Redirected
+            }
             What::Attempt { outcomes, .. } if outcomes.iter().any(refused) => End::Bounced,
             What::Expired { mailbox } if is_it(mailbox) => End::Expired,
             What::Administered { action } if action == "purge" && way.dismissed => End::Purged,
             What::Bounced { mailboxes, .. } if way.dismissed && mailboxes.iter().any(is_it) => End::Bounced,
+            What::Redirected { mailboxes, .. } if mailboxes.iter().any(is_it) => End::Redirected,
             _ => return None,
         };
         Some((end, event.at))
@@ -48,6 +59,7 @@ fn ended_rightly(ledger: &Ledger, way: &Way, story: &Story, end: End, at: Timest
     let place = way.to.rsplit('@').next().unwrap_or_default();
     let refusable = way.never
         || ledger.closed.contains(place)
+        || (way.rerouted && !ledger.closed.is_empty())
         || (way.is_local() && ledger.boxes_refuse)
         || way.dismissed;
     if end == End::Bounced && !refusable {

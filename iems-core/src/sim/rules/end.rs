@@ -52,7 +52,7 @@ pub(super) fn failure_is_told(ledger: &Ledger, closing: &Closing<'_>) -> Finding
     let failed = |way: &&Way| matches!(way.end, Some(End::Bounced | End::Expired)) && way.must_tell();
     let ours = |way: &&Way| way.sender.as_deref().is_some_and(|sender| sender.ends_with("@here.example"));
     for way in ledger.ways.values().filter(failed).filter(ours).filter(|way| way.told[0] == 0) {
-        let story = ledger.letters[&way.number].id.and_then(|id| closing.stories.get(&id));
+        let story = ledger.id_of(way).and_then(|id| closing.stories.get(&id));
         if !story.is_some_and(|story| report_ended(ledger, story, way, closing)) {
             let told = story.map_or_else(|| "it has no story".to_owned(), |story| reports(story, closing));
             let (number, to) = (way.number, &way.to);

@@ -94,10 +94,11 @@ pub(super) fn contact(ledger: &Ledger, contact: &Contact) -> Result<(), Violatio
 /// Asks the rules about a message that arrived and is not taken down yet.
 pub(super) fn arrival(ledger: &Ledger, arrived: &Arrived<'_>) -> Result<(), Violation> {
     type Rule = (&'static str, fn(&Ledger, &Arrived<'_>) -> Finding);
-    const RULES: [Rule; 9] = [
+    const RULES: [Rule; 10] = [
         ("I7 unchanged", arrival::unchanged),
         ("I2 nothing of what was refused", arrival::not_refused),
         ("I3 to whom it was sent", arrival::addressed),
+        ("I6 not before its time", arrival::not_before_its_time),
         ("I4 once into a mailbox", arrival::once_locally),
         ("I4 one copy for a member", arrival::one_copy),
         ("I5 told to the sender, as wished", told::to_the_sender),

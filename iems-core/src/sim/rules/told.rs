@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::sim::ledger::{Arrived, Ledger, kind};
+use crate::sim::letter::Way;
 use crate::sim::{Seen, Told};
 
 /// Asks `holds` about each recipient of a report that was not seen before. Of a notice about a report, which names the
@@ -50,11 +51,13 @@ pub(super) fn once(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
     })
 }
 
-/// Failure is told of what failed: not of what arrived, unless the engine could not know.
+/// Failure is told of what failed: not of what arrived, unless the engine could not know, or the one that knew was taken for dead.
 pub(super) fn true_failure(ledger: &Ledger, arrived: &Arrived<'_>) -> Finding {
     each(ledger, arrived, |number, told| {
         let mut ways = ledger.ways_of(number, &told.recipient).peekable();
-        let all_arrived = ways.peek().is_some() && ways.all(|way| way.is_delivered() && !way.excused);
+        let known_to = |way: &Way| ledger.id_of(way).and_then(|id| ledger.track(id, &way.to).ended);
+        let excused = |way: &Way| way.excused || known_to(way).is_some_and(|by| ledger.shaky.contains(&by));
+        let all_arrived = ways.peek().is_some() && ways.all(|way| way.is_delivered() && !excused(way));
         match told.action == "failed" && all_arrived {
             true => Err(format!("failure of letter {number} is told, and it arrived: {told:?}")),
             false => Ok(()),

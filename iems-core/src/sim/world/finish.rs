@@ -83,9 +83,7 @@ impl World {
     /// Stories of letters that failed, and of the reports about them.
     async fn closing_stories(&self) -> HashMap<QueueId, Story> {
         let failed = self.ledger.ways.values().filter(|way| way.must_tell() && way.told[0] == 0);
-        let ids: HashSet<QueueId> = failed
-            .filter_map(|way| self.ledger.letters.get(&way.number).and_then(|letter| letter.id))
-            .collect();
+        let ids: HashSet<QueueId> = failed.filter_map(|way| self.ledger.id_of(way)).collect();
         let mut stories = HashMap::new();
         for id in ids {
             let Ok(Some(story)) = self.bare.explain(id).await else { continue };

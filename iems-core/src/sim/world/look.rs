@@ -53,7 +53,8 @@ impl World {
         for contact in self.peers.news() {
             rules::contact(&self.ledger, &contact)?;
             if let Step::Taken(seen) = &contact.step {
-                let arrived = Arrived { id: contact.id, to: &contact.to, seen, local: false };
+                let (at, local) = (contact.at, false);
+                let arrived = Arrived { id: contact.id, to: &contact.to, seen, at, local };
                 rules::arrival(&self.ledger, &arrived)?;
             }
             let word = match &contact.step {
@@ -74,8 +75,14 @@ impl World {
             let rows =
                 rows.map_err(|e| Violation { rule: "the storage can be read", what: e.to_string() })?;
             for row in &rows {
-                let arrived = Arrived { id: row.id, to: &row.to, seen: &row.seen, local: true };
-                rules::arrival(&self.ledger, &arrived)?;
+                let (at, local) = (self.clock.now(), true);
+                let arrived = Arrived { id: row.id, to: &row.to, seen: &row.seen, at, local };
+                if let Err(mut broken) = rules::arrival(&self.ledger, &arrived) {
+                    if let Ok(Some(story)) = self.bare.explain(row.id).await {
+                        broken.what += &format!("\n{story}");
+                    }
+                    return Err(broken);
+                }
                 trace!(self, "{} has {}", row.to, row.id);
                 self.ledger.arrived(&arrived);
             }
@@ -94,9 +101,8 @@ impl World {
     async fn stories(&self, waiting: &HashSet<(QueueId, &str)>) -> HashMap<QueueId, Story> {
         let mut stories = HashMap::new();
         for key in &self.ledger.open {
-            let (Some(way), Some(id)) = (self.ledger.ways.get(key), self.ledger.letters[&key.0].id) else {
-                continue;
-            };
+            let Some(way) = self.ledger.ways.get(key) else { continue };
+            let Some(id) = self.ledger.id_of(way) else { continue };
             if !way.is_delivered()
                 && !waiting.contains(&(id, way.to.as_str()))
                 && !stories.contains_key(&id)
@@ -150,9 +156,8 @@ impl World {
         }
         let mut ended = Vec::new();
         for key in &self.ledger.open {
-            let (Some(way), Some(id)) = (self.ledger.ways.get(key), self.ledger.letters[&key.0].id) else {
-                continue;
-            };
+            let Some(way) = self.ledger.ways.get(key) else { continue };
+            let Some(id) = self.ledger.id_of(way) else { continue };
             if waiting.contains(&(id, way.to.as_str())) {
                 continue;
             }

@@ -60,6 +60,8 @@ pub(super) struct World {
     steady: Duration,
     posts: Vec<Post>,
     letters: u64,
+    /// Letters that the operator sent on so far.
+    redirects: u64,
     /// When the engine was last disturbed.
     disturbed: Duration,
     manners: BTreeMap<String, Manner>,
@@ -91,11 +93,17 @@ impl World {
             steady: Duration::ZERO,
             posts: Vec::new(),
             letters: 0,
+            redirects: 0,
             disturbed: Duration::ZERO,
             manners: BTreeMap::new(),
             paused: operator::Paused::new(),
             leaps_back: None,
-            ledger: Ledger { lifetime: plan.schedule.expire, patience: plan.patience, ..Ledger::default() },
+            ledger: Ledger {
+                lifetime: plan.schedule.expire,
+                patience: plan.patience,
+                shared: plan.engines > 1,
+                ..Ledger::default()
+            },
             days: Vec::new(),
             trace: Trace::new(),
             settings,

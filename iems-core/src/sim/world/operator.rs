@@ -4,21 +4,24 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{World, trace};
-use crate::message::{ChannelId, Domain, NextHop};
-use crate::queue::{Extent, Filter, HopName, Order};
+use crate::message::{ChannelId, Domain, Mailbox, NextHop};
+use crate::queue::{Entry, Extent, Filter, HopName, Order};
+use crate::report::What;
 use crate::seam::Clock;
 
 impl World {
     /// Does one thing.
     pub(super) async fn operator(&mut self) {
-        match self.dice.below(9) {
+        match self.dice.below(12) {
             0 | 1 => self.order(Order::Retry).await,
             2 => self.order(Order::Hold).await,
-            3 => self.order(Order::Release).await,
+            3 => self.release_some().await,
             4 if self.dice.chance(600) => self.end_some(Order::Purge).await,
             5 if self.dice.chance(600) => self.end_some(Order::Bounce(None)).await,
             6 => self.pause().await,
             7 => self.resume().await,
+            8 => self.reroute().await,
+            9 | 10 => self.redirect().await,
             _ => self.change_settings(),
         }
     }
@@ -41,8 +44,71 @@ impl World {
     /// An order that ends nothing.
     async fn order(&mut self, order: Order) {
         let filter = self.some_filter();
+        self.carry_out(order, &filter).await;
+    }
+
+    /// What is held waits again, and what is to go later may go now.
+    async fn release_some(&mut self) {
+        let (filter, began) = (self.some_filter(), self.clock.elapsed());
+        let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
+        self.ledger.let_go(&meant);
+        self.carry_out(Order::Release, &filter).await;
+        let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
+        self.ledger.let_go(&meant);
+        if self.clock.elapsed() > began {
+            self.ledger.all_meant(|way| way.early = true);
+        }
+    }
+
+    /// What waits for one place goes through another from now on.
+    async fn reroute(&mut self) {
+        let (place, other, began) = (self.some_place(), self.some_place(), self.clock.elapsed());
+        let filter = Filter { domain: place.parse::<Domain>().ok(), ..Filter::default() };
+        let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
+        self.ledger.rerouted(&meant);
+        self.carry_out(Order::Via(ChannelId::new("far"), NextHop::new(&other)), &filter).await;
+        let meant = self.bare.list(&filter, usize::MAX).await.unwrap_or_default();
+        self.ledger.rerouted(&meant);
+        if self.clock.elapsed() > began {
+            self.ledger.all_meant(|way| way.rerouted = true);
+        }
+    }
+
+    /// What waits of one letter for one place goes to somebody else.
+    async fn redirect(&mut self) {
+        let all = self.bare.list(&Filter::default(), usize::MAX).await.unwrap_or_default();
+        let is_letter = |entry: &&Entry| {
+            let way = entry.recipients.first().and_then(|to| self.ledger.known(entry.id, to));
+            way.is_some_and(|way| !way.copy && self.ledger.id_of(way) == Some(entry.id) && !way.is_local())
+        };
+        let letters: Vec<&Entry> = all.iter().filter(is_letter).collect();
+        if letters.is_empty() {
+            return;
+        }
+        let entry = (*self.dice.pick(&letters)).clone();
+        self.redirects += 1;
+        let to = format!("r{}@{}", self.redirects, self.some_place());
+        let (Ok(mailbox), Some(first)) = (to.parse::<Mailbox>(), entry.recipients.first()) else { return };
+        let Some((_, domain)) = first.rsplit_once('@') else { return };
+        let filter = Filter { id: Some(entry.id), domain: domain.parse().ok(), ..Filter::default() };
+        self.carry_out(Order::Redirect(mailbox), &filter).await;
+        // What is durable counts, whatever was answered.
+        let Ok(Some(story)) = self.bare.explain(entry.id).await else { return };
+        for event in &story.events {
+            let What::Redirected { mailboxes, to: other, message } = &event.what else { continue };
+            let number = self.ledger.numbers.get(&entry.id).copied();
+            if let (true, Some(number), Some(first), Ok(id)) =
+                (other.to_string() == to, number, mailboxes.first(), message.parse())
+            {
+                self.ledger.redirected(number, &first.to_string(), id, &to);
+                trace!(self, "letter {number} goes as {id} to {to}");
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, order: Order, filter: &Filter) {
         let Some(host) = self.some_host() else { return };
-        let done = host.engine.queue().carry_out(&order, &filter, &Extent::default()).await;
+        let done = host.engine.queue().carry_out(&order, filter, &Extent::default()).await;
         self.disturb();
         match done {
             Ok(done) => trace!(self, "the operator says {} to {} groups", order.name(), done.changed),
@@ -97,6 +163,7 @@ impl World {
                 self.paused.insert(place);
             }
         }
+        self.ledger.all_meant(|way| way.early = true);
         let Some(host) = self.some_host() else { return };
         let _ = host.engine.queue().carry_out(&Order::Release, &Filter::default(), &Extent::default()).await;
         self.disturb();

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::{World, trace};
-use crate::message::{ChannelId, Envelope, Notify, QueueId, Reply};
+use crate::message::{ChannelId, Envelope, Notify, QueueId, Release, Reply};
 use crate::receive::{Connection, Intake};
 use crate::seam::Clock;
 use crate::sim::report::Violation;
@@ -39,6 +40,7 @@ struct Draft {
     sender: String,
     recipients: Vec<(String, Option<Notify>)>,
     text: Vec<u8>,
+    release: Option<Release>,
 }
 
 impl Post {
@@ -62,16 +64,28 @@ impl World {
         let recipients = self.recipients();
         let (intake, unknown) = (host.engine.intake(), host.storage.unknown());
         self.letters = number;
-        self.ledger.send(number, digest(&text));
+        let release = self.release();
+        self.ledger.send(number, digest(&text), release.map(|release| release.at));
         for (recipient, notify) in &recipients {
             let sender = Some(sender.as_str()).filter(|sender| !sender.is_empty());
             self.ledger.expect(number, sender, recipient, notify.unwrap_or_default());
         }
         let names: Vec<&str> = recipients.iter().map(|(name, _)| name.as_str()).collect();
-        trace!(self, "letter {number} from <{sender}> to {}", names.join(" "));
+        let when = release.map(|release| format!(", not before {}", release.at)).unwrap_or_default();
+        trace!(self, "letter {number} from <{sender}> to {}{when}", names.join(" "));
         let progress = Arc::<Mutex<Progress>>::default();
-        let task = tokio::spawn(deliver(intake, Draft { sender, recipients, text }, progress.clone()));
+        let task =
+            tokio::spawn(deliver(intake, Draft { sender, recipients, text, release }, progress.clone()));
         self.posts.push(Post { number, host: at, task, progress, unknown, cut: false });
+    }
+
+    /// Some letters are to go later. While the clock is wrong by years nobody can say when.
+    fn release(&self) -> Option<Release> {
+        if self.leaps_back.is_some() || !self.dice.chance(150) {
+            return None;
+        }
+        let held = self.dice.span(Duration::from_secs(1), self.plan.schedule.expire / 4);
+        Some(Release { at: self.clock.now().after(held), held: Some(held.as_secs()) })
     }
 
     fn sender(&self) -> String {
@@ -162,7 +176,8 @@ async fn deliver(intake: Intake, draft: Draft, progress: Arc<Mutex<Progress>>) -
     let broken = |_| Reply::refuse(1, 3, "not an address");
     let mut session = intake.open(Connection::new(ChannelId::new("door"), None)).await?;
     let sender = format!("<{}>", draft.sender).parse().map_err(broken)?;
-    let mut transaction = session.begin(Envelope::new(sender), 0).await?;
+    let envelope = Envelope { release: draft.release, ..Envelope::new(sender) };
+    let mut transaction = session.begin(envelope, 0).await?;
     let note =
         |act: &dyn Fn(&mut Progress)| act(&mut progress.lock().unwrap_or_else(PoisonError::into_inner));
     note(&|progress| progress.id = Some(transaction.id()));

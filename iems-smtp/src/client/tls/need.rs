@@ -230,6 +230,12 @@ impl Need {
         }
     }
 
+    /// TLS if it comes about, for a message whose sender waives what the domain publishes (RFC 8689 section 4.2.2).
+    pub(in crate::client) fn waived(terms: &TlsTerms, way: Way<'_>) -> Self {
+        let published = "what the domain publishes was not kept, and the sender waives it (TLS-Required: No)";
+        Self::new(terms, Starttls::Opportunistic, Check::Nothing, terms.with(published)).named(way.proven)
+    }
+
     fn named(self, named: bool) -> Self {
         Self { named, ..self }
     }
