@@ -244,7 +244,7 @@ async fn unfreeze(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError
         from = key::after(last);
         let mut frozen = Vec::new();
         for row in rows.drain(..) {
-            if !is_scheduled(shared, &row.0).await {
+            if !is_scheduled(shared, &row.0).await? {
                 frozen.push(row);
             }
         }
@@ -258,8 +258,12 @@ async fn unfreeze(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError
     }
 }
 
-/// Whether a row of the time index stands for a group that its sender wants to go so late.
-async fn is_scheduled(shared: &Shared, row: &[u8]) -> bool {
-    let Some(at) = key::parse_group(row) else { return false };
-    matches!(load::any(shared, at).await, Ok(Some(loaded)) if loaded.group.state == State::Scheduled)
+/// Whether a row of the time index stands for a group that its sender wants to go so late. What cannot be read now may be one.
+async fn is_scheduled(shared: &Shared, row: &[u8]) -> Result<bool, StoreError> {
+    let Some(at) = key::parse_group(row) else { return Ok(false) };
+    match load::any(shared, at).await {
+        Ok(loaded) => Ok(loaded.is_some_and(|loaded| loaded.group.state == State::Scheduled)),
+        Err(error) if error.is_temporary() => Err(error),
+        Err(_) => Ok(false),
+    }
 }

@@ -81,6 +81,8 @@ pub(super) async fn attempt(
     link: &mut Option<Open>,
 ) -> Ended {
     let loaded = match load::group(shared, head.at).await {
+        // It was sent through another hop since the head was read: it is there now, and perhaps under way.
+        Ok(Some(loaded)) if loaded.group.hop_key() != *hop => return Ended::Settled,
         Ok(Some(loaded)) => loaded,
         Ok(None) => return Ended::Settled,
         Err(error) => return trouble(shared, hop, (lane, head), error).await,
