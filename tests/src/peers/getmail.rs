@@ -37,10 +37,11 @@ fn fetch_with(
     for part in ["cur", "new", "tmp"] {
         std::fs::create_dir_all(dir.join("maildir").join(part)).expect("a folder");
     }
-    // It refuses to write as root.
+    // It refuses to write as root, so a child of it writes; now and then it misses that child's end, and waits for as long
+    // as its time for the network is.
     run(command("chown", ["-R", "nobody"]).arg(dir.join("maildir")), b"").good();
     let text = format!(
-        "[retriever]\ntype = {retriever}\nserver = {}\nport = {}\nusername = {user}\npassword = {password}\n\
+        "[retriever]\ntype = {retriever}\nserver = {}\nport = {}\nusername = {user}\npassword = {password}\ntimeout = 20\n\
          [destination]\ntype = Maildir\npath = {}/maildir/\nuser = nobody\n\
          [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\n",
         server.ip(),
