@@ -13,7 +13,7 @@
 //! # comment
 //! ```
 //! `{box}` is a mailbox of the script's own, `{sep}` the delimiter, `{user}` and `{other}` are who clients 1 to 8 and client 9 are;
-//! for other names, see [`super::words`].
+//! for other names, see `words.rs`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
