@@ -165,7 +165,8 @@ said = pages.ok('UID FETCH 1:* FLAGS (PARTIAL 4:6)')
 assert [line.split(' (')[0] for line in said] == [f'* {uid} UIDFETCH' for uid in (4, 5, 6)], said
 pages.no('FETCH 1 FLAGS', 'BAD [UIDREQUIRED]')
 pages.ok(r'UID STORE 3,5 +FLAGS.SILENT (\Deleted)')
-assert pages.ok('EXPUNGE') == ['* VANISHED 3,5']
+said = pages.ok('EXPUNGE')
+assert '* VANISHED 3,5' in said and not any('EXPUNGE' in line for line in said), said
 "#,
     );
 }
