@@ -94,7 +94,11 @@ fn rates(time: Duration) -> String {
         let _ =
             writeln!(text, "\nOf the handshakes with resumption these were resumed: {}.", parts.join(", "));
     }
-    let failed: usize = all.iter().flat_map(|(_, figures)| figures.iter().flatten()).map(|f| f.failed).sum();
+    let failed = Who::ALL.iter().enumerate().map(|(at, who)| {
+        let failed: usize = all.iter().filter_map(|(_, figures)| figures[at]).map(|f| f.failed).sum();
+        format!("{} {failed}", who.name())
+    });
+    let failed = failed.collect::<Vec<_>>().join(", ");
     let _ = writeln!(
         text,
         "Clients that met another reply than wanted, in all cases: {failed}. Exim delivers in processes that leave its tree: their\n\
@@ -131,7 +135,7 @@ fn hostile() -> String {
     let mut text = format!(
         "\n### A crowd of {CROWD} connections that send an octet every ten seconds\n\nOne honest client after another, each with a message of 1 KiB: \
          from connecting to the reply after the data, in milliseconds.\nThe servers have the bounds on connections that Debian ships, Postfix 300 \
-         processes instead of 100; who cannot serve everybody turns away\nor keeps waiting. Patience: 5 s.\n\n\
+         processes instead of 100; who cannot serve everybody turns away\nor keeps waiting. Patience: 5 s. The crowd is who could connect at all.\n\n\
          | | crowd | messages taken | half | 99 of 100 |\n|---|---|---|---|---|\n"
     );
     for who in Who::ALL {
@@ -139,14 +143,11 @@ fn hostile() -> String {
             let beside = crowds::hostile(who, crowd);
             println!("{} {crowd}: {beside:?}", who.name());
             let (served, tried) = beside.served;
-            let _ = writeln!(
-                text,
-                "| {} | {} | {served} of {tried} | {:.1} | {:.1} |",
-                who.name(),
-                beside.crowd,
-                beside.half,
-                beside.p99
-            );
+            let times = match served {
+                0 => "– | –".to_owned(),
+                _ => format!("{:.1} | {:.1}", beside.half, beside.p99),
+            };
+            let _ = writeln!(text, "| {} | {} | {served} of {tried} | {times} |", who.name(), beside.crowd);
         }
     }
     text
