@@ -4,6 +4,10 @@
 //! Literals stand in the octets as they came, behind their announcements. Where the grammar has one space, more are
 //! taken, as Dovecot does; and spaces inside of parentheses and before the end.
 
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
+
 use crate::imap::types::LiteralInfo;
 
 use super::error::{Parsed, SyntaxError, Trouble};
@@ -20,6 +24,8 @@ pub(super) struct Cursor<'a> {
     pub(super) utf8: bool,
     /// Search keys that may still come.
     pub(super) keys: usize,
+    /// What texts are in, where it is not UTF-8.
+    pub(super) charset: Option<&'static Encoding>,
 }
 
 /// `atom-specials` and what is no printable ASCII (RFC 9051 section 9, `ATOM-CHAR`).
@@ -39,7 +45,7 @@ const fn is_list(octet: u8) -> bool {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(octets: &'a [u8], whole: bool, utf8: bool) -> Self {
-        Self { octets, at: 0, whole, utf8, keys: KEYS }
+        Self { octets, at: 0, whole, utf8, keys: KEYS, charset: None }
     }
 
     pub(super) const fn at(&self) -> usize {
@@ -242,7 +248,14 @@ impl<'a> Cursor<'a> {
     pub(super) fn text(&mut self) -> Parsed<String> {
         let at = self.at;
         let octets = self.astring()?;
-        String::from_utf8(octets).map_err(|_| SyntaxError::bad("The text is not UTF-8", at).into())
+        let text = match self.charset {
+            None => String::from_utf8(octets).map_err(|_| "The text is not UTF-8"),
+            Some(charset) => charset
+                .decode_without_bom_handling_and_without_replacement(&octets)
+                .map(Cow::into_owned)
+                .ok_or("The text is not in the character set that was named"),
+        };
+        text.map_err(|wrong| SyntaxError::bad(wrong, at).into())
     }
 
     /// `quoted`. UTF-8 is taken also before it is enabled: what it means cannot be mistaken.
@@ -266,9 +279,9 @@ impl<'a> Cursor<'a> {
                 octet => octets.push(octet),
             }
         }
-        match std::str::from_utf8(&octets) {
-            Ok(_) => Ok(octets),
-            Err(_) => Err(SyntaxError::bad("The quoted string is not UTF-8", at).into()),
+        match self.charset.is_some() || std::str::from_utf8(&octets).is_ok() {
+            true => Ok(octets),
+            false => Err(SyntaxError::bad("The quoted string is not UTF-8", at).into()),
         }
     }
 

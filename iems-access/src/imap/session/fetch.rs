@@ -13,7 +13,7 @@ use crate::imap::codec::FetchEncoder;
 use crate::imap::search::{email_id, thread_id};
 use crate::imap::types::{
     Code, Content, Data, DateTime, Fetch, FetchAttribute, FetchItem, NumberSet, Partial, Section,
-    SectionText, Status,
+    SectionText, SequenceSet, Status,
 };
 
 /// How many messages are read at a time: at first, at most, and where their rows are large.
@@ -43,6 +43,8 @@ impl Session {
             self.enabled.condstore = true;
             self.tell_highest(out).await?;
         }
+        let paged = partial.is_some() || changed_since.is_some();
+        self.catch_up(&messages, uid, &attributes, paged, out).await?;
         let selected = self.selected()?;
         let mut numbers = selected.view.numbers(&messages, uid, &selected.saved);
         if let Some(range) = partial {
@@ -71,6 +73,30 @@ impl Session {
             true => Status::ok("Some are gone").with(Code::ExpungeIssued),
             false => Status::ok("That is what was asked for"),
         })
+    }
+
+    /// What is told is the mailbox as it is now. Flags that the command tells anyway are not told before; of a page of the
+    /// messages, it is not known yet which those are.
+    async fn catch_up<S: Sink>(
+        &mut self,
+        messages: &SequenceSet,
+        uid: bool,
+        attributes: &[FetchAttribute],
+        paged: bool,
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        let selected = self.selected()?;
+        if !selected.is_behind(self.accounts.mailboxes()).await? {
+            return Ok(());
+        }
+        let tells = |attribute| attributes.contains(&attribute);
+        let tells_all =
+            tells(FetchAttribute::Flags) && (!self.enabled.condstore || tells(FetchAttribute::ModSeq));
+        let told = match tells_all && !paged {
+            true => selected.uids(&selected.view.numbers(messages, uid, &selected.saved)),
+            false => Vec::new(),
+        };
+        self.sync_but(&told, false, out).await
     }
 
     /// What `NOTIFY` asked for of new messages. None of it sets `\Seen`, and what cannot be told of a message is left out.

@@ -22,7 +22,8 @@ impl Session {
     ) -> Outcome {
         let Search { returns, key } = search;
         let has_modseq = self.heeds_modseq(&key, out).await?;
-        let found = self.found(&key, None, now).await?;
+        let found = self.found(&key, None, now, out).await;
+        let found = self.or_forget(found, returns.as_deref())?;
         let modseq = if has_modseq { self.highest(&found)? } else { None };
         let returns = match returns {
             None if self.enabled.rev2 => vec![SearchReturn::All],
@@ -113,13 +114,28 @@ impl Session {
         Ok(numbers.iter().filter_map(|number| view.get(*number)).map(|seen| seen.modseq).max())
     }
 
-    /// The sequence numbers of the messages searched for; in the order of `criteria`, if there are any.
-    async fn found(
-        &self,
+    /// What was found; where nothing could be, what was to be saved stands for nothing (RFC 5182 section 2.1).
+    fn or_forget(
+        &mut self,
+        found: Result<Vec<u32>, Trouble>,
+        returns: Option<&[SearchReturn]>,
+    ) -> Result<Vec<u32>, Trouble> {
+        if found.is_err() && returns.is_some_and(|returns| returns.contains(&SearchReturn::Save)) {
+            self.selected_mut()?.saved = NumberSet::default();
+        }
+        found
+    }
+
+    /// The sequence numbers of the messages searched for, in the mailbox as it is now; in the order of `criteria`, if there
+    /// are any.
+    async fn found<S: Sink>(
+        &mut self,
         key: &SearchKey,
         criteria: Option<&[SortCriterion]>,
         now: Timestamp,
+        out: &mut Output<'_, S>,
     ) -> Result<Vec<u32>, Trouble> {
+        self.sync(false, out).await?;
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);
@@ -143,7 +159,8 @@ impl Session {
     ) -> Outcome {
         let Sort { returns, criteria, key } = sort;
         let has_modseq = self.heeds_modseq(&key, out).await?;
-        let found = self.found(&key, Some(&criteria), now).await?;
+        let found = self.found(&key, Some(&criteria), now, out).await;
+        let found = self.or_forget(found, returns.as_deref())?;
         let modseq = if has_modseq { self.highest(&found)? } else { None };
         match returns {
             None => {
@@ -164,6 +181,7 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Outcome {
         self.heeds_modseq(&thread.key, out).await?;
+        self.sync(false, out).await?;
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);

@@ -190,6 +190,11 @@ pub(super) struct Updates {
 }
 
 impl Selected {
+    /// Whether something happened that it does not know of.
+    pub(super) async fn is_behind(&self, mailboxes: &Mailboxes) -> Result<bool, Trouble> {
+        Ok(mailboxes.highest_modseq(self.account, self.mailbox).await? != self.view.modseq)
+    }
+
     pub(super) async fn learn(&mut self, mailboxes: &Mailboxes, condstore: bool) -> Result<Updates, Trouble> {
         let mut updates = Updates::default();
         if !self.rights.contains(Rights::READ) {

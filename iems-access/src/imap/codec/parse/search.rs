@@ -1,5 +1,7 @@
 //! `SEARCH` (RFC 9051 section 6.4.4, and the extensions named in the types).
 
+use encoding_rs::{Encoding, UTF_8};
+
 use crate::imap::types::{Code, EntryType, Search, SearchKey, SearchReturn};
 
 use super::super::cursor::Cursor;
@@ -60,14 +62,20 @@ fn return_option(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     })
 }
 
-/// `charset`: US-ASCII and UTF-8 are known, and as text both are the same.
+/// `charset`: what the texts behind it are in. As text, US-ASCII is UTF-8.
 pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parsed<()> {
     let name = cursor.text()?;
-    match ["US-ASCII", "UTF-8", "UTF8", "ASCII"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
-        true => Ok(()),
-        false => {
+    if ["US-ASCII", "ASCII"].iter().any(|ascii| name.eq_ignore_ascii_case(ascii)) {
+        return Ok(());
+    }
+    match Encoding::for_label_no_replacement(name.as_bytes()) {
+        Some(charset) => {
+            cursor.charset = Some(charset).filter(|charset| *charset != UTF_8);
+            Ok(())
+        }
+        None => {
             let known = Code::BadCharset(vec!["US-ASCII".into(), "UTF-8".into()]);
-            Err(SyntaxError::no(known, "Searches are in US-ASCII or UTF-8").into())
+            Err(SyntaxError::no(known, "This character set is not known; UTF-8 is").into())
         }
     }
 }

@@ -173,6 +173,14 @@ fn search_keys() {
     let text = body_of("SEARCH TEXT {3}\r\n\u{fc}x SUBJECT \"y z\"".as_bytes());
     let CommandBody::Search { search, .. } = text else { panic!() };
     assert_eq!(search.key, And(vec![Text("\u{fc}x".into()), Subject("y z".into())]));
+    // Texts in another character set, as a literal or, against the grammar, quoted.
+    for text in [&b"{2}\r\n\xc4\xc1"[..], b"\"\xc4\xc1\""] {
+        let CommandBody::Search { search, .. } = body_of(&[b"SEARCH CHARSET KOI8-R TEXT ", text].concat())
+        else {
+            panic!()
+        };
+        assert_eq!(search.key, Text("\u{434}\u{430}".into()));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Changes of many messages at once, and large mailboxes that are opened again.
 
+use super::dialogues::in_order;
 use super::*;
 
 const COUNT: usize = 300;
@@ -148,4 +149,29 @@ async fn what_rows_do_not_tell_is_read_from_messages() {
     assert!(whole.contains(&long));
     let found = ann.ask("h SEARCH HEADER TO you").await;
     assert!(found.starts_with("* SEARCH 3\r\n"), "{found}");
+}
+
+#[tokio::test]
+async fn an_answer_is_of_the_mailbox_as_it_is() {
+    let world = World::new().await;
+    let (mut ann, mut other) = (world.ann().await, world.ann().await);
+    for subject in ["one", "two"] {
+        ann.append("INBOX", &letter(subject)).await;
+    }
+    ann.ask("a SELECT INBOX").await;
+    other.ask("a SELECT INBOX").await;
+    other.ask("b STORE 2 +FLAGS.SILENT (\\Flagged)").await;
+    let said = ann.ask("b SEARCH FLAGGED").await;
+    in_order(&said, &["* 2 FETCH (FLAGS (\\Flagged))", "* SEARCH 2\r\n", "b OK"]);
+    // What the command tells is not told twice; what it does not tell is.
+    other.ask("c STORE 1:2 FLAGS.SILENT (\\Answered)").await;
+    let said = ann.ask("c FETCH 2 FLAGS").await;
+    assert_eq!(fetches(&said), 2, "{said}");
+    in_order(&said, &["* 1 FETCH (FLAGS (\\Answered))", "* 2 FETCH (FLAGS (\\Answered))", "c OK"]);
+    other.append("INBOX", &letter("three")).await;
+    in_order(&ann.ask("d FETCH * UID").await, &["* 3 EXISTS", "* 3 FETCH (UID 3)", "d OK"]);
+    // What left keeps its number until that may be told.
+    other.ask("e STORE 1 +FLAGS.SILENT (\\Deleted)\r\nf EXPUNGE").await;
+    in_order(&ann.ask("e SEARCH ALL").await, &["* SEARCH 2 3\r\n", "e OK [EXPUNGEISSUED]"]);
+    in_order(&ann.ask("f UID SEARCH ALL").await, &["* SEARCH 2 3\r\n", "* 1 EXPUNGE", "f OK"]);
 }

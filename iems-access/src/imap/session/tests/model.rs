@@ -383,16 +383,17 @@ impl Model {
             8 => {
                 if let Some((uids, names)) = client.some(a, by_uid) {
                     what = format!("{uid}FETCH {names} (FLAGS BODY[])");
-                    // What a session knows as seen it leaves as it is, also if another just said otherwise.
+                    // What a client that wants no news knows as seen stays as it is, also if another just said otherwise.
                     let dark = |msg: &&Msg| msg.flags.as_ref().is_some_and(|flags| !flags.contains("\\Seen"));
                     let dark: BTreeSet<_> =
                         client.believed.iter().filter(dark).filter_map(|msg| msg.uid).collect();
+                    let all = !client.frozen;
                     client.ask(&format!("f {what}")).await;
                     if let Some(mailbox) = self.mailbox(on) {
                         let read = mailbox
                             .messages
                             .iter_mut()
-                            .filter(|(uid, _)| uids.contains(uid) && dark.contains(uid));
+                            .filter(|(uid, _)| uids.contains(uid) && (all || dark.contains(uid)));
                         read.for_each(|(_, flags)| flags.extend(["\\Seen".to_owned()]));
                     }
                     delayed = !by_uid;
