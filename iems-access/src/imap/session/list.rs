@@ -48,15 +48,19 @@ impl Session {
             (!subscribed || name.subscribed)
                 && (!special || name.info.as_ref().is_some_and(|info| info.special.is_some()))
         };
-        let fits = |name: &Name| patterns.iter().any(|pattern| pattern.fits(&name.path));
+        let fitting = fitting(&names, &patterns).await;
         // Those above others that are told themselves have nothing to add (RFC 5258 section 3.5).
-        let untold = |name: &&Name| recursive && chosen(name) && !fits(name);
-        let parents: BTreeSet<&str> =
-            names.iter().filter(untold).flat_map(|name| above(&name.path)).collect();
-        for name in &names {
+        let untold = |(name, fits): &(&Name, bool)| recursive && chosen(name) && !fits;
+        let parents: BTreeSet<&str> = names
+            .iter()
+            .zip(fitting.iter().copied())
+            .filter(untold)
+            .flat_map(|(name, _)| above(&name.path))
+            .collect();
+        for (name, fits) in names.iter().zip(fitting.iter().copied()) {
             let is_parent = parents.contains(name.path.as_str());
             let exists = name.info.is_some() || subscribed && chosen(name) || is_parent;
-            if !exists || !(chosen(name) || is_parent) || !fits(name) {
+            if !exists || !(chosen(name) || is_parent) || !fits {
                 continue;
             }
             let mut data = told(name, &list);
@@ -125,7 +129,8 @@ impl Session {
         let whole = Pattern::new(reference, pattern);
         let names = self.names().await?;
         let mut told: BTreeMap<&str, bool> = BTreeMap::new();
-        for name in names.iter().filter(|name| name.subscribed) {
+        for (nth, name) in names.iter().enumerate().filter(|(_, name)| name.subscribed) {
+            turn(nth).await;
             if whole.fits(&name.path) {
                 told.insert(&name.path, true);
             } else if pattern.ends_with('%') {
@@ -136,9 +141,10 @@ impl Session {
             }
         }
         for (path, itself) in told {
-            let selectable = names
-                .iter()
-                .any(|name| name.path == path && name.info.as_ref().is_some_and(|info| info.selectable));
+            // They are in order.
+            let named = names.binary_search_by(|name| name.path.as_str().cmp(path));
+            let named = named.ok().and_then(|at| names.get(at)?.info.as_ref());
+            let selectable = named.is_some_and(|info| info.selectable);
             let attributes = match itself && selectable {
                 true => Vec::new(),
                 false => vec![ListAttribute::NoSelect],
@@ -249,6 +255,23 @@ impl Session {
             });
         }
         Ok(told)
+    }
+}
+
+/// Which names fit one of the patterns.
+async fn fitting(names: &[Name], patterns: &[Pattern]) -> Vec<bool> {
+    let mut fitting = Vec::with_capacity(names.len());
+    for (nth, name) in names.iter().enumerate() {
+        turn(nth).await;
+        fitting.push(patterns.iter().any(|pattern| pattern.fits(&name.path)));
+    }
+    fitting
+}
+
+/// Lets others have their turn, now and then.
+async fn turn(nth: usize) {
+    if nth % 64 == 63 {
+        tokio::task::yield_now().await;
     }
 }
 
