@@ -9,7 +9,8 @@ use iems_store::structure::{
 };
 
 use super::looked::Looked;
-use super::query::{Addresses, Query, date_of};
+use super::query::{Addresses, FIELD, Query, date_of};
+use super::work::Work;
 use super::{Candidate, SearchError, Searched, Spent};
 
 /// The longest message that is read at once, in octets.
@@ -38,12 +39,26 @@ pub(super) struct Facts<'a> {
     looked: Option<&'a Looked>,
     /// Whether each of them was found, once texts were read.
     found: Option<Vec<bool>>,
+    /// What was found of fields, by their places in the query, where that takes long.
+    fields: Vec<Option<bool>>,
 }
+
+/// From so many octets on, all that is asked of fields of one message is looked at piece by piece.
+const MUCH: usize = 256 << 10;
 
 impl<'a> Facts<'a> {
     /// What the session holds.
     pub(super) fn new(searched: &'a Searched<'a>, candidate: Candidate<'a>) -> Self {
-        Self { candidate, searched, info: None, row: None, header: None, looked: None, found: None }
+        Self {
+            candidate,
+            searched,
+            info: None,
+            row: None,
+            header: None,
+            looked: None,
+            found: None,
+            fields: Vec::new(),
+        }
     }
 
     /// The same, for a search that looks for texts.
@@ -203,8 +218,44 @@ impl<'a> Facts<'a> {
         self.found.is_some() && !held().unwrap_or(false)
     }
 
+    /// How large the row of its structure is, if it is known.
+    pub(super) fn row_octets(&self) -> usize {
+        self.row.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// What was found of the field at a place.
+    pub(super) fn looked_at(&self, nth: usize) -> Option<bool> {
+        *self.fields.get(nth)?
+    }
+
+    /// Counts what it costs to ask all of `fields`, as much as is known of the header; where that is much, looks at them, and
+    /// others get their turn in between.
+    pub(super) async fn look(&mut self, fields: &[&Query], work: &mut Work) -> Result<(), SearchError> {
+        let octets = match &self.header {
+            Some(header) => header.iter().map(|(name, value)| name.len() + value.len() + 4).sum(),
+            None => self.row_octets(),
+        };
+        if fields.len().saturating_mul(octets) < MUCH {
+            return Ok(());
+        }
+        self.fields.resize(fields.len(), None);
+        for (nth, query) in fields.iter().enumerate() {
+            if self.looked_at(nth).is_none() {
+                work.look_on(octets, FIELD).await?;
+                self.fields[nth] = query.answer(self);
+            }
+        }
+        Ok(())
+    }
+
     /// The answer, from the octets of the message if it has to be.
-    pub(super) async fn read(&mut self, query: &Query, spent: &Spent) -> Result<bool, SearchError> {
+    pub(super) async fn read(
+        &mut self,
+        query: &Query,
+        fields: &[&Query],
+        spent: &Spent,
+        work: &mut Work,
+    ) -> Result<bool, SearchError> {
         self.complete().await?;
         if let Some(answer) = query.answer(self) {
             return Ok(answer);
@@ -215,11 +266,12 @@ impl<'a> Facts<'a> {
         if query.reads_headers() {
             let header = structure.parts.first().map(|part| part.header).unwrap_or_default();
             self.header = Some(reader.header(header).await?);
+            self.look(fields, work).await?;
             if let Some(answer) = query.answer(self) {
                 return Ok(answer);
             }
         }
-        self.found = Some(self.search(&reader, &structure).await?);
+        self.found = Some(self.search(&reader, &structure, work).await?);
         tokio::task::yield_now().await;
         Ok(query.answer(self).unwrap_or(false))
     }
@@ -229,6 +281,7 @@ impl<'a> Facts<'a> {
         &self,
         reader: &Reader<'_>,
         structure: &Structure<&[u8]>,
+        work: &mut Work,
     ) -> Result<Vec<bool>, SearchError> {
         let needles = self.looked.map(Looked::needles).unwrap_or_default();
         let mut found = vec![false; needles.len()];
@@ -246,11 +299,13 @@ impl<'a> Facts<'a> {
                     }
                 };
                 for field in header {
-                    mark(&mut found, needles, &field_text(field), |needle| needle.headers);
+                    mark(&mut found, needles, &field_text(field), |needle| needle.headers, work).await?;
                 }
             }
             if let Some(text) = reader.text(part).await? {
-                mark(&mut found, needles, &text, |_| true);
+                // As much again for reading it.
+                work.look(text.len()).await?;
+                mark(&mut found, needles, &text, |_| true, work).await?;
             }
         }
         Ok(found)
@@ -258,10 +313,19 @@ impl<'a> Facts<'a> {
 }
 
 /// Marks the texts that are in `text`.
-fn mark(found: &mut [bool], needles: &[Needle], text: &str, counts: impl Fn(&Needle) -> bool) {
-    for (found, needle) in found.iter_mut().zip(needles) {
-        *found |= counts(needle) && memchr::memmem::find(text.as_bytes(), needle.text.as_bytes()).is_some();
+async fn mark(
+    found: &mut [bool],
+    needles: &[Needle],
+    text: &str,
+    counts: impl Fn(&Needle) -> bool,
+    work: &mut Work,
+) -> Result<(), SearchError> {
+    for (found, needle) in found.iter_mut().zip(needles).filter(|(found, needle)| !**found && counts(needle))
+    {
+        work.look(text.len()).await?;
+        *found = memchr::memmem::find(text.as_bytes(), needle.text.as_bytes()).is_some();
     }
+    Ok(())
 }
 
 /// An address as it is written without comments.

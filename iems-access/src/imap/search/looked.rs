@@ -12,6 +12,7 @@ use super::Searched;
 pub(super) struct Needles {
     all: Vec<Needle>,
     places: HashMap<Needle, usize>,
+    fields: usize,
 }
 
 impl Needles {
@@ -23,6 +24,12 @@ impl Needles {
         self.all.push(needle.clone());
         self.places.insert(needle.clone(), self.all.len() - 1);
         self.all.len() - 1
+    }
+
+    /// The place of the next field that is asked of.
+    pub(super) fn field(&mut self) -> usize {
+        self.fields += 1;
+        self.fields - 1
     }
 }
 

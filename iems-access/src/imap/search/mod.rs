@@ -34,6 +34,10 @@ use work::Work;
 
 /// How many messages are read of at once.
 const STEP: usize = 64;
+/// From so many messages on, they are sorted beside the sessions.
+const ASIDE: usize = 4096;
+/// Octets of one text by which messages are sorted; what is behind them makes no difference.
+const SORTED: usize = 1000;
 
 /// A message that may be found, as the session sees it.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +68,14 @@ pub struct SearchLimits {
     /// Units of work of about 10 ns, 6,000,000,000: a minute. A message looked at for a flag costs one, for a field 128, and
     /// 8 octets of its texts for each text that is looked for one. A command that needs more is refused, too.
     pub work: u64,
+    /// Octets of subjects, names and ids that `SORT` and `THREAD` hold at once; 256 MiB, enough for two million messages. A
+    /// command that needs more is refused, too.
+    pub held: u64,
 }
 
 impl Default for SearchLimits {
     fn default() -> Self {
-        Self { octets: 8 << 30, text: 16 << 20, work: 6_000_000_000 }
+        Self { octets: 8 << 30, text: 16 << 20, work: 6_000_000_000, held: 256 << 20 }
     }
 }
 
@@ -112,10 +119,6 @@ pub struct Searched<'a> {
 struct Spent(AtomicU64);
 
 impl Spent {
-    fn octets(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
     /// Counts octets that are about to be read.
     fn take(&self, octets: u64, limits: &SearchLimits) -> Result<(), SearchError> {
         let before = self.0.fetch_add(octets, Ordering::Relaxed);
@@ -135,9 +138,11 @@ impl Searched<'_> {
     pub async fn find(&self, key: &SearchKey) -> Result<Vec<usize>, SearchError> {
         let mut work = Work::new(&self.limits);
         let mut query = Query::of(key, self);
-        let (weight, texts) = query.weight();
+        let weight = query.weight();
         let mut needles = Needles::default();
         query.collect(&mut needles);
+        let (query, mut fields) = (query, Vec::new());
+        query.fields(&mut fields);
         let looked = Looked::up(needles, self).await;
         let mut levels: Vec<_> =
             [Level::Info, Level::Structure].into_iter().filter(|level| query.asks(*level)).collect();
@@ -160,6 +165,9 @@ impl Searched<'_> {
                 Facts::learn(&mut facts, &undecided, level, self).await?;
                 for at in undecided {
                     work.take(weight).await?;
+                    if level == Level::Structure {
+                        facts[at].look(&fields, &mut work).await?;
+                    }
                     answers[at] = query.answer(&facts[at]);
                 }
             }
@@ -167,11 +175,8 @@ impl Searched<'_> {
                 let answer = match answers[at] {
                     Some(answer) => answer,
                     None => {
-                        let before = spent.octets();
                         work.take(weight).await?;
-                        let answer = there(facts.read(&query, &spent).await)?.unwrap_or(false);
-                        work.searched(spent.octets().saturating_sub(before), texts).await?;
-                        answer
+                        there(facts.read(&query, &fields, &spent, &mut work).await)?.unwrap_or(false)
                     }
                 };
                 if answer {
@@ -226,9 +231,28 @@ impl Searched<'_> {
         Ok(facts)
     }
 
+    /// What takes long with many messages, beside the sessions: `act` is all arithmetic.
+    async fn aside<T: Send + 'static>(
+        messages: usize,
+        act: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, SearchError> {
+        if messages < ASIDE {
+            return Ok(act());
+        }
+        let done = tokio::task::spawn_blocking(act).await;
+        done.map_err(|error| StoreError::Io(format!("sorting ended early: {error}")).into())
+    }
+
     fn uid_of(candidate: &Candidate<'_>) -> Uid {
         Uid(candidate.uid)
     }
+}
+
+/// The beginning of a text by which is sorted.
+fn sortable(mut text: String) -> String {
+    let end = (0..=SORTED.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or_default());
+    text
 }
 
 /// What was read of a message; `None` if it was removed meanwhile, and its octets with it.

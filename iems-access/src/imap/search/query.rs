@@ -10,6 +10,9 @@ use super::looked::Needles;
 use super::{Searched, email_id, thread_id};
 use crate::imap::types::{Date, NumberSet, SearchKey};
 
+/// What a look at a field costs, in units of [`super::work`].
+pub(super) const FIELD: u64 = 128;
+
 /// A key, ready to be asked of many messages.
 #[derive(Debug)]
 pub(super) enum Query {
@@ -31,10 +34,10 @@ pub(super) enum Query {
     Received(u64, u64),
     EmailId(String),
     ThreadId(String),
-    /// A field's name, and what is in it.
-    Field(String, Sought),
-    /// A field with addresses, and what is in it or in one of them.
-    Addresses(Addresses, Sought),
+    /// A field's name, what is in it, and its place among all fields that are asked of.
+    Field(String, Sought, usize),
+    /// A field with addresses, what is in it or in one of them, and its place.
+    Addresses(Addresses, Sought, usize),
     /// What is in a text, and its place among all texts that are looked for.
     Text(Needle, usize),
 }
@@ -97,9 +100,9 @@ impl Query {
 
     /// Keys of what the session does not hold.
     fn of_content(key: &SearchKey, searched: &Searched<'_>) -> Self {
-        let field = |name: &str, text: &str| Self::Field(name.to_owned(), Sought::new(text));
+        let field = |name: &str, text: &str| Self::Field(name.to_owned(), Sought::new(text), 0);
         let within = |text: &str, headers| Self::Text(Needle { text: fold(text), headers }, 0);
-        let addresses = |which, text: &str| Self::Addresses(which, Sought::new(text));
+        let addresses = |which, text: &str| Self::Addresses(which, Sought::new(text), 0);
         let ago = |seconds: u32| searched.now.as_secs().saturating_sub(u64::from(seconds));
         match key {
             SearchKey::Bcc(text) => addresses(Addresses::Bcc, text),
@@ -179,8 +182,10 @@ impl Query {
             }
             Self::EmailId(id) => facts.info(|info| email_id(facts.account(), info.email) == *id),
             Self::ThreadId(id) => facts.info(|info| thread_id(facts.account(), info.thread) == *id),
-            Self::Field(name, needle) => facts.field_has(name, needle),
-            Self::Addresses(which, needle) => facts.addresses_have(*which, needle),
+            Self::Field(name, needle, nth) => facts.looked_at(*nth).or_else(|| facts.field_has(name, needle)),
+            Self::Addresses(which, needle, nth) => {
+                facts.looked_at(*nth).or_else(|| facts.addresses_have(*which, needle))
+            }
             Self::Text(needle, nth) => facts.text_has(*nth, needle),
         }
     }
@@ -198,20 +203,27 @@ impl Query {
         }
     }
 
-    /// What it costs to ask it of one message, in units of [`super::work`]; and how many texts it looks for.
-    pub(super) fn weight(&self) -> (u64, u64) {
-        let sum = |queries: &[Self]| {
-            let all = queries.iter().map(Self::weight);
-            all.fold((1, 0), |sum: (u64, u64), one| (sum.0 + one.0, sum.1 + one.1))
-        };
+    /// What it costs to ask it of one message with a small header, in units of [`super::work`].
+    pub(super) fn weight(&self) -> u64 {
+        let sum = |queries: &[Self]| 1 + queries.iter().map(Self::weight).sum::<u64>();
         match self {
             Self::And(queries) => sum(queries),
             Self::Or(queries) => sum(&queries[..]),
             Self::Not(query) => query.weight(),
-            Self::Days(Which::Sent, ..) | Self::Field(..) | Self::Addresses(..) => (128, 0),
-            Self::EmailId(_) | Self::ThreadId(_) => (16, 0),
-            Self::Text(..) => (16, 1),
-            _ => (1, 0),
+            Self::Days(Which::Sent, ..) | Self::Field(..) | Self::Addresses(..) => FIELD,
+            Self::EmailId(_) | Self::ThreadId(_) | Self::Text(..) => 16,
+            _ => 1,
+        }
+    }
+
+    /// Adds all that ask of fields to `into`, in the order of their places.
+    pub(super) fn fields<'q>(&'q self, into: &mut Vec<&'q Self>) {
+        match self {
+            Self::And(queries) => queries.iter().for_each(|query| query.fields(into)),
+            Self::Or(queries) => queries.iter().for_each(|query| query.fields(into)),
+            Self::Not(query) => query.fields(into),
+            Self::Field(..) | Self::Addresses(..) => into.push(self),
+            _ => {}
         }
     }
 
@@ -227,13 +239,14 @@ impl Query {
         }
     }
 
-    /// Adds all texts that are looked for to `into`, each once, and takes down their places.
+    /// Adds all texts that are looked for to `into`, each once, and takes down their places, and those of fields.
     pub(super) fn collect(&mut self, into: &mut Needles) {
         match self {
             Self::And(queries) => queries.iter_mut().for_each(|query| query.collect(into)),
             Self::Or(queries) => queries.iter_mut().for_each(|query| query.collect(into)),
             Self::Not(query) => query.collect(into),
             Self::Text(needle, nth) => *nth = into.place(needle),
+            Self::Field(_, _, nth) | Self::Addresses(_, _, nth) => *nth = into.field(),
             _ => {}
         }
     }

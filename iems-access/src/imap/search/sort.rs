@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use iems_store::structure::{Address, Envelope, Structure, base_subject, decode_field};
 
 use super::facts::Facts;
-use super::{STEP, SearchError, Searched};
+use super::work::Work;
+use super::{STEP, SearchError, Searched, sortable};
 use crate::imap::types::{SortCriterion, SortKey};
 use iems_store::search::fold;
 
@@ -18,9 +19,29 @@ enum Value {
 
 impl Value {
     /// A folded text. The collation goes by upper case, where `[` and `_` are behind the letters (RFC 5051 section 2).
-    fn text(folded: &str) -> Self {
-        Self::Text(folded.to_uppercase())
+    fn text(folded: String) -> Self {
+        let mut text = sortable(folded).to_uppercase();
+        text.shrink_to_fit();
+        Self::Text(text)
     }
+
+    fn octets(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
+/// The criteria that make a difference: what is equal in one is equal in it again, and backwards.
+fn telling(criteria: &[SortCriterion]) -> Vec<SortCriterion> {
+    let mut telling: Vec<SortCriterion> = Vec::new();
+    for criterion in criteria {
+        if telling.iter().all(|before| before.key != criterion.key) {
+            telling.push(*criterion);
+        }
+    }
+    telling
 }
 
 /// The places in the order of the criteria; what is equal in all of them, by sequence number.
@@ -29,15 +50,22 @@ pub(super) async fn sort(
     places: Vec<usize>,
     criteria: &[SortCriterion],
 ) -> Result<Vec<usize>, SearchError> {
+    let criteria = telling(criteria);
+    let mut work = Work::new(&searched.limits);
     let mut keyed = Vec::with_capacity(places.len());
     for step in places.chunks(STEP) {
         for (place, facts) in step.iter().zip(searched.facts(step).await?) {
+            work.look(facts.row_octets()).await?;
             let values: Vec<_> = criteria.iter().map(|criterion| value(&facts, criterion.key)).collect();
+            work.hold(values.iter().map(|value| value.octets() + size_of::<Value>()).sum())?;
             keyed.push((values, *place));
         }
     }
-    keyed.sort_by(|one, other| compare(one, other, criteria));
-    Ok(keyed.into_iter().map(|(_, place)| place).collect())
+    Searched::aside(keyed.len(), move || {
+        keyed.sort_by(|one, other| compare(one, other, &criteria));
+        keyed.into_iter().map(|(_, place)| place).collect()
+    })
+    .await
 }
 
 fn compare(one: &(Vec<Value>, usize), other: &(Vec<Value>, usize), criteria: &[SortCriterion]) -> Ordering {
@@ -56,8 +84,7 @@ fn value<'a>(facts: &'a Facts<'_>, key: SortKey) -> Value {
     let first = |pick: for<'e> fn(&'e Told<'a>) -> &'e Vec<Address<&'a [u8]>>| {
         envelope.and_then(|envelope| pick(envelope).first())
     };
-    let mailbox =
-        |address: Option<&Address<&[u8]>>| Value::text(&address.map(mailbox_of).unwrap_or_default());
+    let mailbox = |address: Option<&Address<&[u8]>>| Value::text(address.map(mailbox_of).unwrap_or_default());
     match key {
         SortKey::Arrival => Value::Number(arrival(facts)),
         SortKey::Date => Value::Number(sent_seconds(facts)),
@@ -65,14 +92,14 @@ fn value<'a>(facts: &'a Facts<'_>, key: SortKey) -> Value {
             let size = facts.known_info().map_or(0, |info| info.body.size());
             Value::Number(i64::try_from(size).unwrap_or(i64::MAX))
         }
-        SortKey::Subject => Value::text(&subject(envelope).0),
+        SortKey::Subject => Value::text(subject(envelope).0),
         SortKey::From => mailbox(first(|envelope| &envelope.from)),
         SortKey::To => mailbox(first(|envelope| &envelope.to)),
         SortKey::Cc => mailbox(first(|envelope| &envelope.cc)),
         SortKey::DisplayFrom => {
-            Value::text(&first(|envelope| &envelope.from).map(display).unwrap_or_default())
+            Value::text(first(|envelope| &envelope.from).map(display).unwrap_or_default())
         }
-        SortKey::DisplayTo => Value::text(&first(|envelope| &envelope.to).map(display).unwrap_or_default()),
+        SortKey::DisplayTo => Value::text(first(|envelope| &envelope.to).map(display).unwrap_or_default()),
     }
 }
 

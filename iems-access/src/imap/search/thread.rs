@@ -3,11 +3,17 @@
 mod forest;
 mod references;
 
-use super::{STEP, SearchError, Searched};
+use std::collections::HashMap;
+
+use super::work::Work;
+use super::{STEP, SearchError, Searched, sortable};
 use crate::imap::types::{ThreadAlgorithm, ThreadNode};
 
 use super::sort::{envelope, sent_seconds, subject};
 use references::ids;
+
+/// How many references of one letter count: the nearest.
+const REFERENCES: usize = 100;
 
 /// What threads are made of.
 #[derive(Debug, Default)]
@@ -20,9 +26,32 @@ struct Letter {
     answer: bool,
     sent: i64,
     /// Its Message-ID.
-    id: Option<Vec<u8>>,
+    id: Option<Id>,
     /// Those it answers, the nearest last.
-    references: Vec<Vec<u8>>,
+    references: Vec<Id>,
+}
+
+/// An id, by its number: there are few of them, and many references.
+type Id = usize;
+
+/// Numbers for ids.
+#[derive(Debug, Default)]
+struct Ids(HashMap<Box<[u8]>, Id>);
+
+impl Ids {
+    /// What an id costs until the threads are told: here, and as a node of them, in octets.
+    const COST: usize = 160;
+
+    /// The number of an id.
+    fn number(&mut self, id: &[u8], work: &mut Work) -> Result<Id, SearchError> {
+        if let Some(number) = self.0.get(id) {
+            return Ok(*number);
+        }
+        work.hold(Self::COST + id.len())?;
+        let number = self.0.len();
+        self.0.insert(id.into(), number);
+        Ok(number)
+    }
 }
 
 pub(super) async fn thread(
@@ -32,31 +61,45 @@ pub(super) async fn thread(
     uid: bool,
 ) -> Result<Vec<ThreadNode>, SearchError> {
     let mut letters = Vec::with_capacity(places.len());
+    let mut work = Work::new(&searched.limits);
+    let mut known = Ids::default();
     for step in places.chunks(STEP) {
         for facts in searched.facts(step).await? {
+            work.look(facts.row_octets()).await?;
             let number = if uid { facts.candidate.uid } else { facts.candidate.number };
             let structure = facts.structure();
             let envelope = structure.as_ref().and_then(envelope);
             let (subject, answer) = subject(envelope);
+            let subject = sortable(subject);
             let mut letter =
                 Letter { number, subject, answer, sent: sent_seconds(&facts), ..Letter::default() };
             if let Some(envelope) = envelope.filter(|_| algorithm != ThreadAlgorithm::OrderedSubject) {
-                letter.id = envelope.message_id.and_then(|id| ids(id).into_iter().next());
-                let references = facts.values("references").unwrap_or_default();
-                letter.references = references.iter().flat_map(|field| ids(field.as_bytes())).collect();
-                if letter.references.is_empty() {
-                    letter.references = envelope.in_reply_to.map(ids).unwrap_or_default();
-                    letter.references.truncate(1);
+                let id = envelope.message_id.and_then(|id| ids(id).into_iter().next());
+                letter.id = id.map(|id| known.number(&id, &mut work)).transpose()?;
+                let fields = facts.values("references").unwrap_or_default();
+                let mut answered: Vec<_> = fields.iter().flat_map(|field| ids(field.as_bytes())).collect();
+                if answered.is_empty() {
+                    answered = envelope.in_reply_to.map(ids).unwrap_or_default();
+                    answered.truncate(1);
                 }
+                for id in answered.iter().skip(answered.len().saturating_sub(REFERENCES)) {
+                    letter.references.push(known.number(id, &mut work)?);
+                }
+                letter.references.shrink_to_fit();
             }
+            work.hold(
+                size_of::<Letter>() + letter.subject.len() + letter.references.len() * size_of::<Id>(),
+            )?;
             letters.push(letter);
         }
     }
-    Ok(match algorithm {
+    let known = known.0.len();
+    Searched::aside(letters.len(), move || match algorithm {
         ThreadAlgorithm::OrderedSubject => by_subject(letters),
-        ThreadAlgorithm::References => references::by_references(&letters, true),
-        ThreadAlgorithm::Refs => references::by_references(&letters, false),
+        ThreadAlgorithm::References => references::by_references(&letters, known, true),
+        ThreadAlgorithm::Refs => references::by_references(&letters, known, false),
     })
+    .await
 }
 
 /// The first of each subject is answered by all others of it; by date.

@@ -13,11 +13,13 @@ pub(super) struct Work {
     done: u64,
     turn: u64,
     most: u64,
+    /// Octets that may still be held.
+    room: u64,
 }
 
 impl Work {
     pub(super) const fn new(limits: &SearchLimits) -> Self {
-        Self { done: 0, turn: 0, most: limits.work }
+        Self { done: 0, turn: 0, most: limits.work, room: limits.held }
     }
 
     /// Counts what is about to be done.
@@ -34,8 +36,19 @@ impl Work {
         Ok(())
     }
 
-    /// Counts octets that were searched for so many texts.
-    pub(super) async fn searched(&mut self, octets: u64, texts: u64) -> Result<(), SearchError> {
-        self.take(octets.saturating_mul(texts.max(1)) / OCTETS).await
+    /// Counts octets that are held until the end.
+    pub(super) fn hold(&mut self, octets: usize) -> Result<(), SearchError> {
+        self.room = self.room.checked_sub(octets as u64).ok_or(SearchError::TooCostly)?;
+        Ok(())
+    }
+
+    /// Counts octets in which one text is about to be looked for.
+    pub(super) async fn look(&mut self, octets: usize) -> Result<(), SearchError> {
+        self.take(1 + octets as u64 / OCTETS).await
+    }
+
+    /// The same for a field, of which so much is counted already.
+    pub(super) async fn look_on(&mut self, octets: usize, counted: u64) -> Result<(), SearchError> {
+        self.take((octets as u64 / OCTETS).saturating_sub(counted)).await
     }
 }

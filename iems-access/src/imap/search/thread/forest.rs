@@ -5,6 +5,10 @@ use crate::imap::types::ThreadNode;
 
 /// How far up a letter is looked for among those it would be put under.
 const HIGH: usize = 1000;
+/// How far that may be in the mean, besides what all have together.
+const MEAN: usize = 32;
+/// What all have together.
+const ALL: usize = 1_000_000;
 
 /// A letter, or a place for one that is not here.
 #[derive(Debug, Default)]
@@ -21,7 +25,14 @@ pub(super) struct Node {
 
 /// Trees. Until they are grown, nodes know only their parents.
 #[derive(Debug, Default)]
-pub(super) struct Forest(pub(super) Vec<Node>);
+pub(super) struct Forest(pub(super) Vec<Node>, Climbed);
+
+/// How often it was looked up, and how far in all.
+#[derive(Debug, Default)]
+struct Climbed {
+    times: usize,
+    steps: usize,
+}
 
 impl Forest {
     /// A new node.
@@ -30,16 +41,19 @@ impl Forest {
         self.0.len() - 1
     }
 
-    /// Whether `child` may be put under `parent`: there would be no ring.
-    pub(super) fn fits(&self, child: usize, parent: usize) -> bool {
+    /// Whether `child` may be put under `parent`: there would be no ring. What takes too long to find out may not.
+    pub(super) fn fits(&mut self, child: usize, parent: usize) -> bool {
         if child == parent {
             return false;
         }
         if self.0[child].count == 0 {
             return true;
         }
+        self.1.times += 1;
+        let left = ALL.saturating_add(self.1.times.saturating_mul(MEAN)).saturating_sub(self.1.steps);
         let mut at = parent;
-        for _ in 0..HIGH {
+        for _ in 0..HIGH.min(left) {
+            self.1.steps += 1;
             match self.0[at].parent {
                 Some(above) if above == child => return false,
                 Some(above) => at = above,
@@ -47,6 +61,12 @@ impl Forest {
             }
         }
         false
+    }
+
+    /// How many steps up were made in all.
+    #[cfg(test)]
+    pub(super) fn climbed(&self) -> usize {
+        self.1.steps
     }
 
     /// Puts `child` under `parent`, or nowhere, before the trees are grown.

@@ -7,9 +7,6 @@ use crate::imap::types::ThreadNode;
 use super::Letter;
 use super::forest::Forest;
 
-/// How many references of one letter count: the nearest.
-const REFERENCES: usize = 100;
-
 /// The ids in a field: what is in angle brackets with an `@` in it, without space.
 pub(super) fn ids(value: &[u8]) -> Vec<Vec<u8>> {
     let inside = value.split(|octet| *octet == b'<').skip(1).filter_map(|piece| {
@@ -20,9 +17,10 @@ pub(super) fn ids(value: &[u8]) -> Vec<Vec<u8>> {
     inside.collect()
 }
 
-pub(super) fn by_references(letters: &[Letter], subjects: bool) -> Vec<ThreadNode> {
+/// Threads of letters whose ids have numbers below `ids`.
+pub(super) fn by_references(letters: &[Letter], ids: usize, subjects: bool) -> Vec<ThreadNode> {
     let mut forest = Forest::default();
-    link(letters, &mut forest);
+    link(letters, ids, &mut forest);
     let mut roots = prune(&mut forest);
     sort_all(letters, &mut forest, &mut roots);
     if subjects {
@@ -33,44 +31,36 @@ pub(super) fn by_references(letters: &[Letter], subjects: bool) -> Vec<ThreadNod
 }
 
 /// Step 1: every letter under the nearest that it refers to, and those under each other.
-fn link(letters: &[Letter], forest: &mut Forest) {
-    let mut named: HashMap<&[u8], usize> = HashMap::new();
+fn link(letters: &[Letter], ids: usize, forest: &mut Forest) {
+    let mut named: Vec<Option<usize>> = vec![None; ids];
     for (place, letter) in letters.iter().enumerate() {
         let node = own_node(place, letter, &mut named, forest);
         let mut above = None;
-        let skipped = letter.references.len().saturating_sub(REFERENCES);
-        for reference in letter.references.iter().skip(skipped) {
-            let next = *named.entry(reference.as_slice()).or_insert_with(|| forest.add(None));
+        for reference in &letter.references {
+            let Some(named) = named.get_mut(*reference) else { continue };
+            let next = *named.get_or_insert_with(|| forest.add(None));
             if above.is_some_and(|above| forest.0[next].parent.is_none() && forest.fits(next, above)) {
                 forest.put(next, above);
             }
             above = Some(next);
         }
         // What a letter says of itself counts more than what others said of it.
-        forest.put(node, above.filter(|above| forest.fits(node, *above)));
+        let above = above.filter(|above| forest.fits(node, *above));
+        forest.put(node, above);
     }
 }
 
 /// The node of a letter: where others referred to it, or a new one. Who has an id that another has already is as
 /// somebody without one.
-fn own_node<'a>(
-    place: usize,
-    letter: &'a Letter,
-    named: &mut HashMap<&'a [u8], usize>,
-    forest: &mut Forest,
-) -> usize {
-    let Some(id) = letter.id.as_deref() else { return forest.add(Some(place)) };
-    match named.get(id) {
-        Some(node) if forest.0[*node].letter.is_none() => {
-            forest.0[*node].letter = Some(place);
-            *node
-        }
-        Some(_) => forest.add(Some(place)),
-        None => {
-            let node = forest.add(Some(place));
-            named.insert(id, node);
+fn own_node(place: usize, letter: &Letter, named: &mut [Option<usize>], forest: &mut Forest) -> usize {
+    let Some(named) = letter.id.and_then(|id| named.get_mut(id)) else { return forest.add(Some(place)) };
+    match *named {
+        Some(node) if forest.0[node].letter.is_none() => {
+            forest.0[node].letter = Some(place);
             node
         }
+        Some(_) => forest.add(Some(place)),
+        None => *named.insert(forest.add(Some(place))),
     }
 }
 
@@ -175,18 +165,26 @@ fn join(letters: &[Letter], forest: &mut Forest, roots: &mut Vec<usize>) {
 mod tests {
     use super::*;
 
-    fn letter(number: u32, id: &str, references: &[&str], subject: &str) -> Letter {
+    /// The number of an id: what its letters and digits are.
+    fn id(id: &str) -> usize {
+        match id.strip_suffix("@x") {
+            Some(number) => number.parse().unwrap(),
+            None => usize::from(id.as_bytes()[0] - b'a'),
+        }
+    }
+
+    fn letter(number: u32, own: &str, references: &[&str], subject: &str) -> Letter {
         let (answer, subject) = match subject.strip_prefix("Re: ") {
             Some(base) => (true, base),
             None => (false, subject),
         };
-        let references = references.iter().map(|id| id.as_bytes().to_vec()).collect();
+        let references = references.iter().map(|named| id(named)).collect();
         Letter {
             number,
             subject: subject.into(),
             answer,
             sent: i64::from(number),
-            id: Some(id.into()),
+            id: Some(id(own)),
             references,
         }
     }
@@ -232,7 +230,7 @@ mod tests {
             (vec![letter(1, "a", &["b"], "x"), letter(2, "b", &["a"], "y")], true, "(2(1))"),
             (vec![letter(1, "a", &["a"], "x")], true, "(1)"),
         ] {
-            assert_eq!(told(&by_references(&letters, subjects)), expected, "{letters:?}");
+            assert_eq!(told(&by_references(&letters, 26, subjects)), expected, "{letters:?}");
         }
     }
 
@@ -240,10 +238,26 @@ mod tests {
     fn a_chain_may_be_as_long_as_a_mailbox() {
         let name = |n: u32| format!("{n}@x");
         let chain: Vec<_> = (1..20_000).map(|n| letter(n, &name(n), &[&name(n - 1)], "")).collect();
-        let threads = by_references(&chain, true);
+        let threads = by_references(&chain, 30_000, true);
         assert_eq!(threads.len(), 1);
         let backwards: Vec<_> = (1..20_000).map(|n| letter(n, &name(n), &[&name(n + 1)], "")).collect();
-        assert!(!by_references(&backwards, true).is_empty());
+        assert!(!by_references(&backwards, 30_000, true).is_empty());
+    }
+
+    #[test]
+    fn rings_are_not_looked_for_without_end() {
+        // Each letter names what is far down a chain, and its beginning, again and again: to see that this would be a ring takes
+        // a way all up the chain.
+        let name = |n: u32| format!("{n}@x");
+        let mut letters: Vec<_> = (1..900).map(|n| letter(n, &name(n), &[&name(n - 1)], "")).collect();
+        let (first, last) = (name(0), name(899));
+        let around: Vec<&str> = [last.as_str(), first.as_str()].into_iter().cycle().take(100).collect();
+        letters.extend((1000..31_000).map(|n| letter(n, &name(n), &around, "")));
+        let mut forest = Forest::default();
+        link(&letters, 40_000, &mut forest);
+        // Without a bound, 1,300,000,000.
+        assert!(forest.climbed() < 150_000_000, "{}", forest.climbed());
+        assert!(!by_references(&letters, 40_000, true).is_empty());
     }
 
     #[test]
