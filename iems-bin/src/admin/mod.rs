@@ -138,7 +138,7 @@ pub(crate) fn certificates_of(config: &Config) -> Result<Vec<CertificateAnswer>,
 /// Does `job` with the opened store; no server may run.
 pub(crate) fn with_site<T>(
     file: Option<&Path>,
-    job: impl AsyncFnOnce(&Site) -> Result<T, Failure>,
+    job: impl AsyncFnOnce(&Site, &config::Config) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let config = config::load(file)?.config;
     run(async {
@@ -146,7 +146,7 @@ pub(crate) fn with_site<T>(
             return Err(Failure::later("the server runs: stop it first, as this needs the store for itself"));
         }
         let site = Box::new(Site::open(&config).await?);
-        let done = job(&site).await;
+        let done = job(&site, &config).await;
         site.close().await;
         done
     })

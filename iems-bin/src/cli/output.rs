@@ -30,6 +30,14 @@ pub(crate) fn note(quiet: bool, line: std::fmt::Arguments<'_>) {
     };
 }
 
+/// A line about something that is wrong, which does not end the command. It stays where it is.
+pub(crate) fn warn(line: impl Display) {
+    let mut error = std::io::stderr().lock();
+    let start = if error.is_terminal() { "\r\x1b[K" } else { "" };
+    // Who cannot be told is not told.
+    let _ = writeln!(error, "{start}{line}");
+}
+
 /// Prints `answer` as JSON or, for people, as `text` has it.
 pub(crate) fn show<T: Serialize>(
     answer: &T,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use iems_core::message::Mailbox;
 use iems_core::seam::{Clock, SystemClock};
-use iems_store::transfer::{self, Format, Progress, TransferError};
+use iems_store::transfer::{self, Format, Import, Progress, TransferError};
 use serde::Serialize;
 
-use super::output::{note, octets, show};
+use super::output::{note, octets, printable, show, warn};
 use crate::admin::with_site;
 use crate::exit::Failure;
 use crate::site::Site;
@@ -16,7 +16,7 @@ use crate::site::Site;
 /// What is kept: check and mend it, bring mail in and out (stop the server first)
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Examples:\n  iems store check --bodies\n  iems store check --mend --json\n  iems store export ann@example.org /backup/ann --format maildir\n  iems store import ann@example.org /home/ann/Maildir --format maildir\n  iems store import ann@example.org old.mbox --format mbox --into Old\n\nBoth ways can be interrupted: the same command goes on where it was.\nThe server must not run meanwhile."
+    after_help = "Examples:\n  iems store check --bodies\n  iems store check --mend --json\n  iems store export ann@example.org /backup/ann --format maildir\n  iems store import ann@example.org /home/ann/Maildir --format maildir\n  iems store import ann@example.org old.mbox --format mbox --into Old\n\nBoth ways can be interrupted: the same command goes on where it was.\nWhat cannot be read is named and left out; exit code 65 then. See docs/moving.md for moving from other servers.\nThe server must not run meanwhile."
 )]
 pub(super) enum Args {
     /// Compare counters, quota, indexes and logs with the mail that is there; exit code 65 if something is wrong
@@ -106,13 +106,22 @@ struct Moved {
     octets: u64,
     left_out: u64,
     refused: u64,
+    problems: Vec<Trouble>,
+}
+
+/// A file or folder that was refused, or what of it was not taken over.
+#[derive(Debug, Serialize)]
+struct Trouble {
+    path: String,
+    why: String,
 }
 
 impl Args {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         match self {
             Self::Check { address, mend, bodies, json, quiet } => {
-                let checked = with_site(file, async |site| check(site, address, mend, bodies, quiet).await)?;
+                let checked =
+                    with_site(file, async |site, _| check(site, address, mend, bodies, quiet).await)?;
                 let left = checked.findings.iter().filter(|found| !(found.mendable && mend)).count();
                 show(&checked, json, told)?;
                 match left {
@@ -126,7 +135,7 @@ impl Args {
                 }
             }
             Self::Export { address, folder, format, mailbox, json, quiet } => {
-                let done = with_site(file, async |site| {
+                let done = with_site(file, async |site, _| {
                     let account = account(site, &address).await?;
                     let mut listener = listener(quiet);
                     let place = (folder.as_path(), format);
@@ -136,12 +145,13 @@ impl Args {
                 moved(done, json, "written to files")
             }
             Self::Import { address, source, format, into, json, quiet } => {
-                let done = with_site(file, async |site| {
+                let done = with_site(file, async |site, config| {
                     let account = account(site, &address).await?;
                     let mut listener = listener(quiet);
-                    let (place, now) = ((source.as_path(), format), SystemClock.now());
+                    let mut order = Import::new(&source, format, SystemClock.now());
+                    (order.into, order.usual) = (&into, config.imap.usual.to_vec());
                     let mailboxes = site.directory.mailboxes();
-                    Ok(transfer::import(mailboxes, account, place, &into, now, &mut listener).await?)
+                    Ok(transfer::import(mailboxes, account, &order, &mut listener).await?)
                 })?;
                 moved(done, json, "brought in")
             }
@@ -211,21 +221,40 @@ fn told(checked: &Checked) -> String {
 }
 
 fn moved(done: Progress, json: bool, what: &str) -> Result<(), Failure> {
-    let Progress { messages, octets: size, left_out, refused, mailboxes, .. } = done;
-    let moved = Moved { mailboxes, messages, octets: size, left_out, refused };
+    let Progress { messages, octets: size, left_out, refused, mailboxes, problems, .. } = done;
+    let problems = problems
+        .into_iter()
+        .map(|problem| Trouble { path: problem.path.display().to_string(), why: problem.why });
+    let moved = Moved { mailboxes, messages, octets: size, left_out, refused, problems: problems.collect() };
     show(&moved, json, |_| {
         let size = octets(size);
         format!(
             "{messages} messages of {mailboxes} mailboxes {what}, {size} octets; {left_out} were there, {refused} refused"
         )
-    })
+    })?;
+    match refused {
+        0 => Ok(()),
+        _ => Err(Failure::data(format!(
+            "{refused} files or folders were refused, as was said of each; mend them, and run the same command again"
+        ))),
+    }
 }
 
-/// Tells on standard error how far it is.
+/// Tells on standard error how far it is, and what is refused, which is told to everybody.
 fn listener(quiet: bool) -> impl FnMut(&Progress) + Send {
+    let (mut told, mut last) = (0, String::new());
     move |progress| {
-        let Progress { mailbox, messages, left_out, .. } = progress;
-        note(quiet, format_args!("{mailbox}: {messages} messages, {left_out} were there"));
+        let Progress { mailbox, messages, left_out, problems, .. } = progress;
+        for problem in problems.iter().skip(told) {
+            let text = format!("{}: {}", problem.path.display(), problem.why);
+            warn(printable(&text));
+        }
+        told = problems.len();
+        let line = format!("{mailbox}: {messages} messages, {left_out} were there");
+        if line != last {
+            note(quiet, format_args!("{line}"));
+            last = line;
+        }
     }
 }
 
@@ -233,7 +262,7 @@ impl From<TransferError> for Failure {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::Store(error) => error.into(),
-            TransferError::NoMail(_) => Self::data(error),
+            TransferError::NoMail { .. } => Self::data(error),
             TransferError::File { .. } => Self::io(error),
             error => Self::data(error),
         }

@@ -48,6 +48,7 @@ pub use expunge::{Expunged, LOG_KEPT};
 pub use flags::Flags;
 pub use folders::{LISTED, MailboxInfo};
 pub use keyword::{Keyword, KeywordSet, KeywordTable, MAX_KEYWORD, MAX_KEYWORDS};
+pub(crate) use name::fit_name;
 pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH};
 pub use query::{Message, MessageInfo, MessageState, Usage};
 pub use quota::QuotaState;

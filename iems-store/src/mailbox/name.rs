@@ -35,13 +35,22 @@ fn check(part: &str) -> Result<(), MailboxError> {
     if part.len() > MAX_PART {
         return Err(MailboxError::BadName("a part of it is longer than 255 octets"));
     }
-    // Wildcards of LIST, and what clients and terminals take for something else.
-    match part
-        .chars()
-        .any(|c| c.is_control() || matches!(c, '%' | '*' | '\u{2028}' | '\u{2029}' | '\u{FEFF}'))
-    {
+    match part.contains(is_bad) {
         true => Err(MailboxError::BadName("it has a control character, % or *")),
         false => Ok(()),
+    }
+}
+
+/// Wildcards of LIST, and what clients and terminals take for something else.
+fn is_bad(c: char) -> bool {
+    c.is_control() || matches!(c, '%' | '*' | '\u{2028}' | '\u{2029}' | '\u{FEFF}')
+}
+
+/// A part of a path that is as near to `name` as may be: `_` for what no mailbox can have.
+pub(crate) fn fit_name(name: &str) -> String {
+    match name {
+        "" => "_".into(),
+        _ => name.replace(|c| is_bad(c) || c == DELIMITER, "_"),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Format, Listener, Progress, TransferError, entries, maildir, mbox, names, trouble, write_whole};
+use super::{
+    Format, Listener, Progress, TransferError, dovecot, entries, maildir, mbox, names, trouble, write_whole,
+};
 use crate::mailbox::{AccountId, KeywordTable, MailboxInfo, Mailboxes, Message, Uid};
 
 /// How many messages are listed at a time.
@@ -29,7 +31,7 @@ pub async fn export(
         progress.mailbox.clone_from(&mailbox.path);
         let mut outgoing = match format {
             Format::Maildir => Outgoing::maildir(target, mailbox, &keywords)?,
-            Format::Mbox => Outgoing::mbox(target, mailbox)?,
+            Format::Mbox => Outgoing::mbox(target, mailbox, &keywords)?,
             Format::Eml => Outgoing::eml(target, mailbox)?,
         };
         if !outgoing.done {
@@ -39,7 +41,7 @@ pub async fn export(
         listener(&progress);
     }
     match progress.mailboxes {
-        0 => Err(TransferError::NoMail(target.to_owned())),
+        0 => Err(TransferError::NoMailbox(only.unwrap_or_default().to_owned())),
         _ => Ok(progress),
     }
 }
@@ -79,7 +81,7 @@ impl<'a> Outgoing<'a> {
             this.there.insert(name.split(":2,").next().unwrap_or_default().to_owned());
         }
         // Letters that an earlier run gave stay.
-        for (letter, name) in maildir::keywords(&this.folder) {
+        for (letter, name) in dovecot::keywords(&this.folder) {
             if let Some(keyword) = keywords.find(&name) {
                 this.letters.insert(keyword.0, letter);
             }
@@ -88,7 +90,7 @@ impl<'a> Outgoing<'a> {
         Ok(this)
     }
 
-    fn mbox(target: &Path, mailbox: &MailboxInfo) -> Result<Self, TransferError> {
+    fn mbox(target: &Path, mailbox: &MailboxInfo, keywords: &'a KeywordTable) -> Result<Self, TransferError> {
         let folder = names::folder_of(target, &mailbox.path);
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let file = folder.with_file_name(format!("{name}.mbox"));
@@ -101,6 +103,7 @@ impl<'a> Outgoing<'a> {
             std::fs::write(&part, b"").map_err(trouble(&part))?;
         }
         this.mbox = Some((file, Vec::new()));
+        this.keywords = Some(keywords);
         Ok(this)
     }
 
@@ -134,7 +137,11 @@ impl<'a> Outgoing<'a> {
                 progress.octets += octets.len() as u64;
                 match &mut self.mbox {
                     Some((_, held)) => {
-                        mbox::write(held, &octets, message.received, message.flags);
+                        let keywords = self.keywords.iter().flat_map(|table| {
+                            message.keywords.iter().filter_map(|number| table.name(number))
+                        });
+                        let keywords: Vec<_> = keywords.collect();
+                        mbox::write(held, &octets, message.received, message.flags, &keywords);
                         self.write_out(HELD)?;
                     }
                     None => {
@@ -188,7 +195,7 @@ impl<'a> Outgoing<'a> {
             let lines = self.letters.iter().filter_map(|(number, letter)| {
                 Some(format!("{} {}\n", *letter as u32 - 'a' as u32, name(number)?))
             });
-            let (file, text) = (self.folder.join(maildir::KEYWORDS), lines.collect::<String>());
+            let (file, text) = (self.folder.join(dovecot::KEYWORDS), lines.collect::<String>());
             std::fs::write(&file, text).map_err(trouble(&file))?;
         }
         Ok(message.keywords.iter().filter_map(|keyword| self.letters.get(&keyword.0).copied()).collect())

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Letter, MAX_MESSAGE, TransferError, entries, trouble, written_at};
+use iems_core::seam::Timestamp;
+
+use super::{Letter, MAX_MESSAGE, Progress, TransferError, dovecot, entries, packed, written_at};
 use crate::mailbox::Flags;
 
 /// The letters of flags.
@@ -14,52 +16,85 @@ const LETTERS: [(char, Flags); 5] = [
     ('S', Flags::SEEN),
     ('T', Flags::DELETED),
 ];
-/// The file that says which letter is which keyword.
-pub(super) const KEYWORDS: &str = "dovecot-keywords";
+/// The letter and the keyword of what was passed on.
+const PASSED: (char, &str) = ('P', "$Forwarded");
 
 /// Whether a folder is a Maildir.
 pub(super) fn is_one(folder: &Path) -> bool {
     folder.join("cur").is_dir() || folder.join("new").is_dir()
 }
 
-/// The files with messages, the oldest first.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, TransferError> {
+/// The files with messages and when they came, in the order of the UIDs that they had with Dovecot; without, the oldest
+/// first.
+pub(super) fn files(folder: &Path, progress: &mut Progress) -> Vec<(PathBuf, Timestamp)> {
+    let uids = dovecot::uids(folder);
     let mut all = Vec::new();
-    for part in ["cur", "new"] {
-        let part = folder.join(part);
-        if part.is_dir() {
-            for file in entries(&part)?.into_iter().filter(|file| file.is_file()) {
-                all.push((written_at(&file)?, file));
+    for part in ["cur", "new"].map(|part| folder.join(part)).into_iter().filter(|part| part.is_dir()) {
+        let files = match entries(&part) {
+            Ok(files) => files,
+            Err(TransferError::File { error, .. }) => {
+                progress.refuse(&part, format!("the folder cannot be read: {error}"));
+                continue;
+            }
+            Err(error) => {
+                progress.refuse(&part, error.to_string());
+                continue;
+            }
+        };
+        for file in files.into_iter().filter(|file| !file.is_dir()) {
+            let name = name_of(&file);
+            match written_at(&file) {
+                Ok(at) => {
+                    let uid = uids.get(dovecot::bare(&name)).copied().unwrap_or(u32::MAX);
+                    all.push((uid, at, file));
+                }
+                Err(error) => progress.refuse(&file, error),
             }
         }
     }
     all.sort_unstable();
-    Ok(all.into_iter().map(|(_, file)| file).collect())
+    all.into_iter().map(|(_, at, file)| (file, at)).collect()
 }
 
-/// The message of a file; `None` if it is too large to be one.
-pub(super) fn read(file: &Path, keywords: &BTreeMap<char, String>) -> Result<Option<Letter>, TransferError> {
-    if std::fs::metadata(file).map_err(trouble(file))?.len() > MAX_MESSAGE {
-        return Ok(None);
-    }
-    let octets = std::fs::read(file).map_err(trouble(file))?;
-    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The message of a file.
+///
+/// # Errors
+/// Why it is left out.
+pub(super) fn read(
+    file: &Path,
+    received: Timestamp,
+    keywords: &BTreeMap<char, String>,
+) -> Result<Letter, String> {
+    let octets = packed::plain(octets(file)?)?;
+    let name = name_of(file);
     let letters = name.rsplit_once(":2,").map_or("", |(_, letters)| letters);
     let flags = LETTERS.iter().filter(|(letter, _)| letters.contains(*letter));
     let flags = flags.fold(Flags::empty(), |all, (_, flag)| all | *flag);
-    let keywords = letters.chars().filter_map(|letter| keywords.get(&letter).cloned()).collect();
-    Ok(Some(Letter { octets, received: written_at(file)?, flags, keywords }))
+    let mut keywords: Vec<_> = letters.chars().filter_map(|letter| keywords.get(&letter).cloned()).collect();
+    if letters.contains(PASSED.0) && !keywords.iter().any(|keyword| keyword == PASSED.1) {
+        keywords.push(PASSED.1.to_owned());
+    }
+    Ok(Letter { octets, received: Some(received), flags, keywords })
 }
 
-/// Which letter is which keyword in a folder.
-pub(super) fn keywords(folder: &Path) -> BTreeMap<char, String> {
-    let text = std::fs::read_to_string(folder.join(KEYWORDS)).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| {
-        let (number, name) = line.split_once(' ')?;
-        let letter = number.parse::<u8>().ok().filter(|number| *number < 26)?;
-        Some((char::from(b'a' + letter), name.to_owned()))
-    });
-    lines.collect()
+/// What a file holds, if it can be a message.
+///
+/// # Errors
+/// Why it is left out.
+pub(super) fn octets(file: &Path) -> Result<Vec<u8>, String> {
+    let trouble = |error| format!("it cannot be read: {error}");
+    let about = std::fs::metadata(file).map_err(trouble)?;
+    if !about.is_file() {
+        return Err("it is no file".into());
+    }
+    if about.len() > MAX_MESSAGE {
+        return Err(packed::too_large());
+    }
+    std::fs::read(file).map_err(trouble)
 }
 
 /// What stands behind a file's name for these flags and keywords.

@@ -3,18 +3,22 @@
 //! Both ways can be interrupted and begun again: what was done is found and left out. Files are read and written in place,
 //! which blocks the thread: for commands, not for servers.
 //!
-//! `names` folders and mailboxes · `maildir` `mbox` `eml` the formats · `import` `export` the two ways.
+//! `names` folders and mailboxes · `maildir` `mbox` the formats · `packed` what is compressed · `dovecot` what other servers keep
+//! beside the mail · `export` the way out · `import` and `incoming` the way in.
 
+mod dovecot;
 mod export;
 mod import;
+mod incoming;
 mod maildir;
 mod mbox;
 mod names;
+mod packed;
 #[cfg(test)]
 mod tests;
 
 pub use export::export;
-pub use import::import;
+pub use import::{Import, import};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +30,9 @@ use crate::mailbox::{Flags, MailboxError};
 
 /// The largest file that is taken for a message, in octets.
 pub const MAX_MESSAGE: u64 = 256 << 20;
+
+/// The most problems that are remembered.
+const PROBLEMS: usize = 10_000;
 
 /// How mail is kept in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +71,16 @@ pub enum TransferError {
         error: io::Error,
     },
     /// There is nothing of this format there.
-    #[error("{0}: there is no mail of this format there")]
-    NoMail(PathBuf),
+    #[error("{path}: there is no mail of this format there: {hint}")]
+    NoMail {
+        /// Where.
+        path: PathBuf,
+        /// What there should be, or what is there.
+        hint: &'static str,
+    },
+    /// There is no such mailbox to bring out.
+    #[error("there is no mailbox \"{0}\" in the account")]
+    NoMailbox(String),
     /// A mailbox cannot be made.
     #[error("mailbox \"{path}\": {error}")]
     Mailbox {
@@ -81,6 +96,7 @@ pub enum TransferError {
 
 /// How far it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// The mailbox that it is at.
     pub mailbox: String,
@@ -90,10 +106,34 @@ pub struct Progress {
     pub octets: u64,
     /// Messages that were there already.
     pub left_out: u64,
-    /// Files that are no message, or too large.
+    /// Files and folders that are not brought in: no message, too large, not to be read, or the like.
     pub refused: u64,
     /// Mailboxes that are done.
     pub mailboxes: u64,
+    /// Which were refused, and what was not taken over of others: the first 10,000.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is not brought in, or not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What about it.
+    pub why: String,
+}
+
+impl Progress {
+    fn refuse(&mut self, path: &Path, why: impl Into<String>) {
+        self.refused += 1;
+        self.note(path, why);
+    }
+
+    fn note(&mut self, path: &Path, why: impl Into<String>) {
+        if self.problems.len() < PROBLEMS {
+            self.problems.push(Problem { path: path.to_owned(), why: why.into() });
+        }
+    }
 }
 
 /// Hears how far it is: after each mailbox, and each hundred messages or so.
@@ -103,7 +143,8 @@ pub type Listener<'a> = &'a mut (dyn FnMut(&Progress) + Send);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Letter {
     octets: Vec<u8>,
-    received: Timestamp,
+    /// When it came; `None` if nothing says so.
+    received: Option<Timestamp>,
     flags: Flags,
     keywords: Vec<String>,
 }
@@ -124,8 +165,12 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, TransferError> {
 }
 
 /// When a file was last written.
-fn written_at(path: &Path) -> Result<Timestamp, TransferError> {
-    let time = std::fs::metadata(path).and_then(|meta| meta.modified()).map_err(trouble(path))?;
+///
+/// # Errors
+/// Why nobody knows.
+fn written_at(path: &Path) -> Result<Timestamp, String> {
+    let time = std::fs::metadata(path).and_then(|meta| meta.modified());
+    let time = time.map_err(|error| format!("it cannot be read: {error}"))?;
     let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok(Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or_default()))
 }

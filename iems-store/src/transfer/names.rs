@@ -1,43 +1,75 @@
-//! Mailboxes and the folders that stand for them.
+//! Mailboxes and the folders that stand for them, in our own exports and with other servers.
 
 use std::path::{Path, PathBuf};
 
-use super::{TransferError, entries};
+use super::{Progress, TransferError, entries};
+use crate::mailbox::fit_name;
 
 /// How deep folders are looked into.
 const DEPTH: usize = 20;
+/// What is written with `%` and two digits: what would mean something else otherwise. No mailbox has a `%`.
+const ESCAPED: [char; 6] = ['.', '&', '\\', 'c', 'n', 't'];
 
-/// The folder of a mailbox below `root`. Parts that would mean something else are written with `%`, which no mailbox has.
+/// The folder of a mailbox below `root`.
 pub(super) fn folder_of(root: &Path, path: &str) -> PathBuf {
     path.split('/').fold(root.to_owned(), |folder, part| folder.join(escaped(part)))
 }
 
 fn escaped(part: &str) -> String {
-    let special = part.starts_with('.') || matches!(part, "cur" | "new" | "tmp") || part.ends_with(".mbox");
-    match part.as_bytes().first() {
-        Some(first) if special => format!("%{first:02X}{}", part.get(1..).unwrap_or_default()),
-        _ => part.to_owned(),
+    let escape = |c: char| format!("%{:02X}", u32::from(c));
+    // What reads like a name in modified UTF-7 or with escapes of Dovecot's.
+    let mut name: String = match decoded(part) != part {
+        true => part.chars().map(|c| if matches!(c, '&' | '\\') { escape(c) } else { c.into() }).collect(),
+        false => part.to_owned(),
+    };
+    if let Some(stem) = name.strip_suffix(".mbox") {
+        name = format!("{stem}{}mbox", escape('.'));
     }
+    match name.chars().next() {
+        Some(first) if first == '.' || matches!(&name[..], "cur" | "new" | "tmp") => {
+            name.replace_range(..1, &escape(first));
+        }
+        _ => {}
+    }
+    name
 }
 
-/// The part of a mailbox's path that a file or folder stands for.
-pub(super) fn part_of(name: &str) -> String {
-    let escape = name.strip_prefix('%').and_then(|rest| rest.split_at_checked(2));
-    let letter = escape.and_then(|(digits, rest)| Some((u8::from_str_radix(digits, 16).ok()?, rest)));
-    match letter {
-        Some((letter, rest)) => format!("{}{rest}", char::from(letter)),
-        None => name.to_owned(),
-    }
+/// The part of a mailbox's path that a file or folder stands for: out of modified UTF-7 (RFC 3501 section 5.1.3), out of the
+/// escapes of Dovecot's `listescape`, and out of our own.
+fn decoded(name: &str) -> String {
+    let name = unshifted(name).unwrap_or_else(|| name.to_owned());
+    let name = unescaped(&name, '\\', |c| !c.is_control());
+    unescaped(&name, '%', |c| ESCAPED.contains(&c))
 }
 
-/// The parts of a name in a Maildir++, such as `.Work.2026`, which are in modified UTF-7 (RFC 3501 section 5.1.3).
-pub(super) fn maildir_parts(name: &str) -> Option<Vec<String>> {
-    let rest = name.strip_prefix('.').filter(|rest| !rest.is_empty())?;
-    Some(rest.split('.').map(|part| decoded(part).unwrap_or_else(|| part.to_owned())).collect())
+/// With the characters for which two digits behind `mark` stand, where they may.
+fn unescaped(name: &str, mark: char, may: fn(char) -> bool) -> String {
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((plain, escape)) = rest.split_once(mark) {
+        text.push_str(plain);
+        let hex = escape.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        let c = hex.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(u8::is_ascii).map(char::from);
+        match c.filter(|c| may(*c)) {
+            Some(c) => {
+                text.push(c);
+                rest = escape.get(2..).unwrap_or_default();
+            }
+            None => {
+                text.push(mark);
+                rest = escape;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
 }
 
 /// A name out of modified UTF-7; `None` if it is none.
-fn decoded(name: &str) -> Option<String> {
+fn unshifted(name: &str) -> Option<String> {
+    if !name.is_ascii() {
+        return None;
+    }
     let mut text = String::new();
     let mut rest = name;
     while let Some((plain, shifted)) = rest.split_once('&') {
@@ -65,39 +97,87 @@ fn decoded(name: &str) -> Option<String> {
                 bits &= (1 << held) - 1;
             }
         }
+        // What is shifted without need is a name in UTF-8 that looks like one in UTF-7.
+        if units.is_empty() || held >= 6 || bits != 0 || units.iter().any(|unit| matches!(unit, 0x20..=0x7E))
+        {
+            return None;
+        }
         text.push_str(&String::from_utf16(&units).ok()?);
     }
     text.push_str(rest);
     Some(text)
 }
 
-/// Every folder below `root` for which `is_one` says so, and the mailbox it stands for; `into` stands for `root` itself.
-pub(super) fn folders(
-    root: &Path,
-    into: &str,
-    is_one: &dyn Fn(&Path) -> bool,
-) -> Result<Vec<(PathBuf, String)>, TransferError> {
-    let mut found = Vec::new();
-    let mut next = vec![(root.to_owned(), Vec::<String>::new())];
-    while let Some((folder, parts)) = next.pop() {
-        if is_one(&folder) {
-            found.push((folder.clone(), if parts.is_empty() { into.to_owned() } else { parts.join("/") }));
-        }
-        for entry in entries(&folder)? {
-            let Some(name) = entry.file_name().and_then(|name| name.to_str()) else { continue };
-            if !entry.is_dir()
-                || entry.is_symlink()
-                || matches!(name, "cur" | "new" | "tmp")
-                || parts.len() >= DEPTH
-            {
-                continue;
+/// The part of a mailbox's path that a file or folder stands for, as a mailbox here may be called.
+pub(super) fn part_of(name: &str) -> String {
+    fit_name(&decoded(name))
+}
+
+/// The parts of a name in a Maildir++, such as `.Work.2026`.
+fn maildir_parts(name: &str) -> Option<Vec<String>> {
+    let rest = name.strip_prefix('.').filter(|rest| !rest.is_empty())?;
+    Some(rest.split('.').filter(|part| !part.is_empty()).map(part_of).collect())
+}
+
+/// How folders are looked through.
+pub(super) struct Search<'a> {
+    /// Whether a folder is one of those that are looked for.
+    pub is_one: &'a dyn Fn(&Path) -> bool,
+    /// Whether `.a.b` stands for `a/b`; else what begins with a dot is passed over.
+    pub dots: bool,
+    /// The end of a folder's name that says nothing.
+    pub ending: &'a str,
+}
+
+impl Search<'_> {
+    /// Every folder below `root` that is one, and the mailbox it stands for; `into` stands for `root` itself.
+    pub(super) fn folders(
+        &self,
+        root: &Path,
+        into: &str,
+        progress: &mut Progress,
+    ) -> Result<Vec<(PathBuf, String)>, TransferError> {
+        let mut found = Vec::new();
+        let mut next = vec![(root.to_owned(), Vec::<String>::new())];
+        while let Some((folder, parts)) = next.pop() {
+            if (self.is_one)(&folder) {
+                found
+                    .push((folder.clone(), if parts.is_empty() { into.to_owned() } else { parts.join("/") }));
             }
-            let more = maildir_parts(name).unwrap_or_else(|| vec![part_of(name)]);
-            next.push((entry.clone(), parts.iter().cloned().chain(more).collect()));
+            let inner = match entries(&folder) {
+                Ok(inner) => inner,
+                Err(TransferError::File { error, .. }) if folder != root => {
+                    progress.refuse(&folder, format!("the folder cannot be read: {error}"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for entry in inner.into_iter().filter(|entry| entry.is_dir()) {
+                let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let Some(more) = self.parts(&name) else { continue };
+                if entry.is_symlink() {
+                    progress
+                        .refuse(&entry, "a symbolic link to a folder is not followed; import it by itself");
+                } else if parts.len() >= DEPTH {
+                    progress.refuse(&entry, "it is more than 20 levels deep");
+                } else {
+                    next.push((entry, parts.iter().cloned().chain(more).collect()));
+                }
+            }
+        }
+        found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        Ok(found)
+    }
+
+    /// What a folder adds to the path; `None` if it is passed over.
+    fn parts(&self, name: &str) -> Option<Vec<String>> {
+        match name.starts_with('.') {
+            true if self.dots => maildir_parts(name),
+            true => None,
+            false if matches!(name, "cur" | "new" | "tmp") => None,
+            false => Some(vec![part_of(name.strip_suffix(self.ending).unwrap_or(name))]),
         }
     }
-    found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -106,12 +186,24 @@ mod tests {
 
     #[test]
     fn names_come_back() {
-        for part in ["Work", ".hidden", "cur", "a.b", "ü", "x.mbox"] {
-            assert_eq!(part_of(&escaped(part)), part);
+        let odd = ["R&-D", "a&APw-b", "a\\2eb", "100&", "c:\\", "ü.mbox", ".mbox", "..", "a.mbox.mbox", "&-"];
+        for part in ["Work", ".hidden", "cur", "a.b", "ü", "x.mbox"].into_iter().chain(odd) {
+            assert_eq!(part_of(&escaped(part)), part, "{}", escaped(part));
             assert!(!escaped(part).starts_with('.') && escaped(part) != "cur");
+            assert!(!escaped(part).ends_with(".mbox"));
         }
+        assert_eq!(escaped("R&D"), "R&D");
+    }
+
+    #[test]
+    fn names_of_others_are_understood() {
         assert_eq!(maildir_parts(".Entw&APw-rfe.a&-b").unwrap(), ["Entwürfe", "a&b"]);
         assert_eq!(maildir_parts(".&U,BTFw-").unwrap(), ["台北"]);
+        assert_eq!(maildir_parts(".Entwürfe.R&D").unwrap(), ["Entwürfe", "R&D"]);
+        assert_eq!(maildir_parts(".Work.A\\2eB.c\\2Fd").unwrap(), ["Work", "A.B", "c_d"]);
+        assert_eq!(maildir_parts(".A&B-C.x&AGE-").unwrap(), ["A&B-C", "x&AGE-"]);
+        assert_eq!(maildir_parts("..a.").unwrap(), ["a"]);
+        assert_eq!(maildir_parts(".100%.a*").unwrap(), ["100_", "a_"]);
         assert_eq!(maildir_parts("plain"), None);
     }
 }

@@ -98,14 +98,14 @@ impl World {
 
     async fn back(&self, place: &Path, format: Format) -> Progress {
         let bob = self.account("bob").await.id;
-        import(self.mailboxes(), bob, (place, format), "INBOX", NOW, &mut |_| ()).await.unwrap()
+        import(self.mailboxes(), bob, &Import::new(place, format, NOW), &mut |_| ()).await.unwrap()
     }
 }
 
 #[tokio::test]
 async fn mail_goes_out_and_comes_in_and_nothing_twice() {
     for (format, flags, keywords) in
-        [(Format::Maildir, true, true), (Format::Mbox, true, false), (Format::Eml, false, false)]
+        [(Format::Maildir, true, true), (Format::Mbox, true, true), (Format::Eml, false, false)]
     {
         let world = world().await;
         world.fill().await;
@@ -147,6 +147,102 @@ async fn a_maildir_of_others_and_damaged_files_come_in() {
     assert!(all.iter().any(|text| text.contains(" 5 [] Subject: x\r\n\r\nbare\r\n")), "{all:?}");
     let bob = world.account("bob").await.id;
     let (empty, mut listener) = (root.join("tmp"), |_: &Progress| ());
-    let nothing = import(world.mailboxes(), bob, (&empty, Format::Eml), "INBOX", NOW, &mut listener);
-    assert!(matches!(nothing.await, Err(TransferError::NoMail(_))));
+    let order = Import::new(&empty, Format::Eml, NOW);
+    let nothing = import(world.mailboxes(), bob, &order, &mut listener).await;
+    assert!(matches!(nothing, Err(TransferError::NoMail { .. })));
+}
+
+#[tokio::test]
+async fn what_dovecot_keeps_beside_the_mail_is_understood() {
+    let world = world().await;
+    let root = world.folder.path();
+    for folder in
+        ["cur", "new", ".Sent/cur", ".Projekte.2026.A\\2eB/cur", ".leer/new", ".R&-D/cur", ".Bad%/cur"]
+    {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let write = |name: &str, text: &[u8]| std::fs::write(root.join(name), text).unwrap();
+    write("subscriptions", b"V\t2\n\nINBOX\nSent\nProjekte\t2026\tA\\2eB\ngone\n");
+    write("dovecot-uidlist", b"3 V1 N9 Gx\n3 :1.c,S=9\n5 :1.a\n8 :1.b\n");
+    for (name, subject) in [("cur/1.a:2,PS", "second"), ("cur/1.b:2,", "third"), ("cur/1.c,S=9:2,T", "first")]
+    {
+        write(name, format!("Subject: {subject}\n\n").as_bytes());
+    }
+    write("new/0.z", b"Subject: last\n\n");
+    write(".Sent/dovecot-acl", b"user=bob lrs\n");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, b"Subject: packed\n\n").unwrap();
+    write(".Sent/cur/1:2,S", &packed.finish().unwrap());
+    write(".Sent/cur/2:2,S", b"\x28\xb5\x2f\xfd other");
+    std::os::unix::fs::symlink("nowhere", root.join(".Sent/cur/3:2,S")).unwrap();
+    std::os::unix::fs::symlink(root.join(".Sent"), root.join(".Linked")).unwrap();
+    let back = world.back(root, Format::Maildir).await;
+    assert_eq!((back.messages, back.refused, back.mailboxes), (5, 3, 6), "{back:?}");
+    let why = |end: &str| {
+        let found = back.problems.iter().find(|problem| problem.path.ends_with(end));
+        found.map(|problem| problem.why.clone()).unwrap_or_default()
+    };
+    assert!(why("2:2,S").contains("zstd") && why("3:2,S").contains("cannot be read"), "{back:?}");
+    assert!(why(".Linked").contains("symbolic link") && why(".Sent").contains("user=bob lrs"), "{back:?}");
+    let (m, bob) = (world.mailboxes(), world.account("bob").await);
+    let shown: Vec<_> = m.list(bob.id).await.unwrap().into_iter().filter(|info| info.selectable).collect();
+    let shown: Vec<_> = shown.iter().map(|info| (&info.path[..], info.subscribed, info.special)).collect();
+    let sent = Some(crate::mailbox::SpecialUse::Sent);
+    assert_eq!(
+        shown,
+        [
+            ("Bad_", false, None),
+            ("INBOX", true, None),
+            ("Projekte", false, None),
+            ("Projekte/2026", false, None),
+            ("Projekte/2026/A.B", true, None),
+            ("R&D", false, None),
+            ("Sent", true, sent),
+            ("leer", false, None)
+        ]
+    );
+    let inbox: Vec<_> = m.messages(bob.id, bob.inbox, Uid(0), 9).await.unwrap();
+    let mut subjects = Vec::new();
+    for message in &inbox {
+        let octets = message.body.reader(m.blobs()).rest().await.unwrap();
+        subjects.push(String::from_utf8(octets).unwrap().trim_start_matches("Subject: ").trim().to_owned());
+    }
+    assert_eq!(subjects, ["first", "second", "third", "last"]);
+    assert!(
+        world
+            .all("bob", true, true)
+            .await
+            .iter()
+            .any(|line| line.contains(r#"["$Forwarded"] Subject: second"#))
+    );
+    assert!(world.all("bob", true, true).await.iter().any(|line| line.contains("Subject: packed\r\n")));
+}
+
+#[tokio::test]
+async fn a_folder_of_mboxes_needs_no_endings() {
+    let world = world().await;
+    let root = world.folder.path();
+    std::fs::create_dir_all(root.join("Projekte.sbd/2026")).unwrap();
+    std::fs::create_dir_all(root.join(".imap/Sent")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(root.join(name), text).unwrap();
+    let one = "From - Thu Jan  1 00:00:10 1970\nSubject: x\n\nx\n\n";
+    for name in ["Inbox", "Projekte", "Projekte.sbd/2026/A.B", "Entw&APw-rfe", "old.mbox", ".imap/Sent/x"] {
+        write(name, one);
+    }
+    write("undated.mbox", "From nobody\nDate: Thu, 1 Jan 2015 10:00:00 +0100\n\nx\n");
+    write(".subscriptions", "V\t2\n\nEntw&APw-rfe\n");
+    write("Inbox.msf", "// <!-- <mdb:mork");
+    write("notes.txt", "no mail");
+    write("leer", "");
+    let back = world.back(root, Format::Mbox).await;
+    assert_eq!((back.messages, back.refused), (6, 0), "{back:?}");
+    let bob = world.account("bob").await.id;
+    let shown = world.mailboxes().list(bob).await.unwrap();
+    let shown: Vec<_> = shown.iter().map(|info| format!("{} {}", info.path, info.subscribed)).collect();
+    let expected =
+        ["Entwürfe true", "INBOX true", "Projekte false", "Projekte/2026 false", "Projekte/2026/A.B false"];
+    assert_eq!(shown[..5], expected, "INBOX was there, and is subscribed to from the start");
+    assert_eq!(shown[5..], ["leer false", "old false", "undated false"]);
+    let all = world.all("bob", false, false).await;
+    assert!(all.iter().any(|line| line.starts_with("undated 1420102800 ")), "{all:?}");
 }

@@ -1,0 +1,125 @@
+//! Files of Dovecot and Courier beside the mail: keywords, order, subscriptions, rights.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use super::names::part_of;
+
+/// The file that says which letter is which keyword.
+pub(super) const KEYWORDS: &str = "dovecot-keywords";
+/// The most of such a file that is read, in octets.
+const MOST: u64 = 64 << 20;
+
+fn text_of(file: &Path) -> Option<String> {
+    let size = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?.len();
+    (size <= MOST).then_some(())?;
+    Some(String::from_utf8_lossy(&std::fs::read(file).ok()?).into_owned())
+}
+
+/// Which letter is which keyword in a Maildir.
+pub(super) fn keywords(folder: &Path) -> BTreeMap<char, String> {
+    let text = text_of(&folder.join(KEYWORDS)).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| {
+        let (number, name) = line.split_once(' ')?;
+        let letter = number.parse::<u8>().ok().filter(|number| *number < 26)?;
+        Some((char::from(b'a' + letter), name.to_owned()))
+    });
+    lines.collect()
+}
+
+/// The UIDs of the files of a Maildir, by their names without flags (`dovecot-uidlist`, versions 1 and 3).
+pub(super) fn uids(folder: &Path) -> HashMap<String, u32> {
+    let text = text_of(&folder.join("dovecot-uidlist")).unwrap_or_default();
+    let lines = text.lines().skip(1).filter_map(|line| {
+        let (uid, rest) = line.split_once(' ')?;
+        let name = match rest.split_once(" :") {
+            Some((_, name)) => name,
+            None => rest.strip_prefix(':').unwrap_or(rest),
+        };
+        Some((bare(name).to_owned(), uid.parse().ok()?))
+    });
+    lines.collect()
+}
+
+/// The name of a file without its flags.
+pub(super) fn bare(name: &str) -> &str {
+    name.rsplit_once(":2,").map_or(name, |(name, _)| name)
+}
+
+/// The mailboxes that an account subscribed to; `None` if nothing says so. `dots` tells that names in old files of Dovecot
+/// have dots between their parts.
+pub(super) fn subscriptions(root: &Path, dots: bool) -> Option<BTreeSet<String>> {
+    let courier = || {
+        let text = text_of(&root.join("courierimapsubscribed"))?;
+        let names = text.lines().map(|line| line.strip_prefix("INBOX.").unwrap_or(line));
+        Some(names.map(|name| path(name.split('.'))).collect())
+    };
+    let Some(text) = ["subscriptions", ".subscriptions"].iter().find_map(|name| text_of(&root.join(name)))
+    else {
+        return courier();
+    };
+    let mut lines = text.lines().peekable();
+    let delimiter = match lines.next_if(|line| line.starts_with("V\t")) {
+        Some(_) => '\t',
+        None if dots => '.',
+        None => '/',
+    };
+    Some(lines.filter(|line| !line.is_empty()).map(|line| path(line.split(delimiter))).collect())
+}
+
+fn path<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    let path = parts.map(part_of).collect::<Vec<_>>().join("/");
+    match path.eq_ignore_ascii_case("INBOX") {
+        true => "INBOX".into(),
+        false => path,
+    }
+}
+
+/// What the access control list of a mailbox says, on one line; `None` if it has none.
+pub(super) fn rights(folder: &Path) -> Option<String> {
+    let text = text_of(&folder.join("dovecot-acl"))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let all: String = lines.collect::<Vec<_>>().join("; ").chars().take(300).collect();
+    (!all.is_empty()).then_some(all)
+}
+
+/// What a folder without mail for us holds, if it is known, and what to do then.
+pub(super) fn other_store(folder: &Path) -> Option<&'static str> {
+    let has = |name: &str| folder.join(name).exists();
+    if has("storage") || has("mailboxes") || has("dbox-Mails") {
+        return Some(
+            "it is Dovecot's dbox; let `doveadm backup -u USER maildir:FOLDER:LAYOUT=fs` make a Maildir of it",
+        );
+    }
+    if ["cyrus.index", "cyrus.header"].iter().any(|name| has(name)) {
+        return Some("it is the spool of Cyrus; bring its mail over by IMAP, with imapsync for example");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_both_versions_are_read() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("dovecot-uidlist", "3 V1 N21 Gabc\n1 G17.a :17.a,S=1\n7 W9 :18.b:2,S\n9 :19.c\nx\n");
+        let known = uids(folder.path());
+        assert_eq!((known["17.a,S=1"], known["18.b"], known["19.c"], known.len()), (1, 7, 9, 3));
+        write("dovecot-uidlist", "1 1275660208 25006\n25005 1276528487.M.x,S=1\n");
+        assert_eq!(uids(folder.path())["1276528487.M.x,S=1"], 25005);
+        write("courierimapsubscribed", "INBOX\nINBOX.Sent.2025\n");
+        let told = |dots| subscriptions(folder.path(), dots).unwrap().into_iter().collect::<Vec<_>>();
+        assert_eq!(told(true), ["INBOX", "Sent/2025"]);
+        write("subscriptions", "V\t2\n\nInbox\nProjekte\tA\\2eB\nEntw&APw-rfe\n");
+        assert_eq!(told(true), ["Entwürfe", "INBOX", "Projekte/A.B"]);
+        write("subscriptions", "Work.2026\na/b\n");
+        assert_eq!(told(true), ["Work/2026", "a_b"]);
+        assert_eq!(told(false), ["Work.2026", "a/b"]);
+        assert_eq!(rights(folder.path()), None);
+        write("dovecot-acl", "# all\nuser=bob lrs\nanyone l\n");
+        assert_eq!(rights(folder.path()).unwrap(), "user=bob lrs; anyone l");
+    }
+}
