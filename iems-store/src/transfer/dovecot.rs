@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use super::names::part_of;
+use super::names::{escaped, part_of};
+use crate::mailbox::Uid;
 
 /// The file that says which letter is which keyword.
 pub(super) const KEYWORDS: &str = "dovecot-keywords";
+/// The file that says which UID a file has.
+pub(super) const UIDLIST: &str = "dovecot-uidlist";
 /// The most of such a file that is read, in octets.
 const MOST: u64 = 64 << 20;
 
@@ -29,7 +32,7 @@ pub(super) fn keywords(folder: &Path) -> BTreeMap<char, String> {
 
 /// The UIDs of the files of a Maildir, by their names without flags (`dovecot-uidlist`, versions 1 and 3).
 pub(super) fn uids(folder: &Path) -> HashMap<String, u32> {
-    let text = text_of(&folder.join("dovecot-uidlist")).unwrap_or_default();
+    let text = text_of(&folder.join(UIDLIST)).unwrap_or_default();
     let lines = text.lines().skip(1).filter_map(|line| {
         let (uid, rest) = line.split_once(' ')?;
         let name = match rest.split_once(" :") {
@@ -39,6 +42,17 @@ pub(super) fn uids(folder: &Path) -> HashMap<String, u32> {
         Some((bare(name).to_owned(), uid.parse().ok()?))
     });
     lines.collect()
+}
+
+/// Such a file, for the messages of a mailbox in the order of their UIDs.
+pub(super) fn uidlist(validity: u32, next: u64, files: &[(Uid, String)]) -> String {
+    use std::fmt::Write;
+    let mut text = format!("3 V{validity} N{next}\n");
+    for (uid, name) in files {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{} :{name}", uid.0);
+    }
+    text
 }
 
 /// The name of a file without its flags.
@@ -65,6 +79,12 @@ pub(super) fn subscriptions(root: &Path, dots: bool) -> Option<BTreeSet<String>>
         None => '/',
     };
     Some(lines.filter(|line| !line.is_empty()).map(|line| path(line.split(delimiter))).collect())
+}
+
+/// The file that says so.
+pub(super) fn subscribed(paths: &[String]) -> String {
+    let line = |path: &String| path.split('/').map(escaped).collect::<Vec<_>>().join("\t") + "\n";
+    format!("V\t2\n\n{}", paths.iter().map(line).collect::<String>())
 }
 
 fn path<'a>(parts: impl Iterator<Item = &'a str>) -> String {

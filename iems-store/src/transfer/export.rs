@@ -40,6 +40,11 @@ pub async fn export(
         progress.mailboxes += 1;
         listener(&progress);
     }
+    if only.is_none() {
+        let paths = mailboxes.subscriptions(account).await?;
+        let name = if format == Format::Mbox { ".subscriptions" } else { "subscriptions" };
+        write_new(&target.join(name), dovecot::subscribed(&paths).as_bytes())?;
+    }
     match progress.mailboxes {
         0 => Err(TransferError::NoMailbox(only.unwrap_or_default().to_owned())),
         _ => Ok(progress),
@@ -58,12 +63,14 @@ struct Outgoing<'a> {
     /// There is nothing to do.
     done: bool,
     keywords: Option<&'a KeywordTable>,
+    /// Of a Maildir: the files and their UIDs.
+    uids: Vec<(Uid, String)>,
 }
 
 impl<'a> Outgoing<'a> {
     fn at(folder: PathBuf) -> Self {
         let (there, letters) = (BTreeSet::new(), BTreeMap::new());
-        Self { folder, there, letters, mbox: None, eml: false, done: false, keywords: None }
+        Self { folder, there, letters, mbox: None, eml: false, done: false, keywords: None, uids: Vec::new() }
     }
 
     fn maildir(
@@ -154,6 +161,11 @@ impl<'a> Outgoing<'a> {
             listener(progress);
         }
         self.write_out(0)?;
+        if !self.uids.is_empty() {
+            let next = mailboxes.status(account, mailbox.id).await?.uid_next;
+            let text = dovecot::uidlist(mailbox.id.0, next, &self.uids);
+            write_new(&self.folder.join(dovecot::UIDLIST), text.as_bytes())?;
+        }
         if let Some((file, _)) = &self.mbox {
             let part = part_of(file);
             std::fs::rename(&part, file).map_err(trouble(file))?;
@@ -172,6 +184,7 @@ impl<'a> Outgoing<'a> {
         }
         let seconds = message.received.as_secs();
         let name = format!("{seconds}.U{}V{}.iems,S={}", message.uid.0, mailbox.id.0, message.body.size());
+        self.uids.push((message.uid, name.clone()));
         if self.there.contains(&name) {
             return Ok(None);
         }
@@ -222,4 +235,13 @@ fn part_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     PathBuf::from(name)
+}
+
+/// Writes a file, unless it says so already.
+fn write_new(file: &Path, octets: &[u8]) -> Result<(), TransferError> {
+    if std::fs::read(file).is_ok_and(|there| there == octets) {
+        return Ok(());
+    }
+    let part = part_of(file);
+    std::fs::write(&part, octets).and_then(|()| std::fs::rename(&part, file)).map_err(trouble(file))
 }

@@ -193,8 +193,7 @@ fn subscribed(order: &Import<'_>) -> Option<BTreeSet<String>> {
     let dots = || entries(order.source).is_ok_and(|all| all.iter().any(is_dotted));
     match order.format {
         Format::Maildir => dovecot::subscriptions(order.source, dots()),
-        Format::Mbox => dovecot::subscriptions(order.source, false),
-        Format::Eml => None,
+        Format::Mbox | Format::Eml => dovecot::subscriptions(order.source, false),
     }
 }
 

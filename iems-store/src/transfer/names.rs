@@ -15,7 +15,8 @@ pub(super) fn folder_of(root: &Path, path: &str) -> PathBuf {
     path.split('/').fold(root.to_owned(), |folder, part| folder.join(escaped(part)))
 }
 
-fn escaped(part: &str) -> String {
+/// The name of a folder that stands for a part of a path.
+pub(super) fn escaped(part: &str) -> String {
     let escape = |c: char| format!("%{:02X}", u32::from(c));
     // What reads like a name in modified UTF-7 or with escapes of Dovecot's.
     let mut name: String = match decoded(part) != part {

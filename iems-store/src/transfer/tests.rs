@@ -67,6 +67,7 @@ impl World {
             };
             m.store_flags(ann.id, mailbox, &[Uid(1)], &change).await.unwrap();
         }
+        m.subscribe(ann.id, "Work/.odd", true).await.unwrap();
     }
 
     /// Every message with its octets, as text; flags and keywords if `flags`.
@@ -118,7 +119,9 @@ async fn mail_goes_out_and_comes_in_and_nothing_twice() {
         assert_eq!((again.messages, again.left_out), (0, 10), "{format:?} again");
         let (ann, bob) = (world.all("ann", flags, keywords).await, world.all("bob", flags, keywords).await);
         assert_eq!(ann, bob, "{format:?}");
-        let bob = world.account("bob").await.id;
+        let (ann, bob) = (world.account("ann").await.id, world.account("bob").await.id);
+        let m = world.mailboxes();
+        assert_eq!(m.subscriptions(ann).await.unwrap(), m.subscriptions(bob).await.unwrap(), "{format:?}");
         let inbox = world.account("bob").await.inbox;
         let structures = world.mailboxes().structures(bob, inbox, &[Uid(1)]).await.unwrap();
         assert!(crate::structure::Structure::decode(&structures[0].1).is_ok());

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::getmail::files;
 use crate::address;
 use crate::iems::open_to_all;
-use crate::process::{Daemon, need, run, tail};
+use crate::process::{Daemon, Said, command, need, run, tail};
 use crate::wait::{secs, wait_for};
 
 /// A running Dovecot; users whose names start with `user` exist, others do not.
@@ -30,6 +30,14 @@ impl Dovecot {
     /// # Panics
     /// If it does not start.
     pub fn start() -> Self {
+        Self::start_with("namespace inbox {\n  inbox = yes\n}\n", &[])
+    }
+
+    /// The same with more settings, and users that have their mail elsewhere than in a Maildir (`mail_location`).
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with(settings: &str, elsewhere: &[(&str, &str)]) -> Self {
         let program = need("dovecot", "dovecot-core");
         let lmtpd = Path::new("/usr/lib/dovecot/lmtp");
         assert!(
@@ -48,10 +56,14 @@ impl Dovecot {
             std::fs::create_dir(dir.path().join(folder)).expect("a folder");
         }
         run(Command::new("chown").arg(format!("{uid}:{gid}")).arg(dir.path().join("mail")), b"").good();
-        let users: String =
-            (1..10).map(|n| format!("user{n}:{{PLAIN}}secret:{uid}:{gid}::{place}/mail/user{n}\n")).collect();
+        let users = (1..10).map(|n| format!("user{n}")).map(|user| {
+            let mail = elsewhere.iter().find(|(of, _)| *of == user);
+            let mail = mail.map_or_else(String::new, |(_, mail)| format!("::userdb_mail={mail}"));
+            format!("{user}:{{PLAIN}}secret:{uid}:{gid}::{place}/mail/{user}{mail}\n")
+        });
+        let users: String = users.collect();
         std::fs::write(dir.path().join("users"), users).expect("a file in the story's folder");
-        let conf = configuration(&place, lmtp);
+        let conf = configuration(&place, lmtp) + settings;
         std::fs::write(dir.path().join("dovecot.conf"), conf).expect("a file in the story's folder");
         let mut command = Command::new(program);
         command.arg("-F").arg("-c").arg(dir.path().join("dovecot.conf"));
@@ -69,6 +81,17 @@ impl Dovecot {
             }
             [self.lmtp, self.imap].iter().all(|at| std::net::TcpStream::connect(at).is_ok()).then_some(())
         });
+    }
+
+    /// The folder of a user.
+    pub fn home(&self, user: &str) -> PathBuf {
+        self.dir.path().join("mail").join(user)
+    }
+
+    /// Runs `doveadm` with its configuration.
+    pub fn doveadm(&self, args: &[&str]) -> Said {
+        let mut command = command(&need("doveadm", "dovecot-core"), ["-c"]);
+        run(command.arg(self.dir.path().join("dovecot.conf")).args(args), b"")
     }
 
     /// The process id of its master.
@@ -118,8 +141,7 @@ fn configuration(place: &str, lmtp: SocketAddrV4) -> String {
          service imap-login {{\n  inet_listener imap {{\n    address = {ip}\n    port = 2143\n  }}\n\
          \x20 inet_listener imaps {{\n    port = 0\n  }}\n}}\nmail_max_userip_connections = 100\n\
          service auth {{\n  unix_listener {place}/auth.sock {{\n    mode = 0666\n  }}\n}}\n\
-         protocol lmtp {{\n  postmaster_address = postmaster@example.test\n}}\n\
-         namespace inbox {{\n  inbox = yes\n}}\n"
+         protocol lmtp {{\n  postmaster_address = postmaster@example.test\n}}\n"
     )
 }
 
