@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::Encoding;
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use crate::imap::types::LiteralInfo;
 
@@ -24,7 +24,8 @@ pub(super) struct Cursor<'a> {
     pub(super) utf8: bool,
     /// Search keys that may still come.
     pub(super) keys: usize,
-    /// What texts are in, where it is not UTF-8.
+    /// What the texts of a search are in; elsewhere, they are UTF-8. What is said to be UTF-8 and is not is taken for
+    /// Windows-1252: Jakarta Mail sends that once UTF-8 is enabled.
     pub(super) charset: Option<&'static Encoding>,
 }
 
@@ -249,6 +250,9 @@ impl<'a> Cursor<'a> {
         let at = self.at;
         let octets = self.astring()?;
         let text = match self.charset {
+            Some(charset) if charset == UTF_8 => Ok(String::from_utf8(octets).unwrap_or_else(|error| {
+                WINDOWS_1252.decode_without_bom_handling(error.as_bytes()).0.into_owned()
+            })),
             None => String::from_utf8(octets).map_err(|_| "The text is not UTF-8"),
             Some(charset) => charset
                 .decode_without_bom_handling_and_without_replacement(&octets)

@@ -44,7 +44,7 @@ impl Session {
             self.tell_highest(out).await?;
         }
         let paged = partial.is_some() || changed_since.is_some();
-        self.catch_up(&messages, uid, &attributes, paged, out).await?;
+        self.catch_up_for(&messages, uid, &attributes, paged, out).await?;
         let selected = self.selected()?;
         let mut numbers = selected.view.numbers(&messages, uid, &selected.saved);
         if let Some(range) = partial {
@@ -77,7 +77,7 @@ impl Session {
 
     /// What is told is the mailbox as it is now. Flags that the command tells anyway are not told before; of a page of the
     /// messages, it is not known yet which those are.
-    async fn catch_up<S: Sink>(
+    async fn catch_up_for<S: Sink>(
         &mut self,
         messages: &SequenceSet,
         uid: bool,
@@ -96,7 +96,7 @@ impl Session {
             true => selected.uids(&selected.view.numbers(messages, uid, &selected.saved)),
             false => Vec::new(),
         };
-        self.sync_but(&told, false, out).await
+        self.catch_up(&told, out).await
     }
 
     /// What `NOTIFY` asked for of new messages. None of it sets `\Seen`, and what cannot be told of a message is left out.

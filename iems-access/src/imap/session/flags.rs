@@ -2,6 +2,7 @@
 
 use iems_store::mailbox::{Believed, FlagAction, FlagChange, Flags, KeywordSet, MessageState, Rights, Uid};
 
+use super::sync::Numbers;
 use super::{Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, Flag, NumberSet, Status, Store, StoreAction};
 
@@ -59,7 +60,7 @@ impl Session {
             None => self.store_each(&numbers, &change, out).await?,
         };
         // What others did before is told first: the numbers of messages do not change by that.
-        self.sync_but(&uids, false, out).await?;
+        self.sync_but(&uids, Numbers::AsNotified, out).await?;
         let told = Told { uid, silent: store.silent };
         // With CONDSTORE the new MODSEQ is told even of what is silent (RFC 7162 section 3.1.3).
         if !told.silent || self.enabled.condstore {

@@ -135,7 +135,7 @@ impl Session {
         now: Timestamp,
         out: &mut Output<'_, S>,
     ) -> Result<Vec<u32>, Trouble> {
-        self.sync(false, out).await?;
+        self.catch_up(&[], out).await?;
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);
@@ -181,7 +181,7 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Outcome {
         self.heeds_modseq(&thread.key, out).await?;
-        self.sync(false, out).await?;
+        self.catch_up(&[], out).await?;
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);

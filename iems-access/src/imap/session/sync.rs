@@ -16,14 +16,25 @@ impl Session {
         numbers_may_change: bool,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        self.sync_but(&[], numbers_may_change, out).await
+        let numbers = if numbers_may_change { Numbers::Change } else { Numbers::AsNotified };
+        self.sync_but(&[], numbers, out).await
+    }
+
+    /// The same before messages are found or fetched, so that the answer is of the mailbox as it is. Numbers stay: the
+    /// command names messages by them, as they were when it was said.
+    pub(super) async fn catch_up<S: Sink>(
+        &mut self,
+        told: &[Uid],
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
+        self.sync_but(told, Numbers::Stay, out).await
     }
 
     /// The same; of `told` (in order) the caller tells the flags itself.
     pub(super) async fn sync_but<S: Sink>(
         &mut self,
         told: &[Uid],
-        numbers_may_change: bool,
+        numbers: Numbers,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
         let enabled = self.enabled;
@@ -33,14 +44,15 @@ impl Session {
         let wanted = user.notify.as_deref().map(Notifying::selected);
         if let Some(None) = wanted {
             // The client wants to hear of nothing, but for what it does itself.
-            if numbers_may_change {
+            if numbers == Numbers::Change {
                 selected.tell_gone(enabled, out);
             }
             return Ok(());
         }
         let wanted = wanted.flatten();
         let updates = selected.learn(mailboxes, enabled.condstore).await?;
-        if numbers_may_change || wanted.is_some_and(|wanted| !wanted.delayed) {
+        let at_once = wanted.is_some_and(|wanted| !wanted.delayed);
+        if numbers == Numbers::Change || numbers == Numbers::AsNotified && at_once {
             selected.tell_gone(enabled, out);
         }
         if updates.named {
@@ -176,6 +188,15 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether what left may be told, by which the numbers of messages change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    Change,
+    /// Only if `NOTIFY` asked for it at any time.
+    AsNotified,
+    Stay,
 }
 
 /// What is to be told of a mailbox.

@@ -12,6 +12,7 @@ use super::super::limits::DEPTH;
 pub(super) fn search(cursor: &mut Cursor<'_>) -> Parsed<Search> {
     cursor.sp()?;
     let returns = returns(cursor)?;
+    cursor.charset = Some(UTF_8);
     if cursor.keyword("CHARSET") {
         cursor.sp()?;
         charset(cursor)?;
@@ -65,19 +66,16 @@ fn return_option(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
 /// `charset`: what the texts behind it are in. As text, US-ASCII is UTF-8.
 pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parsed<()> {
     let name = cursor.text()?;
-    if ["US-ASCII", "ASCII"].iter().any(|ascii| name.eq_ignore_ascii_case(ascii)) {
-        return Ok(());
+    let is_ascii = ["US-ASCII", "ASCII"].iter().any(|ascii| name.eq_ignore_ascii_case(ascii));
+    cursor.charset = match is_ascii {
+        true => Some(UTF_8),
+        false => Encoding::for_label_no_replacement(name.as_bytes()),
+    };
+    if cursor.charset.is_none() {
+        let known = Code::BadCharset(vec!["US-ASCII".into(), "UTF-8".into()]);
+        return Err(SyntaxError::no(known, "This character set is not known; UTF-8 is").into());
     }
-    match Encoding::for_label_no_replacement(name.as_bytes()) {
-        Some(charset) => {
-            cursor.charset = Some(charset).filter(|charset| *charset != UTF_8);
-            Ok(())
-        }
-        None => {
-            let known = Code::BadCharset(vec!["US-ASCII".into(), "UTF-8".into()]);
-            Err(SyntaxError::no(known, "This character set is not known; UTF-8 is").into())
-        }
-    }
+    Ok(())
 }
 
 /// `search-key *(SP search-key)`: one, or all of them together.

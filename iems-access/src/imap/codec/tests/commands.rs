@@ -181,6 +181,8 @@ fn search_keys() {
         };
         assert_eq!(search.key, Text("\u{434}\u{430}".into()));
     }
+    let CommandBody::Search { search, .. } = body_of(b"SEARCH BODY \"gr\xfc\xdfe\"") else { panic!() };
+    assert_eq!(search.key, Body("gr\u{fc}\u{df}e".into()));
 }
 
 #[test]
