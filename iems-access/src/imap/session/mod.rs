@@ -34,6 +34,7 @@ mod quota;
 mod reading;
 mod search;
 mod select;
+mod sets;
 mod sync;
 #[cfg(test)]
 mod tests;

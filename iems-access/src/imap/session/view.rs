@@ -5,13 +5,14 @@
 
 use iems_store::mailbox::{FlagChange, Flags, KeywordSet, KeywordTable, MessageState, Swept, Uid};
 
+use super::sets::Sets;
 use crate::imap::types::{Flag, NumberSet, SequenceSet};
 
 /// A message as it was last told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) uid: u32,
-    /// A place in [`View::sets`].
+    /// Where its set is in [`View::sets`].
     keywords: u16,
     pub(super) flags: Flags,
     /// It left, and the peer does not know yet.
@@ -23,8 +24,8 @@ pub(super) struct Seen {
 #[derive(Debug, Default)]
 pub(super) struct View {
     messages: Vec<Seen>,
-    /// The different sets of keywords; the first is empty.
-    sets: Vec<KeywordSet>,
+    /// The different sets of keywords.
+    sets: Sets,
     /// Up to which MODSEQ it is true.
     pub(super) modseq: u64,
     /// The MODSEQ of a change that the session made after that, and took over itself.
@@ -44,7 +45,7 @@ pub(super) struct View {
 impl View {
     /// An empty one, true at a MODSEQ.
     pub(super) fn new(modseq: u64) -> Self {
-        Self { sets: vec![KeywordSet::default()], modseq, ..Self::default() }
+        Self { modseq, ..Self::default() }
     }
 
     /// All messages, in order.
@@ -137,8 +138,7 @@ impl View {
 
     /// The keywords of a message.
     pub(super) fn keywords(&self, seen: &Seen) -> &KeywordSet {
-        static NONE: std::sync::LazyLock<KeywordSet> = std::sync::LazyLock::new(KeywordSet::default);
-        self.sets.get(usize::from(seen.keywords)).unwrap_or(&NONE)
+        self.sets.of(seen.keywords, seen.uid)
     }
 
     /// The flags of a message, as they are told.
@@ -155,26 +155,27 @@ impl View {
     /// Takes the state of a message over. `Some(true)` if it is new, `Some(false)` if the peer does not know of it: of its
     /// flags, or with `condstore` of its MODSEQ, which also grows where flags come and go in between.
     pub(super) fn take(&mut self, state: &MessageState, condstore: bool) -> Option<bool> {
-        let keywords = self.interned(&state.keywords);
         let uid = state.uid.0;
-        let seen = Seen { uid, keywords, flags: state.flags, gone: false, modseq: state.modseq };
         if uid > self.last_uid {
+            let seen = self.seen(state);
             self.messages.push(seen);
             self.last_uid = uid;
             return Some(true);
         }
-        match self.messages.binary_search_by_key(&uid, |seen| seen.uid) {
-            Ok(at) => {
-                let known = self.messages.get_mut(at)?;
-                if known.gone || known.modseq >= seen.modseq {
-                    return None;
-                }
-                let told = (known.flags, known.keywords) == (seen.flags, seen.keywords);
-                *known = seen;
-                (condstore || !told).then_some(false)
-            }
-            Err(_) => None,
+        let at = self.messages.binary_search_by_key(&uid, |seen| seen.uid).ok()?;
+        let known = self.messages.get(at).filter(|known| !known.gone && known.modseq < state.modseq)?;
+        let told = known.flags == state.flags && *self.keywords(known) == state.keywords;
+        let seen = self.seen(state);
+        if let Some(known) = self.messages.get_mut(at) {
+            *known = seen;
         }
+        (condstore || !told).then_some(false)
+    }
+
+    fn seen(&mut self, state: &MessageState) -> Seen {
+        let uid = state.uid.0;
+        let keywords = self.interned(uid, &state.keywords);
+        Seen { uid, keywords, flags: state.flags, gone: false, modseq: state.modseq }
     }
 
     /// Takes over a change that the session made to messages.
@@ -188,7 +189,7 @@ impl View {
                 continue;
             };
             let (flags, keywords) = change.applied(seen.flags, self.keywords(&seen));
-            let keywords = self.interned(&keywords);
+            let keywords = self.interned(uid.0, &keywords);
             if let Some(seen) = self.messages.get_mut(at) {
                 (seen.flags, seen.keywords, seen.modseq) = (flags, keywords, swept.modseq);
             }
@@ -241,6 +242,7 @@ impl View {
         let mut gone: Vec<_> =
             numbered.filter(|(seen, _)| seen.gone).map(|(seen, number)| (number, seen.uid)).collect();
         gone.reverse();
+        gone.iter().for_each(|(_, uid)| self.sets.forget(*uid));
         self.messages.retain(|seen| !seen.gone);
         self.announced -= gone.len();
         self.gone = 0;
@@ -249,22 +251,23 @@ impl View {
             recent.retain(|range| self.between(*range) > 0);
             self.recent = recent;
         }
+        if self.sets.is_full() {
+            self.keep_sets();
+        }
         gone
     }
 
-    fn interned(&mut self, keywords: &KeywordSet) -> u16 {
-        let at = self.sets.iter().position(|known| known == keywords).unwrap_or_else(|| {
-            self.sets.push(keywords.clone());
-            self.sets.len() - 1
-        });
-        match u16::try_from(at) {
-            Ok(at) => at,
-            Err(_) => {
-                // More different sets than can be told apart: those that nobody has any more are forgotten.
-                self.sets.truncate(usize::from(u16::MAX));
-                0
-            }
+    /// The place of a message's set.
+    fn interned(&mut self, uid: u32, keywords: &KeywordSet) -> u16 {
+        if self.sets.is_full() {
+            self.keep_sets();
         }
+        self.sets.place(uid, keywords)
+    }
+
+    /// Drops sets that no message has any more.
+    fn keep_sets(&mut self) {
+        self.sets.keep(&mut self.messages.iter_mut().map(|seen| (seen.uid, &mut seen.keywords)));
     }
 }
 
