@@ -13,6 +13,7 @@ use iems_store::mailbox::{
 };
 use iems_store::structure::{Limits, Parser, Structure};
 
+use super::effort::Effort;
 use super::flags::permitted;
 use super::place::{Place, permits};
 use super::{Outcome, Output, Session, Sink, Stage, Then, Trouble};
@@ -43,6 +44,7 @@ pub(super) struct Appending {
     messages: Vec<NewMessage>,
     octets: u64,
     current: Option<Box<Arriving>>,
+    effort: Effort,
 }
 
 /// A message that arrives.
@@ -102,7 +104,15 @@ impl Session {
             Err(Trouble::Said(status)) => Err(status),
             Err(Trouble::Io(error)) => return Err(error),
         };
-        let appending = Appending { tag, mailbox, replaced, messages: Vec::new(), octets: 0, current: None };
+        let appending = Appending {
+            tag,
+            mailbox,
+            replaced,
+            messages: Vec::new(),
+            octets: 0,
+            current: None,
+            effort: Effort::default(),
+        };
         if let Stage::User(user) = &mut self.stage {
             user.appending = Some(Box::new(appending));
         }
@@ -253,7 +263,9 @@ impl Session {
         let row = body::row(mailboxes, (account, mailbox), info).await?;
         let structure = Structure::of_row(&row)?;
         let pieces = || body::Pieces::new(&info.body, mailboxes.blobs(), None);
-        let source = body::find(&named.section, Some(&structure), Some(pieces())).await?.cut(named.partial);
+        appending.effort.check()?;
+        let source = body::find(&named.section, Some(&structure), Some(pieces()), &appending.effort).await?;
+        let source = source.cut(named.partial);
         match source {
             body::Source::Missing => return Err(bad().into()),
             body::Source::Octets(octets) => {

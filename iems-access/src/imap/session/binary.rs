@@ -10,6 +10,7 @@ use iems_store::structure::{Decoder, Structure, Text, Transfer};
 
 use super::Trouble;
 use super::body::Pieces;
+use super::effort::Effort;
 use crate::imap::types::{Code, FetchAttribute, Partial, Status};
 
 /// A part and how it is encoded.
@@ -76,9 +77,10 @@ impl Encoded {
         partial: Option<Partial>,
         info: &MessageInfo,
         blobs: &dyn Blobs,
+        effort: &Effort,
     ) -> Result<Counted, StoreError> {
         let mut counted = Counted::default();
-        let mut decoding = self.decode(partial, info, blobs);
+        let mut decoding = self.decode(partial, info, blobs, effort);
         while let Some(octets) = decoding.next().await? {
             counted.octets += octets.len() as u64;
             counted.nul |= octets.contains(&0);
@@ -92,9 +94,10 @@ impl Encoded {
         partial: Option<Partial>,
         info: &'a MessageInfo,
         blobs: &'a dyn Blobs,
+        effort: &'a Effort,
     ) -> Decoding<'a> {
         let pieces = Pieces::new(&info.body, blobs, None).within(self.range.clone());
-        Decoding { pieces, decoder: Some(Decoder::new(self.transfer)), window: Window::new(partial) }
+        Decoding { pieces, decoder: Some(Decoder::new(self.transfer)), window: Window::new(partial), effort }
     }
 }
 
@@ -103,6 +106,7 @@ pub(super) struct Decoding<'a> {
     pieces: Pieces<'a>,
     decoder: Option<Decoder>,
     window: Window,
+    effort: &'a Effort,
 }
 
 impl Decoding<'_> {
@@ -110,7 +114,10 @@ impl Decoding<'_> {
         while self.window.left > 0 {
             let mut octets = Vec::new();
             match (self.pieces.next().await?, &mut self.decoder) {
-                (Some(piece), Some(decoder)) => decoder.feed(&piece, &mut octets),
+                (Some(piece), Some(decoder)) => {
+                    decoder.feed(&piece, &mut octets);
+                    self.effort.work(piece.len() as u64).await;
+                }
                 (None, decoder) => match decoder.take() {
                     Some(decoder) => decoder.finish(&mut octets),
                     None => return Ok(None),

@@ -8,6 +8,7 @@ use iems_core::storage::{Blobs, StoreError};
 use iems_store::mailbox::{AccountId, MailboxId, Mailboxes, MessageInfo};
 use iems_store::structure::{self as stored, Kept, Kind, Part, Structure, Text, header_fields};
 
+use super::effort::Effort;
 use crate::imap::types::{
     Address, BodyExtension, BodyFields, BodyStructure, Disposition, Envelope, Partial, Section, SectionText,
 };
@@ -82,6 +83,7 @@ pub(super) async fn find(
     section: &Section,
     structure: Option<&Structure<&[u8]>>,
     message: Option<Pieces<'_>>,
+    effort: &Effort,
 ) -> Result<Source, StoreError> {
     let Some(message) = message else { return Ok(Source::Missing) };
     let Some(structure) = structure else { return Ok(Source::Range(message.left)) };
@@ -100,7 +102,10 @@ pub(super) async fn find(
     while let Some(piece) = pieces.next().await? {
         header.extend_from_slice(&piece);
     }
-    Ok(Source::Octets(header_fields(&header, names, except).into()))
+    let found = header_fields(&header, names, except);
+    effort.work(header.len() as u64).await;
+    effort.sent(found.len() as u64);
+    Ok(Source::Octets(found.into()))
 }
 
 /// Octets of a message, piece by piece.

@@ -6,6 +6,7 @@ use iems_store::structure::{Kept, Structure};
 
 use super::binary::{self, Counted, Encoded};
 use super::body::{self, Pieces, Source};
+use super::effort::Effort;
 use super::reading::{Needs, Reading};
 use super::user::Selected;
 use super::{Enabled, Outcome, Output, Session, Sink, Trouble};
@@ -60,6 +61,7 @@ impl Session {
             }
         }
         let needs = Needs::of(&attributes);
+        self.selected_mut()?.effort = Effort::default();
         let (mut missing, mut rest) = (false, &numbers[..]);
         let (mut step, most, least) = STEPS;
         while !rest.is_empty() {
@@ -240,6 +242,7 @@ impl One<'_> {
         lit: bool,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
+        self.selected.effort.check()?;
         if let Some(structure) = self.structure {
             binary::check(structure, attributes)?;
         }
@@ -330,7 +333,10 @@ impl One<'_> {
         partial: Option<Partial>,
         info: &MessageInfo,
     ) -> Result<Counted, Trouble> {
-        Ok(encoded.count(partial, info, self.blobs).await.map_err(std::io::Error::other)?)
+        Ok(encoded
+            .count(partial, info, self.blobs, &self.selected.effort)
+            .await
+            .map_err(std::io::Error::other)?)
     }
 
     async fn decoded<S: Sink>(
@@ -350,9 +356,10 @@ impl One<'_> {
         let Counted { octets, nul } = self.counted(&encoded, partial, info).await?;
         let content = Content::Streamed { octets, binary: nul };
         let mut left = fetch.item(&FetchItem::Binary { part, origin, content }, out.buffer);
-        let mut decoding = encoded.decode(partial, info, self.blobs);
+        let mut decoding = encoded.decode(partial, info, self.blobs, &self.selected.effort);
         while let Some(octets) = decoding.next().await.map_err(std::io::Error::other)? {
             left = left.saturating_sub(octets.len() as u64);
+            self.selected.effort.sent(3 * octets.len() as u64);
             out.buffer.extend_from_slice(&octets);
             out.pause().await?;
         }
@@ -386,7 +393,7 @@ impl One<'_> {
         };
         let source = match self.fields(section) {
             Some(fields) => Source::Octets(fields.into()),
-            None => body::find(section, self.structure, self.pieces()).await?,
+            None => body::find(section, self.structure, self.pieces(), &self.selected.effort).await?,
         };
         let source = source.cut(partial);
         let content = match &source {

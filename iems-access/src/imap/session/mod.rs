@@ -19,6 +19,7 @@ mod body;
 mod capability;
 mod carry;
 mod compress;
+mod effort;
 mod fetch;
 mod flags;
 mod folders;

@@ -2,6 +2,7 @@
 
 use iems_store::mailbox::{Flags, Mailboxes, Rights, Uid};
 
+use super::effort::Effort;
 use super::flags::permitted;
 use super::user::Selected;
 use super::view::{View, system_flags};
@@ -51,8 +52,19 @@ impl Session {
         let is_known = known.is_some();
         let view = known.unwrap_or_else(|| View::new(status.highest_modseq));
         let saved = NumberSet::default();
-        let mut selected =
-            Selected { account, mailbox, read_only, examined, rights, witness, view, keywords, saved, watch };
+        let mut selected = Selected {
+            account,
+            mailbox,
+            read_only,
+            examined,
+            rights,
+            witness,
+            view,
+            keywords,
+            saved,
+            watch,
+            effort: Effort::default(),
+        };
         let before = is_known.then_some(selected.view.modseq);
         if !is_known {
             selected.load(mailboxes).await?;

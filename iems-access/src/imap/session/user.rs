@@ -7,6 +7,7 @@ use iems_store::directory::AccountInfo;
 use iems_store::mailbox::{AccountId, KeywordTable, MailboxId, Rights, Uid};
 
 use super::append::Appending;
+use super::effort::Effort;
 use super::notify::Notifying;
 use super::view::View;
 use crate::imap::accounts::Seat;
@@ -48,6 +49,8 @@ pub(super) struct Selected {
     /// What `$` stands for: UIDs (RFC 9051 section 6.4.4.1).
     pub(super) saved: NumberSet,
     pub(super) watch: Watch,
+    /// Of the `FETCH` that goes on.
+    pub(super) effort: Effort,
 }
 
 impl Selected {
