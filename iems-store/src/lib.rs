@@ -10,6 +10,8 @@ pub mod mailbox;
 
 pub mod structure;
 
+pub mod told;
+
 pub mod search;
 
 pub mod agent;

@@ -7,7 +7,7 @@ use iems_core::storage::StoreError;
 use serde::{Deserialize, Serialize};
 
 /// The version that all rows of this release carry.
-pub(crate) const VERSION: u8 = 3;
+pub(crate) const VERSION: u8 = 4;
 
 /// `value` as a row.
 ///
@@ -24,16 +24,6 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 pub(crate) fn decode<'a, T: Deserialize<'a>>(row: &'a [u8], what: &str) -> Result<T, StoreError> {
     let rest = versioned(row, what)?;
     postcard::from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))
-}
-
-/// The first value of a row; what follows is not looked at.
-///
-/// # Errors
-/// As for [`decode`].
-pub(crate) fn decode_front<'a, T: Deserialize<'a>>(row: &'a [u8], what: &str) -> Result<T, StoreError> {
-    let rest = versioned(row, what)?;
-    let front = postcard::take_from_bytes(rest).map_err(|e| StoreError::Corrupt(format!("{what}: {e}")))?;
-    Ok(front.0)
 }
 
 /// The bytes behind the version byte.

@@ -86,6 +86,7 @@ async fn talk(connection: &mut Connection, shutdown: &CancellationToken) -> io::
     loop {
         let Some(event) = connection.decoder.next(&mut connection.wire.input) else {
             connection.flush().await?;
+            connection.session.settle().await;
             if !connection.wait(shutdown).await? {
                 connection.flush().await?;
                 return Ok(false);

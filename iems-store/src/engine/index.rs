@@ -14,7 +14,7 @@ use std::io::{self, IoSlice};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use iems_core::storage::{BlobId, StoreError};
 use redb::{
     Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, Table,
@@ -192,19 +192,21 @@ impl Snapshot {
         row.map(Some).ok_or_else(|| StoreError::Corrupt(format!("the index entry of blob {id}")))
     }
 
-    /// The pairs between two keys, in either direction.
+    /// The pairs between two keys, in either direction; about `expected` of them will be asked for.
     pub(super) fn range(
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         reverse: bool,
+        expected: usize,
     ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), StoreError>>, StoreError> {
         let mut range = self.rows.range::<&[u8]>((from, to)).map_err(damaged)?;
+        let mut sheets = Sheets::new(expected);
         Ok(std::iter::from_fn(move || {
             let next = if reverse { range.next_back() } else { range.next() };
             next.map(|pair| {
                 let (key, value) = pair.map_err(damaged)?;
-                Ok((Bytes::copy_from_slice(key.value()), Bytes::copy_from_slice(value.value())))
+                Ok(sheets.pair(key.value(), value.value()))
             })
         }))
     }
@@ -227,6 +229,33 @@ impl Snapshot {
             after.as_ref().map_or(Bound::Included((segment, &[0; 32])), |id| Bound::Excluded((segment, id)));
         let range = self.pieces.range((from, Bound::Included((segment, &[0xFF; 32])))).map_err(damaged)?;
         range.take(limit).map(|piece| piece.map(|(key, _)| BlobId(*key.value().1)).map_err(damaged)).collect()
+    }
+}
+
+/// Memory for the pairs of one scan: many have one allocation together, which lasts as long as one of them does.
+struct Sheets {
+    open: BytesMut,
+    next: usize,
+}
+
+impl Sheets {
+    /// The largest one, unless a single pair needs more.
+    const MOST: usize = 64 << 10;
+
+    fn new(expected: usize) -> Self {
+        Self { open: BytesMut::new(), next: expected.saturating_mul(64).clamp(256, Self::MOST) }
+    }
+
+    fn pair(&mut self, key: &[u8], value: &[u8]) -> (Bytes, Bytes) {
+        let length = key.len() + value.len();
+        if self.open.capacity() < length {
+            self.open = BytesMut::with_capacity(self.next.max(length));
+            self.next = (4 * self.next).min(Self::MOST);
+        }
+        self.open.extend_from_slice(key);
+        self.open.extend_from_slice(value);
+        let mut pair = self.open.split().freeze();
+        (pair.split_to(key.len()), pair)
     }
 }
 

@@ -27,7 +27,7 @@ use super::{Embedded, Shared};
 /// The file that says which format the folder has.
 const FORMAT_FILE: &str = "format";
 /// What it says.
-const FORMAT: &str = "iems-store 2";
+const FORMAT: &str = "iems-store 3";
 /// The longest `format` file that is read.
 const LONGEST_FORMAT: u64 = 256;
 

@@ -161,7 +161,7 @@ impl Scanning {
         }
         let (from, to) = bounds(&scan);
         let mut failed = None;
-        let index = base.range(from, to, scan.reverse)?.map_while(|pair| match pair {
+        let index = base.range(from, to, scan.reverse, scan.limit)?.map_while(|pair| match pair {
             Ok((key, value)) => Some((key, Some(value))),
             Err(e) => {
                 failed = Some(e);

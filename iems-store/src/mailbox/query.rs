@@ -1,6 +1,6 @@
 //! Reading: the messages of a mailbox, its counters, what the account holds.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use iems_core::message::Body;
 use iems_core::seam::Timestamp;
 use iems_core::storage::{Scan, StoreError, counter};
@@ -183,9 +183,10 @@ impl Mailboxes {
     ) -> Result<Vec<(Uid, Bytes)>, StoreError> {
         let rows = self.rows_of(Of::Structure, account, mailbox, uids).await?;
         rows.into_iter()
-            .map(|(uid, row)| {
+            .map(|(uid, mut row)| {
                 let length = rows::versioned(&row, "a structure")?.len();
-                Ok((uid, row.slice(row.len() - length..)))
+                row.advance(row.len() - length);
+                Ok((uid, row))
             })
             .collect()
     }
@@ -271,9 +272,12 @@ impl Mailboxes {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<(Uid, Bytes)>, StoreError> {
-        let mut uids = uids.to_vec();
-        uids.sort_unstable();
-        uids.dedup();
+        let mut uids = std::borrow::Cow::Borrowed(uids);
+        if !uids.is_sorted_by(|one, next| one < next) {
+            let uids = uids.to_mut();
+            uids.sort_unstable();
+            uids.dedup();
+        }
         let mut found = Vec::with_capacity(uids.len());
         let mut rest = &uids[..];
         while let Some(first) = rest.first() {
@@ -287,9 +291,11 @@ impl Mailboxes {
             }
             let span = these.last().map_or(0, |last| last.0 - first.0) as usize + 1;
             let rows = self.page(of, account, mailbox, Uid(first.0.saturating_sub(1)), span).await?;
+            let mut these = these.iter().peekable();
             for (key, row) in rows {
                 let uid = schema::uid(&key)?;
-                if these.binary_search(&uid).is_ok() {
+                while these.next_if(|wanted| **wanted < uid).is_some() {}
+                if these.next_if_eq(&&uid).is_some() {
                     found.push((uid, row));
                 }
             }

@@ -5,8 +5,9 @@
 //! decomposed of a letter with an accent are different, as they are in most mail that was written as it is searched.
 
 use memchr::memmem;
+use smallvec::SmallVec;
 
-use crate::structure::decode_field;
+use crate::structure::{Address, decode_field, lines_of};
 
 /// The text to be compared with others that were folded.
 pub fn fold(text: &str) -> String {
@@ -39,18 +40,47 @@ impl Sought {
         self.is_in_folded(fold(text).as_bytes())
     }
 
-    /// Whether the value of a field has it in it, decoded. Most are ASCII, and nothing is to be decoded.
-    pub fn is_in_field(&self, mut value: Vec<u8>) -> bool {
-        if value.is_ascii() && memmem::find(&value, b"=?").is_none() {
-            value.make_ascii_lowercase();
-            return self.is_in_folded(&value);
+    /// Whether a field has it in its value, decoded. The field is as it stands in a header.
+    pub fn is_in_field(&self, field: &[u8]) -> bool {
+        let mut value: Short = SmallVec::new();
+        lines_of(field).for_each(|line| value.extend_from_slice(line));
+        match is_plain(&value) {
+            true => self.is_in_plain(value),
+            false => self.is_in(&decode_field(&value)),
         }
-        self.is_in(&decode_field(&value))
+    }
+
+    /// Whether an address has it in it, written without comments: `Name <mailbox@host>`.
+    pub fn is_in_address<B: AsRef<[u8]>>(&self, address: &Address<B>) -> bool {
+        let [name, mailbox, host] = [&address.name, &address.mailbox, &address.host]
+            .map(|octets| octets.as_ref().map(AsRef::as_ref).unwrap_or_default());
+        if ![name, mailbox, host].into_iter().all(is_plain) {
+            let [name, mailbox, host] = [name, mailbox, host].map(decode_field);
+            return self.is_in(&format!("{name} <{mailbox}@{host}>"));
+        }
+        let mut written: Short = SmallVec::new();
+        for octets in [name, b" <", mailbox, b"@", host, b">"] {
+            written.extend_from_slice(octets);
+        }
+        self.is_in_plain(written)
+    }
+
+    fn is_in_plain(&self, mut text: Short) -> bool {
+        text.make_ascii_lowercase();
+        self.is_in_folded(&text)
     }
 
     fn is_in_folded(&self, text: &[u8]) -> bool {
         self.0.needle().is_empty() || self.0.find(text).is_some()
     }
+}
+
+/// Octets for a moment, most of them few.
+type Short = SmallVec<[u8; 256]>;
+
+/// Whether octets of a header are their text as they stand. Most are: nothing is encoded, and all are ASCII.
+fn is_plain(octets: &[u8]) -> bool {
+    octets.is_ascii() && memmem::find(octets, b"=?").is_none()
 }
 
 #[cfg(test)]
@@ -69,15 +99,18 @@ mod tests {
             ("x", ""),
         ] {
             assert!(Sought::new(needle).is_in(text), "{text} has {needle}");
-            assert!(Sought::new(needle).is_in_field(text.as_bytes().to_vec()), "{text} has {needle}");
+            assert!(
+                Sought::new(needle).is_in_field(format!("S: {text}\r\n").as_bytes()),
+                "{text} has {needle}"
+            );
         }
         assert!(!Sought::new("ac").is_in("abc"));
     }
 
     #[test]
     fn encoded_words_are_decoded_and_what_only_looks_like_one_is_not() {
-        assert!(Sought::new("gr\u{dc}n").is_in_field(b"not =?iso-8859-1?q?gr=FCn?=".to_vec()));
-        assert!(!Sought::new("q?gr").is_in_field(b"=?iso-8859-1?q?gr=FCn?=".to_vec()));
-        assert!(Sought::new("= ?A").is_in_field(b"1 = ?a".to_vec()));
+        assert!(Sought::new("gr\u{dc}n").is_in_field(b"S: not\r\n =?iso-8859-1?q?gr=FCn?=\r\n"));
+        assert!(!Sought::new("q?gr").is_in_field(b"S:=?iso-8859-1?q?gr=FCn?=\n"));
+        assert!(Sought::new("= ?A").is_in_field(b"S: 1 =\r\n ?a"));
     }
 }

@@ -5,7 +5,7 @@
 //! sections and most header fields. Nothing here does I/O, and nothing fails: any octets are a message. RFC 5322, 2045
 //! to 2047, 2231, 3501 and 9051; where a message breaks the rules, the reading is Dovecot's, which clients know.
 //!
-//! `parse/` octets to structure · `model` what is kept · `section` what `BODY[...]` names ·
+//! `parse/` octets to structure · `model` what is kept · `row` how · `section` what `BODY[...]` names ·
 //! `decode/` and `text` what people read · `date` when it was sent.
 //!
 //! The readers are our own, not mail-parser's: that one decodes as it reads, so raw encoded words, parameters, groups,
@@ -16,6 +16,7 @@ mod date;
 mod decode;
 mod model;
 mod parse;
+mod row;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -23,18 +24,17 @@ mod text;
 
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
-use serde::Deserialize;
 
 pub use date::{SentDate, sent_date};
 pub use decode::{
     Decoder, Transfer, base_subject, decode_charset, decode_field, decode_parameter, plain_of_html,
 };
 pub use model::{Address, Envelope, Kept, Kind, Media, Parameters, Part, Span, Structure};
+pub(crate) use parse::lines_of;
 pub use parse::{KEPT, Limits, Parser, is_kept};
+pub use row::Row;
 pub use section::{Text, header_fields, unfolded};
 pub use text::{PREVIEW, read_range};
-
-use crate::rows;
 
 impl Structure {
     /// The structure of the message `octets`.
@@ -71,48 +71,4 @@ impl Structure {
         }
         self
     }
-
-    /// As a row: a version, and postcard behind it. At most 512 KiB with the default [`Limits`].
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`] if postcard cannot express it.
-    pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        rows::encode(self)
-    }
-
-    /// The structure of a row, with octets of its own.
-    ///
-    /// # Errors
-    /// As for [`Structure::of_row`].
-    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
-        Self::of_row(row)
-    }
 }
-
-impl<'a, B: Deserialize<'a>> Structure<B> {
-    /// The structure of a row; its octets may be the row's.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if it is none, or of a version that this release does not know: then it has to be made
-    /// again from the message.
-    pub fn of_row(row: &'a [u8]) -> Result<Self, StoreError> {
-        let structure: Self = rows::decode(row, WHAT)?;
-        match structure.parts.is_empty() {
-            true => Err(StoreError::Corrupt("a message's structure has no part".into())),
-            false => Ok(structure),
-        }
-    }
-}
-
-impl<'a> Kept<&'a [u8]> {
-    /// The fields of a row, without a look at the rest, and the size of the message.
-    ///
-    /// # Errors
-    /// As for [`Structure::of_row`].
-    pub fn of_row(row: &'a [u8]) -> Result<(u64, Self), StoreError> {
-        rows::decode_front(row, WHAT)
-    }
-}
-
-/// What a row is, in errors.
-const WHAT: &str = "a message's structure";

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The structure of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Structure<B = Bytes> {
     /// Octets of the message: its `RFC822.SIZE`.
     pub size: u64,
-    /// Fields of the message's header that clients ask for all the time. In front, so that a row need not be read further.
+    /// Fields of the message's header that clients ask for all the time.
     pub kept: Kept<B>,
     /// The message itself, and behind it all that it contains, each before its own contents. Never empty.
     pub parts: Vec<Part<B>>,

@@ -94,10 +94,15 @@ impl<B: AsRef<[u8]>> Kept<B> {
         if self.incomplete || !is_kept(name.as_bytes()) {
             return None;
         }
-        let named =
-            |field: &&[u8]| name_of(field).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
-        Some(self.fields.iter().map(AsRef::as_ref).filter(named))
+        Some(self.fields.iter().map(AsRef::as_ref).filter(|field| is_named(field, name.as_bytes())))
     }
+}
+
+/// Whether a field has this name, in any case. Quicker than to look for the end of its own.
+fn is_named(field: &[u8], name: &[u8]) -> bool {
+    field.split_at_checked(name.len()).is_some_and(|(head, rest)| {
+        head.eq_ignore_ascii_case(name) && rest.trim_ascii_start().first() == Some(&b':')
+    })
 }
 
 /// Names of fields that are asked for. Where there are many they are in order, so that a header costs little more for a

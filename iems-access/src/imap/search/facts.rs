@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use iems_core::message::Body;
-use iems_store::mailbox::{AccountId, MessageInfo};
+use iems_store::mailbox::{AccountId, MessageInfo, Uid};
 use iems_store::search::{Field, HEADER, Needle, Sought, field_text, fields, is_searched, part_text};
 use iems_store::structure::{
-    Address, Kept, Part, SentDate, Span, Structure, decode_field, read_range, unfolded,
+    Envelope, Part, Row, SentDate, Span, Structure, decode_field, read_range, unfolded,
 };
 
 use super::looked::Looked;
@@ -15,6 +15,9 @@ use super::{Candidate, SearchError, Searched, Spent};
 
 /// The longest message that is read at once, in octets.
 const SMALL: u64 = 64 << 10;
+
+/// An envelope, with octets of a row.
+pub(super) type Told<'a> = Box<Envelope<&'a [u8]>>;
 
 /// How much is to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,44 +73,39 @@ impl<'a> Facts<'a> {
         self.searched.account
     }
 
-    /// Learns more of those at the places `of`, which are in order, with one reading for all.
+    /// Learns more of messages, which are in order, with one reading for all.
     pub(super) async fn learn(
-        all: &mut [Self],
-        of: &[usize],
+        all: &mut [(usize, Self)],
         level: Level,
         searched: &Searched<'_>,
     ) -> Result<(), SearchError> {
-        let open = |at: &&usize| {
-            all.get(**at).is_some_and(|facts| match level {
-                Level::Info => facts.info.is_none(),
-                Level::Structure => facts.row.is_none() && !facts.is_gone(),
-            })
-        };
-        let places: Vec<usize> = of.iter().filter(open).copied().collect();
-        if places.is_empty() {
+        let mut open: Vec<&mut Self> = all.iter_mut().map(|(_, facts)| facts).collect();
+        open.retain(|facts| match level {
+            Level::Info => facts.info.is_none(),
+            Level::Structure => facts.row.is_none() && !facts.is_gone(),
+        });
+        let uids: Vec<_> = open.iter().map(|facts| Uid(facts.candidate.uid)).collect();
+        if uids.is_empty() {
             return Ok(());
         }
-        let uids: Vec<_> = places.iter().map(|at| Searched::uid_of(&all[*at].candidate)).collect();
         let (mailboxes, account, mailbox) = (searched.mailboxes, searched.account, searched.mailbox);
         if level == Level::Info {
             let mut infos = mailboxes.infos(account, mailbox, &uids).await?.into_iter().peekable();
-            for (place, uid) in places.into_iter().zip(uids) {
-                all[place].info = Some(infos.next_if(|info| info.uid == uid));
+            for (facts, uid) in open.into_iter().zip(uids) {
+                facts.info = Some(infos.next_if(|info| info.uid == uid));
             }
             return Ok(());
         }
         let mut rows = mailboxes.structures(account, mailbox, &uids).await?.into_iter().peekable();
-        for (place, uid) in places.into_iter().zip(uids) {
-            all[place].row = rows.next_if(|(found, _)| *found == uid).map(|(_, row)| row);
+        for (facts, uid) in open.into_iter().zip(uids) {
+            facts.row = rows.next_if(|(found, _)| *found == uid).map(|(_, row)| row);
         }
         Ok(())
     }
 
     /// Makes the structures of those that were stored without one, or before this form of it.
     pub(super) async fn complete(&mut self) -> Result<(), SearchError> {
-        let fits = |row: &Bytes, body: &Body| {
-            Structure::<&[u8]>::of_row(row).is_ok_and(|structure| structure.size == body.size())
-        };
+        let fits = |row: &Bytes, body: &Body| Row::of(row).is_ok_and(|row| row.size() == body.size());
         let Some(body) = self.body() else { return Ok(()) };
         if !self.row.as_ref().is_some_and(|row| fits(row, body)) {
             let made = Structure::read(body, self.searched.mailboxes.blobs()).await?;
@@ -134,9 +132,14 @@ impl<'a> Facts<'a> {
         Some(self.info.as_ref()?.as_ref().is_some_and(holds))
     }
 
-    /// Its structure, if it is known.
-    pub(super) fn structure(&self) -> Option<Structure<&[u8]>> {
-        Structure::of_row(self.row.as_deref()?).ok()
+    /// What is stored of its structure, if it is known.
+    fn row(&self) -> Option<Row<'_>> {
+        Row::of(self.row.as_deref()?).ok()
+    }
+
+    /// Its envelope, if it is known: the inner `None` if there is none.
+    pub(super) fn envelope(&self) -> Option<Option<Told<'_>>> {
+        self.row()?.envelope().ok()
     }
 
     /// When it was sent.
@@ -144,8 +147,7 @@ impl<'a> Facts<'a> {
         if self.is_gone() {
             return Some(None);
         }
-        let structure = self.structure()?;
-        Some(date_of(structure.parts.first()?.envelope.as_ref()?.date))
+        Some(date_of(self.envelope()??.date))
     }
 
     /// Whether a field with a name has a text in it.
@@ -157,9 +159,9 @@ impl<'a> Facts<'a> {
             let named = header.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()));
             return Some(named.into_iter().any(|(_, value)| sought.is_in(value)));
         }
-        let (_, kept) = Kept::of_row(self.row.as_deref()?).ok()?;
+        let kept = self.row()?.kept().ok()?;
         let mut named = kept.named(name)?;
-        Some(named.any(|field| unfolded(field).into_iter().any(|(_, value)| sought.is_in_field(value))))
+        Some(named.any(|field| sought.is_in_field(field)))
     }
 
     /// Whether a field with addresses has a folded text in it, as it stands or as one of its addresses is told in the envelope
@@ -175,21 +177,19 @@ impl<'a> Facts<'a> {
             Some(false) if !self.is_gone() => {}
             answer => return answer,
         }
-        let structure = self.structure()?;
-        let root = structure.parts.first();
-        let Some(envelope) = root.and_then(|root| root.envelope.as_ref()) else { return Some(false) };
+        let Some(envelope) = self.envelope()? else { return Some(false) };
         let addresses = match which {
             Addresses::From => &envelope.from,
             Addresses::To => &envelope.to,
             Addresses::Cc => &envelope.cc,
             Addresses::Bcc => &envelope.bcc,
         };
-        Some(addresses.iter().any(|address| sought.is_in(&written(address))))
+        Some(addresses.iter().any(|address| sought.is_in_address(address)))
     }
 
     /// The decoded values of a field, if they are known.
     pub(super) fn values(&self, name: &str) -> Option<Vec<String>> {
-        let (_, kept) = Kept::of_row(self.row.as_deref()?).ok()?;
+        let kept = self.row()?.kept().ok()?;
         let fields = kept.named(name)?;
         Some(
             fields
@@ -261,7 +261,7 @@ impl<'a> Facts<'a> {
             return Ok(answer);
         }
         let (Some(body), Some(row)) = (self.body().cloned(), self.row.clone()) else { return Ok(false) };
-        let structure = Structure::<&[u8]>::of_row(&row)?;
+        let structure = Row::of(&row)?.structure()?;
         let reader = Reader::open(self.searched, body, spent).await?;
         if query.reads_headers() {
             let header = structure.parts.first().map(|part| part.header).unwrap_or_default();
@@ -326,12 +326,6 @@ async fn mark(
         *found = memchr::memmem::find(text.as_bytes(), needle.text.as_bytes()).is_some();
     }
     Ok(())
-}
-
-/// An address as it is written without comments.
-fn written(address: &Address<&[u8]>) -> String {
-    let text = |octets: Option<&[u8]>| octets.map(decode_field).unwrap_or_default();
-    format!("{} <{}@{}>", text(address.name), text(address.mailbox), text(address.host))
 }
 
 /// Reads octets of one message, as far as the budget goes.

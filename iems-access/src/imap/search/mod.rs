@@ -6,9 +6,10 @@
 //! need not be read. What is read of bodies and
 //! what is compared is counted against budgets, and other sessions get their turn in between.
 //!
-//! `query` the key, and its answer to what is known · `facts` what is known of a message · `looked` the texts that are
+//! `asked` a key asked of many · `query` the key, and its answer to what is known · `facts` what is known of a message · `looked` the texts that are
 //! looked for · `sort`, `thread/` the order · `work` what it costs.
 
+mod asked;
 mod facts;
 mod looked;
 mod query;
@@ -22,15 +23,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use iems_core::seam::Timestamp;
 use iems_core::storage::StoreError;
-use iems_store::mailbox::{AccountId, Flags, KeywordSet, KeywordTable, MailboxId, Mailboxes, Uid};
+use iems_store::mailbox::{AccountId, Flags, KeywordSet, KeywordTable, MailboxId, Mailboxes};
 use iems_store::search::TextIndex;
 
 use crate::imap::types::{NumberSet, SearchKey, SortCriterion, ThreadAlgorithm, ThreadNode};
 
+use asked::Asked;
 use facts::{Facts, Level};
 use looked::{Looked, Needles};
 use query::Query;
-use work::Work;
 
 /// How many messages are read of at once.
 const STEP: usize = 64;
@@ -136,56 +137,26 @@ impl Searched<'_> {
     /// # Errors
     /// See [`SearchError`].
     pub async fn find(&self, key: &SearchKey) -> Result<Vec<usize>, SearchError> {
-        let mut work = Work::new(&self.limits);
         let mut query = Query::of(key, self);
-        let weight = query.weight();
         let mut needles = Needles::default();
         query.collect(&mut needles);
         let (query, mut fields) = (query, Vec::new());
         query.fields(&mut fields);
         let looked = Looked::up(needles, self).await;
-        let mut levels: Vec<_> =
-            [Level::Info, Level::Structure].into_iter().filter(|level| query.asks(*level)).collect();
-        // Of what is still undecided then, the octets are read, or nothing is there any more.
-        levels.extend([Level::Info, Level::Structure]);
-        let spent = Spent::default();
-        let mut found = Vec::new();
-        let mut missed = 0;
-        for (step, candidates) in self.candidates.chunks(STEP).enumerate() {
-            let facts = candidates.iter().map(|candidate| Facts::new(self, *candidate).looking_for(&looked));
-            let mut facts: Vec<_> = facts.collect();
-            let mut answers = Vec::with_capacity(facts.len());
-            for facts in &facts {
-                work.take(weight).await?;
-                answers.push(query.answer(facts));
+        let mut asked = Asked::new(self, &query, &fields);
+        let mut open = Vec::new();
+        for (place, candidate) in self.candidates.iter().enumerate() {
+            let facts = Facts::new(self, *candidate).looking_for(&looked);
+            if !asked.first(place, &facts).await? {
+                open.push((place, facts));
             }
-            for level in levels.iter().copied() {
-                let open = |at: &usize| answers.get(*at).is_some_and(Option::is_none);
-                let undecided: Vec<_> = (0..facts.len()).filter(open).collect();
-                Facts::learn(&mut facts, &undecided, level, self).await?;
-                for at in undecided {
-                    work.take(weight).await?;
-                    if level == Level::Structure {
-                        facts[at].look(&fields, &mut work).await?;
-                    }
-                    answers[at] = query.answer(&facts[at]);
-                }
+            if open.len() == STEP {
+                asked.settle(&mut open).await?;
             }
-            for (at, facts) in facts.iter_mut().enumerate() {
-                let answer = match answers[at] {
-                    Some(answer) => answer,
-                    None => {
-                        work.take(weight).await?;
-                        there(facts.read(&query, &fields, &spent, &mut work).await)?.unwrap_or(false)
-                    }
-                };
-                if answer {
-                    found.push(step * STEP + at);
-                }
-                missed += u64::from(facts.was_missed());
-            }
-            tokio::task::yield_now().await;
         }
+        asked.settle(&mut open).await?;
+        let Asked { mut found, missed, .. } = asked;
+        found.sort_unstable();
         if let Some(index) = self.index.filter(|_| missed > 0 && looked.is_telling()) {
             index.missed(self.account, missed);
         }
@@ -219,16 +190,16 @@ impl Searched<'_> {
 
     /// What is known of the messages at some places, with their structure.
     async fn facts(&self, places: &[usize]) -> Result<Vec<Facts<'_>>, SearchError> {
-        let candidates = places.iter().filter_map(|place| self.candidates.get(*place));
-        let mut facts: Vec<_> = candidates.map(|candidate| Facts::new(self, *candidate)).collect();
-        let all: Vec<_> = (0..facts.len()).collect();
-        Facts::learn(&mut facts, &all, Level::Info, self).await?;
-        Facts::learn(&mut facts, &all, Level::Structure, self).await?;
-        for facts in &mut facts {
+        let candidates = places.iter().filter_map(|place| Some((*place, self.candidates.get(*place)?)));
+        let mut facts: Vec<_> =
+            candidates.map(|(place, candidate)| (place, Facts::new(self, *candidate))).collect();
+        Facts::learn(&mut facts, Level::Info, self).await?;
+        Facts::learn(&mut facts, Level::Structure, self).await?;
+        for (_, facts) in &mut facts {
             there(facts.complete().await)?;
         }
         tokio::task::yield_now().await;
-        Ok(facts)
+        Ok(facts.into_iter().map(|(_, facts)| facts).collect())
     }
 
     /// What takes long with many messages, beside the sessions: `act` is all arithmetic.
@@ -241,10 +212,6 @@ impl Searched<'_> {
         }
         let done = tokio::task::spawn_blocking(act).await;
         done.map_err(|error| StoreError::Io(format!("sorting ended early: {error}")).into())
-    }
-
-    fn uid_of(candidate: &Candidate<'_>) -> Uid {
-        Uid(candidate.uid)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use iems_store::structure::{Address, Envelope, Structure, base_subject, decode_field};
+use iems_store::structure::{Address, Envelope, base_subject, decode_field};
 
 use super::facts::Facts;
 use super::work::Work;
@@ -79,8 +79,8 @@ fn compare(one: &(Vec<Value>, usize), other: &(Vec<Value>, usize), criteria: &[S
 }
 
 fn value<'a>(facts: &'a Facts<'_>, key: SortKey) -> Value {
-    let structure = facts.structure();
-    let envelope = structure.as_ref().and_then(envelope);
+    let envelope = facts.envelope().flatten();
+    let envelope = envelope.as_deref();
     let first = |pick: for<'e> fn(&'e Told<'a>) -> &'e Vec<Address<&'a [u8]>>| {
         envelope.and_then(|envelope| pick(envelope).first())
     };
@@ -105,10 +105,6 @@ fn value<'a>(facts: &'a Facts<'_>, key: SortKey) -> Value {
 
 /// An envelope, with octets of a row.
 type Told<'a> = Envelope<&'a [u8]>;
-
-pub(super) fn envelope<'s, 'a>(structure: &'s Structure<&'a [u8]>) -> Option<&'s Told<'a>> {
-    structure.parts.first()?.envelope.as_deref()
-}
 
 fn arrival(facts: &Facts<'_>) -> i64 {
     facts.known_info().map_or(0, |info| i64::try_from(info.received.as_secs()).unwrap_or(i64::MAX))

@@ -9,7 +9,7 @@ use super::work::Work;
 use super::{STEP, SearchError, Searched, sortable};
 use crate::imap::types::{ThreadAlgorithm, ThreadNode};
 
-use super::sort::{envelope, sent_seconds, subject};
+use super::sort::{sent_seconds, subject};
 use references::ids;
 
 /// How many references of one letter count: the nearest.
@@ -67,8 +67,8 @@ pub(super) async fn thread(
         for facts in searched.facts(step).await? {
             work.look(facts.row_octets()).await?;
             let number = if uid { facts.candidate.uid } else { facts.candidate.number };
-            let structure = facts.structure();
-            let envelope = structure.as_ref().and_then(envelope);
+            let envelope = facts.envelope().flatten();
+            let envelope = envelope.as_deref();
             let (subject, answer) = subject(envelope);
             let subject = sortable(subject);
             let mut letter =

@@ -11,7 +11,7 @@ use iems_store::directory::AccountInfo;
 use iems_store::mailbox::{
     Flags, KeywordSet, MAX_APPENDED, MailboxError, MessageIds, NewMessage, Rights, Uid,
 };
-use iems_store::structure::{Limits, Parser, Structure};
+use iems_store::structure::{Limits, Parser, Row};
 
 use super::effort::Effort;
 use super::flags::permitted;
@@ -261,7 +261,7 @@ impl Session {
         let infos = mailboxes.infos(account, mailbox, &[Uid(named.uid)]).await?;
         let info = infos.first().ok_or_else(bad)?;
         let row = body::row(mailboxes, (account, mailbox), info).await?;
-        let structure = Structure::of_row(&row)?;
+        let structure = Row::of(&row)?.structure()?;
         let pieces = || body::Pieces::new(&info.body, mailboxes.blobs(), None);
         appending.effort.check()?;
         let source = body::find(&named.section, Some(&structure), Some(pieces()), &appending.effort).await?;

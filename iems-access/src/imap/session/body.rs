@@ -6,22 +6,15 @@ use bytes::{Bytes, BytesMut};
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
 use iems_store::mailbox::{AccountId, MailboxId, Mailboxes, MessageInfo};
-use iems_store::structure::{self as stored, Kept, Kind, Part, Structure, Text, header_fields};
+use iems_store::structure::{Kept, Row, Structure, Text, header_fields};
 
 use super::effort::Effort;
-use crate::imap::types::{
-    Address, BodyExtension, BodyFields, BodyStructure, Disposition, Envelope, Partial, Section, SectionText,
-};
+use crate::imap::types::{Partial, Section, SectionText};
 
 /// How much is read at a time, in octets.
 pub(super) const PIECE: u64 = 64 * 1024;
 /// The longest header out of which fields are picked, in octets.
 const HEADER: u64 = 4 << 20;
-
-/// A message's structure, as it was stored; `None` if it has to be made again.
-pub(super) fn stored(row: &[u8]) -> Option<Structure<&[u8]>> {
-    Structure::of_row(row).ok()
-}
 
 /// The row of a message's structure: as it was stored, or made again.
 pub(super) async fn row(
@@ -30,7 +23,7 @@ pub(super) async fn row(
     info: &MessageInfo,
 ) -> Result<Bytes, StoreError> {
     let rows = mailboxes.structures(account, mailbox, &[info.uid]).await?;
-    let fits = |row: &Bytes| stored(row).is_some_and(|structure| structure.size == info.body.size());
+    let fits = |row: &Bytes| Row::of(row).is_ok_and(|row| row.size() == info.body.size());
     match rows.into_iter().map(|(_, row)| row).find(fits) {
         Some(row) => Ok(row),
         None => made(info, mailboxes.blobs()).await,
@@ -43,8 +36,8 @@ pub(super) async fn made(info: &MessageInfo, blobs: &dyn Blobs) -> Result<Bytes,
 }
 
 /// Fields of a message's header, if the row tells them.
-pub(super) fn kept(row: &[u8]) -> Option<Kept<&[u8]>> {
-    let (_, kept) = Kept::of_row(row).ok()?;
+pub(super) fn kept<'a>(row: &Row<'a>) -> Option<Kept<&'a [u8]>> {
+    let kept = row.kept().ok()?;
     (!kept.incomplete && kept.has_body).then_some(kept)
 }
 
@@ -163,78 +156,4 @@ pub(super) fn without_nul(octets: &[u8], out: &mut BytesMut) {
         rest = behind.get(1..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-}
-
-/// An envelope, as it is told.
-pub(super) fn envelope<'a>(envelope: &stored::Envelope<&'a [u8]>) -> Envelope<&'a [u8]> {
-    Envelope {
-        date: envelope.date,
-        subject: envelope.subject,
-        from: addresses(&envelope.from),
-        sender: addresses(envelope.sender()),
-        reply_to: addresses(envelope.reply_to()),
-        to: addresses(&envelope.to),
-        cc: addresses(&envelope.cc),
-        bcc: addresses(&envelope.bcc),
-        in_reply_to: envelope.in_reply_to,
-        message_id: envelope.message_id,
-    }
-}
-
-fn addresses<'a>(all: &[stored::Address<&'a [u8]>]) -> Vec<Address<&'a [u8]>> {
-    let told = |one: &stored::Address<&'a [u8]>| {
-        let stored::Address { name, route, mailbox, host } = *one;
-        Address { name, route, mailbox, host }
-    };
-    all.iter().map(told).collect()
-}
-
-/// The structure of a part, as it is told. As deep as the parser lets messages be.
-pub(super) fn structured<'a>(structure: &Structure<&'a [u8]>, at: usize) -> BodyStructure<&'a [u8]> {
-    let empty = Part::default();
-    let part = structure.parts.get(at).unwrap_or(&empty);
-    let extension = Some(BodyExtension {
-        md5: part.md5,
-        disposition: part.disposition.clone().map(|(kind, parameters)| Disposition { kind, parameters }),
-        language: part.language.clone(),
-        location: part.location,
-    });
-    let (main, subtype, mut parameters): (&[u8], &[u8], _) = match &part.media {
-        Some(media) => (media.main, media.sub, media.parameters.clone()),
-        None if part.kind == Kind::Message => (b"message", b"rfc822", Vec::new()),
-        None => (b"text", b"plain", Vec::new()),
-    };
-    if part.kind == Kind::Multipart {
-        let parts = structure.children(at).map(|child| structured(structure, child)).collect();
-        return BodyStructure::Multipart { parts, subtype, parameters, extension };
-    }
-    let is_text = part.kind == Kind::Single && main.eq_ignore_ascii_case(b"text");
-    if is_text && !parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"charset")) {
-        // What RFC 2046 section 4.1.2 says of text that says nothing.
-        parameters.push((b"charset", b"us-ascii"));
-    }
-    let fields = BodyFields {
-        parameters,
-        id: part.id,
-        description: part.description,
-        encoding: part.encoding.unwrap_or_default(),
-        octets: part.body.length,
-    };
-    if part.kind == Kind::Message {
-        let inner = structure.parts.get(at + 1).and_then(|inner| inner.envelope.as_deref());
-        let inner = Box::new(inner.map(envelope).unwrap_or_default());
-        let body = Box::new(structured(structure, at + 1));
-        return BodyStructure::Message {
-            subtype,
-            fields,
-            envelope: inner,
-            body,
-            lines: part.lines,
-            extension,
-        };
-    }
-    match is_text {
-        true => BodyStructure::Text { subtype, fields, lines: part.lines, extension },
-        false => BodyStructure::Basic { media_type: main, subtype, fields, extension },
-    }
 }

@@ -1,8 +1,10 @@
 //! `FETCH` (RFC 9051 section 6.4.5): from what is stored beside a message where that will do; bodies piece by piece.
 
 use bytes::{Bytes, BytesMut};
+use iems_core::storage::StoreError;
 use iems_store::mailbox::{FlagAction, FlagChange, Flags, MessageInfo, Rights, Uid};
-use iems_store::structure::{Kept, Structure};
+use iems_store::structure::{Kept, Row, Structure};
+use iems_store::told;
 
 use super::binary::{self, Counted, Encoded};
 use super::body::{self, Pieces, Source};
@@ -18,7 +20,7 @@ use crate::imap::types::{
 };
 
 /// How many messages are read at a time: at first, at most, and where their rows are large.
-const STEPS: (usize, usize, usize) = (16, 64, 4);
+const STEPS: (usize, usize, usize) = (16, 128, 4);
 /// Rows of so many octets are large.
 const LARGE: usize = 256 << 10;
 
@@ -69,7 +71,11 @@ impl Session {
             rest = later;
             let (gone, octets) = self.fetch_some(these, &attributes, needs, out).await?;
             missing |= gone;
-            step = if octets > LARGE { least } else { (2 * step).min(most) };
+            step = match octets {
+                small if small <= LARGE / 2 => (2 * step).min(most),
+                fair if fair <= LARGE => step,
+                _ => least,
+            };
         }
         Ok(match missing {
             true => Status::ok("Some are gone").with(Code::ExpungeIssued),
@@ -159,30 +165,32 @@ impl Session {
         let mut reading = Reading::begin(mailboxes, selected, &there, needs).await?;
         let octets = reading.octets();
         for (number, uid) in there {
-            let row = reading.row(uid);
-            let kept = row.as_deref().filter(|_| needs.fields).and_then(body::kept);
+            let stored = reading.row(uid);
+            let mut row = stored.as_deref().and_then(|row| Row::of(row).ok());
+            let kept = row.as_ref().filter(|_| needs.fields).and_then(body::kept);
             let needs = if needs.fields && kept.is_none() { needs.of_message() } else { needs };
-            let Some(known) = reading.known(uid, needs, row.is_some()).await? else {
+            let Some(known) = reading.known(uid, needs, stored.is_some()).await? else {
                 missing = true;
                 continue;
             };
             let made;
-            let mut structure = row.as_deref().filter(|_| needs.structure).and_then(body::stored);
-            structure = structure.filter(|stored| known.fits(stored.size));
-            if needs.structure && structure.is_none() {
-                let Some(row) = reading.made(uid, known.info.as_ref()).await? else {
+            row = row.filter(|row| known.fits(row.size()));
+            if row.is_none() && needs.has_row() {
+                let Some(again) = reading.made(uid, known.info.as_ref()).await? else {
                     missing = true;
                     continue;
                 };
-                made = row;
-                structure = Some(Structure::of_row(&made)?);
+                made = again;
+                row = Some(Row::of(&made)?);
             }
+            let structure = row.filter(|_| needs.structure).map(|row| row.structure()).transpose()?;
             let lit = lit.contains(&uid);
             let one = One {
                 selected,
                 enabled,
                 info: known.info.as_ref(),
                 kept: kept.as_ref().or(structure.as_ref().map(|structure| &structure.kept)),
+                row,
                 structure: structure.as_ref(),
                 blobs: mailboxes.blobs(),
                 small: known.small.as_ref(),
@@ -227,6 +235,9 @@ struct One<'a> {
     info: Option<&'a MessageInfo>,
     /// Fields of its header, if they were read.
     kept: Option<&'a Kept<&'a [u8]>>,
+    /// What is stored of its structure.
+    row: Option<Row<'a>>,
+    /// All of that, if it is wanted.
     structure: Option<&'a Structure<&'a [u8]>>,
     blobs: &'a dyn iems_core::storage::Blobs,
     /// The octets of its blob, if they are few and were read.
@@ -298,10 +309,11 @@ impl One<'_> {
         fetch: &mut FetchEncoder,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        let (info, structure) = match (self.info, self.structure) {
-            (_, Some(structure)) if told(attribute, structure, fetch, out.buffer) => return Ok(()),
-            (Some(info), Some(structure)) => (info, structure),
-            _ => return self.octets(attribute, fetch, out).await,
+        if self.is_told(attribute, fetch, out.buffer)? {
+            return Ok(());
+        }
+        let (Some(info), Some(structure)) = (self.info, self.structure) else {
+            return self.octets(attribute, fetch, out).await;
         };
         match attribute {
             FetchAttribute::Binary { part, partial, .. } => {
@@ -392,6 +404,12 @@ impl One<'_> {
             }
         };
         let source = match self.fields(section) {
+            Some(fields) if partial.is_none() => {
+                let content = Content::Streamed { octets: fields.len() as u64, binary: false };
+                let _ = fetch.section(section, None, &content, out.buffer);
+                body::without_nul(&fields, out.buffer);
+                return Ok(());
+            }
             Some(fields) => Source::Octets(fields.into()),
             None => body::find(section, self.structure, self.pieces(), &self.selected.effort).await?,
         };
@@ -427,6 +445,31 @@ impl One<'_> {
         }
     }
 
+    /// Tells what is stored beside the message; whether it is that.
+    fn is_told(
+        &self,
+        attribute: &FetchAttribute,
+        fetch: &mut FetchEncoder,
+        out: &mut BytesMut,
+    ) -> Result<bool, StoreError> {
+        let Some(row) = &self.row else { return Ok(false) };
+        match (attribute, self.structure) {
+            (FetchAttribute::Envelope, _) => {
+                let envelope = row.envelope()?;
+                fetch.envelope(&envelope.as_deref().map(told::envelope).unwrap_or_default(), out);
+            }
+            (FetchAttribute::BodyStructure, _) => match row.body_structure() {
+                Some(told) => fetch.body_structure(told, out),
+                None => fetch.body(&told::body_structure(&row.structure()?, 0), true, out),
+            },
+            (FetchAttribute::Body, Some(structure)) => {
+                fetch.body(&told::body_structure(structure, 0), false, out);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Fields of the header that are wanted, if they are at hand.
     fn fields(&self, section: &Section) -> Option<Vec<u8>> {
         match &section.text {
@@ -439,23 +482,4 @@ impl One<'_> {
     fn pieces(&self) -> Option<Pieces<'_>> {
         Some(Pieces::new(&self.info?.body, self.blobs, self.small))
     }
-}
-
-/// Tells what the structure tells; whether it does.
-fn told(
-    attribute: &FetchAttribute,
-    structure: &Structure<&[u8]>,
-    fetch: &mut FetchEncoder,
-    out: &mut BytesMut,
-) -> bool {
-    match attribute {
-        FetchAttribute::Envelope => {
-            let envelope = structure.parts.first().and_then(|part| part.envelope.as_deref());
-            fetch.envelope(&envelope.map(body::envelope).unwrap_or_default(), out);
-        }
-        FetchAttribute::Body => fetch.body(&body::structured(structure, 0), false, out),
-        FetchAttribute::BodyStructure => fetch.body(&body::structured(structure, 0), true, out),
-        _ => return false,
-    }
-    true
 }

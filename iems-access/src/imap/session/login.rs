@@ -238,7 +238,7 @@ impl Session {
 
     /// `UNAUTHENTICATE` (RFC 8437): everything but TLS, and the failures so far, is as it was before the login. Not once
     /// the dialogue is compressed: where a peer's compression ends cannot be seen from what it sends.
-    pub(super) async fn unauthenticate<S: Sink>(&mut self, tag: String, out: &mut Output<'_, S>) -> Then {
+    pub(super) fn unauthenticate<S: Sink>(&mut self, tag: String, out: &mut Output<'_, S>) -> Then {
         let refusal = match () {
             () if !self.is_known() => Status::bad("Log in first"),
             () if !self.options.unauthenticate => Status::bad("This is not done here; connect again"),
@@ -246,7 +246,7 @@ impl Session {
                 Status::bad("Compression lasts as long as the connection; connect again")
             }
             () => {
-                self.leave_mailbox().await;
+                self.leave_mailbox();
                 self.stage = Stage::Unknown;
                 self.enabled = Enabled::default();
                 out.say(&Status::ok("Who are you").with(Code::Capability(self.capabilities())).tagged(tag));

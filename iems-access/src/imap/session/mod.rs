@@ -26,6 +26,7 @@ mod folders;
 mod info;
 mod list;
 mod login;
+mod messages;
 mod metadata;
 mod notify;
 mod output;
@@ -100,8 +101,7 @@ enum Stage {
     Unknown,
     Proving(Box<Proving>),
     User(Box<User>),
-    /// What is left to be written down.
-    Over(Option<Witness>),
+    Over,
 }
 
 /// One peer.
@@ -115,13 +115,16 @@ pub struct Session {
     stage: Stage,
     failures: u32,
     delay: Option<Duration>,
+    /// What was shown in mailboxes that were left, and is yet to be written down.
+    parting: Vec<Witness>,
 }
 
 impl Session {
     /// A session that nothing was said in yet. `nonce` makes unguessable octets.
     pub fn new(options: Arc<ServerOptions>, accounts: Arc<Accounts>, link: Link, nonce: Nonce) -> Self {
         let (beneath, enabled, stage) = (Arc::default(), Enabled::default(), Stage::Unknown);
-        Self { options, accounts, nonce, link, beneath, enabled, stage, failures: 0, delay: None }
+        let parting = Vec::new();
+        Self { options, accounts, nonce, link, beneath, enabled, stage, failures: 0, delay: None, parting }
     }
 
     /// What the channel gives to exchanges, until TLS begins.
@@ -144,7 +147,7 @@ impl Session {
 
     /// Says why, and ends it: for a server that shuts down, or a peer that is to go.
     pub fn bid<S: Sink>(&mut self, why: &str, out: &mut Output<'_, S>) {
-        if !matches!(self.stage, Stage::Over(_)) {
+        if !matches!(self.stage, Stage::Over) {
             out.status(Status::bye(why));
             self.be_over();
         }
@@ -152,22 +155,22 @@ impl Session {
 
     /// Nothing follows. What is to be written down waits for [`Self::end`], and no answer waits for that.
     fn be_over(&mut self) {
-        let witness = match std::mem::replace(&mut self.stage, Stage::Over(None)) {
-            Stage::User(user) => user.selected.and_then(|selected| selected.witness),
-            Stage::Over(witness) => witness,
-            Stage::Unknown | Stage::Proving(_) => None,
-        };
-        self.stage = Stage::Over(witness);
+        self.leave_mailbox();
+        self.stage = Stage::Over;
+    }
+
+    /// To be called when an answer is on its way, before the peer is listened to again: writes down what was shown in a
+    /// mailbox that was left, for which no answer has to wait.
+    pub async fn settle(&mut self) {
+        for witness in std::mem::take(&mut self.parting) {
+            witness.leave().await;
+        }
     }
 
     /// To be called at the end, when nothing more is said: what is to be remembered is written down.
     pub async fn end(&mut self) {
         self.be_over();
-        if let Stage::Over(witness) = &mut self.stage
-            && let Some(witness) = witness.take()
-        {
-            witness.leave().await;
-        }
+        self.settle().await;
     }
 
     /// Logins that failed so far.
@@ -232,7 +235,7 @@ impl Session {
             CommandBody::Authenticate { mechanism, initial } => {
                 return self.authenticate(tag, &mechanism, initial.as_deref(), out).await;
             }
-            CommandBody::Unauthenticate => return Ok(self.unauthenticate(tag, out).await),
+            CommandBody::Unauthenticate => return Ok(self.unauthenticate(tag, out)),
             CommandBody::Compress(mechanism) => return Ok(self.compress(tag, &mechanism, out)),
             CommandBody::Idle => return self.idle(tag, out).await,
             body => body,
@@ -336,7 +339,7 @@ impl Session {
             }
             C::Check => Ok(Status::ok("Everything is on disk")),
             C::Close => self.close().await,
-            C::Unselect => self.unselect().await,
+            C::Unselect => self.unselect(),
             C::Expunge { uids } => self.expunge(uids.as_ref()).await,
             C::Search { uid, search } => self.search(tag, uid, search, now, out).await,
             C::Sort { uid, sort } => self.sort(tag, uid, sort, now, out).await,

@@ -16,6 +16,9 @@ pub(super) struct Needs {
     pub(super) info: bool,
     /// Fields of its header that are kept in its structure's row.
     pub(super) fields: bool,
+    /// What is stored of its structure, and is told as it is.
+    pub(super) row: bool,
+    /// All of its structure.
     pub(super) structure: bool,
     pub(super) octets: bool,
     pub(super) seen: bool,
@@ -32,7 +35,7 @@ impl Needs {
         });
         let structure = any(|a| match a {
             A::BodySection { section, .. } => *section != Section::default() && !are_kept(section),
-            A::Envelope | A::Body | A::BodyStructure => true,
+            A::Body => true,
             A::Binary { .. } | A::BinarySize { .. } | A::Rfc822Header | A::Rfc822Text => true,
             A::Preview { .. } => true,
             _ => false,
@@ -42,6 +45,7 @@ impl Needs {
         Self {
             info: octets || dates || names,
             fields: any(|a| matches!(a, A::BodySection { section, .. } if are_kept(section))),
+            row: any(|a| matches!(a, A::Envelope | A::BodyStructure)),
             structure,
             octets,
             seen: any(A::sets_seen),
@@ -53,8 +57,13 @@ impl Needs {
         Self { info: true, structure: true, octets: true, ..self }
     }
 
+    /// Whether it takes what is stored of the structure, and not only the fields there.
+    pub(super) const fn has_row(self) -> bool {
+        self.row || self.structure
+    }
+
     const fn rows(self) -> bool {
-        self.structure || self.fields
+        self.has_row() || self.fields
     }
 }
 

@@ -28,7 +28,7 @@ impl Session {
         if parameters.qresync.is_some() && !self.enabled.qresync {
             return Err(Status::bad("ENABLE QRESYNC first").into());
         }
-        if self.leave_mailbox().await && (self.enabled.qresync || self.enabled.rev2) {
+        if self.leave_mailbox() && (self.enabled.qresync || self.enabled.rev2) {
             out.status(Status::ok("The mailbox before is closed").with(Code::Closed));
         }
         self.enabled.condstore |= parameters.condstore || parameters.qresync.is_some();
@@ -85,10 +85,10 @@ impl Session {
         }
         // A message number (RFC 9586 section 3).
         if !self.enabled.rev2 && !self.enabled.uid_only {
-            let messages = selected.view.messages().iter().zip(1u32..);
-            if let Some((_, number)) =
-                messages.into_iter().find(|(seen, _)| !seen.flags.contains(Flags::SEEN))
-            {
+            // The counters tell where there is none.
+            let none = status.unseen == 0 && status.highest_modseq == selected.view.modseq;
+            let mut messages = selected.view.messages().iter().zip(1u32..);
+            if let Some((_, number)) = messages.find(|(seen, _)| !none && !seen.flags.contains(Flags::SEEN)) {
                 out.status(Status::ok("The first unseen message").with(Code::Unseen(number)));
             }
         }
@@ -124,21 +124,19 @@ impl Session {
             let (account, mailbox) = (selected.account, selected.mailbox);
             self.accounts.mailboxes().expunge_deleted(account, mailbox, None).await?;
         }
-        self.unselect().await
+        self.unselect()
     }
 
-    pub(super) async fn unselect(&mut self) -> Outcome {
-        self.leave_mailbox().await;
+    pub(super) fn unselect(&mut self) -> Outcome {
+        self.leave_mailbox();
         Ok(Status::ok("Closed"))
     }
 
     /// Leaves the selected mailbox; whether there was one.
-    pub(super) async fn leave_mailbox(&mut self) -> bool {
+    pub(super) fn leave_mailbox(&mut self) -> bool {
         let Stage::User(user) = &mut self.stage else { return false };
         let Some(selected) = user.selected.take() else { return false };
-        if let Some(witness) = selected.witness {
-            witness.leave().await;
-        }
+        self.parting.extend(selected.witness);
         true
     }
 }
@@ -226,8 +224,8 @@ impl Selected {
         let mut gaps = Vec::new();
         for &(first, last) in known.ranges() {
             let mut from = first;
-            let at = self.view.messages().partition_point(|seen| seen.uid < first);
-            for seen in self.view.messages().iter().skip(at).take_while(|seen| seen.uid <= last) {
+            let messages = self.view.messages();
+            for seen in messages.from(messages.place(first)).take_while(|seen| seen.uid <= last) {
                 if seen.uid > from {
                     gaps.push((from, seen.uid - 1));
                 }

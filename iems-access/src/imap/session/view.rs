@@ -1,10 +1,11 @@
 //! What a session believes of the mailbox that it has selected: which messages, in which order, with which flags.
 //!
-//! 16 octets for each message. Sequence numbers change only in [`View::remove`], which the session calls where an
-//! `EXPUNGE` may be told (RFC 9051 section 7.5.1).
+//! 16 octets for each message, or less where others believe the same. Sequence numbers change only in [`View::remove`],
+//! which the session calls where an `EXPUNGE` may be told (RFC 9051 section 7.5.1).
 
 use iems_store::mailbox::{FlagChange, Flags, KeywordSet, KeywordTable, MessageState, Swept, Uid};
 
+use super::messages::Messages;
 use super::sets::Sets;
 use crate::imap::types::{Flag, NumberSet, SequenceSet};
 
@@ -23,7 +24,7 @@ pub(super) struct Seen {
 /// The messages of a mailbox, by sequence number.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    messages: Vec<Seen>,
+    messages: Messages,
     /// The different sets of keywords.
     sets: Sets,
     /// Up to which MODSEQ it is true.
@@ -49,7 +50,7 @@ impl View {
     }
 
     /// All messages, in order.
-    pub(super) fn messages(&self) -> &[Seen] {
+    pub(super) fn messages(&self) -> &Messages {
         &self.messages
     }
 
@@ -105,8 +106,13 @@ impl View {
 
     /// How many messages have UIDs in a range.
     fn between(&self, (first, last): (u32, u32)) -> usize {
-        let to = self.messages.partition_point(|seen| seen.uid <= last);
-        to - self.messages.partition_point(|seen| seen.uid < first).min(to)
+        let to = self.behind(last);
+        to - self.messages.place(first).min(to)
+    }
+
+    /// The place behind a UID, whether it is there or not.
+    fn behind(&self, uid: u32) -> usize {
+        uid.checked_add(1).map_or(self.messages.len(), |next| self.messages.place(next))
     }
 
     /// The message with a sequence number.
@@ -116,8 +122,7 @@ impl View {
 
     /// The sequence number of a UID.
     pub(super) fn number_of(&self, uid: u32) -> Option<u32> {
-        let at = self.messages.binary_search_by_key(&uid, |seen| seen.uid).ok()?;
-        u32::try_from(at + 1).ok()
+        u32::try_from(self.messages.find(uid)? + 1).ok()
     }
 
     /// The sequence numbers that a set names, of messages that are there.
@@ -129,9 +134,9 @@ impl View {
         let wanted = set.resolve(self.greatest(), saved);
         let mut numbers = Vec::new();
         for &(first, last) in wanted.ranges() {
-            let from = self.messages.partition_point(|seen| seen.uid < first);
-            let to = self.messages.partition_point(|seen| seen.uid <= last);
-            numbers.extend((from..to).filter_map(|at| u32::try_from(at + 1).ok()));
+            numbers.extend(
+                (self.messages.place(first)..self.behind(last)).filter_map(|at| u32::try_from(at + 1).ok()),
+            );
         }
         numbers
     }
@@ -162,7 +167,7 @@ impl View {
             self.last_uid = uid;
             return Some(true);
         }
-        let at = self.messages.binary_search_by_key(&uid, |seen| seen.uid).ok()?;
+        let at = self.messages.find(uid)?;
         let known = self.messages.get(at).filter(|known| !known.gone && known.modseq < state.modseq)?;
         let told = known.flags == state.flags && *self.keywords(known) == state.keywords;
         let seen = self.seen(state);
@@ -200,7 +205,7 @@ impl View {
     /// The same for another session, to which nothing was told yet.
     pub(super) fn afresh(&self) -> Self {
         Self {
-            messages: self.messages.iter().filter(|seen| !seen.gone).copied().collect(),
+            messages: if self.gone > 0 { self.messages.without_gone() } else { self.messages.clone() },
             sets: self.sets.clone(),
             modseq: self.modseq,
             last_uid: self.last_uid,
@@ -211,9 +216,9 @@ impl View {
     /// Notes that messages left.
     pub(super) fn leave(&mut self, uids: &[Uid]) {
         for uid in uids {
-            let Ok(at) = self.messages.binary_search_by_key(&uid.0, |seen| seen.uid) else { continue };
-            if let Some(seen) = self.messages.get_mut(at)
-                && !seen.gone
+            let Some(at) = self.messages.find(uid.0) else { continue };
+            if self.messages.get(at).is_some_and(|seen| !seen.gone)
+                && let Some(seen) = self.messages.get_mut(at)
             {
                 seen.gone = true;
                 self.gone += 1;
@@ -243,7 +248,7 @@ impl View {
             numbered.filter(|(seen, _)| seen.gone).map(|(seen, number)| (number, seen.uid)).collect();
         gone.reverse();
         gone.iter().for_each(|(_, uid)| self.sets.forget(*uid));
-        self.messages.retain(|seen| !seen.gone);
+        self.messages = self.messages.without_gone();
         self.announced -= gone.len();
         self.gone = 0;
         if self.recent.len() > 1 {

@@ -16,7 +16,6 @@ mod debug;
 mod fetch;
 mod flag;
 mod list;
-mod message;
 mod metadata;
 mod notify;
 mod numbers;
@@ -37,8 +36,10 @@ pub use data::{Data, ESearch, Namespace};
 pub use date::{Date, DateTime};
 pub use fetch::{Content, Fetch, FetchAttribute, FetchItem, Partial, Section, SectionText};
 pub use flag::{Flag, PermanentFlag};
+pub use iems_store::told::{
+    Address, BodyExtension, BodyFields, BodyStructure, Disposition, Envelope, Parameters,
+};
 pub use list::{ListAttribute, ListCommand, ListData, ListReturn, ListSelection, SpecialUse};
-pub use message::{Address, BodyExtension, BodyFields, BodyStructure, Disposition, Envelope, Parameters};
 pub use metadata::{EntryValue, MetadataDepth, MetadataOptions};
 pub use notify::{EventGroup, MailboxFilter, Notify, NotifyEvent};
 pub use numbers::NumberSet;

@@ -157,16 +157,28 @@ pub(in crate::structure) fn name_of(line: &[u8]) -> Option<&[u8]> {
 
 /// The value of a field: behind the colon, without folding (RFC 5322 section 2.2.3) and the space in front.
 pub(in crate::structure) fn value_of(field: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(field.len());
+    lines_of(field).for_each(|line| value.extend_from_slice(line));
+    value
+}
+
+/// The lines of a field's value, which are that value together.
+pub(crate) fn lines_of(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     let start = memchr::memchr(b':', field).map_or(0, |at| at + 1);
     let mut rest = &field[start..];
     while let Some((b' ' | b'\t', behind)) = rest.split_first() {
         rest = behind;
     }
-    let mut value = Vec::with_capacity(rest.len());
-    for line in rest.split(|octet| *octet == b'\n') {
-        value.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-    }
-    value
+    let mut rest = Some(rest);
+    std::iter::from_fn(move || {
+        let octets = rest?;
+        let (line, behind) = match memchr::memchr(b'\n', octets) {
+            Some(at) => (&octets[..at], Some(&octets[at + 1..])),
+            None => (octets, None),
+        };
+        rest = behind;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// Fields of every part (RFC 2045). Of several with one name, the first counts.

@@ -15,6 +15,7 @@ use memchr::{memchr, memchr_iter};
 use super::model::{Envelope, Kept, Kind, Part, Structure};
 use budget::Budget;
 pub use budget::Limits;
+pub(crate) use header::lines_of;
 use header::{Header, Sink};
 pub use header::{KEPT, is_kept};
 pub(super) use header::{name_of, value_of};

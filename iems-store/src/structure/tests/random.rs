@@ -1,8 +1,10 @@
 //! What holds for any octets.
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::super::{Kind, Limits, Parser, Structure, Text};
+use super::super::{Kind, Limits, Parser, Row, Structure, Text};
+use crate::told::{Teller, body_structure};
 
 /// Checks that a structure fits a message of `size` octets.
 fn fits(structure: &Structure, size: u64) {
@@ -72,5 +74,22 @@ proptest! {
         text.as_bytes().chunks(size).for_each(|piece| parser.feed(piece));
         prop_assert_eq!(&parser.finish(), &structure);
         prop_assert_eq!(&Structure::decode(&structure.encode().unwrap()).unwrap(), &structure);
+    }
+
+    #[test]
+    fn sections_of_a_row_say_what_the_whole_says(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..80)) {
+        let structure = Structure::of(words.concat().as_bytes());
+        let encoded = structure.encode().unwrap();
+        let row = Row::of(&encoded).unwrap();
+        let whole = row.structure().unwrap();
+        prop_assert_eq!(row.size(), structure.size);
+        prop_assert_eq!(&row.kept().unwrap(), &whole.kept);
+        prop_assert_eq!(&row.envelope().unwrap(), &whole.parts[0].envelope);
+        for utf8 in [false, true] {
+            let mut told = BytesMut::new();
+            Teller { utf8 }.body(&body_structure(&whole, 0), true, &mut told);
+            prop_assert!(row.body_structure().is_none_or(|kept| kept == told), "what all clients are told");
+            prop_assert!(row.body_structure().is_some() || !told.is_ascii(), "it is kept where it can be");
+        }
     }
 }

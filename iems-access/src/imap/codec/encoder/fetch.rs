@@ -59,14 +59,21 @@ impl FetchEncoder {
     pub fn envelope<B: AsRef<[u8]>>(&mut self, envelope: &Envelope<B>, out: &mut BytesMut) {
         self.space(out);
         out.extend_from_slice(b"ENVELOPE ");
-        self.encoder.envelope(envelope, out);
+        self.encoder.teller().envelope(envelope, out);
     }
 
     /// Appends a `BODYSTRUCTURE`, or a `BODY` if it is not `extended`.
     pub fn body<B: AsRef<[u8]>>(&mut self, body: &BodyStructure<B>, extended: bool, out: &mut BytesMut) {
         self.space(out);
         out.extend_from_slice(if extended { b"BODYSTRUCTURE " } else { b"BODY " });
-        self.encoder.body(body, extended, out);
+        self.encoder.teller().body(body, extended, out);
+    }
+
+    /// Appends a `BODYSTRUCTURE` as it was told once before.
+    pub fn body_structure(&mut self, told: &[u8], out: &mut BytesMut) {
+        self.space(out);
+        out.extend_from_slice(b"BODYSTRUCTURE ");
+        out.extend_from_slice(told);
     }
 
     /// Appends a `BODY[...]`, as [`Self::item`] does.
@@ -121,15 +128,15 @@ impl Encoder {
             }
             FetchItem::Envelope(envelope) => {
                 out.extend_from_slice(b"ENVELOPE ");
-                self.envelope(envelope, out);
+                self.teller().envelope(envelope, out);
             }
             FetchItem::Body(body) => {
                 out.extend_from_slice(b"BODY ");
-                self.body(body, false, out);
+                self.teller().body(body, false, out);
             }
             FetchItem::BodyStructure(body) => {
                 out.extend_from_slice(b"BODYSTRUCTURE ");
-                self.body(body, true, out);
+                self.teller().body(body, true, out);
             }
             FetchItem::ModSeq(modseq) => {
                 out.extend_from_slice(b"MODSEQ (");

@@ -6,7 +6,6 @@
 mod data;
 mod fetch;
 mod list;
-mod message;
 mod status;
 mod string;
 mod thread;
@@ -14,6 +13,7 @@ mod thread;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
+use iems_store::told::Teller;
 
 use crate::imap::types::Response;
 
@@ -28,6 +28,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    fn teller(self) -> Teller {
+        Teller { utf8: self.utf8 }
+    }
+
     /// Appends `response` to `out`, with its line end. Data with [`crate::imap::types::Content::Streamed`] goes through
     /// [`Encoder::fetch_begin`]; here, spaces stand for what is missing.
     pub fn response(self, response: &Response, out: &mut BytesMut) {

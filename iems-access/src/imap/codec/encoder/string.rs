@@ -1,4 +1,4 @@
-//! Strings (RFC 9051 section 4.3) and numbers.
+//! Strings (RFC 9051 section 4.3), as [`iems_store::told`] tells them, and names.
 
 use std::fmt::{Display, Write};
 
@@ -8,8 +8,10 @@ use super::super::cursor::is_astring;
 use super::super::mutf7;
 use super::Encoder;
 
-/// Longest string that is quoted; longer ones are literals, for clients that bound their lines.
-const QUOTED: usize = 2048;
+pub(super) use iems_store::told::{announce, list, literal, literal8, number, quoted, spaced};
+
+/// Longest atom that is told; longer ones are strings, for clients that bound their lines.
+const ATOM: usize = 2048;
 
 /// Appends something that prints as the grammar wants it.
 pub(super) fn print(what: impl Display, out: &mut BytesMut) {
@@ -17,61 +19,15 @@ pub(super) fn print(what: impl Display, out: &mut BytesMut) {
     let _ = write!(out, "{what}");
 }
 
-/// Appends a number. What is told of each of many messages goes this way, and not through the machinery of `print`.
-pub(super) fn number(number: impl Into<u64>, out: &mut BytesMut) {
-    let (mut rest, mut digits) = (number.into(), [0; 20]);
-    let mut first = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        first -= 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(first..).unwrap_or_default());
-}
-
-/// Appends items with spaces between.
-pub(super) fn spaced<T>(
-    items: impl IntoIterator<Item = T>,
-    out: &mut BytesMut,
-    mut one: impl FnMut(T, &mut BytesMut),
-) {
-    for (at, item) in items.into_iter().enumerate() {
-        if at > 0 {
-            out.extend_from_slice(b" ");
-        }
-        one(item, out);
-    }
-}
-
-/// Appends items with spaces between, in parentheses.
-pub(super) fn list<T>(
-    items: impl IntoIterator<Item = T>,
-    out: &mut BytesMut,
-    one: impl FnMut(T, &mut BytesMut),
-) {
-    out.extend_from_slice(b"(");
-    spaced(items, out, one);
-    out.extend_from_slice(b")");
-}
-
 impl Encoder {
     /// `string`.
     pub(super) fn string(self, octets: &[u8], out: &mut BytesMut) {
-        match self.may_be_quoted(octets) {
-            true => quoted(octets, out),
-            false => literal(octets, out),
-        }
+        self.teller().string(octets, out);
     }
 
     /// `nstring`.
     pub(super) fn nstring(self, octets: Option<&[u8]>, out: &mut BytesMut) {
-        match octets {
-            Some(octets) => self.string(octets, out),
-            None => out.extend_from_slice(b"NIL"),
-        }
+        self.teller().nstring(octets, out);
     }
 
     /// `astring`: an atom where it is one.
@@ -79,7 +35,7 @@ impl Encoder {
         let atom = !text.is_empty()
             && text.bytes().all(is_astring)
             && !text.eq_ignore_ascii_case("NIL")
-            && text.len() <= QUOTED;
+            && text.len() <= ATOM;
         match atom {
             true => out.extend_from_slice(text.as_bytes()),
             false => self.string(text.as_bytes(), out),
@@ -91,75 +47,6 @@ impl Encoder {
         match self.utf8 {
             true => self.astring(name, out),
             false => self.astring(&mutf7::encode(name), out),
-        }
-    }
-
-    fn may_be_quoted(self, octets: &[u8]) -> bool {
-        let plain = |octet: &u8| (b' '..=b'~').contains(octet) || (self.utf8 && *octet >= 0x80);
-        octets.len() <= QUOTED
-            && octets.iter().all(plain)
-            && (!self.utf8 || std::str::from_utf8(octets).is_ok())
-    }
-}
-
-/// `quoted`.
-pub(super) fn quoted(octets: &[u8], out: &mut BytesMut) {
-    out.extend_from_slice(b"\"");
-    let mut rest = octets;
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
-        let (plain, special) = rest.split_at(at);
-        let (special, after) = special.split_at(1);
-        out.extend_from_slice(plain);
-        out.extend_from_slice(b"\\");
-        out.extend_from_slice(special);
-        rest = after;
-    }
-    out.extend_from_slice(rest);
-    out.extend_from_slice(b"\"");
-}
-
-/// `literal`. NUL, which it cannot hold, becomes 0x80, as with Dovecot: the length stays.
-pub(super) fn literal(octets: &[u8], out: &mut BytesMut) {
-    announce(octets.len() as u64, false, out);
-    let at = out.len();
-    out.extend_from_slice(octets);
-    if memchr::memchr(0, octets).is_some() {
-        out.iter_mut().skip(at).filter(|octet| **octet == 0).for_each(|octet| *octet = 0x80);
-    }
-}
-
-/// `literal8`.
-pub(super) fn literal8(octets: &[u8], out: &mut BytesMut) {
-    announce(octets.len() as u64, true, out);
-    out.extend_from_slice(octets);
-}
-
-/// Says that a literal follows.
-pub(super) fn announce(octets: u64, binary: bool, out: &mut BytesMut) {
-    out.extend_from_slice(if binary { b"~{" } else { b"{" });
-    number(octets, out);
-    out.extend_from_slice(b"}\r\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_told_as_they_print() {
-        for n in [0, 1, 9, 10, 4_294_967_295, u64::MAX] {
-            let mut out = BytesMut::new();
-            number(n, &mut out);
-            assert_eq!(out, n.to_string());
-        }
-    }
-
-    #[test]
-    fn what_is_special_within_quotes_is_marked() {
-        for (octets, told) in [("", r#""""#), (r#"a"\b"#, r#""a\"\\b""#), (r#""""#, r#""\"\"""#)] {
-            let mut out = BytesMut::new();
-            quoted(octets.as_bytes(), &mut out);
-            assert_eq!(out, told);
         }
     }
 }

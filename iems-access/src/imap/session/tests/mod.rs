@@ -139,6 +139,7 @@ impl Peer {
             self.follow(then, &mut out).await;
         }
         Output::new(&mut sent, &mut buffer).flush().await.unwrap();
+        self.session.settle().await;
         self.heard(&sent)
     }
 

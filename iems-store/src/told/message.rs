@@ -2,16 +2,15 @@
 
 use bytes::BytesMut;
 
-use crate::imap::types::{Address, BodyExtension, BodyFields, BodyStructure, Envelope};
-
-use super::Encoder;
-use super::string::{list, number, print, quoted};
+use super::string::{list, number, quoted};
+use super::{Address, BodyExtension, BodyFields, BodyStructure, Envelope, Teller};
 
 /// The part of a multipart that has none, where the grammar wants one at least.
-const NOTHING: &str = r#""text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0"#;
+const NOTHING: &[u8] = br#"("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0"#;
 
-impl Encoder {
-    pub(super) fn envelope<B: AsRef<[u8]>>(self, envelope: &Envelope<B>, out: &mut BytesMut) {
+impl Teller {
+    /// Appends an `envelope`.
+    pub fn envelope<B: AsRef<[u8]>>(self, envelope: &Envelope<B>, out: &mut BytesMut) {
         out.extend_from_slice(b"(");
         self.nstring(octets(&envelope.date), out);
         out.extend_from_slice(b" ");
@@ -40,8 +39,8 @@ impl Encoder {
         out.extend_from_slice(b")");
     }
 
-    /// A structure, with its extensions if `extended`. As deep as it is: whoever made it bounds that.
-    pub(super) fn body<B: AsRef<[u8]>>(self, body: &BodyStructure<B>, extended: bool, out: &mut BytesMut) {
+    /// Appends a `body`, with its extensions if `extended`. As deep as it is: whoever made it bounds that.
+    pub fn body<B: AsRef<[u8]>>(self, body: &BodyStructure<B>, extended: bool, out: &mut BytesMut) {
         out.extend_from_slice(b"(");
         match body {
             BodyStructure::Text { subtype, fields, lines, extension } => {
@@ -66,8 +65,8 @@ impl Encoder {
             }
             BodyStructure::Multipart { parts, subtype, parameters, extension } => {
                 if parts.is_empty() {
-                    let extension = if extended { " NIL NIL NIL NIL" } else { "" };
-                    print(format_args!("({NOTHING}{extension})"), out);
+                    out.extend_from_slice(NOTHING);
+                    out.extend_from_slice(if extended { &b" NIL NIL NIL NIL)"[..] } else { b")" });
                 }
                 parts.iter().for_each(|part| self.body(part, extended, out));
                 out.extend_from_slice(b" ");

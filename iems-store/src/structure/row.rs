@@ -1,0 +1,131 @@
+//! The row of a structure: in sections, so that nobody reads more of it than is asked for.
+//!
+//! The size, the structure as IMAP tells it, the kept fields, the envelope, the parts. All follows from the octets of the
+//! message; what cannot be read is damage, and can be made again.
+
+use bytes::{Bytes, BytesMut};
+use iems_core::storage::StoreError;
+use serde::{Deserialize, Serialize};
+
+use super::model::{Envelope, Kept, Part, Structure};
+use crate::rows;
+use crate::told::{self, Teller};
+
+/// The longest structure that is kept as it is told, in octets. Few messages have more than ten parts.
+const TOLD: usize = 8 << 10;
+/// What a row is, in errors.
+const WHAT: &str = "a message's structure";
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Sections<B> {
+    size: u64,
+    /// `BODYSTRUCTURE`; empty if it is long, or not the same for all clients.
+    told: B,
+    kept: B,
+    envelope: B,
+    /// The first one without its envelope.
+    parts: B,
+}
+
+/// The row of a structure.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a>(Sections<&'a [u8]>);
+
+impl Structure {
+    /// As a row: a version, and postcard behind it. At most 512 KiB with the default [`super::Limits`].
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] if postcard cannot express it.
+    pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        let mut parts = self.parts.clone();
+        let envelope = parts.first_mut().and_then(|root| root.envelope.take());
+        rows::encode(&Sections {
+            size: self.size,
+            told: told(self),
+            kept: section(&self.kept)?,
+            envelope: section(&envelope)?,
+            parts: section(&parts)?,
+        })
+    }
+
+    /// The structure of a row, with octets of its own.
+    ///
+    /// # Errors
+    /// As for [`Row::of`].
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        Row::of(row)?.whole()
+    }
+}
+
+/// What clients are told of a structure, if all are told the same: what is no ASCII is quoted to some.
+fn told(structure: &Structure) -> Bytes {
+    let mut out = BytesMut::new();
+    Teller::default().body(&told::body_structure(structure, 0), true, &mut out);
+    match out.len() <= TOLD && out.is_ascii() {
+        true => out.freeze(),
+        false => Bytes::new(),
+    }
+}
+
+fn section(value: &impl Serialize) -> Result<Bytes, StoreError> {
+    let octets = postcard::to_extend(value, Vec::new());
+    octets.map(Bytes::from).map_err(|e| StoreError::TooLarge(format!("a row: {e}")))
+}
+
+fn read<'a, T: Deserialize<'a>>(section: &'a [u8]) -> Result<T, StoreError> {
+    postcard::from_bytes(section).map_err(|e| StoreError::Corrupt(format!("{WHAT}: {e}")))
+}
+
+impl<'a> Row<'a> {
+    /// The sections of a row.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is none, or of a version that this release does not know: then it has to be made
+    /// again from the message. The same of all that is read of it.
+    pub fn of(row: &'a [u8]) -> Result<Self, StoreError> {
+        rows::decode(row, WHAT).map(Self)
+    }
+
+    /// Octets of the message.
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// `BODYSTRUCTURE` as every client is told it; `None` if it has to be made of [`Self::structure`].
+    pub fn body_structure(&self) -> Option<&'a [u8]> {
+        Some(self.0.told).filter(|told| !told.is_empty())
+    }
+
+    /// Fields of the message's header.
+    ///
+    /// # Errors
+    /// As for [`Row::of`].
+    pub fn kept(&self) -> Result<Kept<&'a [u8]>, StoreError> {
+        read(self.0.kept)
+    }
+
+    /// The message's envelope.
+    ///
+    /// # Errors
+    /// As for [`Row::of`].
+    pub fn envelope(&self) -> Result<Option<Box<Envelope<&'a [u8]>>>, StoreError> {
+        read(self.0.envelope)
+    }
+
+    /// All of it. Its octets are the row's.
+    ///
+    /// # Errors
+    /// As for [`Row::of`].
+    pub fn structure(&self) -> Result<Structure<&'a [u8]>, StoreError> {
+        self.whole()
+    }
+
+    fn whole<B: Deserialize<'a>>(&self) -> Result<Structure<B>, StoreError> {
+        let mut parts: Vec<Part<B>> = read(self.0.parts)?;
+        match parts.first_mut() {
+            Some(root) => root.envelope = read(self.0.envelope)?,
+            None => return Err(StoreError::Corrupt(format!("{WHAT} has no part"))),
+        }
+        Ok(Structure { size: self.0.size, kept: read(self.0.kept)?, parts })
+    }
+}
