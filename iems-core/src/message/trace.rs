@@ -105,6 +105,9 @@ const MOST_FOREIGN: usize = 100;
 /// or anybody could forge a verdict.
 const OURS: &str = "X-IEMS-";
 
+/// Another such field: whoever makes the final delivery writes it, and there is one (RFC 5321 section 4.4).
+const RETURN_PATH: &str = "Return-Path";
+
 /// How many fields that name authors are kept. There is one `From` and one `Sender` in a message that follows RFC 5322.
 const MOST_AUTHORS: usize = 8;
 
@@ -156,7 +159,7 @@ impl TraceScan {
         self.in_author = is("From") || is("Sender");
         self.in_waiver = is("TLS-Required");
         let ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()));
-        self.foreign_since = ours.then_some(line_start);
+        self.foreign_since = (ours || is(RETURN_PATH)).then_some(line_start);
         self.has_date |= is("Date");
         self.has_message_id |= is("Message-ID");
         self.has_from |= is("From");
@@ -323,12 +326,14 @@ mod tests {
     #[test]
     fn finds_fields_that_only_we_may_set() {
         let message =
-            b"A: 1\r\nx-iems-verdict: forged\r\n folded\r\nB: 2\r\nX-IEMS-Z: 3\r\n\r\nX-IEMS-C: body\r\n";
+            b"A: 1\r\nx-iems-verdict: forged\r\n folded\r\nB: 2\r\nX-IEMS-Z: 3\r\nReturn-Paths: x\r\nreturn-path: <a@b>\r\n\r\nX-IEMS-C: body\r\n";
         for piece in 1..message.len() {
             let scan = scan(message, piece);
             let found: Vec<_> =
                 scan.foreign().iter().map(|r| &message[r.start as usize..r.end as usize]).collect();
-            assert_eq!(found, [&b"x-iems-verdict: forged\r\n folded\r\n"[..], b"X-IEMS-Z: 3\r\n"]);
+            let expected =
+                ["x-iems-verdict: forged\r\n folded\r\n", "X-IEMS-Z: 3\r\n", "return-path: <a@b>\r\n"];
+            assert_eq!(found, expected.map(str::as_bytes));
         }
     }
 

@@ -108,7 +108,7 @@ impl Transaction {
         Receipt { id, recipients }
     }
 
-    /// Ends the spool: loops are refused, foreign verdict fields removed, missing fields of submissions added.
+    /// Ends the spool: loops are refused, foreign verdict fields and return paths removed, missing fields of submissions added.
     async fn seal(&mut self) -> Result<Body, Reply> {
         if let Some(trouble) = &self.spool.trouble {
             return Err(trouble.clone());
@@ -129,7 +129,7 @@ impl Transaction {
         self.look_at_authors().await?;
         let spool = &mut self.spool;
         if spool.scan.is_overrun() {
-            let text = "the message has too many header fields whose names begin with X-IEMS-; remove them";
+            let text = "the message has too many header fields Return-Path or X-IEMS-; remove them";
             return Err(Reply::new(554, EnhancedStatus::new(5, 6, 0), text));
         }
         let Some(writer) = spool.writer.take() else {

@@ -7,11 +7,18 @@ use iems_core::seam::Timestamp;
 use iems_core::storage::Batch;
 
 use super::{LocalAgent, store_trouble, trouble};
-use crate::directory::AccountInfo;
-use crate::mailbox::{AccountId, MailboxId, Mailboxes, SpecialUse};
+use crate::directory::{AccountInfo, SEPARATOR};
+use crate::mailbox::{AccountId, MailboxId, Mailboxes, SpecialUse, UsualMailbox};
 
 /// The name of the junk mailbox, where none is usual.
 const JUNK: &str = "Junk";
+
+/// The detail in the case in which the sender wrote it; the directory has all in one.
+fn as_written<'a>(destination: &'a Destination, detail: &'a str) -> &'a str {
+    let local = destination.recipient.mailbox.local().as_str();
+    let written = local.split_once(SEPARATOR).map(|(_, written)| written);
+    written.filter(|written| written.to_lowercase() == detail.to_lowercase()).unwrap_or(detail)
+}
 
 /// A mailbox, and whether the batch makes it.
 pub(super) enum Folder {
@@ -59,7 +66,9 @@ impl LocalAgent {
             return self.junk(&mut making).await;
         }
         match &destination.detail {
-            Some(detail) if !detail.is_empty() => self.subaddressed(&mut making, detail).await,
+            Some(detail) if !detail.is_empty() => {
+                self.subaddressed(&mut making, as_written(destination, detail)).await
+            }
             _ => Ok(Folder::There(account.inbox)),
         }
     }
@@ -71,8 +80,11 @@ impl LocalAgent {
         match found {
             Some(folder) => Ok(Folder::There(folder)),
             None if self.options.make_mailboxes => {
-                let special = self.mailboxes().usual_use(account.id, &self.options.usual, detail).await;
-                self.make(making, detail, special.map_err(store_trouble)?).await
+                // `+sent` means the usual `Sent`.
+                let same = |one: &&UsualMailbox| one.path.to_lowercase() == detail.to_lowercase();
+                let name = self.options.usual.iter().find(same).map_or(detail, |one| &one.path);
+                let special = self.mailboxes().usual_use(account.id, &self.options.usual, name).await;
+                self.make(making, name, special.map_err(store_trouble)?).await
             }
             None => Ok(Folder::There(account.inbox)),
         }

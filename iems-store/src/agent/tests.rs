@@ -324,6 +324,40 @@ async fn an_owner_is_warned_once_for_each_time_the_mark_is_passed() {
 }
 
 #[tokio::test]
+async fn room_that_was_made_counts_although_nothing_came_meanwhile() {
+    let memory = MemoryStorage::new();
+    let mut options = DirectoryOptions::default();
+    options.quota.grace = std::time::Duration::from_secs(3600);
+    options.quota.grace_percent = 100;
+    options.quota.account.octets = Some(2000);
+    let directory = Arc::new(StoreDirectory::new(memory.storage(), Arc::new(SystemClock), options));
+    directory.add_domain(&"example.org".parse().unwrap(), DomainSettings::default()).await.unwrap();
+    directory.add_account(NewAccount::new(m("ann@example.org"))).await.unwrap();
+    let agent = LocalAgent::new(directory.clone());
+    let world = World { storage: memory.storage(), memory, directory, agent };
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let deliver = async |later: u64, octets: usize| {
+        let destination = to("ann@example.org", None, &Policy::new(), &[]);
+        let text = format!("A: b\r\n\r\n{}\r\n", "x".repeat(octets));
+        let mut attempt = world.attempt(&text, vec![destination], &[]).await;
+        attempt.now = attempt.now.after(std::time::Duration::from_secs(later));
+        matches!(world.deliver(&attempt).await.outcomes[0], Outcome::Done(..))
+    };
+    let count = async || world.folder("ann@example.org", "INBOX").await.len();
+    let state = async || world.directory.standing(&info).await.unwrap().state;
+    for day in 0..3 {
+        // One message, and the warning; over the limit at once, and another in the time of grace.
+        assert!(deliver(day * 86_400, 2000).await && deliver(day * 86_400 + 60, 10).await, "day {day}");
+        assert!(state().await.warned && state().await.over_since.is_some());
+        assert!(!deliver(day * 86_400 + 4000, 10).await, "the time is over");
+        assert_eq!(count().await, 3, "day {day}");
+        let uids: Vec<_> = (1..=100).map(Uid).collect();
+        world.directory.mailboxes().expunge(info.id, info.inbox, &uids).await.unwrap();
+        assert_eq!(state().await, Default::default());
+    }
+}
+
+#[tokio::test]
 async fn mail_is_taken_over_the_limit_for_some_time_and_to_some_extent() {
     let memory = MemoryStorage::new();
     let mut options = DirectoryOptions::default();
@@ -384,6 +418,23 @@ async fn a_message_that_the_folder_has_is_dropped_where_that_is_wanted() {
     let options = AgentOptions { drop_duplicates: true, ..Default::default() };
     world.agent = LocalAgent::new(world.directory.clone()).with_options(options);
     assert_eq!(deliver(&world).await, 2);
+}
+
+#[tokio::test]
+async fn a_mailbox_is_made_as_the_sender_wrote_it_or_as_it_is_usual() {
+    let mut world = world(&["ann@example.org"]).await;
+    let options = AgentOptions { make_mailboxes: true, ..Default::default() };
+    world.agent = LocalAgent::new(world.directory.clone()).with_options(options);
+    for written in ["Rust-Lists", "SENT", "junk"] {
+        let mut destination = to("ann@example.org", Some(&written.to_lowercase()), &Policy::new(), &[]);
+        destination.recipient = Recipient::new(m(&format!("Ann+{written}@example.org")));
+        world.deliver(&world.attempt("A: b\r\n\r\n", vec![destination], &[]).await).await;
+    }
+    let info = world.directory.account(&m("ann@example.org")).await.unwrap().unwrap();
+    let all = world.directory.mailboxes().list(info.id).await.unwrap();
+    let shown: Vec<_> = all.iter().map(|info| (&info.path[..], info.special)).collect();
+    use crate::mailbox::SpecialUse::{Junk, Sent};
+    assert_eq!(shown, [("INBOX", None), ("Junk", Some(Junk)), ("Rust-Lists", None), ("Sent", Some(Sent))]);
 }
 
 #[tokio::test]

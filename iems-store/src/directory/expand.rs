@@ -15,7 +15,7 @@ use super::schema::{self, Of};
 use super::{AccountInfo, ChangeError, DomainInfo, StoreDirectory, accounts, aliases, fold};
 
 /// What separates account and detail (RFC 5233).
-pub(super) const SEPARATOR: char = '+';
+pub(crate) const SEPARATOR: char = '+';
 /// How many of the oldest accounts are asked to be postmaster.
 const ELDERS: usize = 20;
 /// How many addresses on the way do not count as targets.

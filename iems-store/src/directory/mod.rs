@@ -27,7 +27,7 @@ pub use aliases::AliasInfo;
 pub use app_passwords::{AppPassword, MOST_APP_PASSWORDS, NewAppPassword};
 pub use domains::{DomainInfo, DomainSettings};
 pub use error::ChangeError;
-pub(crate) use expand::split_detail;
+pub(crate) use expand::{SEPARATOR, split_detail};
 pub use options::{DirectoryOptions, PasswordOptions};
 pub(crate) use quota::Admission;
 pub use quota::{DomainQuota, Over, QuotaOptions, Standing};

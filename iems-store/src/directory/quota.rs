@@ -128,7 +128,7 @@ impl StoreDirectory {
         let limits = self.limits(account).await?;
         let usage = self.mailboxes.usage(account.id).await?;
         let (_, state) = self.mailboxes.quota_state(account.id).await?;
-        Ok(Standing { usage, limits, state })
+        Ok(Standing { usage, limits, state: self.still(state, usage, limits) })
     }
 
     /// Which limit stands against `messages` more messages of `octets` together, if one does. For what users themselves
@@ -168,11 +168,12 @@ impl StoreDirectory {
         let usage = self.mailboxes.usage(account.id).await?;
         let (before, state) = self.mailboxes.quota_state(account.id).await?;
         let options = &self.options.quota;
-        let mut after = state;
+        let now_is = self.still(state, usage, limits);
+        let mut after = now_is;
         let mut own = None;
         after.over_since = match exceeds(usage, octets.max(1), 1, limits) {
             true => {
-                let since = state.over_since.unwrap_or(now);
+                let since = now_is.over_since.unwrap_or(now);
                 let late = options.grace.is_zero() || now > since.after(options.grace);
                 if late || exceeds(usage, octets.max(1), 1, stretched(limits, options.grace_percent)) {
                     own = Some(Over::Account);
@@ -182,11 +183,23 @@ impl StoreDirectory {
             false => None,
         };
         let then = Usage { octets: usage.octets.saturating_add(size), messages: usage.messages + 1 };
-        let full = percent(then, limits)
-            .filter(|full| options.warn_percent > 0 && *full >= u64::from(options.warn_percent));
+        let full = self.past_mark(then, limits);
         after.warned = full.is_some();
-        let warn = full.filter(|_| !state.warned);
+        let warn = full.filter(|_| !now_is.warned);
         Ok(Admission { over: own.or(over), before, state, after, warn })
+    }
+
+    /// How full an account is, in percent, if that is at the mark or above it.
+    fn past_mark(&self, usage: Usage, limits: Quota) -> Option<u64> {
+        let mark = u64::from(self.options.quota.warn_percent);
+        percent(usage, limits).filter(|full| mark > 0 && *full >= mark)
+    }
+
+    /// What of a remembered state still holds. Owners delete mail, and nobody writes down then that an account fell below the
+    /// mark or the limit; when it comes there again it is as if for the first time.
+    fn still(&self, state: QuotaState, usage: Usage, limits: Quota) -> QuotaState {
+        let warned = state.warned && self.past_mark(usage, limits).is_some();
+        QuotaState { warned, over_since: state.over_since.filter(|_| exceeds(usage, 0, 0, limits)) }
     }
 
     async fn domain_is_over(
