@@ -135,12 +135,14 @@ pub(crate) fn certificates_of(config: &Config) -> Result<Vec<CertificateAnswer>,
     })
 }
 
-/// Does `job` with the opened store; no server may run.
+/// Does `job` with the opened store, whose index is read whole before if that is to be verified; no server may run.
 pub(crate) fn with_site<T>(
     file: Option<&Path>,
+    verify: bool,
     job: impl AsyncFnOnce(&Site, &config::Config) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let config = config::load(file)?.config;
+    let mut config = config::load(file)?.config;
+    config.verify = verify;
     run(async {
         if Remote::find(&config.socket).await?.is_some() {
             return Err(Failure::later("the server runs: stop it first, as this needs the store for itself"));

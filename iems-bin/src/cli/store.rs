@@ -121,7 +121,7 @@ impl Args {
         match self {
             Self::Check { address, mend, bodies, json, quiet } => {
                 let checked =
-                    with_site(file, async |site, _| check(site, address, mend, bodies, quiet).await)?;
+                    with_site(file, true, async |site, _| check(site, address, mend, bodies, quiet).await)?;
                 let left = checked.findings.iter().filter(|found| !(found.mendable && mend)).count();
                 show(&checked, json, told)?;
                 match left {
@@ -135,7 +135,7 @@ impl Args {
                 }
             }
             Self::Export { address, folder, format, mailbox, json, quiet } => {
-                let done = with_site(file, async |site, _| {
+                let done = with_site(file, false, async |site, _| {
                     let account = account(site, &address).await?;
                     let mut listener = listener(quiet);
                     let place = (folder.as_path(), format);
@@ -145,7 +145,7 @@ impl Args {
                 moved(done, json, "written to files")
             }
             Self::Import { address, source, format, into, json, quiet } => {
-                let done = with_site(file, async |site, config| {
+                let done = with_site(file, false, async |site, config| {
                     let account = account(site, &address).await?;
                     let mut listener = listener(quiet);
                     let mut order = Import::new(&source, format, SystemClock.now());
@@ -208,7 +208,11 @@ fn told(checked: &Checked) -> String {
     for Found { account, mailbox, kind, detail, mendable } in findings {
         let place =
             mailbox.as_ref().map_or_else(|| account.clone(), |mailbox| format!("{account} {mailbox}"));
-        let end = if *mended && *mendable { " (mended)" } else { "" };
+        let end = match (*mendable, *mended) {
+            (true, true) => " (mended)",
+            (true, false) => "",
+            (false, _) => " (cannot be mended: take it from a backup)",
+        };
         text.push_str(&format!("{place}: {kind}: {detail}{end}\n"));
     }
     if *purged > 0 {

@@ -129,6 +129,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         search: super::search::search(&file.search, folder, &data, notes),
         quota: super::quota::quota(&file.quota, notes),
         cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
+        verify: false,
         log_format: file.log.format.value,
         log_level: file.log.level.value.clone(),
         socket,

@@ -91,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) delivery: AgentOptions,
     /// Memory for the cache of the store, in octets.
     pub(crate) cache: usize,
+    /// Whether the index of the store is read whole when it is opened, which no file says: commands that check it want that.
+    pub(crate) verify: bool,
     /// How the log is written.
     pub(crate) log_format: LogFormat,
     /// How much is written.

@@ -130,6 +130,7 @@ async fn postmaster_domain(config: &Config, directory: &StoreDirectory) -> Resul
 fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
     let mut options = EmbeddedOptions::default();
     options.index_cache_bytes = config.cache;
+    options.verify_index = config.verify;
     let folder = config.data.display();
     private_folder(config)?;
     Embedded::open(&config.data, options).map_err(|error| match error {
@@ -138,7 +139,9 @@ fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
             config.socket.display()
         )),
         OpenError::Format { .. } => Failure::config(format!("{folder}: {error}")),
-        OpenError::Corrupt(_) => Failure::data(format!("{folder}: {error}")),
+        OpenError::Corrupt(_) => {
+            Failure::data(format!("{folder}: {error}; take the whole folder from a backup"))
+        }
         error => Failure::io(format!("{folder}: {error}")),
     })
 }

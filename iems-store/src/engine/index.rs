@@ -72,6 +72,14 @@ impl Index {
         Ok(index)
     }
 
+    /// The same, if the checksums of all its pages are right.
+    pub(super) fn verified(mut self) -> Result<Self, StoreError> {
+        if !self.database.check_integrity().map_err(damaged)? {
+            tracing::warn!("the list of free pages of the index was wrong, and was made anew");
+        }
+        Ok(self)
+    }
+
     /// What is in it now.
     pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let read = self.database.begin_read().map_err(damaged)?;

@@ -102,6 +102,7 @@ fn write_format(disk: &dyn Disk) -> Result<(), OpenError> {
 fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>, Log), OpenError> {
     let counters = Arc::new(Counters::default());
     let index = Index::open(&*disk, options.index_cache_bytes, &counters)?;
+    let index = if options.verify_index { index.verified()? } else { index };
     let base = index.snapshot()?;
     let applied = base.applied;
     let live: BTreeMap<u64, u64> = base.live()?.into_iter().collect();

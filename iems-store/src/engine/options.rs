@@ -27,6 +27,9 @@ pub struct EmbeddedOptions {
     pub replay_bytes: u64,
     /// Bytes of the index kept in memory, at most. 16 MiB; the system caches the rest.
     pub index_cache_bytes: usize,
+    /// Whether the checksums of the whole index are compared when it is opened, which reads all of it. Off: damage is found
+    /// when something leads to it. For checks.
+    pub verify_index: bool,
     /// Whether a thread makes checkpoints by the three limits above. Without it, only
     /// [`super::Embedded::checkpoint`] does. On; tests that count every operation turn it off.
     pub background: bool,
@@ -51,6 +54,7 @@ impl Default for EmbeddedOptions {
             memtable_age: Duration::from_secs(30),
             replay_bytes: 256 << 20,
             index_cache_bytes: 16 << 20,
+            verify_index: false,
             background: true,
             pending_bytes: 8 << 20,
             recent_bytes: 4 << 20,

@@ -39,6 +39,32 @@ fn a_folder_of_a_newer_version_is_left_alone() {
     assert!(matches!(refused, Err(OpenError::Corrupt(_))), "{refused:?}");
 }
 
+#[tokio::test]
+async fn damage_in_the_index_is_found_by_whoever_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let verified = || {
+        let options = EmbeddedOptions { verify_index: true, ..Default::default() };
+        Embedded::open(folder.path(), options)
+    };
+    let engine = verified().unwrap();
+    for n in 0..2000u32 {
+        put(&engine, format!("{n:0100}").as_bytes()).await;
+    }
+    engine.checkpoint().unwrap();
+    drop(engine);
+    let engine = verified().unwrap();
+    assert!(engine.storage().store.get(format!("{:0100}", 1999).as_bytes()).await.unwrap().is_some());
+    drop(engine);
+    let file = folder.path().join("index.redb");
+    let mut octets = std::fs::read(&file).unwrap();
+    let at = octets.windows(100).position(|text| text == format!("{:0100}", 1000).as_bytes()).unwrap();
+    octets[at] ^= 1;
+    std::fs::write(&file, octets).unwrap();
+    let refused = verified().unwrap_err();
+    assert!(matches!(refused, OpenError::Corrupt(_)), "{refused:?}");
+    assert!(refused.to_string().contains("index"), "{refused}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
