@@ -85,6 +85,22 @@ fn mail_goes_out_in_every_format_and_comes_back() {
 }
 
 #[test]
+fn root_leaves_a_folder_of_another_user_alone() {
+    let site = Iems::with_accounts(&[ANN]);
+    let owned_by = |user: &str| {
+        run(Command::new("chown").args(["-R", user]).arg(site.dir.path().join("data")), b"").good();
+    };
+    owned_by("nobody");
+    for arguments in [&["store", "check", "--quiet"][..], &["account", "list"], &["serve"]] {
+        let refused = site.admin(arguments);
+        assert_eq!(refused.code, 77, "{refused:?}");
+        assert!(refused.err.contains("runuser -u nobody"), "{refused:?}");
+    }
+    owned_by("root");
+    site.admin(&["store", "check", "--quiet"]).good();
+}
+
+#[test]
 fn an_import_that_was_killed_goes_on_where_it_was() {
     const MESSAGES: usize = 300;
     let site = Iems::with_accounts(&[ANN]);

@@ -133,6 +133,7 @@ fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
     options.verify_index = config.verify;
     let folder = config.data.display();
     private_folder(config)?;
+    as_its_user(config)?;
     Embedded::open(&config.data, options).map_err(|error| match error {
         OpenError::InUse(_) => Failure::later(format!(
             "{folder}: another process uses this data folder: {error}. Commands reach a running server through {}",
@@ -156,6 +157,31 @@ fn private_folder(config: &Config) -> Result<(), Failure> {
     made.map_err(|e| {
         Failure::cannot_create(format!("cannot make the data folder {}: {e}", config.data.display()))
     })
+}
+
+/// Root may open every folder, and would leave files in it that its user cannot: then the server stands still at its next
+/// start, or in the middle of a day.
+#[cfg(unix)]
+fn as_its_user(config: &Config) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(config.data.join("format")).map(|about| about.uid());
+    match owner {
+        Ok(owner) if owner != 0 && rustix::process::geteuid().is_root() => {
+            let name = crate::mail::login_of(owner).unwrap_or_else(|| owner.to_string());
+            let folder = config.data.display();
+            Err(Failure::forbidden(format!(
+                "{folder} is {name}'s, and root would leave files there that {name} cannot open; run this as {name}: \
+                 `runuser -u {name} -- iems ...`"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// There is no root.
+#[cfg(not(unix))]
+fn as_its_user(_: &Config) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// The name servers of the configuration, or the system's. Without any, mail by name waits.

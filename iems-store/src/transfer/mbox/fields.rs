@@ -17,6 +17,20 @@ const EXPUNGED: u32 = 8;
 /// The bit of a message that was passed on.
 const FORWARDED: u32 = 0x1000;
 
+/// How the subject ends of the first message of c-client's mailboxes, which holds their numbers.
+const INTERNAL: &[u8] = b"FOLDER INTERNAL DATA";
+
+/// Who wrote a message into the file, as far as that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// We: such fields are the first three lines.
+    Ours,
+    /// Thunderbird and its like: what they set is theirs.
+    Mozilla,
+    /// Anybody else: fields of Mozilla came with the message, and say nothing.
+    Other,
+}
+
 /// What the fields say.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
@@ -26,16 +40,21 @@ pub(super) struct Marks {
     pub(super) gone: bool,
 }
 
-/// The header section without such fields, and what they say. Of what we wrote ourselves (`ours`), they are the first
-/// three lines.
-pub(super) fn sifted(header: &[u8], ours: bool) -> (Vec<u8>, Marks) {
+/// The header section without such fields, and what they say.
+pub(super) fn sifted(header: &[u8], writer: Writer) -> (Vec<u8>, Marks) {
+    let internal = memchr::memmem::find(header, INTERNAL).is_some();
     let (mut kept, mut marks, mut dropped) = (Vec::with_capacity(header.len()), Marks::default(), false);
     for (nth, line) in header.split_inclusive(|b| *b == b'\n').enumerate() {
         let continues = line.starts_with(b" ") || line.starts_with(b"\t");
         if !continues {
             let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
             let (name, value) = line.split_at(colon);
-            dropped = (!ours || nth < 3) && marks.take(name.trim_ascii_end(), value);
+            let name = name.trim_ascii_end();
+            dropped = match name.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"X-Mozilla-")) {
+                true => writer == Writer::Mozilla && marks.take(name, value),
+                false => (writer != Writer::Ours || nth < 3) && marks.take(name, value),
+            };
+            marks.gone |= internal && name.eq_ignore_ascii_case(b"X-IMAP");
         }
         if !dropped {
             kept.extend_from_slice(line);
@@ -67,8 +86,6 @@ impl Marks {
                     self.keywords.push("$Forwarded".into());
                 }
             }
-            // The first message of c-client's mailboxes, which holds their numbers.
-            b"x-imap" => self.gone = true,
             b"x-imapbase" | b"x-uid" | b"content-length" | b"x-mozilla-status2" => {}
             _ => return false,
         }

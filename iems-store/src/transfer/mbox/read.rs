@@ -5,7 +5,7 @@ use std::io::BufRead;
 use iems_core::seam::Timestamp;
 
 use super::FROM;
-use super::fields::{Marks, content_length, sifted};
+use super::fields::{Marks, Writer, content_length, sifted};
 use super::lines::{Line, Lines};
 use crate::structure::SentDate;
 use crate::transfer::{Letter, MAX_MESSAGE, packed};
@@ -65,11 +65,15 @@ impl<R: BufRead> Reader<R> {
             let Some(from) = self.from.take() else { return Ok(None) };
             let mut header = Coming::default();
             let ended = self.header(&mut header)?;
-            let ours = from.starts_with(FROM.as_bytes()) && is_ours(&header.octets);
-            let (octets, marks) = sifted(&header.octets, ours);
+            let writer = match from {
+                _ if from.starts_with(FROM.as_bytes()) && is_ours(&header.octets) => Writer::Ours,
+                _ if from.starts_with(b"From - ") => Writer::Mozilla,
+                _ => Writer::Other,
+            };
+            let (octets, marks) = sifted(&header.octets, writer);
             let mut message = Coming { octets, large: header.large };
             if ended {
-                let length = content_length(&header.octets).filter(|_| !ours);
+                let length = content_length(&header.octets).filter(|_| writer != Writer::Ours);
                 if !self.body_of(length, &mut message)? {
                     self.body(&mut message)?;
                 }

@@ -88,6 +88,14 @@ fn what_others_write_is_read_as_they_mean_it() {
 }
 
 #[test]
+fn what_only_looks_like_a_mark_is_kept() {
+    let header = "Subject: x\nX-IMAP: is a protocol\nX-Mozilla-Status: 0009\n\n";
+    let found = all(format!("From a@b Thu Jan  1 00:00:10 1970\n{header}x\n").as_bytes());
+    assert_eq!(found[0].as_ref().unwrap().octets, format!("{header}x\n").into_bytes());
+    assert_eq!(found[0].as_ref().unwrap().flags, Flags::empty());
+}
+
+#[test]
 fn lines_of_any_length_are_read_in_pieces() {
     let long = "x".repeat(3 << 20);
     let mbox = format!(
