@@ -97,6 +97,10 @@ impl Wire {
 
     /// Reads once; 0 at the end. Cancel-safe.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
+        if self.deflate.is_some() {
+            // What was packed small takes no waiting for the socket: others get their turn all the same.
+            tokio::task::coop::consume_budget().await;
+        }
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
@@ -179,6 +183,34 @@ mod tests {
         }
         one.close(patience).await;
         assert_eq!(other.fill().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_bomb_goes_off() {
+        let mut packer = Deflate::new(BytesMut::new());
+        let bomb = packer.pack(&vec![b'\n'; 32 << 20]).unwrap();
+        let (_one, mut other) = pair().await;
+        other.input.extend_from_slice(&bomb);
+        other.compress();
+        let turns = std::cell::Cell::new(0);
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let unpacked = async {
+            for _ in 0..(32 << 20) / PIECE {
+                other.fill().await.unwrap();
+                other.input.clear();
+            }
+        };
+        tokio::select! {
+            biased;
+            () = unpacked => {}
+            () = others => {}
+        }
+        assert!(turns.get() > 10, "{}", turns.get());
     }
 
     #[tokio::test]
