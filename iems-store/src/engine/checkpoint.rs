@@ -176,7 +176,7 @@ impl Shared {
                 _ => return Ok(()),
             };
             match self.spares.take() {
-                Some(number) => self.remove_segment(number),
+                Some(spare) => self.remove_file(&spare.path),
                 None => {
                     return Err(StoreError::NoSpace(format!("the index ({need} bytes needed, {free} left)")));
                 }
@@ -184,10 +184,10 @@ impl Shared {
         }
     }
 
-    fn remove_segment(&self, number: u64) {
+    fn remove_file(&self, path: &str) {
         add(&self.counters.segments_removed, 1);
-        if let Err(error) = self.disk.remove(&segment::path(number)) {
-            tracing::warn!(%error, number, "a dead segment could not be removed");
+        if let Err(error) = self.disk.remove(path) {
+            tracing::warn!(%error, path, "a dead segment could not be removed");
         }
     }
 
@@ -213,20 +213,25 @@ impl Shared {
         for number in self.segments.take_dead(applied) {
             self.given_back.fetch_add(u64::from(self.options.segment_bytes), Ordering::Relaxed);
             if !self.spares.offer(number) {
-                self.remove_segment(number);
+                self.remove_file(&segment::path(number));
             }
         }
     }
 
+    /// Whether memory is too full for another group.
+    pub(super) fn is_full(&self, state: &State) -> bool {
+        let most = self.options.memtable_bytes.saturating_mul(OVERFLOW);
+        self.options.background && state.active.bytes() >= most
+    }
+
     /// Waits while memory is too full for another group.
     pub(super) fn wait_for_room(&self) -> Result<(), StoreError> {
-        let most = self.options.memtable_bytes.saturating_mul(OVERFLOW);
-        if !self.options.background || self.state().active.bytes() < most {
+        if !self.is_full(&self.state()) {
             return Ok(());
         }
         let deadline = Instant::now() + PATIENCE;
         self.checkpoints.request();
-        while self.state().active.bytes() >= most {
+        while self.is_full(&self.state()) {
             let signal = self.checkpoints.signal();
             if let Some(error) = &signal.failed {
                 return Err(error.clone());

@@ -1,10 +1,11 @@
-//! The one thread that writes: takes what waits, works it out, writes it, syncs, and tells.
+//! What writes: takes what waits, works it out, writes it, syncs, and tells. One thread has it for that, or a caller who is
+//! alone, for a moment: see [`super::alone`].
 //!
 //! One group is one write and one sync. Nobody sees a group before it is durable. If writing fails,
 //! the group is as if it had never been, except that after a failed sync its callers cannot know.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,15 +31,20 @@ const GROUP_WORK: usize = 1024;
 /// How long the device is left alone after a failure, first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// The writing thread's own.
+/// Groups after which it is worth while to make files ahead: what runs for moments only, writes no more than it has to.
+const SETTLED: u64 = if cfg!(test) { 8 } else { 64 };
+
+/// The writing end of the engine.
 pub(super) struct Committer {
-    shared: Arc<Shared>,
-    log: Log,
-    trouble: Option<Trouble>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: Log,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) crowd: Crowd,
+    groups: u64,
 }
 
 /// The device failed, and is left alone for a while.
-struct Trouble {
+pub(super) struct Trouble {
     error: StoreError,
     until: Instant,
     pause: Duration,
@@ -46,7 +52,7 @@ struct Trouble {
 
 /// Work that is written together.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     delta: Delta,
     commits: Vec<(oneshot::Sender<Answer>, Answer)>,
     moves: Vec<oneshot::Sender<Result<(), StoreError>>>,
@@ -81,33 +87,31 @@ enum Target {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, log: Log) -> Self {
-        Self { shared, log, trouble: None }
+        let crowd = Crowd::new(shared.options.quick);
+        Self { shared, log, trouble: None, crowd, groups: 0 }
     }
 
-    /// Works until the engine is closed and nothing waits.
-    pub(super) fn run(mut self) {
-        let mut work = VecDeque::new();
-        let mut crowd = Crowd::default();
-        while !work.is_empty() || self.shared.queue.take(&mut work) {
-            let (enough, patience) = match work.front() {
-                Some(Work::Commit { .. }) => crowd.patience(),
-                _ => (0, Duration::ZERO),
-            };
-            self.shared.queue.take_more(&mut work, enough, patience);
-            let room = self.shared.wait_for_room();
-            let group = self.gather(&mut work, room);
-            let (commits, begun) = (group.commits.len(), Instant::now());
-            self.finish(group);
-            crowd.wrote(commits, begun.elapsed());
-        }
-        if let Err(error) = self.log.close() {
-            tracing::warn!(%error, "the log was not ended in good order; nothing acknowledged is lost");
+    /// Writes one group of what waits.
+    fn write_some(&mut self, work: &mut VecDeque<Work>, room: Result<(), StoreError>) {
+        let group = self.gather(work, room);
+        let (commits, begun) = (group.commits.len(), Instant::now());
+        self.finish(group);
+        self.wrote(commits, begun.elapsed());
+    }
+
+    /// A group of so many commits was written, or was not, in this time.
+    pub(super) fn wrote(&mut self, commits: usize, took: Duration) {
+        self.crowd.wrote(commits, took);
+        self.shared.alone.allow(self.crowd.is_quick() && self.trouble.is_none());
+        self.groups += 1;
+        if self.groups >= SETTLED && self.log.wants_file() {
+            self.shared.ahead.request();
         }
     }
 
     /// Works out as much as fits into one group.
     fn gather(&self, work: &mut VecDeque<Work>, room: Result<(), StoreError>) -> Group {
-        let mut group = Group { tight: self.log.is_tight(GROUP_BYTES), ..Group::default() };
+        let mut group = self.group();
         let state = self.shared.state();
         for _ in 0..GROUP_WORK {
             if group.bytes > GROUP_BYTES {
@@ -129,10 +133,13 @@ impl Committer {
                 None => break,
             }
         }
-        // Without the index, what is gone has to be remembered: that is all.
-        let _ = state.find_unborn(&mut group.delta);
-        group.base = state.base.clone();
+        group.look_below(&state);
         group
+    }
+
+    /// An empty group.
+    pub(super) fn group(&self) -> Group {
+        Group { tight: self.log.is_tight(GROUP_BYTES), ..Group::default() }
     }
 
     /// Writes a group and tells everybody.
@@ -155,7 +162,7 @@ impl Committer {
         }
     }
 
-    fn write(&mut self, group: &mut Group) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, group: &mut Group) -> Result<(), StoreError> {
         group.drop_dead_chunks();
         if group.chunks.is_empty() && group.delta.is_empty() {
             return Ok(());
@@ -226,7 +233,7 @@ impl Committer {
     }
 
     /// Lets everybody see a group that is durable.
-    fn publish(&self, group: Group) {
+    pub(super) fn publish(&self, group: Group) {
         let shared = &self.shared;
         let position = self.log.durable();
         if !group.delta.is_empty() {
@@ -257,14 +264,39 @@ impl Committer {
             keys.iter().for_each(|key| shared.watchers.wrote(key));
         }
         for (reply, answer) in group.commits {
-            match &answer.0 {
-                Ok(_) => add(&shared.counters.commits, 1),
-                Err(CommitError::Conflict) => add(&shared.counters.conflicts, 1),
-                Err(_) => add(&shared.counters.failures, 1),
-            }
+            shared.count(&answer.0);
             let _ = reply.send(answer);
         }
         group.moves.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
+    }
+}
+
+/// Writes groups until the engine is closed and nothing waits.
+pub(super) fn run(shared: &Shared, committer: &Mutex<Committer>) {
+    let committer = || committer.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut work = VecDeque::new();
+    while !work.is_empty() || shared.take(&mut work) {
+        let (enough, patience) = match work.front() {
+            Some(Work::Commit { .. }) => committer().crowd.patience(),
+            _ => (0, Duration::ZERO),
+        };
+        shared.queue.take_more(&mut work, enough, patience);
+        let room = shared.wait_for_room();
+        committer().write_some(&mut work, room);
+    }
+    if let Err(error) = committer().log.close() {
+        tracing::warn!(%error, "the log was not ended in good order; nothing acknowledged is lost");
+    }
+}
+
+impl Shared {
+    pub(super) fn count(&self, result: &Result<Committed, CommitError>) {
+        let counter = match result {
+            Ok(_) => &self.counters.commits,
+            Err(CommitError::Conflict) => &self.counters.conflicts,
+            Err(_) => &self.counters.failures,
+        };
+        add(counter, 1);
     }
 }
 
@@ -283,7 +315,7 @@ fn no_room() -> StoreError {
 const NOWHERE: Extent = Extent { segment: 0, at: 0, len: 0 };
 
 impl Group {
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         pending: &Pending,
         state: &State,
@@ -316,6 +348,13 @@ impl Group {
             self.delta.rows.insert(key, value);
         }
         Ok(committed)
+    }
+
+    /// Finds out what of it is only in memory, when it is complete.
+    pub(super) fn look_below(&mut self, state: &State) {
+        // Without the index, what is gone has to be remembered: that is all.
+        let _ = state.find_unborn(&mut self.delta);
+        self.base = state.base.clone();
     }
 
     /// The row of a body as the next batch sees it.

@@ -13,15 +13,27 @@ const LONGEST: Duration = Duration::from_millis(1);
 const ENOUGH: usize = 4;
 
 /// What the last groups say about the next one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Crowd {
     /// Commits of the last group.
     last: usize,
     /// What writing a group takes, on average over the last ones.
     takes: Duration,
+    /// A device that takes no longer than this is quick.
+    quick: Duration,
 }
 
 impl Crowd {
+    /// Nothing is known of the device: it is as slow as one may be that is waited for.
+    pub(super) fn new(quick: Duration) -> Self {
+        Self { last: 0, takes: LONGEST, quick }
+    }
+
+    /// Whether the next caller is likely to be alone, and soon served.
+    pub(super) fn is_quick(&self) -> bool {
+        self.last <= 1 && self.takes <= self.quick
+    }
+
     /// With how many commits the next group is large enough, and how long to wait for them.
     pub(super) fn patience(&self) -> (usize, Duration) {
         match self.last {
@@ -47,7 +59,7 @@ mod tests {
 
     #[test]
     fn whoever_is_alone_never_waits() {
-        let mut crowd = Crowd::default();
+        let mut crowd = Crowd::new(2 * MILLI / 5);
         assert_eq!(crowd.patience().1, Duration::ZERO);
         for _ in 0..10 {
             crowd.wrote(1, MILLI / 4);
@@ -57,7 +69,7 @@ mod tests {
 
     #[test]
     fn in_a_crowd_the_wait_is_what_the_device_takes() {
-        let mut crowd = Crowd::default();
+        let mut crowd = Crowd::new(2 * MILLI / 5);
         (0..100).for_each(|_| crowd.wrote(3, MILLI / 4));
         let (enough, patience) = crowd.patience();
         assert_eq!(enough, 12);
@@ -68,5 +80,22 @@ mod tests {
         assert_eq!(crowd.patience().0, 12, "pieces of large bodies say nothing");
         crowd.wrote(1, MILLI);
         assert_eq!(crowd.patience().0, 0);
+    }
+
+    #[test]
+    fn a_device_is_quick_when_it_was_so_for_a_while_and_nobody_else_comes() {
+        let mut crowd = Crowd::new(2 * MILLI / 5);
+        let mut groups = 0;
+        while !crowd.is_quick() {
+            crowd.wrote(1, MILLI / 10);
+            groups += 1;
+        }
+        assert!((5..20).contains(&groups), "{groups}");
+        crowd.wrote(2, MILLI / 10);
+        assert!(!crowd.is_quick(), "two came at once");
+        crowd.wrote(1, MILLI / 10);
+        assert!(crowd.is_quick());
+        crowd.wrote(1, 8 * MILLI);
+        assert!(!crowd.is_quick(), "once it was slow, that is believed for a while");
     }
 }

@@ -6,7 +6,7 @@
 //! written to that file again, and the next segment's first record leaves the unknown end out.
 
 use std::io::IoSlice;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use iems_core::storage::StoreError;
 
@@ -14,6 +14,7 @@ use super::disk::{Disk, DiskFile};
 use super::options::EmbeddedOptions;
 use super::record::{self, ALIGN, HEADER, Header, Kind};
 use super::segment::{self, Position, Segment, Segments};
+use super::spares::Spares;
 use super::stats::{Counters, add};
 
 /// Length of the payload of an opening record.
@@ -45,37 +46,8 @@ struct Active {
     file: Arc<dyn DiskFile>,
     end: u32,
     durable: u32,
-}
-
-/// Files whose content is dead, to be written over.
-#[derive(Debug)]
-pub(super) struct Spares {
-    most: usize,
-    numbers: Mutex<Vec<u64>>,
-}
-
-impl Spares {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, numbers: Mutex::default() }
-    }
-
-    /// Keeps the file of a dead segment, or says that there are enough.
-    pub(super) fn offer(&self, number: u64) -> bool {
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = numbers.len() < self.most;
-        if wanted {
-            numbers.push(number);
-        }
-        wanted
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    pub(super) fn take(&self) -> Option<u64> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
+    /// All of it was written before.
+    seasoned: bool,
 }
 
 impl Log {
@@ -135,12 +107,38 @@ impl Log {
             self.sync()?;
             self.active = None;
         }
+        if self.active.as_ref().is_some_and(|active| self.may_leave(active)) {
+            self.sync()?;
+            if let Some(active) = self.active.take() {
+                // What it does not need any more is given back; nothing depends on that.
+                let _ = active.file.set_len(u64::from(active.end));
+            }
+        }
         if self.active.is_none() {
             self.begin(bytes)?;
         }
         let active = self.active.as_ref().ok_or(StoreError::Closed)?;
         let opening = if active.end == 0 { record::size(OPENING) as u32 } else { 0 };
         Ok((active.segment.clone(), active.end + opening))
+    }
+
+    /// Whether there is a better segment to go on with: a file that was made ahead, while this one is new to the disk and mostly
+    /// empty.
+    fn may_leave(&self, active: &Active) -> bool {
+        !active.seasoned && active.end > 0 && active.end < self.segment_bytes / 2 && self.spares.len() > 0
+    }
+
+    /// Whether a file is to be made ahead: the next group would gain by it, or the next segment will.
+    pub(super) fn wants_file(&self) -> bool {
+        let gains = |active: &Active| !active.seasoned || active.end > self.segment_bytes / 2;
+        self.active.as_ref().is_some_and(gains) && self.spares.len() == 0
+    }
+
+    /// Whether the segment in use has room for so many bytes, and none is better.
+    pub(super) fn has_place(&self, bytes: usize) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            !self.may_leave(active) && active.end as usize + bytes <= self.segment_bytes as usize
+        })
     }
 
     /// Writes the records of a group where [`Log::place`] said. Not durable yet.
@@ -195,9 +193,9 @@ impl Log {
 
     /// Ends the log in good order: what is prepared after its end is given back, so that the next start
     /// has nothing to look through.
-    pub(super) fn close(mut self) -> Result<(), StoreError> {
+    pub(super) fn close(&mut self) -> Result<(), StoreError> {
         self.sync()?;
-        let Some(active) = self.active else { return Ok(()) };
+        let Some(active) = self.active.take() else { return Ok(()) };
         active
             .file
             .set_len(u64::from(active.end))
@@ -233,10 +231,12 @@ impl Log {
         let number = self.next;
         let path = segment::path(number);
         let room = u64::from(self.segment_bytes).max(bytes as u64 + 4096);
-        let begun = match self.spares.take() {
+        let spare = self.spares.take();
+        let mut seasoned = spare.is_some();
+        let begun = match spare {
             Some(spare) => {
-                add(&self.counters.segments_recycled, 1);
-                self.disk.rename(&segment::path(spare), &path).and_then(|()| self.disk.open(&path))
+                add(&self.counters.segments_recycled, u64::from(!spare.made));
+                self.disk.rename(&spare.path, &path).and_then(|()| self.disk.open(&path))
             }
             None => {
                 add(&self.counters.segments_created, 1);
@@ -246,6 +246,8 @@ impl Log {
         // A number is used once, whatever became of it.
         self.next += 1;
         let ready = begun.and_then(|file| {
+            // One that ended early was cut.
+            seasoned = seasoned && file.len()? >= u64::from(self.segment_bytes);
             file.allocate(room)?;
             self.disk.sync_dir(segment::FOLDER)?;
             Ok(file)
@@ -254,7 +256,7 @@ impl Log {
             Ok(file) => {
                 let segment = Segment::new(number, &self.segments.handles, 0, 0);
                 self.segments.insert(segment.clone());
-                self.active = Some(Active { segment, file, end: 0, durable: 0 });
+                self.active = Some(Active { segment, file, end: 0, durable: 0, seasoned });
                 Ok(())
             }
             Err(e) => {

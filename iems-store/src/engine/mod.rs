@@ -11,6 +11,7 @@
 //! the file formats and the argument why no crash loses what was acknowledged are in `docs/store.md`.
 //! Everything on disk goes through [`Disk`], so that tests can take it away.
 
+mod alone;
 mod blobs;
 mod checkpoint;
 mod collect;
@@ -30,6 +31,7 @@ mod replay;
 mod room;
 mod row;
 mod segment;
+mod spares;
 mod state;
 mod stats;
 #[cfg(test)]
@@ -49,38 +51,43 @@ use bytes::Bytes;
 use iems_core::storage::{Batch, CommitError, Committed, Scan, Storage, Store, StoreError, Watch, Watchers};
 use tokio::sync::oneshot;
 
+use alone::Alone;
 use checkpoint::Checkpoints;
+use committer::Committer;
 use index::Snapshot;
-use log::Spares;
 use pending::Pending;
 use queue::{Queue, Work};
 use recent::Recent;
 use row::Delta;
 use segment::{Position, Segments};
+use spares::{Ahead, Spares};
 use state::State;
 use stats::Counters;
 
 /// The embedded engine: [`Store`] and [`iems_core::storage::Blobs`] in one folder.
 ///
-/// Two threads work for it: one writes, one moves rows to the index. Dropping it ends both, after what
+/// Three threads work for it: one writes, one moves rows to the index, one makes files ahead. Dropping it ends both, after what
 /// waits was written; [`Embedded::close`] does the same at a moment of the caller's choice.
 pub struct Embedded {
     shared: Arc<Shared>,
+    committer: Arc<Mutex<Committer>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
 /// What the threads and the callers share.
 ///
-/// Locks are taken in this order, never back: index (`checkpoints`), `state`, `pending`, `segments`;
+/// Locks are taken in this order, never back: the committer, index (`checkpoints`), `state`, `pending`, `segments`;
 /// the others alone.
 struct Shared {
     options: EmbeddedOptions,
     disk: Arc<dyn Disk>,
     queue: Queue,
+    alone: Alone,
     state: RwLock<State>,
     segments: Arc<Segments>,
     spares: Arc<Spares>,
+    ahead: Ahead,
     pending: Mutex<Pending>,
     recent: Mutex<Recent>,
     checkpoints: Checkpoints,
@@ -120,6 +127,7 @@ impl Embedded {
     pub fn close(&self) -> Result<(), StoreError> {
         self.shared.queue.close();
         self.shared.checkpoints.stop();
+        self.shared.ahead.stop();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let running: Vec<JoinHandle<()>> = threads.drain(..).collect();
         if running.is_empty() {
@@ -171,6 +179,10 @@ impl Store for Embedded {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let batch = match self.commit_alone(batch) {
+            Ok(result) => return result,
+            Err(batch) => batch,
+        };
         let (reply, answer) = oneshot::channel();
         if !self.shared.queue.push(Work::Commit { batch, reply }) {
             return Err(StoreError::Closed.into());

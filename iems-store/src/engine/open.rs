@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use iems_core::storage::{StoreError, Watchers};
 
+use super::alone::Alone;
 use super::checkpoint::Checkpoints;
-use super::committer::Committer;
+use super::committer::{self, Committer};
 use super::disk::{Disk, Locked, RealDisk};
 use super::index::{self, Index};
-use super::log::{Log, Spares};
+use super::log::Log;
 use super::memtable::Memtable;
 use super::options::{EmbeddedOptions, OpenError};
 use super::pending::Pending;
@@ -20,6 +21,7 @@ use super::queue::Queue;
 use super::recent::Recent;
 use super::replay::Chain;
 use super::segment::{self, Position, Segment, Segments};
+use super::spares::{Ahead, Spares};
 use super::state::State;
 use super::stats::Counters;
 use super::{Embedded, Shared};
@@ -61,13 +63,18 @@ impl Embedded {
         let (shared, log) = recover(disk, options)?;
         let background = shared.options.background;
         let mut threads = Vec::new();
-        let committer = Committer::new(shared.clone(), log);
-        threads.push(start("iems-log", move || committer.run())?);
-        if background {
-            let shared = shared.clone();
-            threads.push(start("iems-index", move || shared.keep_checkpoints())?);
+        let committer = Arc::new(Mutex::new(Committer::new(shared.clone(), log)));
+        {
+            let (shared, committer) = (shared.clone(), committer.clone());
+            threads.push(start("iems-log", move || committer::run(&shared, &committer))?);
         }
-        Ok(Arc::new(Self { shared, threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) }))
+        if background {
+            let [index, ahead] = [shared.clone(), shared.clone()];
+            threads.push(start("iems-index", move || index.keep_checkpoints())?);
+            threads.push(start("iems-ahead", move || ahead.make_files())?);
+        }
+        let (threads, lock) = (Mutex::new(threads), Mutex::new(Some(lock)));
+        Ok(Arc::new(Self { shared, committer, threads, lock }))
     }
 }
 
@@ -147,9 +154,11 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         options,
         disk,
         queue: Queue::default(),
+        alone: Alone::default(),
         state: RwLock::new(state),
         segments,
         spares,
+        ahead: Ahead::default(),
         pending: Mutex::new(Pending::default()),
         recent,
         checkpoints: Checkpoints::new(index),

@@ -67,19 +67,25 @@ impl Queue {
         true
     }
 
-    /// Takes everything that waits; waits if there is nothing. `false` when closed and empty.
-    pub(super) fn take(&self, into: &mut VecDeque<Work>) -> bool {
+    /// Takes everything that waits; waits if there is nothing, but no longer than `most`: then it takes nothing. `false` when
+    /// closed and empty.
+    pub(super) fn take(&self, into: &mut VecDeque<Work>, most: Duration) -> bool {
         let mut inner = self.lock();
-        while inner.waiting.is_empty() {
-            if inner.closed {
-                return false;
-            }
+        if inner.waiting.is_empty() && !inner.closed {
             inner.wanted = 1;
-            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            let nothing = |inner: &mut Inner| inner.waiting.is_empty() && !inner.closed;
+            inner =
+                self.wake.wait_timeout_while(inner, most, nothing).unwrap_or_else(PoisonError::into_inner).0;
             inner.wanted = 0;
         }
         std::mem::swap(&mut inner.waiting, into);
-        true
+        !(into.is_empty() && inner.closed)
+    }
+
+    /// Whether nothing waits, and the committer waits for that.
+    pub(super) fn is_idle(&self) -> bool {
+        let inner = self.lock();
+        inner.waiting.is_empty() && inner.wanted > 0 && !inner.closed
     }
 
     /// Adds what came since, and what comes within `patience`, until there are `enough` in all.
@@ -122,7 +128,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         queue.push(commit());
         let mut taken = VecDeque::new();
-        assert!(queue.take(&mut taken));
+        assert!(queue.take(&mut taken, Duration::MAX));
         let pushing = queue.clone();
         let pusher = std::thread::spawn(move || (0..3).for_each(|_| assert!(pushing.push(commit()))));
         queue.take_more(&mut taken, 4, Duration::from_secs(60));
@@ -141,5 +147,15 @@ mod tests {
         queue.close();
         queue.take_more(&mut taken, 9, Duration::from_secs(60));
         assert_eq!(taken.len(), 2);
+        taken.clear();
+        assert!(!queue.take(&mut taken, Duration::MAX));
+    }
+
+    #[test]
+    fn who_waits_for_work_looks_around_now_and_then() {
+        let queue = Queue::default();
+        let mut taken = VecDeque::new();
+        assert!(queue.take(&mut taken, Duration::from_millis(5)) && taken.is_empty());
+        assert!(!queue.is_idle(), "nobody waits for work");
     }
 }

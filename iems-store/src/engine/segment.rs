@@ -43,11 +43,17 @@ pub(super) fn path(number: u64) -> String {
     format!("{FOLDER}/{number:08}.seg")
 }
 
-/// The numbers of the files in the folder, smallest first.
+/// How the name ends of a file that was made for a segment to come.
+pub(super) const UNBORN: &str = "new";
+
+/// The numbers of the files in the folder, smallest first. What was made for segments that never came is removed.
 pub(super) fn list(disk: &dyn Disk) -> io::Result<Vec<u64>> {
     let names = disk.list(FOLDER)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
     numbers.sort_unstable();
+    for name in names.iter().filter(|name| name.rsplit_once('.').is_some_and(|(_, end)| end == UNBORN)) {
+        disk.remove(&format!("{FOLDER}/{name}"))?;
+    }
     Ok(numbers)
 }
 

@@ -33,6 +33,8 @@ counters! {
     failures,
     /// Groups of batches written together.
     groups,
+    /// Groups of one batch that were written by whoever brought it.
+    groups_alone,
     /// Syncs of the log.
     syncs,
     /// Bytes written to the log.
@@ -53,6 +55,8 @@ counters! {
     segments_recycled,
     /// Segments begun with a new file.
     segments_created,
+    /// Files filled with zeros for segments to come.
+    segments_made,
     /// Segments given back to the system.
     segments_removed,
     /// Bytes of living bodies moved by compaction.

@@ -71,6 +71,8 @@ pub(super) fn small() -> EmbeddedOptions {
         spare_segments: 2,
         pending_bytes: 30_000,
         recent_bytes: 3_000,
+        // Whoever commits small things after the first writes by himself, however slow this machine is.
+        quick: Duration::from_secs(10),
         background: false,
         ..EmbeddedOptions::default()
     }
