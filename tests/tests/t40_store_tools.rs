@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use iems_tests::fetched::Fetcher;
 use iems_tests::iems::{Iems, binary};
 use iems_tests::pop3::{field, read_all, wait_all};
 use iems_tests::process::{command, need, run};
@@ -85,6 +86,41 @@ fn mail_goes_out_in_every_format_and_comes_back() {
 }
 
 #[test]
+fn mail_goes_in_and_out_beside_the_running_server() {
+    let mut site = Iems::with_accounts(&[ANN, BOB]);
+    site.start();
+    let files = site.dir.path().join("files");
+    std::fs::create_dir(&files).expect("a folder");
+    made_by_python(&files, 40);
+    let mut imap = Fetcher::login(site.at("imap"), ANN, "secret");
+    imap.must(b"SELECT INBOX");
+    let place = |name: &str| files.join(name).to_str().expect("UTF-8").to_owned();
+    let moved = |way: &str, account: &str, name: &str, format: &str| {
+        let said = site.admin(&["store", way, account, &place(name), "--format", format, "--json"]);
+        assert!(said.err.contains(" messages, "), "it says how far it is: {said:?}");
+        said.good().json()["messages"].clone()
+    };
+    assert_eq!(moved("import", ANN, "maildir", "maildir"), 80);
+    assert!(imap.told("NOOP").contains(&"40 EXISTS".to_owned()), "an open session hears of it");
+    deliver(site.at("smtp"), "x@example.com", ANN, &letter("x@example.com", ANN, "meanwhile"));
+    wait_all(site.at("pop3"), ANN, "secret", 41);
+    for format in ["maildir", "mbox", "eml"] {
+        assert_eq!(moved("export", ANN, format, format), 81, "{format}");
+        assert_eq!(moved("export", ANN, format, format), 0, "{format}");
+    }
+    assert_eq!(moved("import", BOB, "mbox", "mbox"), 81);
+    // A path is that of whoever runs the command, and trouble is told as without a server.
+    let nowhere = site.admin(&["store", "import", ANN, "nowhere", "--format", "maildir"]);
+    assert_eq!(nowhere.code, 74, "{nowhere:?}");
+    assert!(nowhere.err.contains("/nowhere: "), "{nowhere:?}");
+    let nobody = site.admin(&["store", "export", "nobody@example.test", &place("x"), "--format", "eml"]);
+    assert_eq!(nobody.code, 67, "{nobody:?}");
+    site.stop();
+    let checked = site.admin(&["store", "check", "--bodies", "--json", "--quiet"]).good().json();
+    assert_eq!(checked["messages"], 162, "{checked}");
+}
+
+#[test]
 fn root_leaves_a_folder_of_another_user_alone() {
     let site = Iems::with_accounts(&[ANN]);
     let owned_by = |user: &str| {
@@ -102,7 +138,7 @@ fn root_leaves_a_folder_of_another_user_alone() {
 
 #[test]
 fn an_import_that_was_killed_goes_on_where_it_was() {
-    const MESSAGES: usize = 300;
+    const MESSAGES: usize = 800;
     let site = Iems::with_accounts(&[ANN]);
     let files = site.dir.path().join("files");
     std::fs::create_dir(&files).expect("a folder");

@@ -15,6 +15,7 @@ mod server;
 mod socket;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod transfer;
 mod wire;
 
 use std::future::Future;
@@ -135,20 +136,19 @@ pub(crate) fn certificates_of(config: &Config) -> Result<Vec<CertificateAnswer>,
     })
 }
 
-/// Does `job` with the opened store, whose index is read whole before if that is to be verified; no server may run.
+/// Does `job` with the opened store, after its index was read whole and verified; no server may run.
 pub(crate) fn with_site<T>(
     file: Option<&Path>,
-    verify: bool,
-    job: impl AsyncFnOnce(&Site, &config::Config) -> Result<T, Failure>,
+    job: impl AsyncFnOnce(&Site) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut config = config::load(file)?.config;
-    config.verify = verify;
+    config.verify = true;
     run(async {
         if Remote::find(&config.socket).await?.is_some() {
             return Err(Failure::later("the server runs: stop it first, as this needs the store for itself"));
         }
         let site = Box::new(Site::open(&config).await?);
-        let done = job(&site, &config).await;
+        let done = job(&site).await;
         site.close().await;
         done
     })

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::queue::{Extent, Filter, HopName, Order};
 use super::quota::QuotaChange;
+use super::transfer::TransferOrder;
 
 /// One command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +76,10 @@ pub(crate) enum Request {
     /// Removes the indexes of some accounts, or all.
     #[cfg(feature = "search")]
     SearchDrop { addresses: Vec<Mailbox> },
+    /// Begins to bring an account's mail in or out as files.
+    StoreTransfer { order: TransferOrder },
+    /// How far that is; of its problems all but the first.
+    StoreTransferred { id: u64, told: usize },
     /// What waits.
     QueueList { filter: Filter },
     /// One message.

@@ -1,25 +1,32 @@
-//! `iems store`: checking and mending what is kept, and mail in and out as files. While no server runs.
+//! `iems store`: checking and mending what is kept, while no server runs; and mail in and out as files, whether one does or not.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 use iems_core::message::Mailbox;
-use iems_core::seam::{Clock, SystemClock};
-use iems_store::transfer::{self, Format, Import, Progress, TransferError};
+use iems_store::transfer::Format;
 use serde::Serialize;
 
 use super::output::{note, octets, printable, show, warn};
-use crate::admin::with_site;
+use crate::admin::request::Request;
+use crate::admin::transfer::{TransferAnswer, TransferOrder, Trouble};
+use crate::admin::{converse, with_site};
+use crate::config;
 use crate::exit::Failure;
 use crate::site::Site;
 
-/// What is kept: check and mend it, bring mail in and out (stop the server first)
+/// How often is asked how far it is: soon at first, then less often.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(300);
+
+/// What is kept: check and mend it, bring mail in and out
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Examples:\n  iems store check --bodies\n  iems store check --mend --json\n  iems store export ann@example.org /backup/ann --format maildir\n  iems store import ann@example.org /home/ann/Maildir --format maildir\n  iems store import ann@example.org old.mbox --format mbox --into Old\n\nBoth ways can be interrupted: the same command goes on where it was.\nWhat cannot be read is named and left out; exit code 65 then. See docs/moving.md for moving from other servers.\nThe server must not run meanwhile."
+    after_help = "Examples:\n  iems store check --bodies\n  iems store check --mend --json\n  iems store export ann@example.org /backup/ann --format maildir\n  iems store import ann@example.org /home/ann/Maildir --format maildir\n  iems store import ann@example.org old.mbox --format mbox --into Old\n\nBoth ways can be interrupted: the same command goes on where it was.\nWhat cannot be read is named and left out; exit code 65 then. See docs/moving.md for moving from other servers.\nImports and exports go beside a running server, which reads and writes the files; a check needs the store for itself."
 )]
 pub(super) enum Args {
-    /// Compare counters, quota, indexes and logs with the mail that is there; exit code 65 if something is wrong
+    /// Compare counters, quota, indexes and logs with the mail that is there (stop the server first); exit code 65 if something is wrong
     Check {
         /// Only this account
         address: Option<Mailbox>,
@@ -99,7 +106,7 @@ struct Found {
 }
 
 /// What an export or import did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Moved {
     mailboxes: u64,
     messages: u64,
@@ -109,19 +116,11 @@ struct Moved {
     problems: Vec<Trouble>,
 }
 
-/// A file or folder that was refused, or what of it was not taken over.
-#[derive(Debug, Serialize)]
-struct Trouble {
-    path: String,
-    why: String,
-}
-
 impl Args {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         match self {
             Self::Check { address, mend, bodies, json, quiet } => {
-                let checked =
-                    with_site(file, true, async |site, _| check(site, address, mend, bodies, quiet).await)?;
+                let checked = with_site(file, async |site| check(site, address, mend, bodies, quiet).await)?;
                 let left = checked.findings.iter().filter(|found| !(found.mendable && mend)).count();
                 show(&checked, json, told)?;
                 match left {
@@ -135,28 +134,52 @@ impl Args {
                 }
             }
             Self::Export { address, folder, format, mailbox, json, quiet } => {
-                let done = with_site(file, false, async |site, _| {
-                    let account = account(site, &address).await?;
-                    let mut listener = listener(quiet);
-                    let place = (folder.as_path(), format);
-                    let mailboxes = site.directory.mailboxes();
-                    Ok(transfer::export(mailboxes, account, mailbox.as_deref(), place, &mut listener).await?)
-                })?;
-                moved(done, json, "written to files")
+                let (format, out) = (format.to_string(), true);
+                let order = TransferOrder { out, address, place: folder, format, mailbox };
+                moved(transfer(file, order, quiet)?, json, "written to files")
             }
             Self::Import { address, source, format, into, json, quiet } => {
-                let done = with_site(file, false, async |site, config| {
-                    let account = account(site, &address).await?;
-                    let mut listener = listener(quiet);
-                    let mut order = Import::new(&source, format, SystemClock.now());
-                    (order.into, order.usual) = (&into, config.imap.usual.to_vec());
-                    let mailboxes = site.directory.mailboxes();
-                    Ok(transfer::import(mailboxes, account, &order, &mut listener).await?)
-                })?;
-                moved(done, json, "brought in")
+                let (format, out, mailbox) = (format.to_string(), false, Some(into));
+                let order = TransferOrder { out, address, place: source, format, mailbox };
+                moved(transfer(file, order, quiet)?, json, "brought in")
             }
         }
     }
+}
+
+/// Has the server bring mail in or out, or does it here while none runs.
+fn transfer(file: Option<&Path>, mut order: TransferOrder, quiet: bool) -> Result<Moved, Failure> {
+    // The server has a working folder of its own.
+    order.place = std::path::absolute(&order.place)
+        .map_err(|error| Failure::io(format!("{}: {error}", order.place.display())))?;
+    let config = config::load(file)?.config;
+    let (mut done, mut told, mut pause) = (Moved::default(), String::new(), SHORTEST);
+    let first = Request::StoreTransfer { order };
+    converse(&config, first, |answer: Result<TransferAnswer, Failure>| {
+        let answer = answer?;
+        for problem in &answer.problems {
+            // Also to those who want to hear nothing on the way.
+            warn(printable(&format!("{}: {}", problem.path, problem.why)));
+        }
+        let line =
+            format!("{}: {} messages, {} were there", answer.mailbox, answer.messages, answer.left_out);
+        if line != told && !answer.mailbox.is_empty() {
+            note(quiet, format_args!("{line}"));
+            told = line;
+        }
+        done.problems.extend(answer.problems);
+        (done.mailboxes, done.messages, done.octets) = (answer.mailboxes, answer.messages, answer.octets);
+        (done.left_out, done.refused) = (answer.left_out, answer.refused);
+        match (answer.ended, answer.failure) {
+            (true, Some(failure)) => return Err(failure),
+            (true, None) => return Ok(None),
+            (false, _) => {}
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST);
+        Ok(Some(Request::StoreTransferred { id: answer.id, told: done.problems.len() }))
+    })?;
+    Ok(done)
 }
 
 async fn account(site: &Site, address: &Mailbox) -> Result<iems_store::mailbox::AccountId, Failure> {
@@ -224,14 +247,10 @@ fn told(checked: &Checked) -> String {
     text + &format!("{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {size} octets: {found}")
 }
 
-fn moved(done: Progress, json: bool, what: &str) -> Result<(), Failure> {
-    let Progress { messages, octets: size, left_out, refused, mailboxes, problems, .. } = done;
-    let problems = problems
-        .into_iter()
-        .map(|problem| Trouble { path: problem.path.display().to_string(), why: problem.why });
-    let moved = Moved { mailboxes, messages, octets: size, left_out, refused, problems: problems.collect() };
-    show(&moved, json, |_| {
-        let size = octets(size);
+fn moved(done: Moved, json: bool, what: &str) -> Result<(), Failure> {
+    let refused = done.refused;
+    show(&done, json, |Moved { messages, mailboxes, octets: size, left_out, .. }| {
+        let size = octets(*size);
         format!(
             "{messages} messages of {mailboxes} mailboxes {what}, {size} octets; {left_out} were there, {refused} refused"
         )
@@ -241,34 +260,5 @@ fn moved(done: Progress, json: bool, what: &str) -> Result<(), Failure> {
         _ => Err(Failure::data(format!(
             "{refused} files or folders were refused, as was said of each; mend them, and run the same command again"
         ))),
-    }
-}
-
-/// Tells on standard error how far it is, and what is refused, which is told to everybody.
-fn listener(quiet: bool) -> impl FnMut(&Progress) + Send {
-    let (mut told, mut last) = (0, String::new());
-    move |progress| {
-        let Progress { mailbox, messages, left_out, problems, .. } = progress;
-        for problem in problems.iter().skip(told) {
-            let text = format!("{}: {}", problem.path.display(), problem.why);
-            warn(printable(&text));
-        }
-        told = problems.len();
-        let line = format!("{mailbox}: {messages} messages, {left_out} were there");
-        if line != last {
-            note(quiet, format_args!("{line}"));
-            last = line;
-        }
-    }
-}
-
-impl From<TransferError> for Failure {
-    fn from(error: TransferError) -> Self {
-        match error {
-            TransferError::Store(error) => error.into(),
-            TransferError::NoMail { .. } => Self::data(error),
-            TransferError::File { .. } => Self::io(error),
-            error => Self::data(error),
-        }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Foundation {
     /// Whether they are used.
     #[cfg(feature = "search")]
     pub(crate) searches: bool,
+    /// The mailboxes that are usual here.
+    pub(crate) usual: Arc<[iems_store::mailbox::UsualMailbox]>,
     /// The domain that `<Postmaster>` means.
     postmaster: Option<Domain>,
 }
@@ -110,6 +112,7 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
         search: super::search::open(config, directory.mailboxes()),
         #[cfg(feature = "search")]
         searches: config.search.index,
+        usual: config.imap.usual.clone(),
         directory,
         postmaster,
     })

@@ -20,6 +20,7 @@ mod search;
 mod status;
 mod submit;
 mod tls_reports;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use iems_smtp::tlsrpt::Reporter;
 use iems_smtp::tlsrpt::received::{Receiver, Selection};
 use iems_store::directory::{ChangeError, StoreDirectory};
 use iems_store::engine::Embedded;
+use iems_store::mailbox::UsualMailbox;
 #[cfg(feature = "search")]
 use iems_store::search::SearchIndex;
 use serde::Serialize;
@@ -62,6 +64,9 @@ pub(crate) struct Site {
     /// Whether they are used.
     #[cfg(feature = "search")]
     pub(crate) searches: bool,
+    /// The mailboxes that are usual here.
+    usual: Arc<[UsualMailbox]>,
+    transfers: transfer::Transfers,
     running: Option<Running>,
 }
 
@@ -89,6 +94,8 @@ impl Site {
             search: foundation.search,
             #[cfg(feature = "search")]
             searches: foundation.searches,
+            usual: foundation.usual,
+            transfers: transfer::Transfers::default(),
             running,
         }
     }
@@ -170,6 +177,8 @@ impl Office for Site {
             R::SearchBuild { addresses } => value(self.search_build(addresses).await?),
             #[cfg(feature = "search")]
             R::SearchDrop { addresses } => value(self.search_drop(addresses).await?),
+            R::StoreTransfer { order } => value(self.transfer(order).await?),
+            R::StoreTransferred { id, told } => value(self.transferred(id, told)?),
             R::QueueList { filter } => value(self.queue_list(filter).await?),
             R::QueueShow { id } => value(self.queue_show(id).await?),
             R::QueueOrder { filter, order, extent } => value(self.queue_order(filter, order, extent).await?),

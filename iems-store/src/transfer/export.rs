@@ -139,7 +139,19 @@ impl<'a> Outgoing<'a> {
                     progress.left_out += 1;
                     continue;
                 };
-                let octets = message.body.reader(mailboxes.blobs()).rest().await?;
+                let octets = match message.body.reader(mailboxes.blobs()).rest().await {
+                    Ok(octets) => octets,
+                    Err(error) => {
+                        let there = mailboxes
+                            .messages(account, mailbox.id, Uid(message.uid.0.saturating_sub(1)), 1)
+                            .await?;
+                        match there.first().is_some_and(|there| there.uid == message.uid) {
+                            true => return Err(error.into()),
+                            // It was expunged meanwhile.
+                            false => continue,
+                        }
+                    }
+                };
                 progress.messages += 1;
                 progress.octets += octets.len() as u64;
                 match &mut self.mbox {

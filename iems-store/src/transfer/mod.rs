@@ -1,7 +1,7 @@
 //! Mail in and out of an account as files: Maildir, mbox, and a folder of `.eml` files.
 //!
-//! Both ways can be interrupted and begun again: what was done is found and left out. Files are read and written in place,
-//! which blocks the thread: for commands, not for servers.
+//! Both ways can be interrupted and begun again: what was done is found and left out; others may use the account meanwhile. Files are
+//! read and written in place, which blocks the thread: servers give it one of its own.
 //!
 //! `names` folders and mailboxes · `maildir` `mbox` the formats · `packed` what is compressed · `dovecot` what other servers keep
 //! beside the mail · `export` the way out · `import` and `incoming` the way in.
@@ -43,6 +43,16 @@ pub enum Format {
     Mbox,
     /// A folder for each mailbox, with one `.eml` file for each message. Flags are not kept.
     Eml,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Maildir => "maildir",
+            Self::Mbox => "mbox",
+            Self::Eml => "eml",
+        })
+    }
 }
 
 impl std::str::FromStr for Format {

@@ -1,0 +1,57 @@
+//! Mail in and out as files, in the words of the administration.
+
+use std::path::PathBuf;
+
+use iems_core::message::Mailbox;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Failure;
+
+/// What is to be brought in or out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransferOrder {
+    /// Whether it goes out.
+    pub(crate) out: bool,
+    /// The account.
+    pub(crate) address: Mailbox,
+    /// Where from or where to: an absolute path.
+    pub(crate) place: PathBuf,
+    /// `maildir`, `mbox` or `eml`.
+    pub(crate) format: String,
+    /// The only mailbox that goes out; the one for what stands in no folder of its own when it comes in.
+    pub(crate) mailbox: Option<String>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransferAnswer {
+    /// Its number, by which it is asked about.
+    pub(crate) id: u64,
+    /// The mailbox that it is at.
+    pub(crate) mailbox: String,
+    /// Mailboxes that are done.
+    pub(crate) mailboxes: u64,
+    /// Messages that went in or out.
+    pub(crate) messages: u64,
+    /// Their octets.
+    pub(crate) octets: u64,
+    /// Messages that were there.
+    pub(crate) left_out: u64,
+    /// Files and folders that were refused.
+    pub(crate) refused: u64,
+    /// Problems that were not told yet.
+    pub(crate) problems: Vec<Trouble>,
+    /// Whether it has ended; it is forgotten then.
+    pub(crate) ended: bool,
+    /// Why it ended before its time.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A file or folder that was refused, or what of it was not taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    /// Which.
+    pub(crate) path: String,
+    /// What about it.
+    pub(crate) why: String,
+}
