@@ -138,7 +138,7 @@ fn root_leaves_a_folder_of_another_user_alone() {
 
 #[test]
 fn an_import_that_was_killed_goes_on_where_it_was() {
-    const MESSAGES: usize = 800;
+    const MESSAGES: usize = 400;
     let site = Iems::with_accounts(&[ANN]);
     let files = site.dir.path().join("files");
     std::fs::create_dir(&files).expect("a folder");
