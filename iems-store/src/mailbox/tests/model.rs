@@ -463,10 +463,10 @@ impl World {
     }
 }
 
-#[test]
-fn sessions_see_what_the_model_says() {
+/// Lives a life for each seed; how many changes of many messages were one row.
+fn lives(seeds: std::ops::Range<u64>) -> u64 {
     let mut sweeps = 0;
-    for seed in 0..60 {
+    for seed in seeds {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut world = World::new(seed).await;
@@ -478,5 +478,17 @@ fn sessions_see_what_the_model_says() {
             sweeps += world.sweeps;
         });
     }
+    sweeps
+}
+
+#[test]
+fn sessions_see_what_the_model_says() {
+    let sweeps = lives(0..60);
     assert!(sweeps > 200, "{sweeps} changes of many messages");
+}
+
+#[test]
+#[ignore = "takes as long as one likes"]
+fn many_sessions_see_what_the_model_says() {
+    lives(1000..6000);
 }

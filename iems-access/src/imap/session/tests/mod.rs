@@ -1,5 +1,6 @@
 //! Sessions over storage in memory.
 
+mod crash;
 mod dialogues;
 mod extensions;
 mod many;
@@ -12,7 +13,7 @@ mod together;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use iems_core::seam::{SystemClock, Timestamp};
+use iems_core::seam::{Clock, SystemClock, Timestamp};
 use iems_core::storage::{MemoryStorage, Storage};
 use iems_store::directory::{DirectoryOptions, NewAccount, Password, PasswordOptions, StoreDirectory};
 
@@ -39,12 +40,18 @@ impl World {
 
     async fn with_storage() -> (Self, Storage) {
         let storage = MemoryStorage::new().storage();
+        (Self::over(storage.clone(), Arc::new(SystemClock), true).await, storage)
+    }
+
+    /// A directory that is there already, or with `first` a new one.
+    async fn over(storage: Storage, clock: Arc<dyn Clock>, first: bool) -> Self {
         let mut options = DirectoryOptions::default();
         options.passwords = PasswordOptions::default();
-        let clock = Arc::new(SystemClock);
-        let directory = StoreDirectory::new(storage.clone(), clock, options);
-        directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
-        for name in ["ann", "bob"] {
+        let directory = StoreDirectory::new(storage, clock, options);
+        if first {
+            directory.add_domain(&"example.org".parse().unwrap(), Default::default()).await.unwrap();
+        }
+        for name in ["ann", "bob"].into_iter().filter(|_| first) {
             let mut account = NewAccount::new(format!("{name}@example.org").parse().unwrap());
             account.password = Password::None;
             directory.add_account(account).await.unwrap();
@@ -55,7 +62,7 @@ impl World {
         options.unauthenticate = true;
         let directory = Arc::new(directory);
         let accounts = Accounts::new(directory.clone());
-        (Self { accounts, directory, options: Arc::new(options), recent: false }, storage)
+        Self { accounts, directory, options: Arc::new(options), recent: false }
     }
 
     /// The same, where what is recent is heard.

@@ -308,7 +308,7 @@ fn without_literals(said: &str) -> String {
 }
 
 /// The numbers of a set.
-fn numbers(set: &str) -> impl Iterator<Item = u32> {
+pub(super) fn numbers(set: &str) -> impl Iterator<Item = u32> {
     set.trim().split(',').flat_map(|range| {
         let (first, last) = range.split_once(':').unwrap_or((range, range));
         first.parse::<u32>().unwrap()..=last.parse::<u32>().unwrap()
