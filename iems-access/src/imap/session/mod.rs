@@ -274,6 +274,7 @@ impl Session {
             // What was found, say, is not of all that the peer believes to be there (RFC 5530 section 3).
             status = status.with(Code::ExpungeIssued);
         }
+        let status = self.tell_advance(status, out);
         out.say(&status.tagged(tag));
         Ok(Then::Read)
     }

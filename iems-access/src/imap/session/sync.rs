@@ -6,7 +6,7 @@ use super::notify::Notifying;
 use super::select::is_read_only;
 use super::user::Selected;
 use super::{Enabled, Output, Session, Sink, Stage, Then, Trouble};
-use crate::imap::types::{Code, Data, FetchItem, NumberSet, Response, Status};
+use crate::imap::types::{Code, Condition, Data, FetchItem, NumberSet, Response, Status};
 use iems_store::mailbox::{Mailboxes, MessageState, Rights, Uid};
 
 impl Session {
@@ -17,7 +17,33 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
         let numbers = if numbers_may_change { Numbers::Change } else { Numbers::AsNotified };
-        self.sync_but(&[], numbers, out).await
+        self.sync_but(&[], numbers, out).await?;
+        if let Ok(selected) = self.selected()
+            && let Some(modseq) = selected.view.held().filter(|_| self.enabled.qresync)
+        {
+            // Whoever goes by the MODSEQ of some FETCH would never hear of what left before (RFC 7162 section 3.2).
+            out.status(Status::ok("Some left, which is told later").with(Code::HighestModSeq(modseq)));
+        }
+        Ok(())
+    }
+
+    /// Where messages were told to be gone, up to where the peer knows of all now (RFC 7162 sections 3.2.7 and 3.2.9): at
+    /// the end of a command that went well.
+    pub(super) fn tell_advance<S: Sink>(&mut self, status: Status, out: &mut Output<'_, S>) -> Status {
+        let Stage::User(user) = &mut self.stage else { return status };
+        let Some(selected) = user.selected.as_deref_mut() else { return status };
+        // Who did not want to hear of flags does not know of all.
+        let knows =
+            user.notify.as_deref().is_none_or(|notify| notify.selected().is_some_and(|wanted| wanted.flags));
+        if !self.enabled.qresync || !knows || status.condition != Condition::Ok {
+            return status;
+        }
+        let Some(modseq) = selected.view.advanced() else { return status };
+        if status.code.is_none() {
+            return status.with(Code::HighestModSeq(modseq));
+        }
+        out.status(Status::ok("The last change").with(Code::HighestModSeq(modseq)));
+        status
     }
 
     /// The same before messages are found or fetched, so that the answer is of the mailbox as it is. Numbers stay: the

@@ -37,6 +37,10 @@ pub(super) struct View {
     announced: usize,
     /// How many left that the peer does not know of.
     gone: usize,
+    /// Where the view stood before the first of them left: of all changes up to that MODSEQ, the peer was told.
+    held: u64,
+    /// Messages were told to be gone, and the peer cannot know yet up to which MODSEQ it is told of all.
+    advanced: bool,
     /// Ranges of UIDs that are `\Recent` here, in order.
     recent: Vec<(u32, u32)>,
     /// How many of them the peer was told of.
@@ -221,6 +225,9 @@ impl View {
                 && let Some(seen) = self.messages.get_mut(at)
             {
                 seen.gone = true;
+                if self.gone == 0 {
+                    self.held = self.modseq;
+                }
                 self.gone += 1;
             }
         }
@@ -229,6 +236,18 @@ impl View {
     /// Whether there are some that left, and the peer does not know.
     pub(super) fn is_missing_some(&self) -> bool {
         self.gone > 0
+    }
+
+    /// The MODSEQ up to which the peer was told of all, while there are some that left, and it does not know (RFC 7162
+    /// section 3.2).
+    pub(super) fn held(&self) -> Option<u64> {
+        self.is_missing_some().then_some(self.held)
+    }
+
+    /// The MODSEQ up to which the peer was told of all, if messages were told to be gone since it was asked for (RFC 7162
+    /// section 3.2.7).
+    pub(super) fn advanced(&mut self) -> Option<u64> {
+        (!self.is_missing_some() && std::mem::take(&mut self.advanced)).then_some(self.modseq)
     }
 
     /// How many there are, if the peer is to be told because there are more than it knows of.
@@ -251,6 +270,7 @@ impl View {
         self.messages = self.messages.without_gone();
         self.announced -= gone.len();
         self.gone = 0;
+        self.advanced |= !gone.is_empty();
         if self.recent.len() > 1 {
             let mut recent = std::mem::take(&mut self.recent);
             recent.retain(|range| self.between(*range) > 0);
@@ -313,9 +333,14 @@ mod tests {
         assert_eq!(view.take(&state(5, 4, Flags::SEEN), false), None, "it looks as it did");
         assert_eq!(view.take(&state(5, 5, Flags::SEEN), true), Some(false), "its MODSEQ grew");
         assert_eq!(view.take(&state(4, 3, Flags::SEEN), false), None, "no message comes in between");
-        view.leave(&[Uid(3), Uid(9), Uid(77)]);
+        assert_eq!((view.held(), view.advanced()), (None, None));
+        view.leave(&[Uid(3), Uid(77)]);
+        view.modseq = 6;
+        view.leave(&[Uid(9)]);
+        assert_eq!((view.held(), view.advanced()), (Some(1), None));
         assert_eq!((view.count(), view.number_of(5)), (3, Some(2)));
         assert_eq!(view.remove(), [(3, 9), (1, 3)]);
+        assert_eq!((view.held(), view.advanced(), view.advanced()), (None, Some(6), None));
         assert_eq!((view.count(), view.number_of(5)), (1, Some(1)));
         assert_eq!(view.take(&state(9, 4, Flags::empty()), false), None, "no UID comes twice");
         // What comes and goes before the peer hears of it was never there.

@@ -140,6 +140,47 @@ async fn what_changed_is_told_to_who_comes_back() {
 }
 
 #[tokio::test]
+async fn who_is_cut_off_before_an_expunge_is_told_hears_of_it_later() {
+    let world = World::new().await;
+    let (mut ann, mut other) = (world.ann().await, world.ann().await);
+    for subject in ["a", "b", "c", "d"] {
+        ann.append("INBOX", &letter(subject)).await;
+    }
+    ann.ask("a ENABLE QRESYNC").await;
+    let said = ann.ask("b SELECT INBOX").await;
+    let number = |said: &str, word: &str| {
+        let at = said.find(word).unwrap() + word.len();
+        said[at..].split([']', ')']).next().unwrap().trim().parse::<u64>().unwrap()
+    };
+    let (validity, before) = (number(&said, "[UIDVALIDITY"), number(&said, "[HIGHESTMODSEQ"));
+    other.ask("a SELECT INBOX\r\nb STORE 2 +FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE").await;
+    // The MODSEQ of the change is above that of what left, which cannot be told yet (RFC 7162 section 3.2).
+    let said = ann.ask("c STORE 3 +FLAGS (\\Flagged)").await;
+    in_order(&said, &["* 3 FETCH (UID 3 FLAGS (\\Flagged", "* OK [HIGHESTMODSEQ ", "c OK [EXPUNGEISSUED]"]);
+    assert!(number(&said, "MODSEQ (") > before);
+    assert_eq!(number(&said, "[HIGHESTMODSEQ"), before, "{said}");
+    let mut back = world.ann().await;
+    back.ask("a ENABLE QRESYNC").await;
+    let said = back.ask(&format!("b SELECT INBOX (QRESYNC ({validity} {before}))")).await;
+    in_order(&said, &["* VANISHED (EARLIER) 2\r\n", "b OK"]);
+    // Where it is told, the end of the command says up to where the client knows of all (sections 3.2.7 and 3.2.9).
+    let said = ann.ask("d NOOP").await;
+    in_order(&said, &["* VANISHED 2\r\n", "d OK [HIGHESTMODSEQ "]);
+    let told = number(&said, "[HIGHESTMODSEQ");
+    assert!(told > before && !ann.ask("e NOOP").await.contains("MODSEQ"));
+    for command in ["f EXPUNGE", "f UID EXPUNGE 1:*"] {
+        ann.ask("s STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+        in_order(&ann.ask(command).await, &["* VANISHED ", "f OK [HIGHESTMODSEQ "]);
+    }
+    in_order(&ann.ask("g UID MOVE 1:* Trash").await, &["g NO [TRYCREATE]"]);
+    ann.ask("h CREATE Trash").await;
+    in_order(
+        &ann.ask("i UID MOVE 1:* Trash").await,
+        &["[COPYUID", "* VANISHED 4\r\n", "i OK [HIGHESTMODSEQ "],
+    );
+}
+
+#[tokio::test]
 async fn extended_lists_say_more() {
     let world = World::new().await;
     let mut ann = world.ann().await;

@@ -66,7 +66,10 @@ struct Client {
     frozen: bool,
     on: Option<MailboxId>,
     believed: Vec<Msg>,
+    /// Up to which MODSEQ it takes itself to know all: what it was told by `HIGHESTMODSEQ`, or by the MODSEQ of messages
+    /// since, once their command has ended (RFC 7162 section 3.2).
     highest: u64,
+    heard: u64,
     vanished: BTreeSet<u32>,
     away: Option<Away>,
 }
@@ -164,6 +167,7 @@ impl Client {
             on: None,
             believed: Vec::new(),
             highest: 0,
+            heard: 0,
             vanished: BTreeSet::new(),
             away: None,
         };
@@ -193,6 +197,7 @@ impl Client {
 
     async fn select(&mut self, mailbox: &Mailbox, parameters: &str) -> String {
         (self.believed, self.on) = (Vec::new(), None);
+        (self.highest, self.heard) = (0, 0);
         let said = self.ask(&format!("s SELECT {}{parameters}", mailbox.path)).await;
         if said.contains("s OK") {
             self.on = Some(mailbox.id);
@@ -201,10 +206,17 @@ impl Client {
     }
 
     fn hear(&mut self, said: &str) {
-        for line in without_literals(said).lines().filter_map(|line| line.strip_prefix("* ")) {
-            if let Some(rest) = line.strip_prefix("OK [HIGHESTMODSEQ ") {
-                let highest = rest.split(']').next().unwrap().parse().unwrap();
-                self.highest = self.highest.max(highest);
+        for line in without_literals(said).lines() {
+            let ends = !line.starts_with("* ") && line.split(' ').nth(1) == Some("OK");
+            if ends {
+                self.highest = self.highest.max(std::mem::take(&mut self.heard));
+            }
+            if let Some((_, rest)) = line.split_once(" OK [HIGHESTMODSEQ ") {
+                (self.highest, self.heard) = (rest.split(']').next().unwrap().parse().unwrap(), 0);
+            }
+            let Some(line) = line.strip_prefix("* ") else { continue };
+            if let Some(modseq) = line.split_once("MODSEQ (").and_then(|(_, rest)| rest.split(')').next()) {
+                self.heard = self.heard.max(modseq.parse().unwrap());
             }
             if let Some(set) = line.strip_prefix("VANISHED ") {
                 assert!(self.qresync || self.uid_only);
@@ -422,8 +434,11 @@ impl Model {
                 what = "NOTIFY".to_owned();
             }
             12 if client.qresync && !client.frozen => {
-                client.ask("n NOOP").await;
-                self.compare(client, false, "NOOP").await;
+                // It may not know yet of all that left.
+                if b & 1 == 1 {
+                    client.ask("n NOOP").await;
+                    self.compare(client, false, "NOOP").await;
+                }
                 self.go_away(client, on, a);
                 return;
             }
@@ -507,7 +522,7 @@ impl Model {
 
     /// The connection ends; the client keeps some of what it knows.
     fn go_away(&mut self, client: &mut Client, on: MailboxId, pick: u32) {
-        let modseq = client.believed.iter().filter_map(|msg| msg.modseq).max().unwrap_or(1);
+        let modseq = client.highest;
         let known = client.believed.iter().filter(|msg| (pick >> (msg.uid.unwrap_or(0) % 16)) & 1 == 1);
         let known = known.filter_map(|msg| Some((msg.uid?, msg.flags.clone()?))).collect();
         client.away = Some(Away { id: on, modseq, known });
