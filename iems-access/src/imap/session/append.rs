@@ -16,7 +16,7 @@ use iems_store::structure::{Limits, Parser, Row};
 use super::effort::Effort;
 use super::flags::permitted;
 use super::place::{Place, permits};
-use super::{Outcome, Output, Session, Sink, Stage, Then, Trouble};
+use super::{News, Outcome, Output, Session, Sink, Stage, Then, Trouble};
 use super::{body, url};
 use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Status};
 
@@ -149,7 +149,7 @@ impl Session {
         let result = match part {
             AppendPart::End => {
                 let (tag, outcome) = (appending.tag.clone(), self.appended(*appending, out).await);
-                self.finish(tag, outcome, false, out).await?;
+                self.finish(tag, outcome, News::All, out).await?;
                 return Ok(Literal::None);
             }
             part => self.part(&mut appending, part, now).await,

@@ -140,7 +140,12 @@ impl Session {
         let mailboxes = self.accounts.mailboxes();
         let changes = mailboxes.changes(account, mailbox, since).await?;
         let next = mailboxes.status(account, mailbox).await?.uid_next;
-        let last = u32::try_from(next.saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut last = u32::try_from(next.saturating_sub(1)).unwrap_or(u32::MAX);
+        if !changes.complete {
+            // What came a moment ago is not in the view yet, and is there.
+            let new = mailboxes.view(account, mailbox, Uid(selected.view.last_uid()), 1).await?;
+            last = new.first().map_or(last, |state| last.min(state.uid.0 - 1));
+        }
         let uids = selected.vanished(&known.within(1, last), &changes);
         if !uids.is_empty() {
             out.data(Data::Vanished { earlier: true, uids });

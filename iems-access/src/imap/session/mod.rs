@@ -240,9 +240,9 @@ impl Session {
             CommandBody::Idle => return self.idle(tag, out).await,
             body => body,
         };
-        let numbers_stay = numbers_stay(&body);
+        let news = News::with(&body);
         let outcome = self.execute(&tag, body, now, out).await;
-        self.finish(tag, outcome, numbers_stay, out).await
+        self.finish(tag, outcome, news, out).await
     }
 
     /// Tells what happened meanwhile, and how the command ended.
@@ -250,24 +250,26 @@ impl Session {
         &mut self,
         tag: String,
         outcome: Outcome,
-        numbers_stay: bool,
+        news: News,
         out: &mut Output<'_, S>,
     ) -> io::Result<Then> {
         let mut status = match outcome {
             Ok(status) | Err(Trouble::Said(status)) => status,
             Err(Trouble::Io(error)) => return Err(error),
         };
-        match self.sync(!numbers_stay, out).await {
-            Ok(()) => {}
-            Err(Trouble::Io(error)) => return Err(error),
-            Err(Trouble::Said(trouble)) => status = trouble,
+        if news != News::Later {
+            match self.sync(news == News::All, out).await {
+                Ok(()) => {}
+                Err(Trouble::Io(error)) => return Err(error),
+                Err(Trouble::Said(trouble)) => status = trouble,
+            }
         }
         match Box::pin(self.elsewhere(out)).await {
             Err(Trouble::Io(error)) => return Err(error),
             // It is told the next time.
             Ok(()) | Err(Trouble::Said(_)) => {}
         }
-        if numbers_stay
+        if news == News::NumbersStay
             && (status.condition, &status.code) == (Condition::Ok, &None)
             && self.selected().is_ok_and(|selected| selected.view.is_missing_some())
         {
@@ -388,14 +390,26 @@ impl Session {
     }
 }
 
-/// Whether the answer to a command may not change sequence numbers (RFC 9051 section 7.5.1).
-fn numbers_stay(body: &CommandBody) -> bool {
-    matches!(
-        body,
-        CommandBody::Fetch { uid: false, .. }
+/// Which news the answer to a command tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    All,
+    /// None that would change sequence numbers (RFC 9051 section 7.5.1).
+    NumbersStay,
+    /// What a mailbox is when it is opened is told as of one moment; what happens meanwhile comes with the next command.
+    Later,
+}
+
+impl News {
+    fn with(body: &CommandBody) -> Self {
+        match body {
+            CommandBody::Fetch { uid: false, .. }
             | CommandBody::Store { uid: false, .. }
             | CommandBody::Search { uid: false, .. }
             | CommandBody::Sort { uid: false, .. }
-            | CommandBody::Thread { uid: false, .. }
-    )
+            | CommandBody::Thread { uid: false, .. } => Self::NumbersStay,
+            CommandBody::Select { .. } | CommandBody::Examine { .. } => Self::Later,
+            _ => Self::All,
+        }
+    }
 }

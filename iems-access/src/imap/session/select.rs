@@ -214,11 +214,12 @@ impl Selected {
         Ok(())
     }
 
-    /// Which of `known` left, by the log; or by what is there, if the log no longer knows.
+    /// Which of `known` left, by the log; or by what is there, if the log no longer knows. Those that still have a number here
+    /// are told to be gone without `EARLIER`, later.
     pub(super) fn vanished(&self, known: &NumberSet, changes: &iems_store::mailbox::Changes) -> NumberSet {
         if changes.complete {
             let gone = changes.expunged.iter().map(|uid| uid.0).filter(|uid| known.contains(*uid));
-            return gone.collect();
+            return gone.filter(|uid| self.view.number_of(*uid).is_none()).collect();
         }
         // The gaps between the messages that are there.
         let mut gaps = Vec::new();

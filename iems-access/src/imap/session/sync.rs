@@ -5,7 +5,7 @@ use std::io;
 use super::notify::Notifying;
 use super::select::is_read_only;
 use super::user::Selected;
-use super::{Enabled, Output, Session, Sink, Stage, Then, Trouble};
+use super::{Enabled, News, Output, Session, Sink, Stage, Then, Trouble};
 use crate::imap::types::{Code, Condition, Data, FetchItem, NumberSet, Response, Status};
 use iems_store::mailbox::{Mailboxes, MessageState, Rights, Uid};
 
@@ -201,7 +201,7 @@ impl Session {
             true => Ok(Status::ok("That was it")),
             false => Err(Status::bad("DONE ends IDLE").into()),
         };
-        self.finish(tag, outcome, false, out).await
+        self.finish(tag, outcome, News::All, out).await
     }
 
     /// With `CONDSTORE` from now on, the peer has to know where it stands (RFC 7162 section 3.1).

@@ -180,7 +180,11 @@ fn id(cursor: &mut Cursor<'_>) -> Parsed<IdFields> {
 
 fn authenticate(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     cursor.sp()?;
-    let mechanism = cursor.atom("A mechanism is wanted")?.to_ascii_uppercase();
+    let mechanism = match cursor.peek() {
+        // An atom, by the grammar; some write it as all other arguments.
+        Some(b'"') => String::from_utf8_lossy(&cursor.string()?).to_ascii_uppercase(),
+        _ => cursor.atom("A mechanism is wanted")?.to_ascii_uppercase(),
+    };
     let initial = match cursor.more() {
         true => Some(cursor.atom("An initial response in base 64 is wanted")?.to_owned()),
         false => None,

@@ -50,6 +50,7 @@ fn logins_are_strings_of_all_kinds() {
         initial: initial.map(Into::into),
     };
     assert_eq!(body("AUTHENTICATE plain"), auth(None));
+    assert_eq!(body("AUTHENTICATE \"Plain\""), auth(None));
     assert_eq!(body("AUTHENTICATE PLAIN AGEAYg=="), auth(Some("AGEAYg==")));
     assert_eq!(body("AUTHENTICATE PLAIN ="), auth(Some("=")));
     assert!(!format!("{:?} {:?}", body("LOGIN ann secret"), auth(Some("c2Vj"))).contains("sec"));
