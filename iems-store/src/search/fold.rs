@@ -79,7 +79,7 @@ impl Sought {
 type Short = SmallVec<[u8; 256]>;
 
 /// Whether octets of a header are their text as they stand. Most are: nothing is encoded, and all are ASCII.
-fn is_plain(octets: &[u8]) -> bool {
+pub(super) fn is_plain(octets: &[u8]) -> bool {
     octets.is_ascii() && memmem::find(octets, b"=?").is_none()
 }
 

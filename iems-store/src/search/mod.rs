@@ -20,4 +20,4 @@ pub use index::{
     IndexError, IndexState, IndexStatus, LEAST_MEMORY, MOST_MEMORY, SearchCounters, SearchIndex,
     SearchOptions,
 };
-pub use texts::{Field, HEADER, READING, field_text, fields, is_searched, part_text};
+pub use texts::{Field, HEADER, HeaderTexts, READING, field_text, fields, is_searched, part_text};

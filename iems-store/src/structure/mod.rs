@@ -30,9 +30,10 @@ pub use decode::{
     Decoder, Transfer, base_subject, decode_charset, decode_field, decode_parameter, plain_of_html,
 };
 pub use model::{Address, Envelope, Kept, Kind, Media, Parameters, Part, Span, Structure};
-pub(crate) use parse::lines_of;
 pub use parse::{KEPT, Limits, Parser, is_kept};
-pub use row::Row;
+pub(crate) use parse::{lines_of, name_of};
+pub use row::{Addresses, Row};
+pub(crate) use section::fields_of;
 pub use section::{Text, header_fields, unfolded};
 pub use text::{PREVIEW, read_range};
 

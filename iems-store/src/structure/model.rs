@@ -91,22 +91,22 @@ pub type Parameters<B = Bytes> = Vec<(B, B)>;
 /// An envelope (RFC 9051 section 7.5.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Envelope<B = Bytes> {
-    /// `Date`.
-    pub date: Option<B>,
-    /// `Subject`.
-    pub subject: Option<B>,
-    /// `From`.
+    /// `From`. The lists that are searched are in front: see [`super::Row::addresses`].
     pub from: Vec<Address<B>>,
-    /// `Sender`, as far as there is one: see [`Envelope::sender`].
-    pub own_sender: Vec<Address<B>>,
-    /// `Reply-To`, as far as there is one: see [`Envelope::reply_to`].
-    pub own_reply_to: Vec<Address<B>>,
     /// `To`.
     pub to: Vec<Address<B>>,
     /// `Cc`.
     pub cc: Vec<Address<B>>,
     /// `Bcc`.
     pub bcc: Vec<Address<B>>,
+    /// `Sender`, as far as there is one: see [`Envelope::sender`].
+    pub own_sender: Vec<Address<B>>,
+    /// `Reply-To`, as far as there is one: see [`Envelope::reply_to`].
+    pub own_reply_to: Vec<Address<B>>,
+    /// `Date`.
+    pub date: Option<B>,
+    /// `Subject`.
+    pub subject: Option<B>,
     /// `In-Reply-To`.
     pub in_reply_to: Option<B>,
     /// `Message-ID`.

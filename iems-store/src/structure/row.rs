@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use iems_core::storage::StoreError;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Envelope, Kept, Part, Structure};
+use super::model::{Address, Envelope, Kept, Part, Structure};
 use crate::rows;
 use crate::told::{self, Teller};
 
@@ -25,6 +25,31 @@ struct Sections<B> {
     envelope: B,
     /// The first one without its envelope.
     parts: B,
+}
+
+/// Which addresses of an envelope, in the order in which they stand there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// `From`.
+    From,
+    /// `To`.
+    To,
+    /// `Cc`.
+    Cc,
+    /// `Bcc`.
+    Bcc,
+}
+
+impl Addresses {
+    /// The name of their field.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::From => "from",
+            Self::To => "to",
+            Self::Cc => "cc",
+            Self::Bcc => "bcc",
+        }
+    }
 }
 
 /// The row of a structure.
@@ -76,6 +101,11 @@ fn read<'a, T: Deserialize<'a>>(section: &'a [u8]) -> Result<T, StoreError> {
     postcard::from_bytes(section).map_err(|e| StoreError::Corrupt(format!("{WHAT}: {e}")))
 }
 
+/// The first value of a section, and what is behind it.
+fn front<'a, T: Deserialize<'a>>(section: &'a [u8]) -> Result<(T, &'a [u8]), StoreError> {
+    postcard::take_from_bytes(section).map_err(|e| StoreError::Corrupt(format!("{WHAT}: {e}")))
+}
+
 impl<'a> Row<'a> {
     /// The sections of a row.
     ///
@@ -110,6 +140,22 @@ impl<'a> Row<'a> {
     /// As for [`Row::of`].
     pub fn envelope(&self) -> Result<Option<Box<Envelope<&'a [u8]>>>, StoreError> {
         read(self.0.envelope)
+    }
+
+    /// One list of addresses of the message's envelope; nothing behind it is looked at.
+    ///
+    /// # Errors
+    /// As for [`Row::of`].
+    pub fn addresses(&self, which: Addresses) -> Result<Vec<Address<&'a [u8]>>, StoreError> {
+        // Whether there is an envelope, then its first lists.
+        let (is_there, mut rest) = front::<bool>(self.0.envelope)?;
+        if !is_there {
+            return Ok(Vec::new());
+        }
+        for _ in 0..which as usize {
+            (_, rest) = front::<Vec<Address<&[u8]>>>(rest)?;
+        }
+        front(rest).map(|(addresses, _)| addresses)
     }
 
     /// All of it. Its octets are the row's.

@@ -165,18 +165,24 @@ pub fn header_fields<N: AsRef<str>>(header: &[u8], names: &[N], except: bool) ->
 
 /// The fields of a header: name and value without folding, in order. Lines that are no field are left out.
 pub fn unfolded(header: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
-    let mut fields = Vec::new();
-    let mut start = 0;
-    let mut at = 0;
-    for line in header.split_inclusive(|octet| *octet == b'\n') {
-        if at > start && !matches!(line.first(), Some(b' ' | b'\t')) {
-            fields.extend(field(&header[start..at]));
-            start = at;
+    fields_of(header).filter_map(field).collect()
+}
+
+/// The fields of a header, as they stand; lines that are no field stand by themselves.
+pub(crate) fn fields_of(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        loop {
+            end += memchr::memchr(b'\n', rest.get(end..)?).map_or(rest.len() - end, |at| at + 1);
+            if !matches!(rest.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
         }
-        at += line.len();
-    }
-    fields.extend(field(&header[start..at]));
-    fields
+        let (field, behind) = rest.split_at(end);
+        rest = behind;
+        (!field.is_empty()).then_some(field)
+    })
 }
 
 /// Name and value of one field as it stands.

@@ -6,6 +6,9 @@ use super::query::Query;
 use super::work::Work;
 use super::{SearchError, Searched, Spent, there};
 
+/// What it costs to read one row, in units of [`super::work`].
+const ROW: u64 = 32;
+
 /// A key that is asked.
 pub(super) struct Asked<'a> {
     searched: &'a Searched<'a>,
@@ -48,6 +51,7 @@ impl<'a> Asked<'a> {
             return Ok(());
         }
         for level in self.levels.clone() {
+            self.work.take(ROW.saturating_mul(open.len() as u64)).await?;
             Facts::learn(open, level, self.searched).await?;
             for (_, facts) in open.iter_mut() {
                 self.work.take(self.weight).await?;
@@ -68,7 +72,6 @@ impl<'a> Asked<'a> {
             self.found.extend(holds.then_some(place));
             self.missed += u64::from(facts.was_missed());
         }
-        tokio::task::yield_now().await;
         Ok(())
     }
 }

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use iems_core::message::Body;
 use iems_store::mailbox::{AccountId, MessageInfo, Uid};
-use iems_store::search::{Field, HEADER, Needle, Sought, field_text, fields, is_searched, part_text};
+use iems_store::search::{Field, HEADER, HeaderTexts, Needle, Sought, fields, is_searched, part_text};
 use iems_store::structure::{
-    Envelope, Part, Row, SentDate, Span, Structure, decode_field, read_range, unfolded,
+    Addresses, Envelope, Part, Row, SentDate, Span, Structure, decode_field, read_range, unfolded,
 };
 
 use super::looked::Looked;
-use super::query::{Addresses, FIELD, Query, date_of};
+use super::query::{FIELD, Query, date_of};
 use super::work::Work;
 use super::{Candidate, SearchError, Searched, Spent};
 
@@ -167,23 +167,11 @@ impl<'a> Facts<'a> {
     /// Whether a field with addresses has a folded text in it, as it stands or as one of its addresses is told in the envelope
     /// (RFC 9051 section 6.4.4): without comments, and `Name <mailbox@host>`.
     pub(super) fn addresses_have(&self, which: Addresses, sought: &Sought) -> Option<bool> {
-        let name = match which {
-            Addresses::From => "from",
-            Addresses::To => "to",
-            Addresses::Cc => "cc",
-            Addresses::Bcc => "bcc",
-        };
-        match self.field_has(name, sought) {
+        match self.field_has(which.name(), sought) {
             Some(false) if !self.is_gone() => {}
             answer => return answer,
         }
-        let Some(envelope) = self.envelope()? else { return Some(false) };
-        let addresses = match which {
-            Addresses::From => &envelope.from,
-            Addresses::To => &envelope.to,
-            Addresses::Cc => &envelope.cc,
-            Addresses::Bcc => &envelope.bcc,
-        };
+        let addresses = self.row()?.addresses(which).ok()?;
         Some(addresses.iter().any(|address| sought.is_in_address(address)))
     }
 
@@ -272,7 +260,6 @@ impl<'a> Facts<'a> {
             }
         }
         self.found = Some(self.search(&reader, &structure, work).await?);
-        tokio::task::yield_now().await;
         Ok(query.answer(self).unwrap_or(false))
     }
 
@@ -285,21 +272,15 @@ impl<'a> Facts<'a> {
     ) -> Result<Vec<bool>, SearchError> {
         let needles = self.looked.map(Looked::needles).unwrap_or_default();
         let mut found = vec![false; needles.len()];
-        for (at, part) in structure.parts.iter().enumerate() {
+        for part in &structure.parts {
             if found.iter().all(|found| *found) {
                 break;
             }
             if needles.iter().any(|needle| needle.headers) {
-                let read;
-                let header = match (&self.header, at) {
-                    (Some(header), 0) => header,
-                    _ => {
-                        read = reader.header(part.header).await?;
-                        &read
-                    }
-                };
-                for field in header {
-                    mark(&mut found, needles, &field_text(field), |needle| needle.headers, work).await?;
+                let octets = reader.octets(part.header, HEADER).await?;
+                let mut texts = HeaderTexts::of(&octets);
+                while let Some(text) = texts.next() {
+                    mark(&mut found, needles, text, |needle| needle.headers, work).await?;
                 }
             }
             if let Some(text) = reader.text(part).await? {

@@ -66,7 +66,7 @@ pub struct SearchLimits {
     pub octets: u64,
     /// Octets of one text that are searched; 16 MiB. What is behind them is not found.
     pub text: u64,
-    /// Units of work of about 10 ns, 6,000,000,000: a minute. A message looked at for a flag costs one, for a field 128, and
+    /// Units of work of about 10 ns, 6,000,000,000: a minute. A row that is read costs 32, a message looked at for a flag one, for a field 128, and
     /// 8 octets of its texts for each text that is looked for one. A command that needs more is refused, too.
     pub work: u64,
     /// Octets of subjects, names and ids that `SORT` and `THREAD` hold at once; 256 MiB, enough for two million messages. A

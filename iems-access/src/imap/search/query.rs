@@ -3,7 +3,7 @@
 use iems_core::seam::Timestamp;
 use iems_store::mailbox::{Flags, Keyword};
 use iems_store::search::{Needle, Sought, fold};
-use iems_store::structure::{SentDate, sent_date};
+use iems_store::structure::{Addresses, SentDate, sent_date};
 
 use super::facts::{Facts, Level};
 use super::looked::Needles;
@@ -48,15 +48,6 @@ pub(super) enum Which {
     Received,
     Saved,
     Sent,
-}
-
-/// Which addresses of the envelope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Addresses {
-    From,
-    To,
-    Cc,
-    Bcc,
 }
 
 impl Query {

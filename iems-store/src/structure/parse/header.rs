@@ -149,7 +149,7 @@ pub fn is_kept(name: &[u8]) -> bool {
 }
 
 /// The name of the field that begins with `line`.
-pub(in crate::structure) fn name_of(line: &[u8]) -> Option<&[u8]> {
+pub(crate) fn name_of(line: &[u8]) -> Option<&[u8]> {
     let name = &line[..memchr::memchr(b':', line)?];
     let name = name.trim_ascii_end();
     (!name.is_empty() && !name.contains(&b'\n')).then_some(name)

@@ -15,10 +15,10 @@ use memchr::{memchr, memchr_iter};
 use super::model::{Envelope, Kept, Kind, Part, Structure};
 use budget::Budget;
 pub use budget::Limits;
-pub(crate) use header::lines_of;
+pub(super) use header::value_of;
 use header::{Header, Sink};
 pub use header::{KEPT, is_kept};
-pub(super) use header::{name_of, value_of};
+pub(crate) use header::{lines_of, name_of};
 
 /// The longest boundary (RFC 2046 section 5.1.1 allows 70); longer ones are cut.
 const BOUNDARY: usize = 80;

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::super::{Kind, Limits, Parser, Row, Structure, Text};
+use super::super::{Addresses, Kind, Limits, Parser, Row, Structure, Text};
 use crate::told::{Teller, body_structure};
 
 /// Checks that a structure fits a message of `size` octets.
@@ -85,6 +85,9 @@ proptest! {
         prop_assert_eq!(row.size(), structure.size);
         prop_assert_eq!(&row.kept().unwrap(), &whole.kept);
         prop_assert_eq!(&row.envelope().unwrap(), &whole.parts[0].envelope);
+        let envelope = whole.parts[0].envelope.as_deref().cloned().unwrap_or_default();
+        let lists = [Addresses::From, Addresses::To, Addresses::Cc, Addresses::Bcc].map(|of| row.addresses(of).unwrap());
+        prop_assert_eq!(lists, [envelope.from, envelope.to, envelope.cc, envelope.bcc]);
         for utf8 in [false, true] {
             let mut told = BytesMut::new();
             Teller { utf8 }.body(&body_structure(&whole, 0), true, &mut told);

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::imap::types::{Data, ESearch, EntryValue, PartialRange, QuotaResource, QuotaUsage};
 
 use super::Encoder;
-use super::string::{list, print, spaced};
+use super::string::{list, number, print, spaced};
 use super::thread::threads;
 
 impl Encoder {
@@ -162,8 +162,9 @@ fn words(word: &[u8], names: &[String], out: &mut BytesMut) {
 
 fn found(word: &[u8], numbers: &[u32], modseq: Option<u64>, out: &mut BytesMut) {
     out.extend_from_slice(word);
-    for number in numbers {
-        print(format_args!(" {number}"), out);
+    for found in numbers {
+        out.extend_from_slice(b" ");
+        number(*found, out);
     }
     // Nothing found tells no MODSEQ (RFC 7162 section 3.1.5).
     if let Some(modseq) = modseq.filter(|_| !numbers.is_empty()) {
