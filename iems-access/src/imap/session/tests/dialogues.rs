@@ -166,7 +166,10 @@ async fn who_is_cut_off_before_an_expunge_is_told_hears_of_it_later() {
     // Who asks for it hears of it once: it still has a number here.
     other.ask("d STORE 2 +FLAGS.SILENT (\\Deleted)\r\ne EXPUNGE").await;
     let said = back.ask(&format!("c UID FETCH 1:* FLAGS (CHANGEDSINCE {before} VANISHED)")).await;
-    in_order(&said, &["* VANISHED (EARLIER) 2\r\n", "* VANISHED 3\r\n", "c OK [HIGHESTMODSEQ "]);
+    in_order(
+        &said,
+        &["* VANISHED (EARLIER) 2\r\n", "* VANISHED 3\r\n", "* OK [HIGHESTMODSEQ ", "c OK [EXPUNGEISSUED]"],
+    );
     // Where it is told, the end of the command says up to where the client knows of all (sections 3.2.7 and 3.2.9).
     let said = ann.ask("d NOOP").await;
     in_order(&said, &["* VANISHED 2:3\r\n", "d OK [HIGHESTMODSEQ "]);
