@@ -163,6 +163,15 @@ struct Writer {
 }
 
 impl Writer {
+    /// The hash of the body, whose last octets are in the buffer. Hashing much at once takes a fraction of the time that it
+    /// takes as it comes.
+    fn digest(&mut self) -> blake3::Hash {
+        match self.body.extents.is_empty() {
+            true => blake3::hash(&self.buffer),
+            false => self.hash.update(&self.buffer).finalize(),
+        }
+    }
+
     /// What is not in the log yet. A buffer that is much too large for it goes back, so that memory is what is counted.
     fn take_tail(&mut self) -> Bytes {
         let buffer = std::mem::take(&mut self.buffer);
@@ -182,6 +191,7 @@ impl Writer {
 
     async fn send(&mut self, piece: Bytes) -> Result<(), StoreError> {
         self.broken = true;
+        self.hash.update(&piece);
         let (extent, segment) = self.shared.spill(piece).await?;
         self.broken = false;
         self.body.extents.push(extent);
@@ -198,7 +208,6 @@ impl BlobWriter for Writer {
         if self.broken {
             return Err(StoreError::Io("an earlier piece of this body was not written".into()));
         }
-        self.hash.update(&bytes);
         self.body.size += bytes.len() as u64;
         let mut bytes = bytes;
         let held = std::mem::take(&mut self.held);
@@ -232,12 +241,12 @@ impl BlobWriter for Writer {
         if self.broken {
             return Err(StoreError::Io("a piece of this body was not written".into()));
         }
-        let id = BlobId(*self.hash.finalize().as_bytes());
         let shared = self.shared.clone();
         // The last octets stay in memory until the batch: as their own, not as a part of what else was read with them.
         let held = std::mem::take(&mut self.held);
         self.buffer.extend_from_slice(&held);
         drop(held);
+        let id = BlobId(*self.digest().as_bytes());
         let full = shared.pending().bytes() + self.buffer.len() > shared.options.pending_bytes;
         if full && !self.buffer.is_empty() {
             self.spill().await?;

@@ -19,6 +19,10 @@ use super::stats::{Counters, add};
 
 /// Length of the payload of an opening record.
 const OPENING: usize = 12;
+/// What the system reads and writes at once.
+const PAGE: u32 = 4096;
+/// From how many bytes a sync on nothing is made ahead.
+const MUCH: u32 = 128 << 10;
 
 /// The writing end of the log.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ struct Active {
     durable: u32,
     /// All of it was written before.
     seasoned: bool,
+    /// How often it was synced.
+    syncs: u32,
 }
 
 impl Log {
@@ -128,9 +134,13 @@ impl Log {
         !active.seasoned && active.end > 0 && active.end < self.segment_bytes / 2 && self.spares.len() > 0
     }
 
-    /// Whether a file is to be made ahead: the next group would gain by it, or the next segment will.
+    /// Whether a file is to be made ahead: the next group would gain by it, or the next segment will. Where much is written
+    /// with each sync, it costs more than it gains.
     pub(super) fn wants_file(&self) -> bool {
-        let gains = |active: &Active| !active.seasoned || active.end > self.segment_bytes / 2;
+        let gains = |active: &Active| {
+            (!active.seasoned || active.end > self.segment_bytes / 2)
+                && active.end / active.syncs.max(1) < MUCH
+        };
         self.active.as_ref().is_some_and(gains) && self.spares.len() == 0
     }
 
@@ -144,6 +154,7 @@ impl Log {
     /// Writes the records of a group where [`Log::place`] said. Not durable yet.
     pub(super) fn write(&mut self, records: &[(Kind, &[u8])]) -> Result<(), StoreError> {
         const PADDING: [u8; ALIGN] = [0; ALIGN];
+        static REST: [u8; PAGE as usize] = [0; PAGE as usize];
         let Some(active) = self.active.as_mut() else { return Err(StoreError::Closed) };
         let opening = opening(self.durable);
         let first = (active.end == 0).then_some((Kind::Open, &opening[..]));
@@ -157,6 +168,10 @@ impl Log {
         for (header, (_, payload)) in headers.iter().zip(first.iter().chain(records)) {
             let padding = record::size(payload.len()) - HEADER - payload.len();
             parts.extend([IoSlice::new(header), IoSlice::new(payload), IoSlice::new(&PADDING[..padding])]);
+        }
+        if active.seasoned && at.next_multiple_of(PAGE) <= self.segment_bytes {
+            // With all of its last page, nothing of what was there before has to be read for that.
+            parts.push(IoSlice::new(&REST[..(at.next_multiple_of(PAGE) - at) as usize]));
         }
         parts.retain(|part| !part.is_empty());
         if let Err(e) = active.file.write_at(u64::from(active.end), &parts) {
@@ -187,6 +202,7 @@ impl Log {
         }
         self.distrust = false;
         active.durable = active.end;
+        active.syncs += 1;
         self.durable = Position { segment: number, at: active.end };
         Ok(())
     }
@@ -256,7 +272,7 @@ impl Log {
             Ok(file) => {
                 let segment = Segment::new(number, &self.segments.handles, 0, 0);
                 self.segments.insert(segment.clone());
-                self.active = Some(Active { segment, file, end: 0, durable: 0, seasoned });
+                self.active = Some(Active { segment, file, end: 0, durable: 0, seasoned, syncs: 0 });
                 Ok(())
             }
             Err(e) => {

@@ -37,7 +37,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, DiskFile, Fault, Locked, RealDisk, SimDisk};
+pub use disk::{Disk, DiskFile, FILLED, Fault, Locked, RealDisk, SimDisk};
 pub use options::{EmbeddedOptions, OpenError};
 pub use stats::EngineStats;
 

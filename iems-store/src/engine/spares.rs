@@ -5,18 +5,17 @@
 //! file is therefore filled with zeros beside the log, before it is needed. It has a name of its own until the log takes it;
 //! whatever is left of it after a crash is removed by the next start.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::disk::FILLED;
 use super::segment::{self, FOLDER, UNBORN};
 use super::stats::add;
 
-/// What is filled and synced at once: the syncs of the log get their turn in between.
+/// What is filled at once: the syncs of the log get their turn in between.
 const PIECE: usize = 1 << 20;
-/// Written again and again.
-const ZEROS: usize = 64 << 10;
 /// How long nothing is made after a failure.
 const REST: Duration = Duration::from_secs(60);
 
@@ -138,21 +137,14 @@ impl Shared {
         }
         let file = self.disk.create(path)?;
         file.allocate(segment)?;
-        let zeros = [0; ZEROS];
-        let mut at = 0;
-        while at < segment {
-            let piece = PIECE.min(usize::try_from(segment - at).unwrap_or(PIECE));
-            let parts: Vec<IoSlice<'_>> = (0..piece)
-                .step_by(ZEROS)
-                .map(|from| IoSlice::new(&zeros[..ZEROS.min(piece - from)]))
-                .collect();
-            file.write_at(at, &parts)?;
-            file.sync()?;
-            at += piece as u64;
+        for at in (0..segment.next_multiple_of(FILLED as u64)).step_by(PIECE) {
+            let piece = usize::try_from(segment - at).unwrap_or(PIECE).min(PIECE);
+            file.fill(at, piece.next_multiple_of(FILLED))?;
             if self.ahead.signal().stop {
                 return Ok(false);
             }
         }
+        file.sync()?;
         add(&self.counters.segments_made, 1);
         self.spares.files().push(Spare { path: path.to_owned(), made: true });
         Ok(true)

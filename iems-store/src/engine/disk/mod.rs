@@ -48,6 +48,9 @@ pub enum Locked {
     Failed(io::Error),
 }
 
+/// Unit of [`DiskFile::fill`], in bytes.
+pub const FILLED: usize = 4096;
+
 /// An open file. Any number of threads may use it at once.
 ///
 /// A write survives a power cut once a `sync` that began after it returned. After a failed `sync`,
@@ -67,6 +70,11 @@ pub trait DiskFile: Debug + Send + Sync {
     }
     /// Writes all parts, one after the other, from `at` on.
     fn write_at(&self, at: u64, parts: &[IoSlice<'_>]) -> io::Result<()>;
+    /// Writes `len` zeros from `at` on. Both are multiples of [`FILLED`]; what is there is not needed soon.
+    fn fill(&self, at: u64, len: usize) -> io::Result<()> {
+        let zeros = [0; FILLED];
+        self.write_at(at, &vec![IoSlice::new(&zeros); len / FILLED])
+    }
     /// Makes all that was written durable, and the length with it.
     fn sync(&self) -> io::Result<()>;
     /// Cuts or extends with zeros.

@@ -5,6 +5,8 @@ use std::io::{self, IoSlice, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use super::FILLED;
 use super::{Disk, DiskFile, Locked};
 
 /// A folder of the operating system.
@@ -196,6 +198,26 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
+    /// Past the system's memory, which has better use, and without a copy; where that cannot be, like everything else.
+    #[cfg(target_os = "linux")]
+    fn fill(&self, at: u64, len: usize) -> io::Result<()> {
+        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+        use std::os::unix::fs::FileExt;
+        let room = vec![0; len + FILLED];
+        let skip = room.as_ptr().align_offset(FILLED);
+        let zeros = room.get(skip..skip + len).unwrap_or(&room[..len]);
+        let flags = fcntl_getfl(&self.file)?;
+        if fcntl_setfl(&self.file, flags | OFlags::DIRECT).is_ok() {
+            let written = self.file.write_all_at(zeros, at);
+            fcntl_setfl(&self.file, flags)?;
+            match written {
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput => {}
+                written => return written,
+            }
+        }
+        self.file.write_all_at(zeros, at)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -223,5 +245,27 @@ impl DiskFile for RealFile {
 impl RealFile {
     fn grow(&self, len: u64) -> io::Result<()> {
         if self.len()? < len { self.set_len(len) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_written_where_they_belong() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = RealDisk::new(dir.path());
+        let file = disk.create("f").expect("a file");
+        file.write_at(0, &[IoSlice::new(&[7; 40_000])]).expect("a write");
+        file.fill(8192, 16_384).expect("zeros");
+        file.write_at(8200, &[IoSlice::new(b"later")]).expect("a write");
+        let mut read = vec![1; 40_000];
+        file.read_at(0, &mut read).expect("a read");
+        let mut expected = vec![7; 40_000];
+        expected[8192..24_576].fill(0);
+        expected[8200..8205].copy_from_slice(b"later");
+        assert!(read == expected);
+        assert_eq!(file.len().expect("a length"), 40_000);
     }
 }

@@ -149,14 +149,15 @@ pub(super) fn large(who: Who, messages: usize) -> Times {
         work().unwrap_or_else(|error| panic!("{}: {name}: {error}", who.name()));
         times.insert(name, start.elapsed().as_secs_f64());
     };
-    timed(&mut times, "filled", &mut || {
-        for first in (0..messages).step_by(TOGETHER) {
-            let some: Vec<_> =
-                (first..messages.min(first + TOGETHER)).map(|n| message(n, messages)).collect();
-            imap.append("INBOX", &some)?;
-        }
-        Ok(())
-    });
+    // What it takes to make them up is nobody's matter.
+    let mut filling = Duration::ZERO;
+    for first in (0..messages).step_by(TOGETHER) {
+        let some: Vec<_> = (first..messages.min(first + TOGETHER)).map(|n| message(n, messages)).collect();
+        let start = Instant::now();
+        imap.append("INBOX", &some).unwrap_or_else(|error| panic!("{}: filled: {error}", who.name()));
+        filling += start.elapsed();
+    }
+    times.insert("filled", filling.as_secs_f64());
     imap.command("LOGOUT").expect("a farewell");
     let mut imap = Imap::login(server.imap, None, &user(0)).expect("a login");
     timed(&mut times, "first synchronisation", &mut || {
