@@ -143,7 +143,7 @@ async fn what_changed_is_told_to_who_comes_back() {
 async fn who_is_cut_off_before_an_expunge_is_told_hears_of_it_later() {
     let world = World::new().await;
     let (mut ann, mut other) = (world.ann().await, world.ann().await);
-    for subject in ["a", "b", "c", "d"] {
+    for subject in ["a", "b", "c", "d", "e"] {
         ann.append("INBOX", &letter(subject)).await;
     }
     ann.ask("a ENABLE QRESYNC").await;
@@ -183,7 +183,7 @@ async fn who_is_cut_off_before_an_expunge_is_told_hears_of_it_later() {
     ann.ask("h CREATE Trash").await;
     in_order(
         &ann.ask("i UID MOVE 1:* Trash").await,
-        &["[COPYUID", "* VANISHED 4\r\n", "i OK [HIGHESTMODSEQ "],
+        &["[COPYUID", "* VANISHED 5\r\n", "i OK [HIGHESTMODSEQ "],
     );
 }
 
