@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use iems_core::seam::{Clock, SystemClock};
-use iems_store::mailbox::{AccountId, Mailboxes, UsualMailbox};
-use iems_store::transfer::{self, Format, Import, Progress, TransferError};
+use iems_store::directory::StoreDirectory;
+use iems_store::mailbox::{AccountId, UsualMailbox};
+use iems_store::transfer::{self, Format, Import, Names, Progress, TransferError};
 
 use super::Site;
 use crate::admin::transfer::{TransferAnswer, TransferOrder, Trouble};
@@ -102,7 +103,7 @@ impl Job {
 
 /// One job.
 struct Work {
-    mailboxes: Mailboxes,
+    directory: Arc<StoreDirectory>,
     account: AccountId,
     order: TransferOrder,
     format: Format,
@@ -120,7 +121,8 @@ impl Work {
     }
 
     async fn done(&self, job: &Job) -> Result<(), TransferError> {
-        let Self { mailboxes, account, order, format, usual } = self;
+        let Self { directory, account, order, format, usual } = self;
+        let mailboxes = directory.mailboxes();
         let mut listener = |progress: &Progress| job.lock().progress.clone_from(progress);
         let done = match order.out {
             true => {
@@ -130,6 +132,7 @@ impl Work {
             false => {
                 let mut import = Import::new(&order.place, *format, SystemClock.now());
                 import.usual.clone_from(usual);
+                import.names = Some(Names { directory, domain: order.address.domain() });
                 if let Some(into) = &order.mailbox {
                     import.into = into;
                 }
@@ -149,8 +152,8 @@ impl Site {
         let account = account.ok_or_else(unknown)?.id;
         let format = order.format.parse().map_err(Failure::usage)?;
         let (id, job) = self.transfers.open()?;
-        let (mailboxes, usual) = (self.directory.mailboxes().clone(), self.usual.to_vec());
-        let work = Work { mailboxes, account, order, format, usual };
+        let (directory, usual) = (self.directory.clone(), self.usual.to_vec());
+        let work = Work { directory, account, order, format, usual };
         let (runtime, at) = (tokio::runtime::Handle::current(), job.clone());
         // Files block.
         tokio::task::spawn_blocking(move || runtime.block_on(work.run(&at)));

@@ -95,12 +95,11 @@ fn path<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// What the access control list of a mailbox says, on one line; `None` if it has none.
-pub(super) fn rights(folder: &Path) -> Option<String> {
-    let text = text_of(&folder.join("dovecot-acl"))?;
+/// The lines of the access control list of a mailbox: the first 500.
+pub(super) fn rights(folder: &Path) -> Vec<String> {
+    let text = text_of(&folder.join("dovecot-acl")).unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let all: String = lines.collect::<Vec<_>>().join("; ").chars().take(300).collect();
-    (!all.is_empty()).then_some(all)
+    lines.map(|line| line.chars().take(500).collect()).take(500).collect()
 }
 
 /// What a folder without mail for us holds, if it is known, and what to do then.
@@ -138,8 +137,8 @@ mod tests {
         write("subscriptions", "Work.2026\na/b\n");
         assert_eq!(told(true), ["Work/2026", "a_b"]);
         assert_eq!(told(false), ["Work.2026", "a/b"]);
-        assert_eq!(rights(folder.path()), None);
+        assert_eq!(rights(folder.path()), Vec::<String>::new());
         write("dovecot-acl", "# all\nuser=bob lrs\nanyone l\n");
-        assert_eq!(rights(folder.path()).unwrap(), "user=bob lrs; anyone l");
+        assert_eq!(rights(folder.path()), ["user=bob lrs", "anyone l"]);
     }
 }

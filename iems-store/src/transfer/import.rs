@@ -9,7 +9,8 @@ use iems_core::seam::Timestamp;
 
 use super::incoming::Incoming;
 use super::{
-    Format, Letter, Listener, Progress, TransferError, dovecot, entries, maildir, mbox, names, written_at,
+    Format, Letter, Listener, Progress, TransferError, dovecot, entries, maildir, mbox, names, rights,
+    rights::Names, written_at,
 };
 use crate::mailbox::{AccountId, Mailboxes, UsualMailbox};
 
@@ -28,12 +29,15 @@ pub struct Import<'a> {
     pub usual: Vec<UsualMailbox>,
     /// When mail is saved.
     pub now: Timestamp,
+    /// Who others are that have rights with Dovecot, so that they have them here. Default: nobody gets any, and
+    /// [`Progress::problems`] tells.
+    pub names: Option<Names<'a>>,
 }
 
 impl<'a> Import<'a> {
     /// All mail of this format below `source`.
     pub fn new(source: &'a Path, format: Format, now: Timestamp) -> Self {
-        Self { source, format, into: "INBOX", usual: UsualMailbox::defaults(), now }
+        Self { source, format, into: "INBOX", usual: UsualMailbox::defaults(), now, names: None }
     }
 }
 
@@ -70,9 +74,9 @@ pub async fn import(
             }
             Err(error) => return Err(error),
         };
-        if let Some(rights) = dovecot::rights(&place) {
-            let why = format!("rights of others are not taken over; give them anew by SETACL: {rights}");
-            progress.note(&place, why);
+        if order.format == Format::Maildir {
+            let of = (account, incoming.mailbox, incoming.made);
+            rights::give(mailboxes, of, &place, order.names, &mut progress).await?;
         }
         let done = all_of(&mut incoming, order.format, &place, &mut progress, listener).await;
         incoming.flush(&mut progress, listener).await?;

@@ -26,7 +26,9 @@ const HEADER: usize = 64 * 1024;
 pub(super) struct Incoming<'a> {
     mailboxes: &'a Mailboxes,
     account: AccountId,
-    mailbox: MailboxId,
+    pub(super) mailbox: MailboxId,
+    /// Whether it was made now.
+    pub(super) made: bool,
     path: String,
     now: Timestamp,
     /// How often the mailbox has each body, less what was met so far.
@@ -50,15 +52,17 @@ impl<'a> Incoming<'a> {
     ) -> Result<Self, TransferError> {
         let trouble = |error| TransferError::Mailbox { path: path.to_owned(), error };
         let now = order.now;
-        let mailbox = match mailboxes.find(account, path).await? {
+        let known = mailboxes.find(account, path).await?;
+        let made = known.is_none();
+        let mailbox = match known {
             Some(mailbox) => mailbox,
             None => {
                 let special = mailboxes.usual_use(account, &order.usual, path).await?;
-                let made = mailboxes.create(account, path, special, now).await.map_err(trouble)?;
+                let new = mailboxes.create(account, path, special, now).await.map_err(trouble)?;
                 if subscribed.is_none_or(|paths| paths.contains(path)) {
                     mailboxes.subscribe(account, path, true).await.map_err(trouble)?;
                 }
-                made
+                new
             }
         };
         let (mut there, mut after) = (HashMap::new(), Uid(0));
@@ -73,7 +77,7 @@ impl<'a> Incoming<'a> {
             }
         }
         let (path, batch, pending, keywords) = (path.to_owned(), Vec::new(), Vec::new(), HashMap::new());
-        Ok(Self { mailboxes, account, mailbox, path, now, there, batch, octets: 0, pending, keywords })
+        Ok(Self { mailboxes, account, mailbox, made, path, now, there, batch, octets: 0, pending, keywords })
     }
 
     /// Takes a message that stood in `file`, or hears why it cannot.

@@ -4,7 +4,7 @@
 //! read and written in place, which blocks the thread: servers give it one of its own.
 //!
 //! `names` folders and mailboxes · `maildir` `mbox` the formats · `packed` what is compressed · `dovecot` what other servers keep
-//! beside the mail · `export` the way out · `import` and `incoming` the way in.
+//! beside the mail · `rights` of others · `export` the way out · `import` and `incoming` the way in.
 
 mod dovecot;
 mod export;
@@ -14,11 +14,13 @@ mod maildir;
 mod mbox;
 mod names;
 mod packed;
+mod rights;
 #[cfg(test)]
 mod tests;
 
 pub use export::export;
 pub use import::{Import, import};
+pub use rights::Names;
 
 use std::io;
 use std::path::{Path, PathBuf};

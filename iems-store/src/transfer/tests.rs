@@ -222,6 +222,48 @@ async fn what_dovecot_keeps_beside_the_mail_is_understood() {
 }
 
 #[tokio::test]
+async fn rights_of_others_are_given_anew() {
+    let world = world().await;
+    let root = world.folder.path();
+    let write = |name: &str, text: &str| {
+        std::fs::create_dir_all(root.join(name).join("cur")).unwrap();
+        std::fs::write(root.join(name).join("dovecot-acl"), text).unwrap();
+    };
+    write(
+        ".Team",
+        "owner lrwstipekxa\nuser=ann lrs\nuser=ann@example.org lrsi\n-anyone w\nuser=zoe lr\ngroup=x lr\n",
+    );
+    std::fs::create_dir_all(root.join(".Team.Own/cur")).unwrap();
+    write(".Team.Open", "anyone :lookup\nauthenticated lr\n");
+    let (m, ann, bob) = (world.mailboxes(), world.account("ann").await.id, world.account("bob").await.id);
+    let domain = "example.org".parse().unwrap();
+    let mut order = Import::new(root, Format::Maildir, NOW);
+    order.names = Some(Names { directory: &world.directory, domain: &domain });
+    for round in 0..2 {
+        let done = import(m, bob, &order, &mut |_| ()).await.unwrap();
+        let told: Vec<_> =
+            done.problems.iter().map(|problem| problem.why.rsplit(": ").next().unwrap()).collect();
+        let expected: &[&str] =
+            if round == 0 { &["user=zoe lr", "group=x lr", "anyone :lookup"] } else { &[] };
+        assert_eq!((&told[..], done.refused), (expected, 0));
+        let listed = async |path: &str| {
+            let mailbox = m.find(bob, path).await.unwrap().unwrap();
+            let entries = m.acl(bob, mailbox).await.unwrap();
+            let line = |entry: &crate::mailbox::AclEntry| {
+                format!("{} {}-{}", entry.name, entry.granted, entry.denied)
+            };
+            let mut lines: Vec<_> = entries.iter().map(line).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(listed("Team").await, ["ann@example.org lrsi-", "anyone -w"]);
+        assert_eq!(listed("Team/Own").await, [""; 0], "what was not shared is not shared by being below");
+        assert_eq!(listed("Team/Open").await, ["anyone lr-"]);
+    }
+    assert_eq!(m.shared_with(ann).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_folder_of_mboxes_needs_no_endings() {
     let world = world().await;
     let root = world.folder.path();
