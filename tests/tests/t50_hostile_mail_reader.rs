@@ -63,6 +63,9 @@ bombs = [deep, wide, enclosed, alike, split, lines, line, folded, nested, words,
 for bomb in bombs:
     append(b'bombs', bomb)
 append(b'bombs', *rings)
+# More rows than one commit takes: all or nothing.
+many = b'References: ' + b'\r\n '.join(b'<%d@x>' % n for n in range(6000)) + b'\r\n\r\nx\r\n'
+ask(b'APPEND bombs' + b' {%d+}\r\n%s' % (len(many), many) * 300, r'NO \[LIMIT\]')
 count = len(bombs) + len(rings)
 for box in ['bombs', 'bombs']:
     ask('SELECT ' + box, 'OK')
@@ -71,7 +74,9 @@ for box in ['bombs', 'bombs']:
     ask('FETCH 1:* (BINARY.PEEK[1]<0.10> BINARY.SIZE[1])', 'OK')
     names = ' '.join('X-%d' % n for n in range(900))
     ask('FETCH 1:* (BODY.PEEK[HEADER.FIELDS (%s)] BODY.PEEK[HEADER.FIELDS.NOT (%s)]<9.9>)' % (names, names), 'OK')
-    ask('FETCH 1:* (%s)' % ' '.join('BINARY.PEEK[1]<%d.1>' % n for n in range(4_000_000_000, 4_000_000_090)), 'OK')
+    pieces = ['BINARY.PEEK[1]<%d.1>' % n for n in range(4_000_000_000, 4_000_000_011)]
+    ask('FETCH 1:* (%s)' % ' '.join(pieces), r'BAD \[LIMIT\]')
+    ask('FETCH 1:* (%s)' % ' '.join(pieces[:10]), 'OK')
     ask('SEARCH OR TEXT zzzz OR HEADER X-199999 y OR BODY qqqq FROM zz', 'OK')
     ask('SORT (%s) UTF-8 ALL' % ' '.join(['SUBJECT', 'REVERSE SUBJECT', 'FROM', 'DISPLAYTO'] * 200), 'OK')
     for how in ['REFERENCES', 'REFS', 'ORDEREDSUBJECT']:

@@ -15,7 +15,8 @@ const PAGE: usize = 1000;
 
 impl Mailboxes {
     /// Renames a mailbox, and with it what is below it; mailboxes above the new name that are missing are made. INBOX
-    /// stays, and gives its mail to a new mailbox; what is below it stays too. Subscriptions do not follow.
+    /// stays, and gives its mail to a new mailbox; what is below it stays too. That takes a commit for the mailbox and one for
+    /// each 1000 messages: whatever happens, each message is in one of the two. Subscriptions do not follow.
     ///
     /// # Errors
     /// [`MailboxError::BadName`], [`MailboxError::NoMailbox`], [`MailboxError::Exists`], [`MailboxError::BelowItself`],

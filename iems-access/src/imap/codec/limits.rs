@@ -40,6 +40,8 @@ pub(super) const KEYS: usize = 4096;
 pub(super) const ITEMS: usize = 1000;
 /// Things that one `FETCH` asks of each message: each may cost a look into the message.
 pub(super) const ATTRIBUTES: usize = 100;
+/// How often one `FETCH` asks for octets of one part decoded: each time, all in front of them is decoded, too.
+pub(super) const DECODED: usize = 10;
 /// Levels of a body part's number.
 pub(super) const PARTS: usize = 100;
 /// Octets of a tag.

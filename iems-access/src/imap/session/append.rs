@@ -23,6 +23,11 @@ use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Sta
 /// How much of a header is searched for what a message answers, in octets.
 const HEADER: usize = 64 * 1024;
 
+/// Octets of rows of the messages of one command: what one commit takes, and a session holds.
+const ROWS: usize = 12 << 20;
+/// Octets of the rows of a message besides its structure, at most about.
+const ROW: usize = 2048;
+
 /// What becomes of a literal that was announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Literal {
@@ -45,6 +50,8 @@ pub(super) struct Appending {
     octets: u64,
     current: Option<Box<Arriving>>,
     effort: Effort,
+    /// Octets of the rows of `messages`.
+    rows: usize,
 }
 
 /// A message that arrives.
@@ -112,6 +119,7 @@ impl Session {
             octets: 0,
             current: None,
             effort: Effort::default(),
+            rows: 0,
         };
         if let Stage::User(user) = &mut self.stage {
             user.appending = Some(Box::new(appending));
@@ -199,6 +207,11 @@ impl Session {
                 if let Some(current) = appending.current.take() {
                     let place = appending.mailbox.as_ref().map_err(Status::clone)?;
                     let message = self.arrived(place, *current, now).await?;
+                    // All of them are one commit.
+                    appending.rows += ROW + message.structure.as_ref().map_or(0, Bytes::len);
+                    if appending.rows > ROWS && !appending.messages.is_empty() {
+                        return Err(Status::no("Too many messages at once").with(Code::Limit).into());
+                    }
                     appending.messages.push(message);
                 }
             }

@@ -4,7 +4,7 @@ use crate::imap::types::{Fetch, FetchAttribute, Partial, Section, SectionText, S
 
 use super::super::cursor::Cursor;
 use super::super::error::{Parsed, SyntaxError};
-use super::super::limits::{ATTRIBUTES, PARTS};
+use super::super::limits::{ATTRIBUTES, DECODED, PARTS};
 
 /// `SP sequence-set SP what [SP "(" modifiers ")"]`.
 pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Fetch> {
@@ -54,12 +54,28 @@ pub(super) fn attributes(cursor: &mut Cursor<'_>) -> Parsed<Vec<FetchAttribute>>
         if attributes.len() == ATTRIBUTES {
             return Err(SyntaxError::limit("Too much is asked of each message").into());
         }
-        if !attributes.contains(&attribute) {
-            attributes.push(attribute);
+        if attributes.contains(&attribute) {
+            return Ok(());
         }
+        if let Some(part) = decoded(&attribute)
+            && attributes.iter().filter(|before| decoded(before) == Some(part)).count() == DECODED
+        {
+            return Err(
+                SyntaxError::limit("Too many pieces of one part are asked for; fetch it whole").into()
+            );
+        }
+        attributes.push(attribute);
         Ok(())
     })?;
     Ok(attributes)
+}
+
+/// The part that has to be decoded for it.
+fn decoded(attribute: &FetchAttribute) -> Option<&[u32]> {
+    match attribute {
+        FetchAttribute::Binary { part, .. } | FetchAttribute::BinarySize { part } => Some(part),
+        _ => None,
+    }
 }
 
 /// `ALL`, `FAST`, `FULL`, or one attribute.
