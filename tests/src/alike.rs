@@ -14,6 +14,10 @@ pub struct Subject<'a> {
     ends: bool,
     /// A part ends in the header of its message.
     cut: bool,
+    /// A message within has parts.
+    nested: bool,
+    /// A part has two fields `Content-Disposition`.
+    doubled: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -21,8 +25,12 @@ impl<'a> Subject<'a> {
     pub fn new(message: &'a [u8]) -> Self {
         let structure = Structure::of(message);
         let ends = with_crlf(message) != message;
-        let mut subject = Self { message, structure, ends, cut: false };
-        subject.cut = (1..subject.structure.parts.len()).any(|at| subject.is_cut(at));
+        let mut subject = Self { message, structure, ends, cut: false, nested: false, doubled: false };
+        let parts = subject.structure.parts.len();
+        subject.cut = (1..parts).any(|at| subject.is_cut(at));
+        subject.nested =
+            (1..parts).any(|at| subject.structure.parts[at].envelope.is_some() && subject.has_parts(at));
+        subject.doubled = (0..parts).any(|at| subject.has_two_dispositions(at));
         subject
     }
 
@@ -50,7 +58,7 @@ impl<'a> Subject<'a> {
         let missing = Value::Text(b"MISSING_MAILBOX".to_vec());
         let nobody = |value: &Value| matches!(value, Value::List(all) if all.get(2) == Some(&missing));
         let theirs = theirs.map(&|text| replace(text, "\u{fffd}".as_bytes(), b"\x80")).squeezed(false);
-        let ours = ours.squeezed(false);
+        let ours = ours.map(&|text| replace(text, "\u{fffd}".as_bytes(), b"\x80")).squeezed(false);
         ours == theirs || (self.has_group_with_nobody() && ours == theirs.without(&nobody))
     }
 
@@ -67,8 +75,12 @@ impl<'a> Subject<'a> {
             return self.leaves(ours, theirs);
         };
         if is_no_type(theirs) {
-            // What is no type is text/plain (RFC 2045 section 5.2).
-            return ours.starts_with(&[Value::Text(b"text".to_vec()), Value::Text(b"plain".to_vec())]);
+            // What is no type is text/plain, and one with something wrong behind it is that type (RFC 2045 section 5.2).
+            let told = type_of(ours);
+            return told == b"text/plain" || contains(&self.message.to_ascii_lowercase(), &told);
+        }
+        if is_too_deep(ours, theirs) || self.doubled && is_disposition(ours) && is_disposition(theirs) {
+            return true;
         }
         let most = match is_global(ours) {
             // A message/global has an envelope and a body (RFC 9051 section 7.5.2).
@@ -78,13 +90,12 @@ impl<'a> Subject<'a> {
         };
         let mut before: &[u8] = b"";
         ours.iter().zip(theirs).take(most).all(|(ours, theirs)| {
-            // RFC 2231 section 7 lets no space be in an extended value.
-            let extended = before.ends_with(b"*") && matches!((ours, theirs), (Value::Text(ours), Value::Text(theirs)) if *ours == replace(theirs, b" ", b"%20"));
+            let parameter = matches!((ours, theirs), (Value::Text(ours), Value::Text(theirs)) if is_parameter(before, ours, theirs));
             before = match ours {
                 Value::Text(text) => text,
                 _ => b"",
             };
-            extended || self.structures(ours, theirs)
+            parameter || self.structures(ours, theirs)
         })
     }
 
@@ -100,7 +111,7 @@ impl<'a> Subject<'a> {
         match (number(ours), number(theirs)) {
             // The line end in front of a boundary is not of the part (RFC 2046 section 5.1.1).
             (Some(ours), Some(theirs)) => {
-                self.ends || (self.cut && (1..=2).contains(&theirs.saturating_sub(ours)))
+                self.ends || ((self.cut || self.nested) && (1..=2).contains(&theirs.saturating_sub(ours)))
             }
             _ => false,
         }
@@ -134,9 +145,10 @@ impl<'a> Subject<'a> {
         }
         let (Value::Text(ours), Value::Text(theirs)) = (ours, theirs) else { return false };
         if self.ends && with_crlf(ours) == *theirs
-            || theirs.strip_suffix(b"\r\n") == Some(&ours[..]) && ours.ends_with(b"--")
+            || theirs.strip_suffix(b"\r\n") == Some(&ours[..])
+                && (ours.ends_with(b"--") || part.is_some_and(|at| self.has_parts(at)))
         {
-            // The line end behind a last boundary belongs to the outer boundary that follows (RFC 2046 section 5.1.1).
+            // The line end behind the last part or boundary belongs to the outer boundary that follows (RFC 2046 section 5.1.1).
             return true;
         }
         let within = part.map(|at| if path.is_empty() { at } else { at + 1 });
@@ -154,6 +166,24 @@ impl<'a> Subject<'a> {
             let header = &self.message[part.header.start as usize..part.header.end() as usize];
             header != b"\r\n" && !header.ends_with(b"\r\n\r\n")
         })
+    }
+
+    /// Whether a part is a multipart, or a message that is one.
+    fn has_parts(&self, at: usize) -> bool {
+        let is_multipart =
+            |at: usize| self.structure.parts.get(at).is_some_and(|part| part.kind == Kind::Multipart);
+        is_multipart(at) || self.structure.parts[at].kind == Kind::Message && is_multipart(at + 1)
+    }
+
+    fn has_two_dispositions(&self, at: usize) -> bool {
+        let header = self.structure.parts[at].header;
+        let header = &self.message[header.start as usize..header.end() as usize];
+        let name = b"content-disposition:";
+        let lines = header.split(|octet| *octet == b'\n');
+        lines
+            .filter(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+            .count()
+            > 1
     }
 
     /// Whether the part is a message that ends in its header.
@@ -230,7 +260,43 @@ fn is_missing(ours: &Value, theirs: &Value) -> bool {
 /// Whether a structure tells a type that is none.
 fn is_no_type(values: &[Value]) -> bool {
     let none = Value::Text(Vec::new());
-    values.get(1) == Some(&none) && matches!(values.first(), Some(Value::Text(_)))
+    values.len() > 2 && values.get(1) == Some(&none) && matches!(values.first(), Some(Value::Text(_)))
+}
+
+/// The type that a structure tells, in small letters.
+fn type_of(values: &[Value]) -> Vec<u8> {
+    let mut texts = values.iter().filter_map(|value| match value {
+        Value::Text(text) => Some(text.to_ascii_lowercase()),
+        _ => None,
+    });
+    let first = texts.next().unwrap_or_default();
+    match values.first() {
+        Some(Value::Text(_)) => [first, texts.next().unwrap_or_default()].join(&b'/'),
+        _ => [&b"multipart/"[..], &first].concat(),
+    }
+}
+
+/// A multipart that is deeper than Dovecot looks is a file there.
+fn is_too_deep(ours: &[Value], theirs: &[Value]) -> bool {
+    type_of(theirs) == b"application/octet-stream" && type_of(ours).starts_with(b"multipart/")
+}
+
+/// Of two fields `Content-Disposition`, which may be there once, the first counts here, the last there (RFC 2183 has no word on
+/// it).
+fn is_disposition(values: &[Value]) -> bool {
+    matches!(values, [Value::Text(_), Value::List(_) | Value::Atom(_)])
+}
+
+/// An extended value has none of some octets but encoded (RFC 2231 section 7); a character set without a name is none, and
+/// plain text has one (RFC 2046 section 4.1.2).
+fn is_parameter(name: &[u8], ours: &[u8], theirs: &[u8]) -> bool {
+    let decoded = |text: &[u8]| replace(&replace(text, b"%20", b" "), b"%27", b"'");
+    name.ends_with(b"*") && decoded(ours) == decoded(theirs)
+        || name.eq_ignore_ascii_case(b"charset") && theirs.is_empty() && ours == b"us-ascii"
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 fn is_global(values: &[Value]) -> bool {

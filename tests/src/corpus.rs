@@ -33,6 +33,17 @@ pub fn all() -> Vec<Sample> {
     samples
 }
 
+/// A message for each file of a folder, in the order of their names.
+///
+/// # Panics
+/// If the folder cannot be read.
+pub fn folder(folder: &Path) -> Vec<Sample> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a folder entry").path()).collect();
+    files.sort();
+    files.iter().map(|file| sample(file)).collect()
+}
+
 fn texts(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let files = entries.map(|entry| entry.expect("a folder entry").path());

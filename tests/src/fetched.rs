@@ -1,6 +1,6 @@
 //! What `FETCH` answers, as values: from any IMAP server.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub struct Fetcher {
     tag: u32,
     /// What the last commands were told.
     untagged: Vec<String>,
+    /// The server hung up, maybe in the midst of an answer.
+    over: bool,
 }
 
 impl Fetcher {
@@ -52,7 +54,7 @@ impl Fetcher {
     pub fn login(at: SocketAddrV4, user: &str, password: &str) -> Self {
         let stream = TcpStream::connect(at).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        let mut fetcher = Self { stream: BufReader::new(stream), tag: 0, untagged: Vec::new() };
+        let mut fetcher = Self { stream: BufReader::new(stream), tag: 0, untagged: Vec::new(), over: false };
         fetcher.line();
         fetcher.must(format!("LOGIN {user} {password}").as_bytes());
         fetcher
@@ -97,6 +99,9 @@ impl Fetcher {
                 let mut tokens = Tokens { line, at: 0, from: self };
                 let Value::List(values) = tokens.value() else { panic!("no list in {rest}") };
                 fetched.push((number.parse().expect("a number"), values));
+                if self.over {
+                    return ("BYE in the midst of it".to_owned(), fetched);
+                }
             }
         }
     }
@@ -192,7 +197,13 @@ impl Tokens<'_> {
         let digits: String = self.line[self.at + 1..].iter().map(|o| char::from(*o)).collect();
         let length = digits.trim_end_matches('}').parse().expect("the length of a literal");
         let mut text = vec![0; length];
-        self.from.stream.read_exact(&mut text).expect("a literal");
+        if let Err(error) = self.from.stream.read_exact(&mut text) {
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "a literal");
+            self.from.over = true;
+            // Ends all lists that are open.
+            (self.line, self.at) = (vec![b')'; 16], 0);
+            return Value::Text(text);
+        }
         let line = self.from.line();
         self.line = line.chars().map(|letter| letter as u8).collect();
         self.at = 0;

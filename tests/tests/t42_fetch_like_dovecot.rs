@@ -1,6 +1,8 @@
 //! FETCH answers as Dovecot's does: envelope, structure, sizes, and the octets of every section, of real messages and of
 //! hostile ones. Both servers hold the same messages and are asked the same by IMAP.
 
+use std::path::Path;
+
 use iems_tests::alike::{Subject, path_of};
 use iems_tests::corpus::{self, Sample};
 use iems_tests::fetched::{Fetcher, Value, numbers};
@@ -184,8 +186,18 @@ fn none(differences: &[String]) {
 
 #[test]
 fn real_messages_are_told_as_dovecot_tells_them() {
-    let samples: Vec<_> = corpus::all().into_iter().step_by(3).collect();
+    let step = if std::env::var_os("IEMS_WHOLE_CORPUS").is_some() { 1 } else { 3 };
+    let samples: Vec<_> = corpus::all().into_iter().step_by(step).collect();
     none(&compare(&samples));
+}
+
+/// Messages of other collections: the files of the folder that `IEMS_MESSAGES` names.
+#[test]
+fn messages_of_a_folder_are_told_as_dovecot_tells_them() {
+    let Some(folder) = std::env::var_os("IEMS_MESSAGES") else {
+        return println!("skipped: IEMS_MESSAGES does not name a folder of messages");
+    };
+    none(&compare(&corpus::folder(Path::new(&folder))));
 }
 
 #[test]
