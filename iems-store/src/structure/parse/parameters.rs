@@ -147,6 +147,10 @@ fn join(mut pieces: Vec<Piece>, into: &mut Parameters) {
         let encoded = same.iter().any(|piece| piece.encoded);
         let mut name = same[0].name.clone();
         let mut value = Vec::new();
+        if encoded && !same[0].encoded {
+            // No character set and no language, whose delimiters have to be there (RFC 2231 section 4).
+            value.extend_from_slice(b"''");
+        }
         for piece in same {
             match encoded && !piece.encoded {
                 true => percent(&piece.value, &mut value),

@@ -53,12 +53,18 @@ fn sender_and_reply_to_are_from_unless_told() {
 #[test]
 fn parameters_are_joined() {
     let text =
-        b"Content-Type: Text/X-Y; a*1=\" c\"; CharSet=\"utf-8\"; a*0*=utf-8''%41 ;b*1=lost; n==?x?=\r\n\r\n";
+        b"Content-Type: Text/X-Y; a*1=\" c\"; CharSet=\"utf-8\"; a*0*=utf-8''%41 ;b*1=lost; n==?x?=; c*0=\"d e\"; c*1*=%41\r\n\r\n";
     let structure = Structure::of(text);
     let media = structure.parts[0].media.as_ref().unwrap();
     let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
     let parameters: Vec<_> = media.parameters.iter().map(|(name, value)| (text(name), text(value))).collect();
-    let expected = [("CharSet", "utf-8"), ("n", "=?x?="), ("a*", "utf-8''%41%20c"), ("b*1", "lost")];
+    let expected = [
+        ("CharSet", "utf-8"),
+        ("n", "=?x?="),
+        ("a*", "utf-8''%41%20c"),
+        ("b*1", "lost"),
+        ("c*", "''d%20e%41"),
+    ];
     assert_eq!(parameters, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!((text(&media.main), text(&media.sub)), ("Text".into(), "X-Y".into()));
 }
