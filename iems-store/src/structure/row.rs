@@ -1,6 +1,7 @@
 //! The row of a structure: in sections, so that nobody reads more of it than is asked for.
 //!
-//! The size, the structure as IMAP tells it, the kept fields, the envelope, the parts. All follows from the octets of the
+//! The size and the lengths, then the structure as IMAP tells it, the kept fields, the envelope, the parts: whoever looks for
+//! a section touches no other, which counts where rows are in memory and in no processor's cache. All follows from the octets of the
 //! message; what cannot be read is damage, and can be made again.
 
 use bytes::{Bytes, BytesMut};
@@ -16,16 +17,8 @@ const TOLD: usize = 8 << 10;
 /// What a row is, in errors.
 const WHAT: &str = "a message's structure";
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Sections<B> {
-    size: u64,
-    /// `BODYSTRUCTURE`; empty if it is long, or not the same for all clients.
-    told: B,
-    kept: B,
-    envelope: B,
-    /// The first one without its envelope.
-    parts: B,
-}
+/// What a row begins with: the size, and the lengths of all sections but the last.
+type Head = (u64, [u32; 3]);
 
 /// Which addresses of an envelope, in the order in which they stand there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,23 +47,35 @@ impl Addresses {
 
 /// The row of a structure.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a>(Sections<&'a [u8]>);
+pub struct Row<'a> {
+    size: u64,
+    /// `BODYSTRUCTURE`; empty if it is long, or not the same for all clients.
+    told: &'a [u8],
+    kept: &'a [u8],
+    envelope: &'a [u8],
+    /// The first one without its envelope.
+    parts: &'a [u8],
+}
 
 impl Structure {
-    /// As a row: a version, and postcard behind it. At most 512 KiB with the default [`super::Limits`].
+    /// As a row: a version, and postcard behind it, in sections. At most 512 KiB with the default [`super::Limits`].
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] if postcard cannot express it.
     pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let mut parts = self.parts.clone();
         let envelope = parts.first_mut().and_then(|root| root.envelope.take());
-        rows::encode(&Sections {
-            size: self.size,
-            told: told(self),
-            kept: section(&self.kept)?,
-            envelope: section(&envelope)?,
-            parts: section(&parts)?,
-        })
+        let sections = [told(self), section(&self.kept)?, section(&envelope)?];
+        let too_large = |_| StoreError::TooLarge(format!("a row: {WHAT}"));
+        let mut lengths = [0; 3];
+        for (length, section) in lengths.iter_mut().zip(&sections) {
+            *length = u32::try_from(section.len()).map_err(too_large)?;
+        }
+        let head: Head = (self.size, lengths);
+        let mut row = rows::encode(&head)?;
+        sections.iter().for_each(|section| row.extend_from_slice(section));
+        row.extend_from_slice(&section(&parts)?);
+        Ok(row)
     }
 
     /// The structure of a row, with octets of its own.
@@ -113,17 +118,25 @@ impl<'a> Row<'a> {
     /// [`StoreError::Corrupt`] if it is none, or of a version that this release does not know: then it has to be made
     /// again from the message. The same of all that is read of it.
     pub fn of(row: &'a [u8]) -> Result<Self, StoreError> {
-        rows::decode(row, WHAT).map(Self)
+        let ((size, lengths), mut rest): (Head, _) = front(rows::versioned(row, WHAT)?)?;
+        let mut sections = [&rest[..0]; 3];
+        for (section, length) in sections.iter_mut().zip(lengths) {
+            let split = rest.split_at_checked(length as usize);
+            let short = || StoreError::Corrupt(format!("{WHAT} is cut short"));
+            (*section, rest) = split.ok_or_else(short)?;
+        }
+        let [told, kept, envelope] = sections;
+        Ok(Self { size, told, kept, envelope, parts: rest })
     }
 
     /// Octets of the message.
     pub fn size(&self) -> u64 {
-        self.0.size
+        self.size
     }
 
     /// `BODYSTRUCTURE` as every client is told it; `None` if it has to be made of [`Self::structure`].
     pub fn body_structure(&self) -> Option<&'a [u8]> {
-        Some(self.0.told).filter(|told| !told.is_empty())
+        Some(self.told).filter(|told| !told.is_empty())
     }
 
     /// Fields of the message's header.
@@ -131,7 +144,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// As for [`Row::of`].
     pub fn kept(&self) -> Result<Kept<&'a [u8]>, StoreError> {
-        read(self.0.kept)
+        read(self.kept)
     }
 
     /// The message's envelope.
@@ -139,7 +152,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// As for [`Row::of`].
     pub fn envelope(&self) -> Result<Option<Box<Envelope<&'a [u8]>>>, StoreError> {
-        read(self.0.envelope)
+        read(self.envelope)
     }
 
     /// One list of addresses of the message's envelope; nothing behind it is looked at.
@@ -148,7 +161,7 @@ impl<'a> Row<'a> {
     /// As for [`Row::of`].
     pub fn addresses(&self, which: Addresses) -> Result<Vec<Address<&'a [u8]>>, StoreError> {
         // Whether there is an envelope, then its first lists.
-        let (is_there, mut rest) = front::<bool>(self.0.envelope)?;
+        let (is_there, mut rest) = front::<bool>(self.envelope)?;
         if !is_there {
             return Ok(Vec::new());
         }
@@ -167,11 +180,11 @@ impl<'a> Row<'a> {
     }
 
     fn whole<B: Deserialize<'a>>(&self) -> Result<Structure<B>, StoreError> {
-        let mut parts: Vec<Part<B>> = read(self.0.parts)?;
+        let mut parts: Vec<Part<B>> = read(self.parts)?;
         match parts.first_mut() {
-            Some(root) => root.envelope = read(self.0.envelope)?,
+            Some(root) => root.envelope = read(self.envelope)?,
             None => return Err(StoreError::Corrupt(format!("{WHAT} has no part"))),
         }
-        Ok(Structure { size: self.0.size, kept: read(self.0.kept)?, parts })
+        Ok(Structure { size: self.size, kept: read(self.kept)?, parts })
     }
 }
