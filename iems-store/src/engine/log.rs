@@ -22,7 +22,7 @@ const OPENING: usize = 12;
 /// What the system reads and writes at once.
 const PAGE: u32 = 4096;
 /// From how many bytes a sync on nothing is made ahead.
-const MUCH: u32 = 128 << 10;
+const MUCH: u32 = 8 << 10;
 
 /// The writing end of the log.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(super) struct Log {
     distrust: bool,
     /// Ends of segments that were given up, until they are asked for.
     lost: Vec<Position>,
+    /// What a sync took along lately, in bytes.
+    usual: u32,
 }
 
 #[derive(Debug)]
@@ -52,8 +54,6 @@ struct Active {
     durable: u32,
     /// All of it was written before.
     seasoned: bool,
-    /// How often it was synced.
-    syncs: u32,
 }
 
 impl Log {
@@ -80,6 +80,7 @@ impl Log {
             next,
             distrust: false,
             lost: Vec::new(),
+            usual: 0,
         }
     }
 
@@ -137,10 +138,8 @@ impl Log {
     /// Whether a file is to be made ahead: the next group would gain by it, or the next segment will. Where much is written
     /// with each sync, it costs more than it gains.
     pub(super) fn wants_file(&self) -> bool {
-        let gains = |active: &Active| {
-            (!active.seasoned || active.end > self.segment_bytes / 2)
-                && active.end / active.syncs.max(1) < MUCH
-        };
+        let gains =
+            |active: &Active| (!active.seasoned || active.end > self.segment_bytes / 2) && self.usual < MUCH;
         self.active.as_ref().is_some_and(gains) && self.spares.len() == 0
     }
 
@@ -201,8 +200,8 @@ impl Log {
             return Err(StoreError::Io(error.to_string()));
         }
         self.distrust = false;
+        self.usual = self.usual / 16 * 15 + (active.end - active.durable) / 16;
         active.durable = active.end;
-        active.syncs += 1;
         self.durable = Position { segment: number, at: active.end };
         Ok(())
     }
@@ -272,7 +271,7 @@ impl Log {
             Ok(file) => {
                 let segment = Segment::new(number, &self.segments.handles, 0, 0);
                 self.segments.insert(segment.clone());
-                self.active = Some(Active { segment, file, end: 0, durable: 0, seasoned, syncs: 0 });
+                self.active = Some(Active { segment, file, end: 0, durable: 0, seasoned });
                 Ok(())
             }
             Err(e) => {
