@@ -73,10 +73,17 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
             ended => ended.map(drop),
         };
         let Connection { wire, mut session, .. } = connection;
-        if ended.is_ok() {
-            wire.close(FAREWELL).await;
-        }
-        session.end().await;
+        let farewell = async {
+            if ended.is_ok() {
+                wire.close(FAREWELL).await;
+            }
+        };
+        // Nobody else waits until the peer has gone.
+        let end = async {
+            session.end().await;
+            drop(session);
+        };
+        Box::pin(async { tokio::join!(farewell, end) }).await;
         return ended;
     }
 }

@@ -35,6 +35,8 @@ pub(crate) async fn handshake<P: Protocol>(
 
 /// How much is read at a time, in octets.
 const PIECE: usize = 4096;
+/// How much is read away at the end, in octets.
+const AWAY: usize = 8 << 20;
 /// Least room for a read, in octets.
 const LEAST: usize = 512;
 
@@ -134,13 +136,23 @@ impl Wire {
         tokio::time::timeout(patience, sent).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
-    /// Ends our side, so that the peer sees the last reply and then the end.
+    /// Ends our side, so that the peer sees the last reply and then the end, within `patience`. What it may still be sending is
+    /// read away first: closing over unread octets would reset the connection, and the reply could be lost.
     pub(crate) async fn close(mut self, patience: Duration) {
         let ended = async {
             match &mut self.socket {
                 Socket::Tcp(stream) => stream.shutdown().await,
                 Socket::Tls(stream) => stream.shutdown().await,
+            }?;
+            let mut octets = 0;
+            while octets < AWAY {
+                self.input.clear();
+                match poll_fn(|cx| self.socket.poll_read(&mut self.input, cx)).await? {
+                    0 => break,
+                    more => octets += more,
+                }
             }
+            io::Result::Ok(())
         };
         let _ = tokio::time::timeout(patience, ended).await;
     }
@@ -181,8 +193,33 @@ mod tests {
             }
             assert_eq!(came, piece);
         }
-        one.close(patience).await;
-        assert_eq!(other.fill().await.unwrap(), 0);
+        let heard = async {
+            let end = other.fill().await.unwrap();
+            drop(other);
+            end
+        };
+        assert_eq!(tokio::join!(one.close(patience), heard), ((), 0));
+    }
+
+    #[tokio::test]
+    async fn the_last_reply_arrives_though_the_peer_still_talks() {
+        let (mut one, mut other) = pair().await;
+        let patience = Duration::from_secs(5);
+        let talk = async {
+            // More than the buffers between them hold: it ends only if it is read.
+            other.send(&vec![b'x'; 6 << 20], 4 * patience).await.unwrap();
+            let mut heard = Vec::new();
+            while other.fill().await.unwrap() > 0 {
+                heard.extend_from_slice(&other.input.split());
+            }
+            drop(other);
+            heard
+        };
+        let farewell = async {
+            one.send(b"* BYE\r\n", patience).await.unwrap();
+            one.close(4 * patience).await;
+        };
+        assert_eq!(tokio::join!(farewell, talk).1, b"* BYE\r\n");
     }
 
     #[tokio::test]

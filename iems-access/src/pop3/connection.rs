@@ -74,7 +74,10 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
             event = match next {
                 Event::Close => {
                     connection.flush().await?;
-                    connection.wire.close(FAREWELL).await;
+                    let Connection { wire, held, .. } = connection;
+                    // The maildrop is free before the peer has gone.
+                    drop(held);
+                    wire.close(FAREWELL).await;
                     return Ok(());
                 }
                 Event::StartTls => {
