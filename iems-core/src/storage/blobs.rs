@@ -91,6 +91,14 @@ pub trait Blobs: Send + Sync + 'static {
     /// The length of a blob in bytes.
     async fn size(&self, id: BlobId) -> Result<u64, StoreError>;
 
+    /// Holds a blob for who reads it in pieces: until what is returned is dropped, `read` finds it, also if its last owner leaves
+    /// in between. A storage that cannot do that only looks whether it is there, as here, and its readers may meet
+    /// [`StoreError::NoBlob`] in the midst.
+    async fn hold(&self, id: BlobId) -> Result<Box<dyn Send + Sync>, StoreError> {
+        self.size(id).await?;
+        Ok(Box::new(()))
+    }
+
     /// Removes what nobody owns any more and gives the room back. Bounded work per call;
     /// to be called again while it reports progress.
     async fn collect(&self) -> Result<Collected, StoreError>;

@@ -69,6 +69,11 @@ impl Blobs for Embedded {
         Ok(self.shared.locate(id)?.size)
     }
 
+    async fn hold(&self, id: BlobId) -> Result<Box<dyn Send + Sync>, StoreError> {
+        let body = self.shared.locate(id)?;
+        Ok(Box::new(self.shared.held.hold(id, body)))
+    }
+
     async fn collect(&self) -> Result<Collected, StoreError> {
         let shared = self.shared.clone();
         let done = tokio::task::spawn_blocking(move || shared.collect()).await;
@@ -114,7 +119,7 @@ impl Shared {
             match self.owned(id)? {
                 Some(Some(body)) => return Ok(body),
                 Some(None) => {}
-                None => return Err(StoreError::NoBlob(id)),
+                None => return self.held.get(id).ok_or(StoreError::NoBlob(id)),
             }
         }
         Err(StoreError::Corrupt(format!("a segment of blob {id} is missing")))

@@ -18,6 +18,7 @@ mod collect;
 mod committer;
 mod crowd;
 mod disk;
+mod held;
 mod index;
 mod log;
 mod memtable;
@@ -54,6 +55,7 @@ use tokio::sync::oneshot;
 use alone::Alone;
 use checkpoint::Checkpoints;
 use committer::Committer;
+use held::Held;
 use index::Snapshot;
 use pending::Pending;
 use queue::{Queue, Work};
@@ -89,6 +91,7 @@ struct Shared {
     spares: Arc<Spares>,
     ahead: Ahead,
     pending: Mutex<Pending>,
+    held: Arc<Held>,
     recent: Mutex<Recent>,
     checkpoints: Checkpoints,
     watchers: Watchers,

@@ -160,6 +160,7 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         spares,
         ahead: Ahead::default(),
         pending: Mutex::new(Pending::default()),
+        held: Arc::default(),
         recent,
         checkpoints: Checkpoints::new(index),
         watchers: Watchers::default(),

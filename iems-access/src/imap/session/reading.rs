@@ -91,6 +91,8 @@ pub(super) struct Known {
     pub(super) info: Option<MessageInfo>,
     /// The octets of its blob, if they are few and wanted.
     pub(super) small: Option<Bytes>,
+    /// What makes them stay while they are read in pieces.
+    _held: Option<Box<dyn Send + Sync>>,
 }
 
 impl Known {
@@ -148,20 +150,26 @@ impl<'a> Reading<'a> {
                 return Ok(None);
             }
         }
-        let mut small = None;
+        let (mut small, mut held) = (None, None);
         if let Some(MessageInfo { body, .. }) = info.as_ref().filter(|_| needs.octets) {
             // What others expunge meanwhile may lose its octets at any time: that is found out before anything is said.
             let blobs = self.mailboxes.blobs();
-            let read = match body.blob_size <= PIECE {
-                true => blobs.read(body.blob, 0..body.blob_size).await.map(Some),
-                false => blobs.size(body.blob).await.map(|_| None),
+            let read = async {
+                let few = body.blob_size <= PIECE;
+                if !few || needs.structure {
+                    held = Some(blobs.hold(body.blob).await?);
+                }
+                if few {
+                    small = Some(blobs.read(body.blob, 0..body.blob_size).await?);
+                }
+                Ok(())
             };
-            small = match read {
+            match read.await {
                 Err(StoreError::NoBlob(_)) => return Ok(None),
                 read => read?,
-            };
+            }
         }
-        Ok(Some(Known { info, small }))
+        Ok(Some(Known { info, small, _held: held }))
     }
 
     /// The row of a structure that is made again; `None` if the message is gone.

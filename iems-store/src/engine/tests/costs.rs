@@ -246,3 +246,29 @@ async fn reservations_expire_after_an_hour() {
     assert_eq!(s.storage.blobs.collect().await.unwrap().blobs, 1);
     assert!(matches!(s.storage.blobs.size(body).await, Err(StoreError::NoBlob(_))));
 }
+
+#[tokio::test]
+async fn a_body_that_is_held_can_be_read_to_the_end_when_its_owner_leaves() {
+    let s = setting(EmbeddedOptions {
+        segment_bytes: 256 << 10,
+        background: false,
+        ..EmbeddedOptions::default()
+    });
+    let body = write(&s.storage, 1, 200_000).await;
+    commit(&s.storage, |b| b.link(body)).await;
+    let (held, again) =
+        (s.storage.blobs.hold(body).await.unwrap(), s.storage.blobs.hold(body).await.unwrap());
+    commit(&s.storage, |b| b.unlink(body)).await;
+    // Its place would be written over by now.
+    for seed in 2..12 {
+        let other = write(&s.storage, seed, 200_000).await;
+        commit(&s.storage, |b| b.link(other)).await;
+        commit(&s.storage, |b| b.unlink(other)).await;
+        s.engine.checkpoint().unwrap();
+        s.storage.blobs.collect().await.unwrap();
+    }
+    drop(again);
+    assert_eq!(s.storage.blobs.read(body, 100_000..200_000).await.unwrap(), vec![1; 100_000]);
+    drop(held);
+    assert!(matches!(s.storage.blobs.read(body, 0..1).await, Err(StoreError::NoBlob(_))));
+}
