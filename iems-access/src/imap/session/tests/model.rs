@@ -402,10 +402,8 @@ impl Model {
                     let all = !client.frozen;
                     client.ask(&format!("f {what}")).await;
                     if let Some(mailbox) = self.mailbox(on) {
-                        let read = mailbox
-                            .messages
-                            .iter_mut()
-                            .filter(|(uid, _)| uids.contains(uid) && (all || dark.contains(uid)));
+                        let read = |uid: &u32| uids.contains(uid) && (all || dark.contains(uid));
+                        let read = mailbox.messages.iter_mut().filter(|(uid, _)| read(uid));
                         read.for_each(|(_, flags)| flags.extend(["\\Seen".to_owned()]));
                     }
                     delayed = !by_uid;
