@@ -4,19 +4,19 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use iems_core::message::{ChannelId, CheckResult, NextHop};
+use iems_core::message::{ChannelId, CheckResult, Domain, NextHop};
 use iems_core::preprocess::{Action, Policy, Rule, Scope};
 use iems_core::route::{Pattern, RouteTable, Via};
 use iems_smtp::batch::{
     AccountSettings, CHANNEL, FolderInSettings, Parameters, SpoolSettings, TunnelInSettings,
 };
 
+use super::files::Look;
 use super::leaf::{Size, words};
 use super::problem::{Notes, nearest};
-use super::read::{At, FromToml, section};
-use super::resolve::{Look, need};
-use super::tunnel::{self, TunnelWay};
-use super::written::{File, Route};
+use super::read::{At, FromToml, need, positive, section};
+use super::route::WrittenRoute;
+use super::tunnel::{self, TunnelWay, WrittenCollect, WrittenTunnelIn, WrittenTunnelOut};
 
 section! {
     /// A folder that batches come from.
@@ -127,15 +127,28 @@ impl Names {
     }
 }
 
+/// The sections as written, and what of the rest of the file they need.
+pub(super) struct Ways<'a> {
+    pub(super) batch_in: &'a [At<WrittenBatchIn>],
+    pub(super) batch_out: &'a [At<WrittenBatchOut>],
+    pub(super) tunnel_out: &'a [At<WrittenTunnelOut>],
+    pub(super) tunnel_in: &'a [At<WrittenTunnelIn>],
+    pub(super) collect: &'a [At<WrittenCollect>],
+    /// Our name.
+    pub(super) hostname: Option<&'a Domain>,
+    /// The most recipients of a message.
+    pub(super) recipients: usize,
+}
+
 /// All of them.
 pub(super) fn resolve(
-    file: &File,
+    ways: &Ways<'_>,
     (folder, look): (&Path, Look),
     data: &Path,
     notes: &mut Notes<'_>,
 ) -> Batch {
     let (mut batch, mut names) = (Batch::default(), Names::default());
-    for way in file.batch_in.iter() {
+    for way in ways.batch_in {
         let name = names.take(way.name.as_ref(), "batch_in", &way.span, notes);
         let place = need(way.folder.clone(), "folder", "batch_in", &way.span, notes);
         positive(&way.interval, "batch_in.interval", notes);
@@ -147,11 +160,11 @@ pub(super) fn resolve(
         settings.size = way.size.value.0;
         settings.terms.domains = way.domains.value.clone();
         settings.terms.senders = way.senders.value.clone();
-        settings.terms.limits.recipients = file.limits.recipients.value as usize;
+        settings.terms.limits.recipients = ways.recipients;
         batch.inputs.push(settings);
     }
-    let hello = file.hostname.as_ref().map_or_else(String::new, |hostname| hostname.value.to_string());
-    for way in file.batch_out.iter() {
+    let hello = ways.hostname.map_or_else(String::new, ToString::to_string);
+    for way in ways.batch_out {
         let name = names.take(way.name.as_ref(), "batch_out", &way.span, notes);
         let place = need(way.folder.clone(), "folder", "batch_out", &way.span, notes);
         let (Some(name), Some(place)) = (name, place) else { continue };
@@ -161,7 +174,7 @@ pub(super) fn resolve(
         settings.size = way.size.value.0;
         batch.outputs.push(settings);
     }
-    tunnel::resolve(file, (folder, look), data, (&mut batch, &mut names), notes);
+    tunnel::resolve(ways, (folder, look), data, (&mut batch, &mut names), notes);
     batch
 }
 
@@ -172,16 +185,13 @@ pub(super) fn policy() -> Policy {
     Policy::new().rule(Scope::Site, rule)
 }
 
-/// Notes a time of nothing.
-pub(super) fn positive(span: &At<Duration>, key: &str, notes: &mut Notes<'_>) {
-    if span.is_zero() {
-        let message = format!("{key}: expected a duration longer than nothing, such as \"10s\"");
-        notes.add(span.span.as_ref(), key, message);
-    }
-}
-
 /// Notes routes that lead to a way that is not there.
-pub(super) fn check_routes(routes: &[At<Route>], table: &RouteTable, batch: &Batch, notes: &mut Notes<'_>) {
+pub(super) fn check_routes(
+    routes: &[At<WrittenRoute>],
+    table: &RouteTable,
+    batch: &Batch,
+    notes: &mut Notes<'_>,
+) {
     let spools = batch.outputs.iter().chain(batch.tunnels_out.iter().map(|way| &way.spool));
     let known: Vec<&str> = spools.map(|way| way.name.as_str()).collect();
     for way in &batch.tunnels_out {

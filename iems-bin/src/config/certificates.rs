@@ -6,14 +6,24 @@ use std::path::Path;
 
 use iems_core::message::{Domain, Mailbox};
 use iems_core::route::Pattern;
+use iems_smtp::client::{Authorities, TlsVersion};
 
+use super::files::{Certificate, Look};
+use super::peer_tls::Files;
 use super::problem::Notes;
 use super::read::{At, section};
-use super::resolve::Look;
-use super::resolved::{Acme, Certificate, NamedCertificate};
-use super::written::File;
 
 section! {
+    /// The certificate.
+    WrittenTls {
+        /// PEM: the certificate, then its issuers.
+        certificate: String;
+        /// PEM: the private key.
+        key: String;
+        /// The least version of TLS.
+        minimum: TlsVersion = r#""1.2""#;
+    }
+
     /// A certificate for whoever asks for certain hosts.
     WrittenCertificate {
         /// PEM: the certificate, then its issuers.
@@ -40,9 +50,6 @@ section! {
         ca: String;
     }
 }
-
-/// Looks into the files of a certificate that is meant for these hosts: what is dangerous, or why it is of no use, for people.
-pub(super) type Inspect = fn(&Certificate, &[String]) -> Result<Vec<String>, String>;
 
 /// A certificate and its key, as written.
 pub(super) struct Pair<'a> {
@@ -89,21 +96,26 @@ pub(super) struct Common {
 }
 
 /// What `[tls]` and the `[[certificate]]`s say.
-pub(super) fn common(file: &File, place: (&Path, Look), notes: &mut Notes<'_>) -> Common {
-    let host: Vec<String> = file.hostname.iter().map(|hostname| hostname.value.to_string()).collect();
-    let default = Pair { certificate: &file.tls.certificate, key: &file.tls.key };
+pub(super) fn common(
+    hostname: Option<&Domain>,
+    (tls, written): (&WrittenTls, &[At<WrittenCertificate>]),
+    data: &Path,
+    place: (&Path, Look),
+    notes: &mut Notes<'_>,
+) -> Common {
+    let host: Vec<String> = hostname.iter().map(ToString::to_string).collect();
+    let default = Pair { certificate: &tls.certificate, key: &tls.key };
     let default = default.resolve("tls", &host, place, notes);
     let mut named = Vec::new();
-    let data = place.0.join(&file.data.value);
-    for written in &file.certificate.value {
-        named.extend(match written.acme.value {
-            true => managed(written, &data, notes),
-            false => one(written, place, notes),
+    for entry in written {
+        named.extend(match entry.acme.value {
+            true => managed(entry, data, notes),
+            false => one(entry, place, notes),
         });
     }
-    twice(&file.certificate.value, notes);
-    if default.is_none() && file.tls.certificate.is_none() {
-        unnamed_host(&named, file.hostname.as_ref().map(|hostname| &hostname.value), notes);
+    twice(written, notes);
+    if default.is_none() && tls.certificate.is_none() {
+        unnamed_host(&named, hostname, notes);
     }
     Common { default: default.or_else(|| named.first().map(|first| first.files.clone())), named }
 }
@@ -165,9 +177,13 @@ fn managed(written: &At<WrittenCertificate>, data: &Path, notes: &mut Notes<'_>)
 }
 
 /// The authority, where any certificate is got from it.
-pub(super) fn acme(file: &File, files: super::peer_tls::Files<'_>, notes: &mut Notes<'_>) -> Option<Acme> {
-    let written = &file.acme;
-    let wanted = file.certificate.value.iter().find(|certificate| certificate.acme.value)?;
+pub(super) fn acme(
+    written: &WrittenAcme,
+    certificates: &[At<WrittenCertificate>],
+    files: Files<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<Acme> {
+    let wanted = certificates.iter().find(|certificate| certificate.acme.value)?;
     if !written.accept_terms.value {
         let message = "acme.accept_terms: read the terms of the authority (`meta.termsOfService` in its directory), and set it to true if \
                        you agree";
@@ -212,6 +228,41 @@ fn unnamed_host(named: &[NamedCertificate], hostname: Option<&Domain>, notes: &m
             format!("no certificate is for hostname, {host}: other servers get the first [[certificate]]");
         notes.warn(None, "certificate.names", message);
     }
+}
+
+/// An authority that gives certificates (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Acme {
+    /// Where its directory is.
+    pub(crate) directory: String,
+    /// Whom it writes to.
+    pub(crate) email: Option<Mailbox>,
+    /// Where it looks whether hosts are ours.
+    pub(crate) address: SocketAddr,
+    /// Who is believed for the directory, besides those of Mozilla.
+    pub(crate) authorities: Option<Authorities>,
+}
+
+#[cfg(feature = "acme")]
+impl Acme {
+    /// Its host, for the name of a file.
+    pub(crate) fn short(&self) -> String {
+        let host = self.directory.trim_start_matches("https://").split('/').next().unwrap_or_default();
+        host.chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
+            .collect()
+    }
+}
+
+/// A certificate for peers that ask for certain hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedCertificate {
+    /// The hosts, in lower case, or `*.` and a domain; those that it names if empty.
+    pub(crate) names: Vec<String>,
+    /// Where it is.
+    pub(crate) files: Certificate,
+    /// Whether the server gets it itself.
+    pub(crate) managed: bool,
 }
 
 #[cfg(test)]

@@ -6,11 +6,22 @@ use std::path::Path;
 
 use iems_smtp::resolver::{Anchors, Dnssec};
 
-use super::leaf::words;
+use super::files::ReadTexts;
+use super::leaf::{NameServer, words};
 use super::problem::Notes;
-use super::read::FromToml;
-use super::reports::ReadTexts;
-use super::written;
+use super::read::{FromToml, section};
+
+section! {
+    /// Name servers.
+    WrittenDns {
+        /// Asked in order; the system's unless set.
+        servers: Vec<NameServer>;
+        /// Who finds out whether answers are proven.
+        dnssec: Word;
+        /// The file with the keys that validation starts from; the root's own unless set.
+        trust_anchor: String;
+    }
+}
 
 /// Whom we ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +50,7 @@ words! {
 }
 
 /// What the section means.
-pub(super) fn resolve(written: &written::Dns, folder: &Path, read: ReadTexts, notes: &mut Notes<'_>) -> Dns {
+pub(super) fn resolve(written: &WrittenDns, folder: &Path, read: ReadTexts, notes: &mut Notes<'_>) -> Dns {
     let servers: Vec<SocketAddr> =
         written.servers.as_ref().map_or_else(Vec::new, |list| list.iter().map(|server| server.0).collect());
     let word = written.dnssec.as_ref().map(|word| word.value);
@@ -64,7 +75,7 @@ pub(super) fn resolve(written: &written::Dns, folder: &Path, read: ReadTexts, no
 }
 
 /// The keys of the file, or those of the root.
-fn anchors(written: &written::Dns, folder: &Path, read: ReadTexts, notes: &mut Notes<'_>) -> Anchors {
+fn anchors(written: &WrittenDns, folder: &Path, read: ReadTexts, notes: &mut Notes<'_>) -> Anchors {
     let Some(file) = &written.trust_anchor else { return Anchors::default() };
     let path = folder.join(&file.value);
     let read = read(&path).and_then(|text| match text {
@@ -83,8 +94,8 @@ fn anchors(written: &written::Dns, folder: &Path, read: ReadTexts, notes: &mut N
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::Look;
     use super::super::load::understand;
-    use super::super::resolve::Look;
     use super::*;
 
     const KEY: &str = ". DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==";

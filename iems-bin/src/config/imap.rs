@@ -5,8 +5,29 @@ use std::time::Duration;
 
 use iems_store::mailbox::UsualMailbox;
 
+use super::mailbox::{WrittenMailbox, usual};
 use super::problem::Notes;
-use super::written::File;
+use super::read::{At, section};
+
+section! {
+    /// IMAP.
+    WrittenImap {
+        /// Connections of one account at once.
+        connections_per_account: u32 = "100";
+        /// Messages of a mailbox that can be opened.
+        messages: u32 = "2000000";
+        /// How long a session may be silent.
+        idle: Duration = r#""30m""#;
+        /// Whether others may log in over the same connection.
+        unauthenticate: bool = "false";
+    }
+
+    /// POP3.
+    WrittenPop3 {
+        /// Whether what was read counts as read.
+        mark_seen: bool = "true";
+    }
+}
 
 /// The least a session may be silent (RFC 9051 section 5.4).
 const LEAST: Duration = Duration::from_secs(1800);
@@ -28,8 +49,12 @@ pub(crate) struct ImapSettings {
     pub(crate) pop3_seen: bool,
 }
 
-pub(super) fn imap(file: &File, notes: &mut Notes<'_>) -> ImapSettings {
-    let written = &file.imap;
+/// What the sections mean.
+pub(super) fn imap(
+    (written, pop3): (&WrittenImap, &WrittenPop3),
+    mailboxes: &[At<WrittenMailbox>],
+    notes: &mut Notes<'_>,
+) -> ImapSettings {
     if written.idle.value < LEAST {
         let message = "imap.idle: expected at least \"30m\" (RFC 9051 section 5.4)";
         notes.add(written.idle.span.as_ref(), "imap.idle", message);
@@ -39,7 +64,7 @@ pub(super) fn imap(file: &File, notes: &mut Notes<'_>) -> ImapSettings {
         messages: written.messages.value as usize,
         idle: written.idle.value,
         unauthenticate: written.unauthenticate.value,
-        usual: super::mailbox::usual(&file.mailbox, notes),
-        pop3_seen: file.pop3.mark_seen.value,
+        usual: usual(mailboxes, notes),
+        pop3_seen: pop3.mark_seen.value,
     }
 }

@@ -11,8 +11,7 @@ use toml::de::DeValue;
 
 use super::leaf::{OneOrMore, duration, size, words};
 use super::problem::Notes;
-use super::read::{At, FromToml, mismatch, section};
-use super::resolve::need;
+use super::read::{At, FromToml, mismatch, need, section};
 
 section! {
     /// One limit, as written.

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::files::{Look, read_keys, read_password, read_secret, read_texts};
 use super::problem::{Notes, Problem, Problems};
 use super::read::FromToml;
-use super::reports::read_texts;
-use super::resolve::{Look, resolve};
+use super::resolve::resolve;
 use super::resolved::Config;
-use super::route::read_password;
-use super::tunnel::{read_keys, read_secret};
 use super::written::File;
 use crate::believe::Believer;
 use crate::exit::Failure;

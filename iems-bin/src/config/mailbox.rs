@@ -6,8 +6,7 @@ use iems_store::mailbox::{Provided, SpecialUse, UsualMailbox};
 
 use super::leaf::words;
 use super::problem::Notes;
-use super::read::{At, FromToml, section};
-use super::resolve::need;
+use super::read::{At, FromToml, need, section};
 
 /// The most entries: each costs a login one read.
 const MOST: usize = 50;

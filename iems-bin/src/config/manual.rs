@@ -54,7 +54,7 @@ fn the_manual_has_every_key_and_default() {
 fn the_examples_of_the_manual_are_right() {
     let mut examples = 0;
     for example in MANUAL.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-        let look = super::resolve::Look::AWAY;
+        let look = super::files::Look::AWAY;
         let understood = super::load::understand(example, "manual".as_ref(), "/".as_ref(), look);
         assert!(understood.is_ok(), "{}", understood.unwrap_err());
         examples += 1;

@@ -8,10 +8,11 @@ use iems_core::route::{Pattern, Via};
 use iems_core::seam::sasl::Password;
 use iems_smtp::server::SharedSecrets;
 
+use super::files::Look;
+use super::listener::WrittenListener;
 use super::problem::Notes;
-use super::read::section;
-use super::resolve::{Look, need};
-use super::written::{File, Protocol};
+use super::protocol::Protocol;
+use super::read::{At, need, section};
 
 /// The channel in which it waits.
 pub(crate) const CHANNEL: &str = "odmr";
@@ -30,14 +31,14 @@ section! {
 
 /// Takes mail for all these domains, lets it wait, and lets the accounts have it. What they share with us to prove who they are.
 pub(super) fn resolve(
-    file: &File,
+    (written, listeners): (&[At<WrittenOdmr>], &[At<WrittenListener>]),
     (folder, look): (&Path, Look),
     settings: &mut Settings,
     notes: &mut Notes<'_>,
 ) -> SharedSecrets {
     let (mut secrets, mut shared) = (SharedSecrets::default(), Vec::new());
     let mut seen: Vec<&Domain> = Vec::new();
-    for entry in file.odmr.iter() {
+    for entry in written {
         let Some(account) = need(entry.account.clone(), "account", "odmr", &entry.span, notes) else {
             continue;
         };
@@ -76,9 +77,8 @@ pub(super) fn resolve(
             settings.collectors = std::mem::take(&mut settings.collectors).with(&account, domain.clone());
         }
     }
-    let listens =
-        file.listener.iter().any(|l| l.protocol.as_ref().is_some_and(|p| p.value == Protocol::Odmr));
-    if let (Some(first), false) = (file.odmr.iter().next(), listens) {
+    let listens = listeners.iter().any(|l| l.protocol.as_ref().is_some_and(|p| p.value == Protocol::Odmr));
+    if let (Some(first), false) = (written.first(), listens) {
         let message =
             "[[odmr]]: nobody can collect it; expected a [[listener]] with protocol = \"odmr\" (port 366)";
         notes.warn(first.span.as_ref(), "odmr", message.to_owned());

@@ -14,8 +14,8 @@ use iems_smtp::client::{CertificateName, Fingerprint, PeerWire, PeerWires, TlsLe
 use super::leaf::{OneOrMore, RateBound, Size};
 use super::peer_tls::{self, Files};
 use super::problem::Notes;
-use super::read::{At, section};
-use super::resolve::{need, retry};
+use super::queue::retry;
+use super::read::{At, need, section};
 
 section! {
     /// One peer, as written.
@@ -182,7 +182,7 @@ mod tests {
 
     fn config(text: &str) -> Config {
         let text = format!("hostname = \"mx.example.test\"\n{text}");
-        understand(&text, "iems.toml".as_ref(), "/".as_ref(), crate::config::resolve::Look::AWAY)
+        understand(&text, "iems.toml".as_ref(), "/".as_ref(), crate::config::files::Look::AWAY)
             .unwrap_or_else(|e| panic!("{e}"))
     }
 
@@ -240,7 +240,7 @@ mod tests {
                 "hostname = \"a.example\"",
                 "f".as_ref(),
                 "/".as_ref(),
-                crate::config::resolve::Look::AWAY
+                crate::config::files::Look::AWAY
             )
             .unwrap()
             .settings

@@ -8,11 +8,11 @@ use iems_smtp::client::{Authorities, CertificateName, Fingerprint, PeerWire, Tls
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::files::ReadTexts;
 use super::leaf::words;
 use super::peer::WrittenPeer;
 use super::problem::Notes;
 use super::read::{At, FromToml, mismatch};
-use super::reports::ReadTexts;
 
 /// Where files that a configuration names are, and how they are read.
 pub(super) type Files<'a> = (&'a Path, ReadTexts);
@@ -120,8 +120,8 @@ pub(super) fn authorities(
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::Look;
     use super::super::load::understand;
-    use super::super::resolve::Look;
     use super::*;
     use iems_core::message::NextHop;
 

@@ -1,22 +1,55 @@
 //! What proves a peer besides a password: client certificates of a listener, and tokens.
 
 use std::path::Path;
+use std::time::Duration;
 
+use iems_core::seam::CertificateMark;
+
+use super::files::{ClientCertificates, Look, OAuth};
+use super::leaf::words;
 use super::problem::Notes;
-use super::resolve::{Look, need};
-use super::resolved::{ClientCertificates, OAuth};
-use super::written::{self, Demand, File};
+use super::read::{At, FromToml, need, section};
+
+section! {
+    /// Tokens that are taken instead of passwords.
+    WrittenOAuth {
+        /// JSON Web Key Set: the keys that tokens are signed with.
+        keys: String;
+        /// Who issues them.
+        issuer: String;
+        /// For whom they are issued.
+        audience: String;
+        /// The claim with the login.
+        claim: String = r#""email""#;
+        /// How far clocks may differ.
+        leeway: Duration = r#""60s""#;
+    }
+}
+
+/// Whether peers are asked for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// They are not.
+    Off,
+    /// They are, and may have none, or one that is not believed.
+    Optional,
+    /// Without one that is believed there is no handshake.
+    Required,
+}
+
+words! {
+    Demand, "one of off, optional, required", {
+        "off" => Demand::Off, "optional" => Demand::Optional, "required" => Demand::Required,
+    };
+}
 
 /// What a listener asks of a peer's certificate.
 pub(super) fn client_certificates(
-    written: &written::Listener,
+    (demand, ca, marks): (&At<Demand>, Option<&At<String>>, &At<Vec<CertificateMark>>),
     has_tls: bool,
     (folder, look): (&Path, Look),
     notes: &mut Notes<'_>,
 ) -> Option<ClientCertificates> {
-    let demand = &written.client_certificates;
-    let ca = written.client_ca.as_ref();
-    let marks = &written.client_fingerprints;
     if demand.value == Demand::Off {
         let idle = ca.and_then(|ca| ca.span.as_ref()).or(marks.span.as_ref());
         if ca.is_some() || !marks.is_empty() {
@@ -53,8 +86,11 @@ pub(super) fn client_certificates(
 }
 
 /// How tokens are looked into, if they are.
-pub(super) fn oauth(file: &File, (folder, look): (&Path, Look), notes: &mut Notes<'_>) -> Option<OAuth> {
-    let written = &file.oauth;
+pub(super) fn oauth(
+    written: &WrittenOAuth,
+    (folder, look): (&Path, Look),
+    notes: &mut Notes<'_>,
+) -> Option<OAuth> {
     let Some(keys) = &written.keys else {
         if let Some(idle) = written.issuer.as_ref().or(written.audience.as_ref()) {
             notes.add(idle.span.as_ref(), "oauth", "oauth: no token is taken without `keys`".to_owned());

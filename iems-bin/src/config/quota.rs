@@ -1,16 +1,44 @@
 //! `[quota]` and `[delivery]`: how much accounts may hold, and how local mail is delivered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use iems_store::agent::AgentOptions;
 use iems_store::directory::{Quota, QuotaOptions};
 use iems_store::mailbox::UsualMailbox;
 
+use super::leaf::Size;
 use super::problem::Notes;
-use super::written::{Delivery, Quota as Written};
+use super::read::section;
+
+section! {
+    /// Quotas.
+    WrittenQuota {
+        /// The most octets of an account.
+        storage: Size;
+        /// The most messages of an account.
+        messages: u32;
+        /// The share of a limit, in percent, at which its owner is warned.
+        warn_at: u32 = "90";
+        /// How long mail is taken over the limit.
+        grace: Duration = r#""0s""#;
+        /// How far over it, in percent.
+        grace_extra: u32 = "10";
+        /// Whether senders are asked to try again.
+        temporary: bool = "false";
+    }
+
+    /// Local delivery.
+    WrittenDelivery {
+        /// Whether a second message with the same Message-ID is dropped.
+        drop_duplicates: bool = "false";
+        /// Whether a subaddress makes its mailbox.
+        make_mailboxes: bool = "false";
+    }
+}
 
 /// What holds for quotas.
-pub(super) fn quota(written: &Written, notes: &mut Notes<'_>) -> QuotaOptions {
+pub(super) fn quota(written: &WrittenQuota, notes: &mut Notes<'_>) -> QuotaOptions {
     let percent = &written.warn_at;
     if percent.value > 100 {
         let message = "quota.warn_at: expected a share of the limit in percent, at most 100; 0 for never";
@@ -29,7 +57,7 @@ pub(super) fn quota(written: &Written, notes: &mut Notes<'_>) -> QuotaOptions {
 }
 
 /// How local mail is delivered.
-pub(super) fn delivery(written: &Delivery, usual: &Arc<[UsualMailbox]>) -> AgentOptions {
+pub(super) fn delivery(written: &WrittenDelivery, usual: &Arc<[UsualMailbox]>) -> AgentOptions {
     let mut options = AgentOptions::default();
     options.drop_duplicates = written.drop_duplicates.value;
     options.make_mailboxes = written.make_mailboxes.value;

@@ -5,6 +5,7 @@
 
 use std::ops::{Deref, Range};
 use std::path::Path;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -181,6 +182,31 @@ impl<T: FromToml> FromToml for At<T> {
     fn read(value: &Spanned<DeValue<'_>>, key: &str, notes: &mut Notes<'_>) -> Option<Self> {
         let span = Some(value.span());
         T::read(value, key, notes).map(|value| At { value, span })
+    }
+}
+
+/// The value, or a note that the key is missing in its section, unless what stands there is noted already.
+pub(super) fn need<T: Clone>(
+    value: Option<At<T>>,
+    name: &str,
+    section: &str,
+    span: &Option<Range<usize>>,
+    notes: &mut Notes<'_>,
+) -> Option<T> {
+    let key = below(section, name);
+    let start = span.as_ref().map_or(0, |span| span.start);
+    if value.is_none() && !notes.has(&key, start) {
+        let place = if section.is_empty() { "the file".to_owned() } else { format!("[[{section}]]") };
+        notes.add(span.as_ref(), &key, format!("{place} needs the key {name:?}"));
+    }
+    value.map(|at| at.value)
+}
+
+/// Notes a time of nothing.
+pub(super) fn positive(time: &At<Duration>, key: &str, notes: &mut Notes<'_>) {
+    if time.is_zero() {
+        let message = format!("{key}: expected a duration longer than nothing, such as \"10s\"");
+        notes.add(time.span.as_ref(), key, message);
     }
 }
 

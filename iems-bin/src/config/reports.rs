@@ -2,34 +2,53 @@
 //! with the configuration, so that a report that is due never meets a text that cannot be filled.
 
 use std::path::Path;
+use std::time::Duration;
 
 use iems_core::report::{DoubleBounces, Language, Reports, Texts};
+use iems_core::route::Pattern;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::files::ReadTexts;
+use super::leaf::Size;
 use super::problem::{Notes, nearest};
-use super::read::{At, FromToml, mismatch};
-use super::resolve::need;
-use super::written::File;
+use super::read::{At, FromToml, mismatch, need, section};
 
-/// Reads a file of texts; `None` where files are not looked at. The error is for people.
-pub(super) type ReadTexts = fn(&Path) -> Result<Option<String>, String>;
+section! {
+    /// Reports.
+    WrittenReports {
+        /// Who hears of messages without a sender that fail.
+        double_bounces: DoubleBounces = r#""postmaster""#;
+        /// How many of them are told one by one within an hour.
+        double_bounce_rate: u32 = "10";
+        /// The largest message that is returned whole.
+        return_message: Size = r#""64KiB""#;
+        /// The most of a header section that is returned.
+        return_header: Size = r#""16KiB""#;
+        /// How long a report about spam is tried.
+        spam_expire: Duration = r#""4h""#;
+        /// The language of reports.
+        language: String = r#""en""#;
+        /// Files with texts of one's own.
+        texts: Vec<At<String>> = "[]";
+    }
 
-/// The largest file of texts, keys or certificates, in octets.
-const LARGEST: u64 = 1024 * 1024;
-
-/// Reads it from the file system.
-pub(super) fn read_texts(file: &Path) -> Result<Option<String>, String> {
-    let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
-    match size > LARGEST {
-        true => Err(format!("it has {size} octets; no more than {LARGEST} are read")),
-        false => std::fs::read_to_string(file).map(Some).map_err(|e| e.to_string()),
+    /// A language for the readers at a domain.
+    WrittenReportLanguage {
+        /// For which domains.
+        domain: Pattern;
+        /// The language.
+        language: String;
     }
 }
 
 /// What the sections mean.
-pub(super) fn resolve(file: &File, folder: &Path, read: ReadTexts, notes: &mut Notes<'_>) -> Reports {
-    let written = &file.reports;
+pub(super) fn resolve(
+    (written, by_domain): (&WrittenReports, &[At<WrittenReportLanguage>]),
+    folder: &Path,
+    read: ReadTexts,
+    notes: &mut Notes<'_>,
+) -> Reports {
     let mut reports = Reports::default();
     reports.double_bounces = written.double_bounces.value.clone();
     reports.double_bounce_rate = written.double_bounce_rate.value;
@@ -38,9 +57,9 @@ pub(super) fn resolve(file: &File, folder: &Path, read: ReadTexts, notes: &mut N
     reports.spam_expire = written.spam_expire.value;
     reports.language = written.language.value.clone();
     let all_read = texts(&mut reports, &written.texts, folder, read, notes);
-    languages(&mut reports, file, notes);
+    languages(&mut reports, by_domain, notes);
     if all_read {
-        let of_domains = file.report_language.iter().filter_map(|entry| entry.language.as_ref());
+        let of_domains = by_domain.iter().filter_map(|entry| entry.language.as_ref());
         let of_domains = of_domains.map(|tag| (tag, "report_language.language"));
         for (tag, key) in of_domains.chain([(&written.language, "reports.language")]) {
             known(&reports.texts, tag, key, notes);
@@ -78,9 +97,9 @@ fn language(file: &Path, read: ReadTexts) -> Result<Option<Language>, String> {
     language.map(Some).map_err(|error| format!("{shown}:{}: {}", error.line, error.what))
 }
 
-fn languages(reports: &mut Reports, file: &File, notes: &mut Notes<'_>) {
+fn languages(reports: &mut Reports, by_domain: &[At<WrittenReportLanguage>], notes: &mut Notes<'_>) {
     const SECTION: &str = "report_language";
-    for entry in file.report_language.iter() {
+    for entry in by_domain {
         let domain = need(entry.domain.clone(), "domain", SECTION, &entry.span, notes);
         let tag = need(entry.language.clone(), "language", SECTION, &entry.span, notes);
         reports.languages.extend(domain.zip(tag));

@@ -1,28 +1,32 @@
 //! The configuration as the program works with it: checked, complete, paths absolute.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use iems_core::Settings;
 use iems_core::limits::{AccessRule, Limit};
 use iems_core::message::{Domain, Mailbox};
-use iems_core::receive::{AuthorMatch, Network, SenderMatch};
-use iems_core::seam::CertificateMark;
-use iems_smtp::client::{Authorities, Logins, PeerWires, TlsLevel, TlsVersion};
-use iems_smtp::server::{SharedSecrets, Verify};
-
+use iems_smtp::client::{Logins, PeerWires, TlsVersion};
+use iems_smtp::server::SharedSecrets;
 use iems_smtp::tlsrpt::Reporting;
 use iems_store::agent::AgentOptions;
 use iems_store::directory::QuotaOptions;
 
 use super::batch::Batch;
+use super::certificates::Acme;
 use super::checks::Checks;
+use super::client::{Client, ReportsIn};
 use super::dns::Dns;
+use super::dnsbl::{Dnsbl, DnsblOptions};
+use super::files::OAuth;
+use super::imap::ImapSettings;
+use super::limits::Limits;
+use super::listener::Listener;
+use super::policy::Cell;
 use super::problem::Problem;
+use super::search::SearchSettings;
+use super::written::LogFormat;
 use crate::admin::submit::SubmitRules;
-
-use super::written::{About, LogFormat, Protocol};
 
 /// All of it.
 #[derive(Debug, Clone)]
@@ -82,9 +86,9 @@ pub(crate) struct Config {
     /// On which flows judges run: cells of the matrix.
     pub(crate) matrix: Vec<Cell>,
     /// What holds for IMAP and POP3.
-    pub(crate) imap: super::imap::ImapSettings,
+    pub(crate) imap: ImapSettings,
     /// What holds for searching texts.
-    pub(crate) search: super::search::SearchSettings,
+    pub(crate) search: SearchSettings,
     /// How much accounts may hold.
     pub(crate) quota: QuotaOptions,
     /// How local mail is delivered.
@@ -101,183 +105,4 @@ pub(crate) struct Config {
     pub(crate) socket: PathBuf,
     /// What is dangerous, and not wrong.
     pub(crate) warnings: Vec<Problem>,
-}
-
-/// Reports of others about TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReportsIn {
-    /// The addresses at which they arrive.
-    pub(crate) addresses: Vec<Mailbox>,
-    /// How long they are kept.
-    pub(crate) keep: Duration,
-}
-
-/// A place where peers connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listener {
-    /// What is spoken.
-    pub(crate) protocol: Protocol,
-    /// Address and port.
-    pub(crate) address: SocketAddr,
-    /// Certificate and key, its own or the common one.
-    pub(crate) certificate: Option<Certificate>,
-    /// Certificates for peers that ask for certain hosts; none where it has one of its own.
-    pub(crate) others: Vec<NamedCertificate>,
-    /// Whether passwords are taken in the clear.
-    pub(crate) cleartext_passwords: bool,
-    /// Who may say for whom it speaks.
-    pub(crate) xclient: Vec<Network>,
-    /// Who may say where messages first came in.
-    pub(crate) xforward: Vec<Network>,
-    /// Whose reverse-paths are taken.
-    pub(crate) senders: SenderMatch,
-    /// What follows where authors are not the account's.
-    pub(crate) authors: AuthorMatch,
-    /// Who says whose a connection is.
-    pub(crate) proxies: Vec<Network>,
-    /// What is asked of a peer's certificate; nothing unless set.
-    pub(crate) client: Option<ClientCertificates>,
-}
-
-/// What is asked of a peer's certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ClientCertificates {
-    /// Whether there is no handshake without one that is believed.
-    pub(crate) required: bool,
-    /// PEM: the authorities that are believed.
-    pub(crate) ca: Option<PathBuf>,
-    /// Certificates that are believed whoever signed them.
-    pub(crate) marks: Vec<CertificateMark>,
-}
-
-/// How tokens are looked into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OAuth {
-    /// The file with the keys.
-    pub(crate) keys: PathBuf,
-    /// Who issues tokens.
-    pub(crate) issuer: String,
-    /// For whom.
-    pub(crate) audience: String,
-    /// The claim with the login.
-    pub(crate) claim: String,
-    /// How far clocks may differ.
-    pub(crate) leeway: Duration,
-}
-
-/// Two PEM files.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Certificate {
-    /// The chain.
-    pub(crate) certificate: PathBuf,
-    /// The key.
-    pub(crate) key: PathBuf,
-}
-
-/// An authority that gives certificates (RFC 8555).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Acme {
-    /// Where its directory is.
-    pub(crate) directory: String,
-    /// Whom it writes to.
-    pub(crate) email: Option<Mailbox>,
-    /// Where it looks whether hosts are ours.
-    pub(crate) address: SocketAddr,
-    /// Who is believed for the directory, besides those of Mozilla.
-    pub(crate) authorities: Option<Authorities>,
-}
-
-#[cfg(feature = "acme")]
-impl Acme {
-    /// Its host, for the name of a file.
-    pub(crate) fn short(&self) -> String {
-        let host = self.directory.trim_start_matches("https://").split('/').next().unwrap_or_default();
-        host.chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
-            .collect()
-    }
-}
-
-/// A certificate for peers that ask for certain hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamedCertificate {
-    /// The hosts, in lower case, or `*.` and a domain; those that it names if empty.
-    pub(crate) names: Vec<String>,
-    /// Where it is.
-    pub(crate) files: Certificate,
-    /// Whether the server gets it itself.
-    pub(crate) managed: bool,
-}
-
-/// Outgoing connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Client {
-    /// How much TLS is owed.
-    pub(crate) tls: TlsLevel,
-    /// Where that was said.
-    pub(crate) tls_origin: String,
-    /// The least version.
-    pub(crate) tls_minimum: TlsVersion,
-    /// Authorities that are believed besides those of Mozilla.
-    pub(crate) authorities: Option<Authorities>,
-    /// Whether domains are asked for a policy of MTA-STS.
-    pub(crate) mta_sts: bool,
-    /// The local address.
-    pub(crate) source: Option<IpAddr>,
-}
-
-/// Bounds for peers that the listeners keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// Connections of one listener.
-    pub(crate) connections: usize,
-    /// Connections from one address.
-    pub(crate) connections_per_address: usize,
-    /// Refused commands.
-    pub(crate) errors: u32,
-    /// How long a peer waits for its greeting.
-    pub(crate) greeting_delay: Duration,
-    /// Silence.
-    pub(crate) idle: Duration,
-    /// How long a submitted message may be held.
-    pub(crate) future_release: Duration,
-    /// To whom `VRFY` says which mailboxes there are.
-    pub(crate) verify: Verify,
-    /// The least time in which a message may have to be delivered or returned.
-    pub(crate) deliver_by_minimum: Duration,
-}
-
-/// How DNS lists are asked.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct DnsblOptions {
-    /// Whether private addresses are asked about.
-    pub(crate) private: bool,
-    /// Whether peers with an account are judged.
-    pub(crate) authenticated: bool,
-    /// How long all questions may take.
-    pub(crate) timeout: Duration,
-}
-
-/// A cell of the channel action matrix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cell {
-    /// The judge.
-    pub(crate) judge: &'static str,
-    /// The input channel, or `*`.
-    pub(crate) input: &'static str,
-    /// The output channel, or `*`.
-    pub(crate) output: &'static str,
-    /// Whether it runs.
-    pub(crate) run: bool,
-}
-
-/// A DNS list.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Dnsbl {
-    /// The zone.
-    pub(crate) zone: Domain,
-    /// What it is asked about.
-    pub(crate) about: About,
-    /// The score of a listing.
-    pub(crate) score: f32,
 }

@@ -7,56 +7,30 @@ use std::path::Path;
 
 use iems_core::message::{ChannelId, NextHop};
 use iems_core::route::{Pattern, RouteTable, Via};
-use iems_core::seam::sasl::{Password, client};
+use iems_core::seam::sasl::client;
 use iems_smtp::client::{Login, Logins};
 
+use super::files::ReadPassword;
 use super::problem::Notes;
-use super::read::At;
-use super::resolve::need;
-use super::written::Route;
+use super::read::{At, need, section};
 
-/// A file with a password: the password, and its mode where everybody may read it.
-pub(super) struct Found {
-    password: Password,
-    open: Option<u32>,
-}
-
-/// Reads such a file; `None` where files are not looked at. The error is for people.
-pub(super) type ReadPassword = fn(&Path) -> Result<Option<Found>, String>;
-
-/// The largest file that is read, in octets.
-const LARGEST: u64 = 64 * 1024;
-
-/// Reads it from the file system.
-pub(super) fn read_password(file: &Path) -> Result<Option<Found>, String> {
-    let shown = file.display();
-    let metadata = std::fs::metadata(file).map_err(|e| format!("{shown}: {e}"))?;
-    if metadata.len() > LARGEST {
-        let size = metadata.len();
-        return Err(format!(
-            "{shown}: expected a file whose first line is the password, found {size} octets"
-        ));
+section! {
+    /// One route.
+    WrittenRoute {
+        /// For which domains.
+        domain: Pattern;
+        /// The way.
+        via: Via;
+        /// As whom we log in there.
+        user: String;
+        /// The file with the password.
+        password_file: String;
     }
-    let mut text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
-    let end = text.find(['\r', '\n']).unwrap_or(text.len());
-    text.truncate(end);
-    Ok(Some(Found { password: text.into(), open: open_to_all(&metadata) }))
-}
-
-#[cfg(unix)]
-fn open_to_all(metadata: &std::fs::Metadata) -> Option<u32> {
-    let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o777;
-    (mode & 0o004 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn open_to_all(_: &std::fs::Metadata) -> Option<u32> {
-    None
 }
 
 /// All routes and logins. Mail for domains without a route goes by MX records, unless there is a route for `*`.
 pub(super) fn routes(
-    written: &[At<Route>],
+    written: &[At<WrittenRoute>],
     folder: &Path,
     read: ReadPassword,
     notes: &mut Notes<'_>,
@@ -93,7 +67,7 @@ struct Written<'a> {
 
 impl<'a> Written<'a> {
     /// The login of a route, if it has a whole one and leads to a server.
-    fn of(route: &'a Route, via: &Via, notes: &mut Notes<'_>) -> Option<Self> {
+    fn of(route: &'a WrittenRoute, via: &Via, notes: &mut Notes<'_>) -> Option<Self> {
         let (key, span, message) = match (&route.user, &route.password_file, via) {
             (None, None, _) => return None,
             (Some(user), Some(file), Via::Channel { channel, hop: Some(hop) })

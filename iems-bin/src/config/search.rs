@@ -2,8 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use super::leaf::Size;
 use super::problem::Notes;
-use super::written::Search as Written;
+use super::read::section;
+
+section! {
+    /// Searching texts.
+    WrittenSearch {
+        /// Whether there is an index.
+        index: bool = "true";
+        /// Its folder.
+        folder: String;
+        /// Memory for indexing.
+        memory: Size = r#""32MiB""#;
+    }
+}
 
 /// The least and the most memory for indexing, in octets.
 const MEMORY: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 30;
@@ -19,7 +32,12 @@ pub(crate) struct SearchSettings {
     pub(crate) memory: usize,
 }
 
-pub(super) fn search(written: &Written, folder: &Path, data: &Path, notes: &mut Notes<'_>) -> SearchSettings {
+pub(super) fn search(
+    written: &WrittenSearch,
+    folder: &Path,
+    data: &Path,
+    notes: &mut Notes<'_>,
+) -> SearchSettings {
     let memory = &written.memory;
     if !MEMORY.contains(&memory.value.0) {
         let message = "search.memory: expected a size from \"16MiB\" to \"1GiB\"";

@@ -4,8 +4,8 @@ use iems_core::receive::{AuthorMatch, SenderMatch};
 
 use super::leaf::words;
 use super::problem::Notes;
-use super::read::FromToml;
-use super::written::{Listener, Protocol};
+use super::protocol::Protocol;
+use super::read::{At, FromToml};
 
 words! {
     SenderMatch, "one of off, own, strict", {
@@ -18,15 +18,14 @@ words! {
 
 /// What holds at a listener. Where nobody sends, or nobody has a login, a key that is set would change nothing.
 pub(super) fn senders(
-    listener: &Listener,
+    sender_login: &At<SenderMatch>,
+    sender_header: &At<AuthorMatch>,
     protocol: Protocol,
     notes: &mut Notes<'_>,
 ) -> (SenderMatch, AuthorMatch) {
     let sends = matches!(protocol, Protocol::Smtp | Protocol::Submission | Protocol::Submissions);
-    let spans = [
-        ("listener.sender_login", &listener.sender_login.span),
-        ("listener.sender_header", &listener.sender_header.span),
-    ];
+    let spans =
+        [("listener.sender_login", &sender_login.span), ("listener.sender_header", &sender_header.span)];
     for (key, span) in spans {
         if let Some(span) = span.as_ref().filter(|_| !sends) {
             let message = format!(
@@ -36,7 +35,7 @@ pub(super) fn senders(
             notes.add(Some(span), key, message);
         }
     }
-    (listener.sender_login.value, listener.sender_header.value)
+    (sender_login.value, sender_header.value)
 }
 
 #[cfg(test)]
@@ -56,7 +55,7 @@ mod tests {
         let both = of("protocol = \"smtp\"\nsender_login = \"strict\"\nsender_header = \"tag\"");
         assert_eq!(both.unwrap(), (SenderMatch::Strict, AuthorMatch::Tag));
         let error = of("protocol = \"lmtp\"\nsender_header = \"tag\"").unwrap_err();
-        assert!(error.contains("listener.sender_header: nobody logs in to send by lmtp"), "{error}");
+        assert!(error.contains("sender_header: nobody logs in to send by lmtp"), "{error}");
         let error = of("protocol = \"smtp\"\nsender_login = \"strikt\"").unwrap_err();
         assert!(error.contains("did you mean \"strict\""), "{error}");
     }

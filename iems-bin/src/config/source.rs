@@ -126,7 +126,7 @@ mod tests {
             priority = 5
             "#;
         let config =
-            understand(text, "iems.toml".as_ref(), "/".as_ref(), crate::config::resolve::Look::AWAY).unwrap();
+            understand(text, "iems.toml".as_ref(), "/".as_ref(), crate::config::files::Look::AWAY).unwrap();
         let sources = &config.settings.sources;
         let tenant = "example.org".parse().unwrap();
         let rates = |sender: &str| {

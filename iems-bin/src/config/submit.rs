@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use iems_core::message::Domain;
+
 use super::leaf::words;
 use super::problem::Notes;
 use super::read::{FromToml, section};
-use super::written::File;
 use crate::admin::submit::{OtherSender, SubmitRules};
 
 section! {
@@ -25,8 +26,12 @@ words! {
 }
 
 /// The socket and what holds there, if there is one.
-pub(super) fn resolve(file: &File, folder: &Path, notes: &mut Notes<'_>) -> Option<(PathBuf, SubmitRules)> {
-    let written = &file.submit;
+pub(super) fn resolve(
+    written: &WrittenSubmit,
+    hostname: Option<&Domain>,
+    folder: &Path,
+    notes: &mut Notes<'_>,
+) -> Option<(PathBuf, SubmitRules)> {
     let Some(socket) = &written.socket else {
         let span = written.trusted.span.as_ref().or(written.other_sender.span.as_ref());
         if span.is_some() {
@@ -38,7 +43,7 @@ pub(super) fn resolve(file: &File, folder: &Path, notes: &mut Notes<'_>) -> Opti
         notes.add(socket.span.as_ref(), "submit.socket", "submit.socket: this system has no such sockets");
     }
     let rules = SubmitRules {
-        hostname: file.hostname.as_ref()?.value.clone(),
+        hostname: hostname?.clone(),
         trusted: written.trusted.value.clone(),
         other_sender: written.other_sender.value,
     };

@@ -3,19 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use iems_core::message::Mailbox;
+use iems_core::message::{Domain, Mailbox};
 use iems_core::route::Pattern;
 use iems_smtp::batch::{
     AccountSettings, Destination, Key, Parameters, Protection, SpoolSettings, TunnelInSettings,
     TunnelOutSettings,
 };
 
-use super::batch::{Batch, Names, positive};
+use super::batch::{Batch, Names, Ways};
+use super::files::Look;
 use super::leaf::{Size, words};
 use super::problem::Notes;
-use super::read::{At, FromToml, section};
-use super::resolve::{Look, need};
-use super::written::File;
+use super::read::{At, FromToml, need, positive, section};
 
 section! {
     /// A tunnel that mail leaves by.
@@ -100,37 +99,6 @@ words! {
 
 /// The longest a signature may hold: names of messages are kept for longer.
 const LONGEST: Duration = Duration::from_secs(21 * 86_400);
-/// The largest file with keys that is read, in octets.
-const LARGEST: u64 = 64 * 1024;
-
-/// Reads a file with keys; `None` where files are not looked at. The error is for people.
-pub(super) type ReadKeys = fn(&Path) -> Result<Option<Vec<Key>>, String>;
-
-/// Reads it from the file system: a line for each key, its name and its secret.
-pub(super) fn read_keys(file: &Path) -> Result<Option<Vec<Key>>, String> {
-    let shown = file.display();
-    let metadata = std::fs::metadata(file).map_err(|e| format!("{shown}: {e}"))?;
-    if metadata.len() > LARGEST {
-        return Err(format!(
-            "{shown}: expected lines with the name of a key and its secret, found {} octets",
-            metadata.len()
-        ));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let key = |line: &str| {
-        let (name, secret) = line
-            .split_once(char::is_whitespace)
-            .ok_or_else(|| format!("{shown}: expected the name of a key and its secret in each line"))?;
-        Key::new(name, secret.trim().as_bytes()).map_err(|e| format!("{shown}: {e}"))
-    };
-    let keys: Vec<Key> = lines.map(key).collect::<Result<_, _>>()?;
-    if keys.is_empty() {
-        return Err(format!("{shown}: expected a line with the name of a key and its secret, found none"));
-    }
-    Ok(Some(keys))
-}
-
 /// A tunnel that mail leaves by; without a key where files are not looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TunnelWay {
@@ -144,19 +112,19 @@ pub(crate) struct TunnelWay {
 
 /// Adds tunnels and mailboxes to the ways.
 pub(super) fn resolve(
-    file: &File,
+    ways: &Ways<'_>,
     (folder, look): (&Path, Look),
     data: &Path,
     (batch, names): (&mut Batch, &mut Names),
     notes: &mut Notes<'_>,
 ) {
-    for way in file.tunnel_out.iter() {
-        batch.tunnels_out.extend(tunnel_out(way, file, (folder, look), data, names, notes));
+    for way in ways.tunnel_out {
+        batch.tunnels_out.extend(tunnel_out(way, ways.hostname, (folder, look), data, names, notes));
     }
-    for way in file.tunnel_in.iter() {
-        batch.tunnels_in.extend(tunnel_in(way, file, (folder, look), names, notes));
+    for way in ways.tunnel_in {
+        batch.tunnels_in.extend(tunnel_in(way, ways.recipients, (folder, look), names, notes));
     }
-    for way in file.collect.iter() {
+    for way in ways.collect {
         batch.accounts.extend(account(way, (folder, look), names, notes));
     }
 }
@@ -180,7 +148,7 @@ fn keys(
 
 fn tunnel_out(
     way: &At<WrittenTunnelOut>,
-    file: &File,
+    hostname: Option<&Domain>,
     files: (&Path, Look),
     data: &Path,
     names: &mut Names,
@@ -191,11 +159,11 @@ fn tunnel_out(
     let to = need(way.to.clone(), "to", section, &way.span, notes);
     need(way.key_file.clone(), "key_file", section, &way.span, notes);
     let keys = keys(way.key_file.as_ref(), section, files, notes);
-    let (name, to, hostname) = (name?, to?, file.hostname.as_ref()?);
+    let (name, to, hostname) = (name?, to?, hostname?);
     let from = way.from.as_ref().map(|from| from.value.clone());
-    let from = from.or_else(|| format!("postmaster@{}", hostname.value).parse().ok())?;
+    let from = from.or_else(|| format!("postmaster@{hostname}").parse().ok())?;
     let folder: PathBuf = data.join("batch").join(&name);
-    let mut spool = SpoolSettings::new(&name, folder, hostname.value.as_str());
+    let mut spool = SpoolSettings::new(&name, folder, hostname.as_str());
     (spool.messages, spool.age) = (u64::from(way.messages.value), way.age.value);
     spool.size = way.size.value.0;
     spool.parameters = Parameters::All; // nobody else can be at the other end
@@ -209,7 +177,7 @@ fn tunnel_out(
 
 fn tunnel_in(
     way: &At<WrittenTunnelIn>,
-    file: &File,
+    recipients: usize,
     files: (&Path, Look),
     names: &mut Names,
     notes: &mut Notes<'_>,
@@ -229,7 +197,7 @@ fn tunnel_in(
     (settings.window, settings.expire) = (way.window.value, way.expire.value);
     settings.terms.domains = domains?;
     settings.terms.senders = way.senders.value.clone();
-    settings.terms.limits.recipients = file.limits.recipients.value as usize;
+    settings.terms.limits.recipients = recipients;
     Some(settings)
 }
 
@@ -281,20 +249,6 @@ fn password(file: Option<&At<String>>, folder: &Path, look: Look, notes: &mut No
             notes.add(file.span.as_ref(), key, format!("{key}: {why}"));
             String::new()
         }
-    }
-}
-
-/// The first line of a file; `None` where files are not looked at. The error is for people.
-pub(super) type ReadSecret = fn(&Path) -> Result<Option<String>, String>;
-
-/// Reads it from the file system.
-pub(super) fn read_secret(file: &Path) -> Result<Option<String>, String> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
-    let line = text.lines().next().unwrap_or_default();
-    match line.is_empty() || line.contains(char::is_control) || text.len() as u64 > LARGEST {
-        true => Err(format!("{shown}: expected a file whose first line is the password")),
-        false => Ok(Some(line.to_owned())),
     }
 }
 
@@ -383,7 +337,7 @@ mod tests {
         let file = dir.path().join("keys");
         let read = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            super::read_keys(&file)
+            crate::config::files::read_keys(&file)
                 .map(|keys| keys.unwrap_or_default().into_iter().map(|key| key.id).collect::<Vec<_>>())
         };
         let secret = "0123456789abcdef0123456789abcdef";
