@@ -28,7 +28,7 @@ pub(crate) enum Request {
     /// Changes a domain.
     DomainSet { name: Domain, change: DomainChange },
     /// A new account.
-    AccountAdd { address: Mailbox, password: Secret, quota: Option<u64> },
+    AccountAdd { address: Mailbox, password: Secret, hashed: bool, quota: Option<u64> },
     /// Removes an account with its mailbox.
     AccountRemove { address: Mailbox },
     /// All accounts, or those of a domain.
@@ -38,7 +38,7 @@ pub(crate) enum Request {
     /// Changes an account.
     AccountSet { address: Mailbox, change: AccountChange },
     /// A new password.
-    AccountPassword { address: Mailbox, password: Secret },
+    AccountPassword { address: Mailbox, password: Secret, hashed: bool },
     /// Binds a certificate to an account, or unbinds it.
     AccountCertificate { address: Mailbox, mark: Mark, add: bool },
     /// The certificates of an account.
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for Mark {
     }
 }
 
-/// A password. Never shown.
+/// A password, or another server's hash of one. Never shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(pub(crate) String);

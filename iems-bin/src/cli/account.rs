@@ -21,16 +21,15 @@ const LONGEST_PASSWORD: u64 = 1024;
 /// Accounts: a mailbox, and a password to send and read mail with.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Examples:\n  printf '%s\\n' \"$PASSWORD\" | iems account add ann@example.org --password-stdin\n  iems account set ann@example.org --quota 2GiB\n  iems account set ann@example.org --forward ann@example.net --keep\n  iems account list --domain example.org --json"
+    after_help = "Examples:\n  printf '%s\\n' \"$PASSWORD\" | iems account add ann@example.org --password-stdin\n  iems account add ann@example.org --hash-stdin < ann.hash\n  iems account set ann@example.org --quota 2GiB\n  iems account set ann@example.org --forward ann@example.net --keep\n  iems account list --domain example.org --json"
 )]
 pub(super) enum Args {
     /// Create an account; its domain must exist
     Add {
         /// Its address, which is also the login name
         address: Mailbox,
-        /// Read the password from standard input, one line
-        #[arg(long, required = true)]
-        password_stdin: bool,
+        #[command(flatten)]
+        from: Input,
         /// The most its mailbox may hold, such as 2GiB
         #[arg(long, value_parser = octets_of)]
         quota: Option<u64>,
@@ -68,9 +67,8 @@ pub(super) enum Args {
     Password {
         /// Its address
         address: Mailbox,
-        /// Read the password from standard input, one line
-        #[arg(long, required = true)]
-        password_stdin: bool,
+        #[command(flatten)]
+        from: Input,
     },
     /// Passwords for one program each
     #[command(subcommand)]
@@ -78,6 +76,18 @@ pub(super) enum Args {
     /// Certificates that the account logs in with (EXTERNAL)
     #[command(subcommand)]
     Certificate(Certificate),
+}
+
+/// What stands on standard input.
+#[derive(Debug, clap::Args)]
+#[group(id = "input", required = true, multiple = false)]
+pub(super) struct Input {
+    /// Read the password from standard input, one line
+    #[arg(long)]
+    password_stdin: bool,
+    /// Read the hash that another server made of it, as it stands in a passwd-file or in LDAP, such as {SSHA512}... or $6$...
+    #[arg(long)]
+    hash_stdin: bool,
 }
 
 /// What is done with certificates.
@@ -161,9 +171,9 @@ pub(super) struct Set {
 impl Args {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         match self {
-            Self::Add { address, password_stdin: _, quota } => {
-                let password = password()?;
-                order(file, Request::AccountAdd { address: address.clone(), password, quota })?;
+            Self::Add { address, from, quota } => {
+                let (password, hashed) = (secret()?, from.hash_stdin);
+                order(file, Request::AccountAdd { address: address.clone(), password, hashed, quota })?;
                 say(format!("account {address} added"))
             }
             Self::Remove { address } => {
@@ -181,9 +191,9 @@ impl Args {
             Self::Set { address, change } => change.run(file, address),
             Self::AppPassword(what) => what.run(file),
             Self::Certificate(what) => what.run(file),
-            Self::Password { address, password_stdin: _ } => {
-                let password = password()?;
-                order(file, Request::AccountPassword { address: address.clone(), password })?;
+            Self::Password { address, from } => {
+                let (password, hashed) = (secret()?, from.hash_stdin);
+                order(file, Request::AccountPassword { address: address.clone(), password, hashed })?;
                 say(format!("password of {address} changed"))
             }
         }
@@ -208,7 +218,7 @@ impl Set {
 }
 
 /// One line of standard input, without its end.
-fn password() -> Result<Secret, Failure> {
+fn secret() -> Result<Secret, Failure> {
     let mut line = String::new();
     let mut input = std::io::stdin().lock().take(LONGEST_PASSWORD + 3);
     input.read_line(&mut line).map_err(|e| Failure::io(format!("cannot read the password: {e}")))?;

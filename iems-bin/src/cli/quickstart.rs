@@ -63,7 +63,7 @@ impl Args {
         let _: serde_json::Value = ask_of(&config, Request::DomainAdd { name })?;
         let (address, secret) = (self.address.clone(), Secret(password.clone()));
         let _: serde_json::Value =
-            ask_of(&config, Request::AccountAdd { address, password: secret, quota: None })?;
+            ask_of(&config, Request::AccountAdd { address, password: secret, hashed: false, quota: None })?;
         say(self.next_steps(&file, &hostname, &password))
     }
 

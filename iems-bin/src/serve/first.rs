@@ -1,8 +1,8 @@
 //! The first start without any configuration: a domain, an account, a password shown once, and how to try it.
 
 use iems_core::message::{LocalPart, Mailbox};
+use iems_store::directory::Password;
 
-use crate::admin::request::Secret;
 use crate::cli::output::say;
 use crate::config::{Config, Protocol};
 use crate::exit::Failure;
@@ -21,7 +21,7 @@ pub(super) async fn welcome(site: &Site, config: &Config) -> Result<(), Failure>
     }
     let password = crate::password::fresh()?;
     site.add_domain(&config.hostname).await?;
-    site.add_account(me.clone(), Secret(password.clone()), None).await?;
+    site.add_account(me.clone(), Password::Clear(password.clone()), None).await?;
     let (smtp, imap) = (address(config, Protocol::Smtp), address(config, Protocol::Imap));
     say(format!(
         "iems: first start; everything is kept in {data}\n\

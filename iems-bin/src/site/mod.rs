@@ -45,6 +45,8 @@ use crate::admin::request::{Letter, Request};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::tokens::Tokens;
+use people::proof;
+
 pub(crate) use assemble::{Foundation, lay};
 pub(crate) use status::{Door, Running, stopped};
 
@@ -145,14 +147,16 @@ impl Office for Site {
             R::DomainList => value(self.domains().await?),
             R::DomainShow { name } => value(self.domain(&name).await?),
             R::DomainSet { name, change } => value(self.set_domain(&name, change).await?),
-            R::AccountAdd { address, password, quota } => {
-                value(self.add_account(address, password, quota).await?)
+            R::AccountAdd { address, password, hashed, quota } => {
+                value(self.add_account(address, proof(password, hashed), quota).await?)
             }
             R::AccountRemove { address } => value(self.remove_account(&address).await?),
             R::AccountList { domain } => value(self.accounts(domain).await?),
             R::AccountShow { address } => value(self.account(&address).await?),
             R::AccountSet { address, change } => value(self.set_account(&address, change).await?),
-            R::AccountPassword { address, password } => value(self.set_password(&address, password).await?),
+            R::AccountPassword { address, password, hashed } => {
+                value(self.set_password(&address, proof(password, hashed)).await?)
+            }
             R::AccountCertificate { address, mark, add } => {
                 value(self.bind_certificate(&address, mark.0, add).await?)
             }

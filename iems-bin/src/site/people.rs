@@ -13,6 +13,14 @@ use crate::exit::Failure;
 /// Rows read at a time.
 const PAGE: usize = 1000;
 
+/// How an account proves itself, by what the administration sent.
+pub(super) fn proof(secret: Secret, hashed: bool) -> Password {
+    match hashed {
+        true => Password::Hashed(secret.0),
+        false => Password::Clear(secret.0),
+    }
+}
+
 impl Site {
     pub(crate) async fn add_domain(&self, name: &Domain) -> Result<(), Failure> {
         Ok(self.directory.add_domain(name, Default::default()).await?)
@@ -54,10 +62,11 @@ impl Site {
     pub(crate) async fn add_account(
         &self,
         address: Mailbox,
-        password: Secret,
+        password: Password,
         quota: Option<u64>,
     ) -> Result<(), Failure> {
-        let account = NewAccount::new(address).with_password(password.0);
+        let mut account = NewAccount::new(address);
+        account.password = password;
         self.directory.add_account(account.with_quota(Quota { octets: quota, messages: None })).await?;
         Ok(())
     }
@@ -147,8 +156,8 @@ impl Site {
         Ok(())
     }
 
-    pub(super) async fn set_password(&self, address: &Mailbox, password: Secret) -> Result<(), Failure> {
-        Ok(self.directory.set_password(address, Password::Clear(password.0)).await?)
+    pub(super) async fn set_password(&self, address: &Mailbox, password: Password) -> Result<(), Failure> {
+        Ok(self.directory.set_password(address, password).await?)
     }
 
     pub(super) async fn bind_certificate(

@@ -82,6 +82,9 @@ pub enum Password {
     Clear(String),
     /// By a secret from another directory.
     Derived(Secret),
+    /// By the password of which another server made this hash: of crypt(3), or with a scheme in front as Dovecot and LDAP
+    /// write it. It is replaced when its owner logs in.
+    Hashed(String),
 }
 
 impl std::fmt::Debug for Password {

@@ -186,6 +186,27 @@ impl StoreDirectory {
         }
     }
 
+    /// Puts a secret of our own in the place of a hash from another server, now that the password is known. If that fails, the
+    /// next login tries again.
+    pub(super) async fn make_ours(&self, mailbox: &Mailbox, before: &Secret, password: &str) {
+        let change = async {
+            let _turn = self.verifier.turn().await;
+            let Some(secret) = self.derive(Password::Clear(password.to_owned())).await? else {
+                return Ok(());
+            };
+            let key = schema::one(Of::Secret, &fold(mailbox));
+            let mut batch = Batch::new();
+            batch.require_equals(&key, &rows::encode(before)?);
+            batch.put(key, rows::encode(&secret)?);
+            // Whoever was quicker knew better.
+            self.try_commit(batch).await?;
+            Ok::<_, ChangeError>(())
+        };
+        if let Err(error) = change.await {
+            tracing::warn!(account = %mailbox, %error, "the hash of another server could not be replaced");
+        }
+    }
+
     /// The secret of an account, for export to another directory.
     ///
     /// # Errors

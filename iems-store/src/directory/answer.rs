@@ -54,14 +54,18 @@ impl Directory for StoreDirectory {
 
     async fn check_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError> {
         let known = self.login(login, Some(password)).await.map_err(unavailable)?;
-        let hash = known.as_ref().map(|(_, secret)| secret.argon2.clone());
+        let hash = known.as_ref().map(|(_, secret)| secret.hash.clone());
         let right = self.verifier.verify(login, password, hash, self.clock.now()).await?;
-        Ok(known.filter(|_| right).map(|(account, _)| account))
+        let Some((account, secret)) = known.filter(|_| right) else { return Ok(None) };
+        if secret.is_foreign() {
+            self.make_ours(&account.mailbox, &secret, password).await;
+        }
+        Ok(Some(account))
     }
 
     async fn scram(&self, login: &str) -> Result<Option<(Account, ScramVerifier)>, DirectoryError> {
         let known = self.login(login, None).await.map_err(unavailable)?;
-        Ok(known.map(|(account, secret)| (account, secret.verifier())))
+        Ok(known.and_then(|(account, secret)| Some((account, secret.verifier()?))))
     }
 
     async fn by_certificate(

@@ -13,6 +13,7 @@ mod cache;
 mod domains;
 mod error;
 mod expand;
+mod foreign;
 mod options;
 mod proofs;
 mod quota;

@@ -7,7 +7,7 @@
 //! | `Dd D` | the domain: catch-all, postmaster, rules |
 //! | `Dm D` | counter: accounts and aliases of the domain; a domain is empty when it is absent |
 //! | `Da D 0 L` | the account: number, INBOX, settings; no secrets |
-//! | `Ds D 0 L` | the account's secret: Argon2id hash and SCRAM verifier |
+//! | `Ds D 0 L` | the account's secret: Argon2id hash, or the hash of another server, and SCRAM verifier |
 //! | `Di D 0 number` | the local part of the account with this number: the oldest first |
 //! | `Dl D 0 L` | the alias: its targets |
 //! | `Dp D 0 L 0 name` | an app password: whose, its secret, services and times |

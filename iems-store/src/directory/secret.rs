@@ -1,5 +1,7 @@
 //! What a password is derived to: an Argon2id hash for whoever sends it, a SCRAM verifier for whoever
 //! does not (RFC 5803). Costs processor time, so it runs beside the tasks.
+//!
+//! A hash from another server is kept as it is until somebody logs in with its password: then it is derived again.
 
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -8,6 +10,7 @@ use iems_core::seam::ScramVerifier;
 use iems_core::seam::sasl::derive_verifier;
 use serde::{Deserialize, Serialize};
 
+use super::foreign::{self, Given};
 use super::{ChangeError, Password, PasswordOptions, StoreDirectory};
 
 /// The longest password, in octets.
@@ -22,8 +25,8 @@ const SALT: usize = 16;
 /// What is kept of a password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
-    /// The Argon2id hash as a PHC string.
-    pub argon2: String,
+    /// The Argon2id hash as a PHC string; or that of another server, with its scheme.
+    pub hash: String,
     iterations: u32,
     salt: Vec<u8>,
     stored_key: Vec<u8>,
@@ -32,15 +35,28 @@ pub struct Secret {
 
 impl Secret {
     /// What another directory kept.
-    pub fn new(argon2: String, scram: ScramVerifier) -> Self {
+    pub fn new(hash: String, scram: ScramVerifier) -> Self {
         let ScramVerifier { iterations, salt, stored_key, server_key } = scram;
-        Self { argon2, iterations, salt, stored_key, server_key }
+        Self { hash, iterations, salt, stored_key, server_key }
     }
 
-    /// The SCRAM-SHA-256 verifier.
-    pub fn verifier(&self) -> ScramVerifier {
+    /// What another server made of a password: nobody can log in by SCRAM with it, but where it was made for that.
+    fn foreign(hash: String, scram: Option<ScramVerifier>) -> Self {
+        match scram {
+            Some(scram) => Self::new(hash, scram),
+            None => Self { hash, iterations: 0, salt: vec![], stored_key: vec![], server_key: vec![] },
+        }
+    }
+
+    /// The SCRAM-SHA-256 verifier; `None` until whoever came with the hash of another server has logged in.
+    pub fn verifier(&self) -> Option<ScramVerifier> {
         let Self { iterations, salt, stored_key, server_key, .. } = self.clone();
-        ScramVerifier { iterations, salt, stored_key, server_key }
+        (iterations > 0).then_some(ScramVerifier { iterations, salt, stored_key, server_key })
+    }
+
+    /// Whether it is not as one would be that is derived from the password.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.iterations == 0 || foreign::is_foreign(&self.hash)
     }
 }
 
@@ -56,10 +72,16 @@ impl StoreDirectory {
         let clear = match password {
             Password::None => return Ok(None),
             Password::Derived(secret) => {
-                PasswordHash::new(&secret.argon2).map_err(password_error)?;
+                if !secret.is_foreign() {
+                    PasswordHash::new(&secret.hash).map_err(password_error)?;
+                }
                 return Ok(Some(secret));
             }
             Password::Clear(clear) => clear,
+            Password::Hashed(text) => match foreign::given(&text).map_err(ChangeError::Password)? {
+                Given::Clear(clear) => clear,
+                Given::Hashed(hash, scram) => return Ok(Some(Secret::foreign(hash, scram))),
+            },
         };
         let options = self.options.passwords.clone();
         let derived = tokio::task::spawn_blocking(move || derive(&clear, &options)).await;

@@ -247,12 +247,71 @@ async fn passwords_are_checked_remembered_and_forgotten() {
     assert!(check("ann@example.org", "pässword").await.is_some());
 }
 
+/// The hash that Dovecot makes of `pässword`, and what SCRAM has from the beginning.
+#[tokio::test]
+async fn hashes_of_other_servers_become_ours_at_the_first_login() {
+    let (_, directory) = directory().await;
+    let hashes = [
+        (
+            "ann",
+            "{SHA512-CRYPT}$6$saltsalt$rVIyJtXnL0mXUCLepstXWqeOv9JVyd7nOH8wn0BvOU5lCiAviUJLxXZ5CkPgq6XNTHV22yG4mV0IO9gqPL5WQ.",
+        ),
+        ("bob", "{SSHA}dVyq5QXv3VEL7gie4q9uRt1Y4LHLqgma"),
+        (
+            "cid",
+            "{SCRAM-SHA-256}4096,e9GDdfTLJydq2aa3OyBUmg==,kFXh0ztP86IH44O0ETzeIBVeY8sbQSHk9BpiyrsTVeQ=,2d4OD0vdbS3W4SsJlukAqCeZLtKBYZNGW7IBigY6WCM=",
+        ),
+        ("dan", "{PLAIN}pässword"),
+    ];
+    for (name, hash) in hashes {
+        let mailbox = m(&format!("{name}@example.org"));
+        let mut new = NewAccount::new(mailbox.clone());
+        new.password = Password::Hashed(hash.into());
+        directory.add_account(new).await.unwrap();
+        let secret = async || directory.secret(&mailbox).await.unwrap().unwrap();
+        let scram = async || directory.scram(&mailbox.to_string()).await.unwrap();
+        let first = secret().await;
+        assert_eq!(first.is_foreign(), name != "dan", "{name}");
+        assert_eq!(scram().await.is_some(), matches!(name, "cid" | "dan"), "{name}");
+        assert!(
+            directory.check_password(&mailbox.to_string(), "password").await.unwrap().is_none(),
+            "{name}"
+        );
+        assert!(secret().await == first, "a wrong password changes nothing");
+        assert!(
+            directory.check_password(&mailbox.to_string(), "pässword").await.unwrap().is_some(),
+            "{name}"
+        );
+        let second = secret().await;
+        assert!(second.hash.starts_with("$argon2id$") && !second.is_foreign(), "{name}");
+        assert!(scram().await.is_some(), "{name}");
+        assert!(
+            directory.check_password(&mailbox.to_string(), "pässword").await.unwrap().is_some(),
+            "{name}"
+        );
+        assert!(
+            directory.check_password(&mailbox.to_string(), "password").await.unwrap().is_none(),
+            "{name}"
+        );
+        assert!(secret().await == second, "{name}: once is enough");
+        // Somebody sets another password while one is replaced.
+        directory.set_password(&mailbox, Password::Clear("other".into())).await.unwrap();
+        directory.make_ours(&mailbox, &first, "pässword").await;
+        assert!(directory.check_password(&mailbox.to_string(), "other").await.unwrap().is_some(), "{name}");
+    }
+    let ann = m("ann@example.org");
+    let refused =
+        directory.set_password(&ann, Password::Hashed("{CRAM-MD5}7dead29c".into())).await.unwrap_err();
+    assert!(matches!(&refused, ChangeError::Password(why) if why.contains("{CRAM-MD5}")), "{refused}");
+    assert!(directory.check_password("ann@example.org", "other").await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_remembered_password_needs_no_further_run() {
     let (_, mut directory) = directory().await;
     directory.add_account(NewAccount::new(m("ann@example.org")).with_password("x")).await.unwrap();
     assert!(directory.check_password("ann@example.org", "x").await.unwrap().is_some());
-    let hash = directory.secret(&m("ann@example.org")).await.unwrap().unwrap().argon2;
+    let hash = directory.secret(&m("ann@example.org")).await.unwrap().unwrap().hash;
     let now = SystemClock.now();
     // With no room for a run, only what is remembered can be answered.
     let mut options = PasswordOptions { waiting: 0, at_once: 1, ..directory.options.passwords.clone() };

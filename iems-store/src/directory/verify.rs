@@ -1,4 +1,4 @@
-//! Checking passwords: at most so many Argon2id runs at once, the same work for logins that do not exist,
+//! Checking passwords: at most so many runs of a hash at once, the same work for logins that do not exist,
 //! and a short memory of passwords that were right.
 //!
 //! The memory holds keyed hashes of login, password and stored hash; the key is made at start and never leaves. As the stored
@@ -8,13 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::Argon2;
-use argon2::password_hash::PasswordVerifier;
 use iems_core::seam::{DirectoryError, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::PasswordOptions;
 use super::secret::{decoy, prepared};
+use super::{PasswordOptions, foreign};
 
 /// How many right passwords are remembered.
 const REMEMBERED: usize = 100_000;
@@ -52,7 +50,7 @@ impl Verifier {
         hash: Option<String>,
         now: Timestamp,
     ) -> Result<bool, DirectoryError> {
-        let Some(password) = prepared(password) else { return Ok(false) };
+        let (sent, Some(password)) = (password, prepared(password)) else { return Ok(false) };
         let exists = hash.is_some();
         let Some(hash) = hash.or_else(|| self.decoy.clone()) else { return Ok(false) };
         let mark = self.mark(login, &password, &hash);
@@ -65,11 +63,18 @@ impl Verifier {
         if self.was_right(mark, now) {
             return Ok(true);
         }
-        let matches = check(password.into_owned(), hash, run).await? && exists;
+        // Other servers make hashes of what is sent.
+        let checked = if foreign::is_foreign(&hash) { sent.to_owned() } else { password.into_owned() };
+        let matches = check(checked, hash, run).await? && exists;
         if matches {
             self.remember(mark, now);
         }
         Ok(matches)
+    }
+
+    /// Waits for a run that is not one of [`Self::verify`].
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.runs.clone().acquire_owned().await.ok()
     }
 
     /// Takes all room there is.
@@ -104,10 +109,10 @@ impl Verifier {
     }
 }
 
-/// One Argon2id run beside the tasks. It holds its permit to the end, even if nobody waits for it any more.
+/// One run beside the tasks. It holds its permit to the end, even if nobody waits for it any more.
 async fn check(password: String, hash: String, run: OwnedSemaphorePermit) -> Result<bool, DirectoryError> {
     let checked = tokio::task::spawn_blocking(move || {
-        let matches = Argon2::default().verify_password(password.as_bytes(), hash.as_str()).is_ok();
+        let matches = foreign::matches(&hash, password.as_bytes());
         drop(run);
         matches
     });
