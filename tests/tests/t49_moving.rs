@@ -8,7 +8,8 @@ use std::process::Command;
 use iems_tests::fetched::{Fetcher, Value};
 use iems_tests::iems::Iems;
 use iems_tests::peers::dovecot::Dovecot;
-use iems_tests::process::run;
+use iems_tests::peers::getmail::files;
+use iems_tests::process::{Said, need, run};
 
 const ANN: &str = "ann@example.test";
 const SETTINGS: &str = "mail_plugins = listescape zlib\nplugin {\n  zlib_save = gz\n}\n\
@@ -119,6 +120,78 @@ fn a_compressed_maildir_of_dovecot_comes_in_as_it_was() {
     assert_eq!(before.len(), MAILBOXES.len() + 1, "{:?}", before.keys());
     let mut site = Iems::with_accounts(&[ANN]);
     assert_eq!(imported(&mut site, &dovecot.home("user1").join("Maildir"), "maildir"), before);
+}
+
+/// Whatever Debian's Dovecot compresses with, one after the other in one Maildir.
+#[test]
+fn what_dovecot_compresses_otherwise_comes_in_too() {
+    let dovecot = Dovecot::start_with(SETTINGS, &[]);
+    let save = |method: &str, mailbox: &str| {
+        let text = format!("Subject: by {method}\r\n\r\n{}", "lines that are alike\r\n".repeat(4000));
+        let method = format!("plugin/zlib_save={method}");
+        dovecot.doveadm_with(&["-o", &method, "save", "-u", "user5", "-m", mailbox], text.as_bytes()).good();
+    };
+    for method in ["gz", "bz2", "zstd", "lz4"] {
+        save(method, "INBOX");
+    }
+    let before = shown(Fetcher::login(dovecot.imap, "user5", "secret"), true);
+    let maildir = dovecot.home("user5").join("Maildir");
+    let sizes =
+        files(&maildir.join("new")).into_iter().chain(files(&maildir.join("cur"))).map(|file| file.len());
+    assert!(sizes.clone().count() == 4 && sizes.max() < Some(10_000), "they are compressed");
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.admin(&["store", "import", ANN, maildir.to_str().expect("UTF-8"), "--format", "maildir", "--quiet"])
+        .good();
+    site.start();
+    let after = shown(Fetcher::login(site.at("imap"), ANN, "secret"), true);
+    assert!(after["INBOX"][1..] == before["INBOX"][1..] && before["INBOX"].len() == 5, "{:?}", after.keys());
+}
+
+/// Users of Dovecot's passwd-file log in with the passwords that they have, before and after we make a hash of our own of them.
+#[test]
+fn users_keep_their_passwords() {
+    let dovecot = Dovecot::start();
+    let site = Iems::with_accounts(&[ANN]);
+    let schemes = [
+        "SHA512-CRYPT",
+        "SHA256-CRYPT",
+        "BLF-CRYPT",
+        "MD5-CRYPT",
+        "ARGON2ID",
+        "SSHA",
+        "SSHA512",
+        "PBKDF2",
+        "SCRAM-SHA-256",
+    ];
+    let users: Vec<_> =
+        schemes.iter().map(|scheme| (format!("{}@example.test", scheme.to_lowercase()), scheme)).collect();
+    for (user, scheme) in &users {
+        let hash = dovecot.doveadm(&["pw", "-s", scheme, "-p", "s3cret of old"]).good().out;
+        site.admin_with(&["account", "add", user, "--hash-stdin"], hash.as_bytes()).good();
+    }
+    let refused =
+        site.admin_with(&["account", "add", "x@example.test", "--hash-stdin"], b"{CRAM-MD5}7dead29c\n");
+    assert!(refused.code != 0 && refused.err.contains("{CRAM-MD5}"), "{refused:?}");
+    let mut site = site;
+    site.start();
+    for (user, scheme) in &users {
+        assert_eq!(curl(&site, user, "s3cret of ol", "AUTH=PLAIN").code, 67, "{scheme}");
+        for mechanism in ["AUTH=PLAIN", "AUTH=LOGIN", "AUTH=PLAIN"] {
+            let said = curl(&site, user, "s3cret of old", mechanism);
+            assert_eq!(said.code, 0, "{scheme} with {mechanism}: {said:?}");
+        }
+        assert_eq!(curl(&site, user, "s3cret of ol", "AUTH=PLAIN").code, 67, "{scheme}");
+    }
+}
+
+/// Logs in with curl and lists the mailboxes.
+fn curl(site: &Iems, user: &str, password: &str, mechanism: &str) -> Said {
+    let url = format!("imap://{}/", site.at("imap"));
+    let login = format!("{user}:{password}");
+    run(
+        Command::new(need("curl", "curl")).args(["-sS", "--login-options", mechanism, "-u", &login, &url]),
+        b"",
+    )
 }
 
 #[test]

@@ -90,8 +90,13 @@ impl Dovecot {
 
     /// Runs `doveadm` with its configuration.
     pub fn doveadm(&self, args: &[&str]) -> Said {
+        self.doveadm_with(args, b"")
+    }
+
+    /// The same with something on standard input.
+    pub fn doveadm_with(&self, args: &[&str], input: &[u8]) -> Said {
         let mut command = command(&need("doveadm", "dovecot-core"), ["-c"]);
-        run(command.arg(self.dir.path().join("dovecot.conf")).args(args), b"")
+        run(command.arg(self.dir.path().join("dovecot.conf")).args(args), input)
     }
 
     /// The process id of its master.
