@@ -40,28 +40,44 @@ pub struct FlagChange {
     pub keywords: KeywordSet,
     /// Messages that changed after this MODSEQ are left alone (UNCHANGEDSINCE).
     pub unchanged_since: Option<u64>,
+    /// What stays as it is, whatever is named: for those who may not change all. Such a change is never one row of many
+    /// messages, so it is not written.
+    #[serde(skip)]
+    pub spared: Spared,
+}
+
+/// What a change leaves alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spared {
+    /// These flags.
+    pub flags: Flags,
+    /// All keywords.
+    pub keywords: bool,
 }
 
 impl FlagChange {
     /// A change of system flags, whatever happened meanwhile.
     pub fn new(action: FlagAction, flags: Flags) -> Self {
-        Self { action, flags, keywords: KeywordSet::default(), unchanged_since: None }
+        let (keywords, spared) = (KeywordSet::default(), Spared::default());
+        Self { action, flags, keywords, unchanged_since: None, spared }
     }
 
     /// What becomes of flags and keywords.
     pub fn applied(&self, flags: Flags, keywords: &KeywordSet) -> (Flags, KeywordSet) {
         let mut keywords = keywords.clone();
         match self.action {
+            _ if self.spared.keywords => {}
             FlagAction::Add => self.keywords.iter().for_each(|keyword| keywords.insert(keyword)),
             FlagAction::Remove => self.keywords.iter().for_each(|keyword| keywords.remove(keyword)),
             FlagAction::Replace => keywords = self.keywords.clone(),
         }
-        let flags = match self.action {
+        let changed = match self.action {
             FlagAction::Add => flags | self.flags,
             FlagAction::Remove => flags - self.flags,
             FlagAction::Replace => self.flags,
         };
-        (flags, keywords)
+        let spared = self.spared.flags;
+        ((changed - spared) | (flags & spared), keywords)
     }
 }
 
@@ -125,10 +141,9 @@ impl Mailboxes {
             let states = self.states(account, mailbox, &[uid]).await?;
             let Some(state) = states.first() else { return Ok(false) };
             let change = FlagChange {
-                action: FlagAction::Replace,
-                flags,
                 keywords: state.keywords.clone(),
                 unchanged_since: Some(state.modseq),
+                ..FlagChange::new(FlagAction::Replace, flags)
             };
             if self.store_flags(account, mailbox, &[uid], &change).await?.modified.is_empty() {
                 return Ok(true);

@@ -90,6 +90,18 @@ impl Mailboxes {
         row.map(|row| schema::mailbox(&row)).transpose()
     }
 
+    /// The special use of a mailbox.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn special_of(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<SpecialUse>, StoreError> {
+        Ok(self.node_row(account, mailbox).await?.and_then(|(row, _)| row.special))
+    }
+
     /// All names of an account, in the order of their paths: at most 10,000.
     ///
     /// # Errors

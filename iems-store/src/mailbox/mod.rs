@@ -39,7 +39,7 @@ pub(crate) use account::{create_account, remove_account};
 pub use acl::{AclEntry, Grantee, MAX_ACL, RightsChange};
 pub use annotation::{Annotation, MAX_ANNOTATION, MAX_ANNOTATIONS};
 pub use append::{Appended, MAX_APPENDED, NewMessage};
-pub use change::{FlagAction, FlagChange, Stored};
+pub use change::{FlagAction, FlagChange, Spared, Stored};
 pub use changes::{Change, Changes};
 pub use check::{Checked, Finding};
 pub use copy::Copied;

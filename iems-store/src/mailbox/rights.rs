@@ -109,12 +109,12 @@ pub struct NoRight(pub char);
 impl FromStr for Rights {
     type Err = NoRight;
 
-    /// Letters in any order; `c` and `d` of RFC 2086 stand for what RFC 4314 section 2.1.1 says.
+    /// Letters in any order; `c` and `d` of RFC 2086 stand for `kx` and `te` (RFC 4314 section 2.1.1, the first way).
     fn from_str(letters: &str) -> Result<Self, NoRight> {
         letters.chars().try_fold(Self::none(), |sum, letter| {
             let one = match letter {
                 'c' => Self::CREATE | Self::DELETE,
-                'd' => Self::DELETE_MESSAGES | Self::EXPUNGE | Self::DELETE,
+                'd' => Self::DELETE_MESSAGES | Self::EXPUNGE,
                 _ => {
                     let at = LETTERS.iter().position(|known| char::from(*known) == letter);
                     Self(1 << at.ok_or(NoRight(letter))?)
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(Rights::all().to_string(), "lrswipkxtea");
         assert_eq!("arl".parse::<Rights>().unwrap().to_string(), "lra");
         assert_eq!("c".parse::<Rights>().unwrap().to_string(), "kx");
-        assert_eq!("d".parse::<Rights>().unwrap().to_string(), "xte");
+        assert_eq!("d".parse::<Rights>().unwrap().to_string(), "te");
         assert_eq!("lQ".parse::<Rights>(), Err(NoRight('Q')));
     }
 }

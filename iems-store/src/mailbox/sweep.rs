@@ -16,7 +16,7 @@ use super::keyword::KeywordSet;
 use super::row::{self, Number};
 use super::schema::{self, AccountId, Count, Log, MailboxId, Of, Uid};
 use super::status::COUNTERS;
-use super::{FlagChange, Flags, Mailboxes, MessageState, TRIES, busy};
+use super::{FlagChange, Flags, Mailboxes, MessageState, Spared, TRIES, busy};
 use crate::rows;
 
 /// From how many messages on a change is a sweep.
@@ -161,7 +161,7 @@ impl Mailboxes {
         believed: &[Believed<'_>],
         change: &FlagChange,
     ) -> Result<Option<Swept>, StoreError> {
-        if believed.len() < LEAST {
+        if believed.len() < LEAST || change.spared != Spared::default() {
             return Ok(None);
         }
         let mut sweeps = self.sweeps(account, mailbox).await?;

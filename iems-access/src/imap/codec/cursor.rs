@@ -172,8 +172,8 @@ impl<'a> Cursor<'a> {
         number.ok_or_else(|| SyntaxError::bad("The number is too large", at).into())
     }
 
-    /// `mod-sequence-value`: not 0.
-    pub(super) fn modseq(&mut self) -> Parsed<u64> {
+    /// `nz-number64`.
+    pub(super) fn nz_number64(&mut self) -> Parsed<u64> {
         let at = self.at;
         match self.number64()? {
             0 => Err(SyntaxError::bad("0 is no number here", at).into()),

@@ -88,8 +88,11 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Outcome {
         let place = self.administered(path).await?;
-        let owner = identifier.eq_ignore_ascii_case(&place.owner.mailbox.to_string());
-        let all = Rights::all().to_string();
+        let (owner, domain) = (place.owner.mailbox.to_string(), self.user()?.info.mailbox.domain());
+        let owner = [identifier.to_owned(), format!("{identifier}@{domain}")]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&owner));
+        let all = letters(Rights::all());
         let (required, optional) = match owner {
             true => (letters(Rights::all()), Vec::new()),
             false => (String::new(), all.chars().map(String::from).collect()),
@@ -151,13 +154,15 @@ fn told(entry: &Entry) -> impl Iterator<Item = AclEntry> + use<> {
     both.map(|(identifier, rights)| AclEntry { identifier, rights: letters(rights) })
 }
 
-/// Rights as letters, with those of RFC 2086 that stand for some of them (RFC 4314 section 2.1.1).
+/// Rights as letters, with those of RFC 2086 that stand for some of them: `c` for `k` and `x`, `d` for `t` and `e`. One is
+/// enough for its letter to be told (RFC 4314 section 2.1.1).
 pub(super) fn letters(rights: Rights) -> String {
     let mut letters = rights.to_string();
-    if rights.contains(Rights::CREATE) {
+    let has = |right| rights.contains(right);
+    if has(Rights::CREATE) || has(Rights::DELETE) {
         letters.push('c');
     }
-    if rights.contains(Rights::DELETE_MESSAGES | Rights::EXPUNGE) {
+    if has(Rights::DELETE_MESSAGES) || has(Rights::EXPUNGE) {
         letters.push('d');
     }
     letters
@@ -170,7 +175,9 @@ mod tests {
     #[test]
     fn old_letters_stand_beside_the_new_ones() {
         assert_eq!(letters(Rights::all()), "lrswipkxteacd");
-        assert_eq!(letters(Rights::READ | Rights::EXPUNGE), "re");
+        assert_eq!(letters(Rights::READ | Rights::EXPUNGE), "red");
+        assert_eq!(letters(Rights::READ | Rights::DELETE), "rxc");
+        assert_eq!(letters(Rights::READ | Rights::WRITE), "rw");
         assert_eq!(letters(Rights::none()), "");
     }
 }

@@ -1,6 +1,8 @@
 //! `STORE` (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
-use iems_store::mailbox::{Believed, FlagAction, FlagChange, Flags, KeywordSet, MessageState, Rights, Uid};
+use iems_store::mailbox::{
+    Believed, FlagAction, FlagChange, Flags, KeywordSet, MessageState, Rights, Spared, Uid,
+};
 
 use super::sync::Numbers;
 use super::{Outcome, Output, Session, Sink, Stage, Trouble};
@@ -48,13 +50,13 @@ impl Session {
             true => KeywordSet::default(),
             false => KeywordSet::from_iter(mailboxes.keywords_named(account, &names).await?),
         };
-        let (flags, keywords) = allowed(selected.rights, store.action, flags, keywords)?;
+        let (flags, keywords, spared) = allowed(selected.rights, store.action, flags, keywords)?;
         let action = match store.action {
             StoreAction::Replace => FlagAction::Replace,
             StoreAction::Add => FlagAction::Add,
             StoreAction::Remove => FlagAction::Remove,
         };
-        let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since };
+        let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since, spared };
         let Done { uids, modified, missing } = match self.sweep(&numbers, &change).await? {
             Some(done) => done,
             None => self.store_each(&numbers, &change, out).await?,
@@ -187,24 +189,26 @@ pub(super) fn permitted(rights: Rights) -> Flags {
     flags
 }
 
-/// What of a change may be done. If nothing of it may, it is refused; flags as a whole are set by those who may change them
-/// all (RFC 4314 section 4).
+/// What of a change may be done: of flags as a whole, those that may not be changed stay as they are. If nothing that the
+/// command names may be changed, it is refused (RFC 4314 section 4).
 fn allowed(
     rights: Rights,
     action: StoreAction,
     flags: Flags,
     keywords: KeywordSet,
-) -> Result<(Flags, KeywordSet), Trouble> {
+) -> Result<(Flags, KeywordSet, Spared), Trouble> {
     let may = permitted(rights);
     if may == Flags::all() {
-        return Ok((flags, keywords));
+        return Ok((flags, keywords, Spared::default()));
     }
-    let kept = if rights.contains(Rights::WRITE) { keywords } else { KeywordSet::default() };
-    let nothing = (flags & may) == Flags::empty() && kept.is_empty();
-    match nothing || action == StoreAction::Replace {
-        true => Err(Status::no("Its owner does not let you").with(Code::NoPerm).into()),
-        false => Ok((flags & may, kept)),
+    let names_none = flags == Flags::empty() && keywords.is_empty();
+    let clears = action == StoreAction::Replace && names_none && may != Flags::empty();
+    let words = rights.contains(Rights::WRITE);
+    let kept = if words { keywords } else { KeywordSet::default() };
+    if (flags & may) == Flags::empty() && kept.is_empty() && !clears {
+        return Err(Status::no("Its owner does not let you").with(Code::NoPerm).into());
     }
+    Ok((flags & may, kept, Spared { flags: Flags::all() - may, keywords: !words }))
 }
 
 /// What a `STORE` did.

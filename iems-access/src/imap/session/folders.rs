@@ -1,10 +1,11 @@
 //! Mailboxes made, deleted, renamed, subscribed to (RFC 9051 sections 6.3.4 to 6.3.8, RFC 6154 section 3).
 
 use iems_core::seam::Timestamp;
-use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, Rights, SpecialUse as Use};
+use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, Rights};
 
 use super::pattern::above;
 use super::place::{is_others, owned};
+use super::uses::{known_use, no_use};
 use super::{Outcome, Session, Trouble};
 use crate::imap::types::{Code, SpecialUse, Status};
 
@@ -13,43 +14,15 @@ pub(super) fn mailbox_id(account: AccountId, mailbox: MailboxId) -> String {
     format!("F{:x}-{:x}", account.0, mailbox.0)
 }
 
-/// A special use in the words of the store, if it knows it.
-fn known_use(special: &SpecialUse) -> Option<Use> {
-    Some(match special {
-        SpecialUse::Archive => Use::Archive,
-        SpecialUse::Drafts => Use::Drafts,
-        SpecialUse::Important => Use::Important,
-        SpecialUse::Junk => Use::Junk,
-        SpecialUse::Sent => Use::Sent,
-        SpecialUse::Trash => Use::Trash,
-        SpecialUse::All | SpecialUse::Flagged | SpecialUse::Other(_) => return None,
-    })
-}
-
-/// A special use in the words of the protocol.
-pub(super) fn told_use(special: Use) -> Option<SpecialUse> {
-    Some(match special {
-        Use::Archive => SpecialUse::Archive,
-        Use::Drafts => SpecialUse::Drafts,
-        Use::Important => SpecialUse::Important,
-        Use::Junk => SpecialUse::Junk,
-        Use::Sent => SpecialUse::Sent,
-        Use::Trash => SpecialUse::Trash,
-        _ => return None,
-    })
-}
-
 impl Session {
     pub(super) async fn create(&mut self, path: &str, uses: &[SpecialUse], now: Timestamp) -> Outcome {
         let special = match uses {
             [] => None,
             [one] => match known_use(one) {
                 Some(special) => Some(special),
-                None => {
-                    return Err(Status::no("No mailbox can have this use here").with(Code::UseAttr).into());
-                }
+                None => return Err(no_use("No mailbox can have this use here")),
             },
-            _ => return Err(Status::no("A mailbox has one use at most here").with(Code::UseAttr).into()),
+            _ => return Err(no_use("A mailbox has one use at most here")),
         };
         let (owner, below) = self.below_permitted(path).await?;
         let mailboxes = self.accounts.mailboxes();

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, MailboxInfo, Rights, Status as Counters, Uid};
 
 use super::acl::letters;
-use super::folders::{mailbox_id, told_use};
+use super::folders::mailbox_id;
 use super::metadata::noted;
 use super::pattern::{Pattern, above};
 use super::place::OTHERS;
+use super::uses::told_use;
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{
     Code, Data, ListAttribute, ListCommand, ListData, ListReturn, ListSelection, Namespace, Status,
@@ -100,17 +101,20 @@ impl Session {
         returns: &[ListReturn],
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        let Some(info) = name.info.as_ref().filter(|info| info.selectable) else { return Ok(()) };
+        let Some(info) = &name.info else { return Ok(()) };
         let (mailboxes, user) = (self.accounts.mailboxes(), self.user()?.info.id);
+        // Others' mailboxes that may be listed and not be read have rights, too; names above them are nobody's.
+        let is_there = info.selectable || name.owner != user && name.owner != AccountId(0);
         for wanted in returns {
             let mailbox = name.path.clone();
             match wanted {
-                ListReturn::MyRights => {
+                ListReturn::MyRights if is_there => {
                     let rights = mailboxes.rights(name.owner, info.id, user).await?;
                     out.data(Data::MyRights { mailbox, rights: letters(rights) });
                 }
-                ListReturn::Metadata(entries) => {
-                    let there = mailboxes.annotations(name.owner, Some(info.id), user, true).await?;
+                ListReturn::Metadata(entries) if info.selectable => {
+                    let mut there = mailboxes.annotations(name.owner, Some(info.id), user, true).await?;
+                    self.tell_use(name.owner, Some(info.id), &mut there).await?;
                     let entries = entries.iter().flat_map(|entry| noted(&there, entry)).collect();
                     out.data(Data::Metadata { mailbox, entries });
                 }

@@ -21,7 +21,8 @@ impl Session {
         entries.iter().try_for_each(|entry| known(entry))?;
         let (owner, mailbox, _) = self.annotated(path).await?;
         let user = self.user()?.info.id;
-        let there = self.accounts.mailboxes().annotations(owner, mailbox, user, true).await?;
+        let mut there = self.accounts.mailboxes().annotations(owner, mailbox, user, true).await?;
+        self.tell_use(owner, mailbox, &mut there).await?;
         let mut longest = None;
         let mut told: Vec<EntryValue> = Vec::new();
         for asked in entries {
@@ -45,9 +46,11 @@ impl Session {
     }
 
     /// `SETMETADATA`: what cannot be set is found before anything is.
-    pub(super) async fn set_metadata(&mut self, path: &str, entries: Vec<EntryValue>) -> Outcome {
+    pub(super) async fn set_metadata(&mut self, path: &str, mut entries: Vec<EntryValue>) -> Outcome {
         entries.iter().try_for_each(|entry| known(&entry.entry))?;
         let (owner, mailbox, rights) = self.annotated(path).await?;
+        let names: Vec<String> = entries.iter().map(|entry| entry.entry.clone()).collect();
+        let special = self.take_use(owner, path, &mut entries)?;
         if mailbox.is_some() && entries.iter().any(|entry| is_shared(&entry.entry)) {
             permits(rights, Rights::WRITE)?;
         }
@@ -72,7 +75,10 @@ impl Session {
                 done => done?,
             }
         }
-        self.changed_notes(path, entries.iter().map(|entry| &*entry.entry));
+        if let (Some(special), Some(mailbox)) = (special, mailbox) {
+            mailboxes.set_special(owner, mailbox, special).await?;
+        }
+        self.changed_notes(path, names.iter().map(String::as_str));
         Ok(Status::ok("Noted"))
     }
 

@@ -44,6 +44,7 @@ mod trouble;
 mod uidonly;
 mod url;
 mod user;
+mod uses;
 mod view;
 mod views;
 

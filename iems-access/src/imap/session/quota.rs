@@ -15,6 +15,10 @@ impl Session {
             return Err(Status::no("There is no such quota root").with(Code::NonExistent).into());
         }
         let usage = self.usage().await?;
+        if usage.is_empty() {
+            // A QUOTA tells of one resource at least (RFC 9208 section 7), and GETQUOTAROOT names no root then.
+            return Err(Status::no("Nothing is limited here").with(Code::NonExistent).into());
+        }
         out.data(Data::Quota { root: ROOT.into(), usage });
         Ok(Status::ok("That is how it stands"))
     }
@@ -27,8 +31,8 @@ impl Session {
             return Ok(Status::ok("Its owner's quota holds"));
         }
         let usage = self.usage().await?;
-        // A list with nothing in it, which the grammar lets a QUOTA have, breaks off the reader of Thunderbird. What has
-        // no limit need not be below a root.
+        // A list with nothing in it, which RFC 2087 let a QUOTA have, breaks off the reader of Thunderbird. What has no limit
+        // need not be below a root.
         let limited = !usage.is_empty();
         let roots = if limited { vec![ROOT.into()] } else { Vec::new() };
         out.data(Data::QuotaRoot { mailbox: path.to_owned(), roots });

@@ -6,7 +6,7 @@ use iems_store::mailbox::Uid;
 use super::{Maildrop, Pending, Session, State};
 use crate::net::{Answer, Question};
 use crate::pop3::Part;
-use crate::pop3::reply::Code;
+use crate::pop3::reply::{self, Code};
 
 /// What happened in a dialogue.
 #[derive(Debug)]
@@ -110,7 +110,10 @@ impl Session {
                 }
                 self.ok(&format!("{octets} octets"));
             }
-            Err(NotFound::Gone) => self.refuse("The message is gone; another program removed it"),
+            // Not an error of the client's: it asks for what it was told of.
+            Err(NotFound::Gone) => {
+                reply::error(&mut self.output, None, "The message is gone; another program removed it");
+            }
             Err(NotFound::Unavailable) => {
                 self.error(Code::Temporary, "The message cannot be read now; try again later");
             }

@@ -10,7 +10,7 @@ const PIECE: usize = 8 * 1024;
 impl Session {
     /// A command for a maildrop, which it gives back as the state.
     pub(super) fn on_transaction(&mut self, mut maildrop: Maildrop, command: Command) -> Option<Event> {
-        let mut event = None;
+        let (mut event, before) = (None, self.errors);
         match command {
             Command::Stat => {
                 let (count, octets) = maildrop.totals();
@@ -45,6 +45,10 @@ impl Session {
             }
         }
         self.state = State::Transaction(maildrop);
+        // Of those that are logged in, errors in a row count.
+        if self.errors == before {
+            self.errors = 0;
+        }
         self.count_errors();
         event
     }

@@ -180,7 +180,11 @@ impl World {
         let since = before.iter().map(|state| state.modseq).nth(self.below(before.len().max(1)));
         let unchanged_since = since.filter(|_| conditional);
         let keywords = keywords.into_iter().collect();
-        let change = FlagChange { action, flags, keywords, unchanged_since };
+        let spared = match self.below(4) {
+            0 => Spared { flags: Flags::from_bits(self.below(32) as u8), keywords: self.below(2) == 0 },
+            _ => Spared::default(),
+        };
+        let change = FlagChange { action, flags, keywords, unchanged_since, spared };
         let stored = match self.below(2) {
             0 => self.sweep(account, id, &uids, &change).await,
             _ => None,
@@ -195,6 +199,7 @@ impl World {
         let model = self.model(&place);
         for uid in uids.iter().filter(|uid| !late.contains(uid)) {
             let Some(message) = model.messages.get_mut(&uid.0) else { continue };
+            let (had, words) = (message.flags, message.keywords.clone());
             match action {
                 FlagAction::Add => {
                     message.flags |= flags;
@@ -208,6 +213,10 @@ impl World {
                     message.flags = flags;
                     message.keywords = names.iter().copied().collect();
                 }
+            }
+            message.flags = (message.flags - spared.flags) | (had & spared.flags);
+            if spared.keywords {
+                message.keywords = words;
             }
         }
         let after = self.mailboxes.states(account, id, &uids).await.unwrap();

@@ -29,6 +29,11 @@ pub(in super::super) enum Stage {
         /// Whether another message may come.
         multiple: bool,
     },
+    /// Behind the literal of `CATENATE (UTF8 (`.
+    CatenateUtf8 {
+        /// Whether another message may come.
+        multiple: bool,
+    },
 }
 
 /// What stands between two literals of messages, or behind the last.
@@ -63,9 +68,12 @@ pub(in super::super) fn segment(cursor: &mut Cursor<'_>, stage: Stage) -> Parsed
         Stage::Only => (begin(cursor, false, &mut parts)?, false),
         Stage::Behind { multiple } => (Step::Whole, multiple),
         Stage::Utf8 { multiple } => {
-            cursor.spaces();
-            cursor.expect(b')', "A parenthesis is wanted behind the literal of UTF8")?;
+            utf8_end(cursor)?;
             (Step::Whole, multiple)
+        }
+        Stage::CatenateUtf8 { multiple } => {
+            utf8_end(cursor)?;
+            (catenated(cursor, multiple, false, &mut parts)?, multiple)
         }
         Stage::Catenate { multiple } => (catenated(cursor, multiple, false, &mut parts)?, multiple),
     };
@@ -117,16 +125,26 @@ fn message(cursor: &mut Cursor<'_>, multiple: bool, parts: &mut Vec<AppendPart>)
         return catenated(cursor, multiple, true, parts);
     }
     if cursor.keyword("UTF8") {
-        cursor.sp()?;
-        cursor.expect(b'(', "A literal in parentheses is wanted")?;
-        cursor.spaces();
-        let info = LiteralInfo { utf8: true, ..cursor.message_literal()? };
-        return Ok(Step::Literal(info, Stage::Utf8 { multiple }));
+        return Ok(Step::Literal(utf8(cursor)?, Stage::Utf8 { multiple }));
     }
     Ok(Step::Literal(cursor.message_literal()?, Stage::Behind { multiple }))
 }
 
-/// Parts of `CATENATE`, from the first or behind one, and its end: `"URL" SP url`, `"TEXT" SP literal`.
+/// Behind `UTF8`: `SP "(" literal8` (RFC 6855 section 4).
+fn utf8(cursor: &mut Cursor<'_>) -> Parsed<LiteralInfo> {
+    cursor.sp()?;
+    cursor.expect(b'(', "A literal in parentheses is wanted")?;
+    cursor.spaces();
+    Ok(LiteralInfo { utf8: true, ..cursor.message_literal()? })
+}
+
+fn utf8_end(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    cursor.spaces();
+    cursor.expect(b')', "A parenthesis is wanted behind the literal of UTF8")
+}
+
+/// Parts of `CATENATE`, from the first or behind one, and its end: `"URL" SP url`, `"TEXT" SP literal`,
+/// `"UTF8" SP "(" literal8 ")"`.
 fn catenated(
     cursor: &mut Cursor<'_>,
     multiple: bool,
@@ -147,8 +165,11 @@ fn catenated(
             cursor.sp()?;
             return Ok(Step::Literal(cursor.message_literal()?, Stage::Catenate { multiple }));
         }
+        if cursor.keyword("UTF8") {
+            return Ok(Step::Literal(utf8(cursor)?, Stage::CatenateUtf8 { multiple }));
+        }
         if !cursor.keyword("URL") {
-            return cursor.wrong("TEXT or URL is wanted");
+            return cursor.wrong("TEXT, UTF8 or URL is wanted");
         }
         cursor.sp()?;
         parts.push(AppendPart::Url(cursor.text()?));

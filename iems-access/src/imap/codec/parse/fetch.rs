@@ -35,7 +35,7 @@ fn modifier(cursor: &mut Cursor<'_>, fetch: &mut Fetch) -> Parsed<()> {
         "VANISHED" => fetch.vanished = true,
         "CHANGEDSINCE" => {
             cursor.sp()?;
-            fetch.changed_since = Some(cursor.modseq()?);
+            fetch.changed_since = Some(cursor.number64()?);
         }
         "PARTIAL" => {
             cursor.sp()?;
@@ -215,7 +215,7 @@ fn partial(cursor: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
     }
     let origin = cursor.number64()?;
     cursor.expect(b'.', "A dot is wanted between offset and length")?;
-    let octets = cursor.modseq()?;
+    let octets = cursor.nz_number64()?;
     cursor.expect(b'>', "> is wanted behind the length")?;
     Ok(Some(Partial { origin, octets }))
 }

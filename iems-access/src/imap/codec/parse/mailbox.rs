@@ -87,7 +87,7 @@ fn resync(cursor: &mut Cursor<'_>) -> Parsed<Resync> {
     cursor.expect(b'(', "Parentheses are wanted behind QRESYNC")?;
     let uid_validity = cursor.nz_number()?;
     cursor.sp()?;
-    let mut resync = Resync { uid_validity, modseq: cursor.modseq()?, known_uids: None, matching: None };
+    let mut resync = Resync { uid_validity, modseq: cursor.number64()?, known_uids: None, matching: None };
     if cursor.more() && !matches!(cursor.peek(), Some(b'(' | b')')) {
         resync.known_uids = Some(cursor.number_set()?);
         cursor.more();

@@ -92,6 +92,28 @@ fn parts_are_catenated() {
 }
 
 #[test]
+fn utf8_stands_among_catenated_parts() {
+    let line = b"a APPEND x CATENATE (UTF8 (~{2+}\r\nAB) URL /b UTF8 ( ~{1+}\r\nC ))\r\n";
+    let info = |octets| LiteralInfo { binary: true, utf8: true, ..literal(octets, false) };
+    let mut wanted = vec![append("x")];
+    wanted.extend(parts(vec![
+        message(vec![], None, true),
+        Literal(info(2)),
+        piece(b"AB"),
+        LiteralEnd,
+        Url("/b".into()),
+        Literal(info(1)),
+        piece(b"C"),
+        LiteralEnd,
+        MessageEnd,
+        End,
+    ]));
+    assert_eq!(events(&mut decoder(), line), wanted);
+    let open = b"a APPEND x CATENATE (UTF8 (~{1+}\r\nA TEXT {1+}\r\nB)\r\nb NOOP\r\n";
+    assert_eq!(decided(open, super::Decoder::accept), ["APPEND", "literal", "Bad", "NOOP"]);
+}
+
+#[test]
 fn utf8_messages_and_replacements() {
     let found = events(&mut decoder(), b"a APPEND x UTF8 (~{1+}\r\nA)\r\n");
     let mut wanted = vec![append("x")];

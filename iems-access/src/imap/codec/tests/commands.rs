@@ -102,6 +102,7 @@ fn selects_carry_what_is_remembered() {
     let condstore = SelectParameters { condstore: true, qresync: None };
     assert_eq!(body("SELECT INBOX (CONDSTORE)"), select(condstore));
     assert_eq!(body("SELECT INBOX (QRESYNC (67 9))"), select(resync(None, None)));
+    assert!(matches!(body("SELECT INBOX (QRESYNC (67 0))"), CommandBody::Select { .. }));
     assert_eq!(body("SELECT INBOX (QRESYNC (67 9 1:5,7))"), select(resync(Some("1:5,7"), None)));
     let both = resync(Some("1:9"), Some(("1,3", "2,8")));
     assert_eq!(body("SELECT INBOX (QRESYNC (67 9 1:9 (1,3 2,8)))"), select(both));

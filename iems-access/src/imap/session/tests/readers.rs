@@ -13,15 +13,57 @@ async fn an_account_without_limits_has_no_quota_root() {
     let mut ann = world.ann().await;
     let said = ann.ask("a GETQUOTAROOT INBOX").await;
     assert_eq!(said, "* QUOTAROOT INBOX\r\na OK That is how it stands\r\n");
+    let said = ann.ask("b GETQUOTA \"\"").await;
+    assert_eq!(said, "b NO [NONEXISTENT] Nothing is limited here\r\n");
     let limit = |s: &mut iems_store::directory::AccountSettings| {
         s.quota = Quota { octets: Some(2048), messages: Some(3) };
     };
     world.accounts.directory().update_account(&"ann@example.org".parse().unwrap(), limit).await.unwrap();
     let mut ann = world.ann().await;
+    let said = ann.ask("b GETQUOTA \"\"").await;
+    assert!(said.starts_with("* QUOTA \"\" (STORAGE 0 2 MESSAGE 0 3)\r\nb OK"), "{said}");
     let said = ann.ask("a GETQUOTAROOT INBOX").await;
     assert!(
         said.starts_with("* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (STORAGE 0 2 MESSAGE 0 3)\r\n"),
         "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_annotation_is_the_special_use() {
+    let world = World::new().await;
+    let mut ann = world.ann().await;
+    for line in ["a CREATE Old (USE (\\Drafts))", "a CREATE New", "a CREATE None"] {
+        ann.ask(line).await;
+    }
+    let told = |name: &str, value: &str| format!("* METADATA {name} (/private/specialuse {value})\r\n");
+    assert!(
+        ann.ask("b GETMETADATA Old /Private/SpecialUse").await.starts_with(&told("Old", "\"\\\\Drafts\""))
+    );
+    assert!(ann.ask("b GETMETADATA New /private/specialuse").await.starts_with(&told("New", "NIL")));
+    // The use goes from one to the other.
+    let said = ann.ask("c SETMETADATA New (/private/specialuse \"\\\\drafts\" /private/comment \"x\")").await;
+    assert_eq!(said, "c OK Noted\r\n");
+    let said = ann.ask("d LIST (SPECIAL-USE) \"\" * RETURN (METADATA (/private/specialuse))").await;
+    let list = "* LIST (\\Drafts) \"/\" New\r\n";
+    assert_eq!(said, format!("{list}{}d OK Those are the mailboxes\r\n", told("New", "\"\\\\Drafts\"")));
+    for value in ["\\\\Snoozed", "\\\\Junk \\\\Sent", "Junk"] {
+        let said = ann
+            .ask(&format!("e SETMETADATA None (/private/comment NIL /private/other \"x\" /private/specialuse \"{value}\")"))
+            .await;
+        assert!(said.starts_with("e NO [USEATTR] "), "{said}");
+    }
+    assert!(
+        ann.ask("f SETMETADATA INBOX (/private/specialuse \"\\\\Junk\")")
+            .await
+            .starts_with("f NO [USEATTR] ")
+    );
+    // Nothing was set with what was refused.
+    assert!(ann.ask("g GETMETADATA None /private/other").await.contains("/private/other NIL"));
+    assert!(ann.ask("h SETMETADATA New (/private/specialuse NIL)").await.starts_with("h OK"));
+    assert!(ann.ask("i LIST (SPECIAL-USE) \"\" *").await.starts_with("i OK"));
+    assert!(
+        ann.ask("j GETMETADATA (DEPTH infinity) New /private").await.contains("(/private/comment \"x\")")
     );
 }
 
