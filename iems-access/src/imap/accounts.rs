@@ -9,6 +9,7 @@ use iems_store::search::TextIndex;
 
 use super::recent::{Recents, Witness};
 use super::session::Views;
+use crate::net::{Budget, Memory};
 
 /// The accounts of a directory. All IMAP servers of one process share it: it counts the sessions of each account.
 pub struct Accounts {
@@ -17,6 +18,7 @@ pub struct Accounts {
     seats: Mutex<HashMap<AccountId, usize>>,
     recents: Recents,
     views: Views,
+    memory: Arc<Memory>,
 }
 
 impl Accounts {
@@ -27,13 +29,28 @@ impl Accounts {
 
     /// The same; `index` keeps searches for texts from reading every message.
     pub fn searched_with(directory: Arc<StoreDirectory>, index: Option<Arc<dyn TextIndex>>) -> Arc<Self> {
+        Self::within(Arc::default(), directory, index)
+    }
+
+    /// The same; sessions of an account share its part of `memory`, also with those of other protocols.
+    pub fn within(
+        memory: Arc<Memory>,
+        directory: Arc<StoreDirectory>,
+        index: Option<Arc<dyn TextIndex>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             directory,
             index,
             seats: Mutex::default(),
             recents: Recents::default(),
             views: Views::default(),
+            memory,
         })
+    }
+
+    /// What the sessions of an account may hold together.
+    pub(crate) fn budget(&self, account: AccountId) -> Budget {
+        self.memory.of(account)
     }
 
     pub(crate) fn directory(&self) -> &StoreDirectory {

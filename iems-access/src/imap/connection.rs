@@ -19,6 +19,10 @@ use crate::net::{Gate, Guest, Link, Protocol, Question, Wire, handshake};
 
 /// How long the end of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How much of answers is collected before they are sent, in octets.
+const ENOUGH: usize = 64 * 1024;
+/// After how long it is tried again to learn what there was no memory for.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How late answers to many errors come.
 const ERROR_DELAY: Duration = Duration::from_secs(1);
 
@@ -102,6 +106,8 @@ async fn talk(connection: &mut Connection, shutdown: &CancellationToken) -> io::
         };
         // What a command needs is given back when it is done: an idle connection stays small.
         match Box::pin(connection.take(event)).await? {
+            // What follows without waiting for answers does not make them pile up.
+            Flow::On if connection.buffer.len() >= ENOUGH => connection.flush().await?,
             Flow::On => {}
             Flow::StartTls => return Ok(true),
             Flow::Close => {
@@ -203,6 +209,10 @@ impl Connection {
             let waiting = self.session.waiting(self.decoder.is_within(&self.wire.input));
             let news = async {
                 match &waiting {
+                    Some(waiting) if self.session.is_behind() => {
+                        let again = tokio::time::timeout(AGAIN, waiting.changed());
+                        let _ = Box::pin(again).await;
+                    }
                     Some(waiting) => waiting.changed().await,
                     None => std::future::pending().await,
                 }
@@ -279,6 +289,7 @@ impl Connection {
             self.decoder.set_limits(Limits::after_login(self.shared.options.limits.message_size));
         }
         self.decoder.set_utf8(self.session.utf8());
+        self.decoder.charge(&self.session.budget());
         Ok(match then {
             Then::Read | Then::Ask(_) => Flow::On,
             Then::Forget => {

@@ -11,6 +11,7 @@ mod credentials;
 mod deflate;
 mod gate;
 mod listener;
+mod memory;
 mod protocol;
 mod server;
 mod wire;
@@ -19,6 +20,7 @@ pub use auth::{AuthOptions, Link, Nonce, Unoffered};
 pub use beneath::Believed;
 pub use credentials::{Answer, Question};
 pub use listener::Listener;
+pub use memory::{Budget, Loan, Memory, Spent};
 pub use protocol::{Guest, Protocol, Settings, Shared};
 pub use server::{Server, ServerError, TlsConfig};
 

@@ -11,7 +11,10 @@ use iems_store::directory::{AccountInfo, StoreDirectory};
 use iems_store::mailbox::{Mailboxes, Uid};
 
 use super::session::{Maildrop, Unopened};
+use crate::net::{Loan, Memory};
 
+/// What a message takes, in octets: as it is listed, in a list that grows, and as a session has it.
+const MESSAGE: usize = 64;
 /// How many messages are listed at a time.
 const PAGE: usize = 1000;
 /// From how many ended sessions on those are forgotten that no longer matter.
@@ -24,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Maildrops {
     directory: Arc<StoreDirectory>,
     table: Mutex<Table>,
+    memory: Arc<Memory>,
 }
 
 #[derive(Default)]
@@ -35,7 +39,12 @@ struct Table {
 impl Maildrops {
     /// The maildrops of the accounts in `directory`.
     pub fn new(directory: Arc<StoreDirectory>) -> Arc<Self> {
-        Arc::new(Self { directory, table: Mutex::default() })
+        Self::within(Arc::default(), directory)
+    }
+
+    /// The same; sessions take their account's part of `memory`, which those of other protocols share.
+    pub fn within(memory: Arc<Memory>, directory: Arc<StoreDirectory>) -> Arc<Self> {
+        Arc::new(Self { directory, table: Mutex::default(), memory })
     }
 
     pub(super) fn directory(&self) -> &StoreDirectory {
@@ -59,7 +68,11 @@ impl Maildrops {
         };
         let info = self.directory.account(&account.mailbox).await.map_err(unavailable)?;
         let info = info.ok_or(Unopened::Unavailable)?;
-        let held = self.take_soon(info, delay).await?;
+        let mut held = self.take_soon(info, delay).await?;
+        let status = self.mailboxes().status(held.info.id, held.info.inbox).await.map_err(unavailable)?;
+        let messages = usize::try_from(status.messages).unwrap_or(usize::MAX).min(most);
+        // As they are listed first, and as the session has them.
+        held.loan.resize(messages.saturating_mul(MESSAGE)).map_err(|_| Unopened::TooMuch)?;
         let maildrop = self.snapshot(&held.info, most).await.map_err(unavailable)?;
         Ok((held, maildrop))
     }
@@ -82,7 +95,10 @@ impl Maildrops {
             return Err(Unopened::TooSoon);
         }
         match table.open.insert(info.mailbox.clone()) {
-            true => Ok(Held { maildrops: self.clone(), info, delay }),
+            true => {
+                let loan = self.memory.of(info.id).loan();
+                Ok(Held { maildrops: self.clone(), info, delay, loan })
+            }
             false => Err(Unopened::InUse),
         }
     }
@@ -117,6 +133,8 @@ pub(super) struct Held {
     maildrops: Arc<Maildrops>,
     pub(super) info: Arc<AccountInfo>,
     delay: Duration,
+    /// Memory for what the session holds of the maildrop.
+    loan: Loan,
 }
 
 impl Drop for Held {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use iems_store::mailbox::UsualMailbox;
 
+use super::leaf::Size;
 use super::mailbox::{WrittenMailbox, usual};
 use super::problem::Notes;
 use super::read::{At, section};
@@ -14,6 +15,8 @@ section! {
     WrittenImap {
         /// Connections of one account at once.
         connections_per_account: u32 = "100";
+        /// What the sessions of one account may hold together.
+        memory_per_account: Size = r#""512MiB""#;
         /// Messages of a mailbox that can be opened.
         messages: u32 = "2000000";
         /// How long a session may be silent.
@@ -32,11 +35,16 @@ section! {
 /// The least a session may be silent (RFC 9051 section 5.4).
 const LEAST: Duration = Duration::from_secs(1800);
 
+/// With less, one session could not open a large mailbox, nor take a large message.
+const MEMORY: u64 = 16 << 20;
+
 /// What holds for IMAP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImapSettings {
     /// Connections of one account at once.
     pub(crate) per_account: usize,
+    /// What the sessions of one account may hold together, in octets.
+    pub(crate) memory: u64,
     /// Messages of a mailbox that can be selected.
     pub(crate) messages: usize,
     /// How long a session may be silent.
@@ -59,8 +67,14 @@ pub(super) fn imap(
         let message = "imap.idle: expected at least \"30m\" (RFC 9051 section 5.4)";
         notes.add(written.idle.span.as_ref(), "imap.idle", message);
     }
+    let memory = &written.memory_per_account;
+    if memory.value.0 < MEMORY {
+        let message = "imap.memory_per_account: expected at least \"16MiB\"";
+        notes.add(memory.span.as_ref(), "imap.memory_per_account", message);
+    }
     ImapSettings {
         per_account: written.connections_per_account.value as usize,
+        memory: written.memory_per_account.value.0,
         messages: written.messages.value as usize,
         idle: written.idle.value,
         unauthenticate: written.unauthenticate.value,

@@ -58,8 +58,9 @@ pub(super) struct Readers<'a> {
 impl<'a> Readers<'a> {
     /// `secret` is that of made-up verifiers.
     pub(super) fn new(foundation: &'a Foundation, secret: [u8; 32]) -> Self {
-        let maildrops = pop3::Maildrops::new(foundation.directory.clone());
-        let accounts = imap::Accounts::searched_with(foundation.directory.clone(), index(foundation));
+        let maildrops = pop3::Maildrops::within(foundation.memory.clone(), foundation.directory.clone());
+        let (memory, directory) = (foundation.memory.clone(), foundation.directory.clone());
+        let accounts = imap::Accounts::within(memory, directory, index(foundation));
         Self { foundation, maildrops, accounts, secret }
     }
 

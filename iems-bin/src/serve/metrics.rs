@@ -97,6 +97,8 @@ impl Collector for Numbers {
         put("health_changes", "Changes between healthy and kinds of trouble", health.changes)?;
         put("health_probes_good", "Probes of the storage that worked", health.probes.good)?;
         put("health_probes_failed", "Probes of the storage that failed", health.probes.failed)?;
+        let help = "What mailbox sessions were refused because their account held all the memory it may";
+        put("session_memory_refused", help, self.site.memory.refused())?;
         let sessions = self.site.sessions();
         put("client_sessions_clear", "Connections to other systems without TLS", sessions.clear)?;
         put("client_sessions_unverified", "Such with TLS, and any certificate", sessions.unverified)?;
@@ -111,6 +113,8 @@ impl Collector for Numbers {
         self.certificates(&mut encoder)?;
         let open = self.site.connections() as u64;
         gauge(&mut encoder, "connections_open", "Connections of mail listeners now", open)?;
+        let (help, held) = ("Memory that sessions hold of their accounts' budgets", self.site.memory.held());
+        gauge(&mut encoder, "session_memory_bytes", help, held)?;
         gauge(&mut encoder, "queue_workers", "Queue workers now", engine.workers)?;
         gauges(&mut encoder, &health)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iems_access::net::Memory;
 use iems_core::limits::Limits;
 use iems_core::message::{ChannelId, Domain};
 use iems_core::seam::{Clock, NoResolver, Random, Resolver, SeededRandom, SystemClock};
@@ -44,6 +45,8 @@ pub(crate) struct Foundation {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// What counts for all listeners.
     pub(crate) limits: Arc<Limits>,
+    /// What the sessions of each account hold of its mail.
+    pub(crate) memory: Arc<Memory>,
     pub(crate) random: Arc<dyn Random>,
     /// The indexes of texts.
     #[cfg(feature = "search")]
@@ -96,6 +99,8 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
     let limits = Limits::new(clock.clone());
     limits.set("", config.rates.clone());
     limits.set_access(config.access.clone());
+    let memory = Arc::new(Memory::default());
+    memory.allow(config.imap.memory);
     Ok(Foundation {
         store,
         resolver,
@@ -107,6 +112,7 @@ pub(crate) async fn lay(config: &Config) -> Result<Foundation, Failure> {
         receiver,
         tokens,
         limits,
+        memory,
         random,
         #[cfg(feature = "search")]
         search: super::search::open(config, directory.mailboxes()),

@@ -25,6 +25,7 @@ mod transfer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use iems_access::net::Memory;
 use iems_core::Engine;
 use iems_core::limits::Limits;
 use iems_core::storage::StoreError;
@@ -60,6 +61,8 @@ pub(crate) struct Site {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) limits: Arc<Limits>,
+    /// What the sessions of each account hold of its mail.
+    pub(crate) memory: Arc<Memory>,
     /// The indexes of texts.
     #[cfg(feature = "search")]
     pub(crate) search: SearchIndex,
@@ -82,7 +85,8 @@ impl Site {
 
     /// A site of parts that the server has put together.
     pub(crate) fn new(foundation: Foundation, engine: Engine, running: Option<Running>) -> Self {
-        let Foundation { store, directory, clients, reporter, receiver, tokens, limits, .. } = foundation;
+        let Foundation { store, directory, clients, reporter, receiver, tokens, limits, memory, .. } =
+            foundation;
         Self {
             store,
             directory,
@@ -92,6 +96,7 @@ impl Site {
             receiver,
             tokens,
             limits,
+            memory,
             #[cfg(feature = "search")]
             search: foundation.search,
             #[cfg(feature = "search")]

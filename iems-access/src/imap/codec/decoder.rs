@@ -25,9 +25,18 @@ use super::limits::Limits;
 use super::parse::{self, Stage};
 use super::skip::{Skip, Skipped};
 use crate::imap::types::{AppendPart, Code, Command, LiteralInfo, Status};
+use crate::net::{Budget, Loan};
 
 /// Longest piece of a message that is handed over.
 const PIECE: usize = 64 * 1024;
+
+/// Commands of so many octets at most are not counted.
+const SHORT: usize = 8 * 1024;
+/// How many octets one octet of a command takes at most as it is read and carried out: in sets of messages.
+const READ: usize = 24;
+/// What is told where there is no memory for a command.
+const SPENT: &str =
+    "Your sessions hold all the memory that your account may have; wait until others are done";
 
 /// What the decoder found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +89,13 @@ pub struct Decoder {
     searched: usize,
     pub(super) append: Option<Append>,
     pub(super) events: VecDeque<Event>,
+    /// Memory for what is kept of a command.
+    pub(super) loan: Loan,
 }
 
 impl Decoder {
     /// A decoder for a new connection.
-    pub const fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             utf8: false,
@@ -95,7 +106,29 @@ impl Decoder {
             searched: 0,
             append: None,
             events: VecDeque::new(),
+            loan: Loan::default(),
         }
+    }
+
+    /// From now on, what is kept of long commands takes the memory of `budget`.
+    pub fn charge(&mut self, budget: &Budget) {
+        if !self.loan.is_from(budget) {
+            self.loan = budget.loan();
+        }
+    }
+
+    /// Memory for a command that is whole, as long as it is carried out.
+    pub(super) fn weigh_whole(&mut self, octets: usize) -> Result<(), SyntaxError> {
+        let read = if octets <= SHORT { 0 } else { READ * octets };
+        self.loan.resize(read).map_err(|_| SyntaxError::no(Code::Limit, SPENT))
+    }
+
+    /// Sees to it that what is kept of a command is counted, if it is much; `more` octets of it are about to come.
+    pub(super) fn weigh(&mut self, more: usize) -> Result<(), SyntaxError> {
+        let kept = self.command.len() + more;
+        // As it came, and once more as it is joined.
+        let kept = if kept <= SHORT { 0 } else { 2 * kept };
+        self.loan.resize(kept).map_err(|_| SyntaxError::no(Code::Limit, SPENT))
     }
 
     /// Sets the limits.
@@ -202,6 +235,10 @@ impl Decoder {
             self.too_long(input);
             return true;
         }
+        if let Err(spent) = self.weigh(end) {
+            self.give_up(input, spent);
+            return true;
+        }
         if found.is_none() {
             self.searched = end;
             return false;
@@ -226,11 +263,16 @@ impl Decoder {
     }
 
     fn too_long(&mut self, input: &BytesMut) {
+        self.give_up(input, SyntaxError::limit("The line is too long"));
+    }
+
+    /// Reads over the line that arrives.
+    fn give_up(&mut self, input: &BytesMut, error: SyntaxError) {
         self.searched = 0;
         let raw = std::mem::take(&mut self.raw);
         let begun = if self.command.is_empty() { input } else { &self.command[..] };
         let tag = if raw { None } else { self.tag(begun) };
-        self.refused(tag, SyntaxError::limit("The line is too long"), Some(0));
+        self.refused(tag, error, Some(0));
     }
 
     /// The tag of the command that arrives, which begins with `begun`.

@@ -44,6 +44,7 @@ impl Decoder {
         let Some(left) = length.filter(|_| self.literals <= LITERALS) else {
             return Err(SyntaxError::limit("The command is too long"));
         };
+        self.weigh(command.len() + left)?;
         if info.sync {
             self.events.push_back(Event::Continue);
         }
@@ -86,7 +87,11 @@ impl Decoder {
     /// The last line of a command is there.
     pub(super) fn whole(&mut self, command: &[u8]) {
         self.literals = 0;
-        match self.parse(command, true) {
+        let parsed = match self.weigh_whole(command.len()) {
+            Ok(()) => self.parse(command, true),
+            Err(spent) => Err(spent.into()),
+        };
+        match parsed {
             Ok(head) => {
                 self.told(head.command, head.segment.parts, Stage::Only);
                 if self.events.back() == Some(&Event::Append(AppendPart::End)) {

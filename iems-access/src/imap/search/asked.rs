@@ -32,7 +32,7 @@ impl<'a> Asked<'a> {
             [Level::Info, Level::Structure].into_iter().filter(|level| query.asks(*level)).collect();
         // Of what is still undecided then, the octets are read, or nothing is there any more.
         levels.extend([Level::Info, Level::Structure]);
-        let (spent, work) = (Spent::default(), Work::new(&searched.limits));
+        let (spent, work) = (Spent::default(), Work::new(searched));
         let (weight, found) = (query.weight(), Vec::new());
         Self { searched, query, fields, weight, levels, spent, work, found, missed: 0 }
     }
@@ -50,9 +50,11 @@ impl<'a> Asked<'a> {
         if open.is_empty() {
             return Ok(());
         }
+        let mut rows = self.searched.budget.loan();
         for level in self.levels.clone() {
             self.work.take(ROW.saturating_mul(open.len() as u64)).await?;
             Facts::learn(open, level, self.searched).await?;
+            rows.resize(open.iter().map(|(_, facts)| facts.row_octets()).sum())?;
             for (_, facts) in open.iter_mut() {
                 self.work.take(self.weight).await?;
                 if level == Level::Structure {

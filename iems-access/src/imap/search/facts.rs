@@ -12,6 +12,7 @@ use super::looked::Looked;
 use super::query::{FIELD, Query, date_of};
 use super::work::Work;
 use super::{Candidate, SearchError, Searched, Spent};
+use crate::net::Loan;
 
 /// The longest message that is read at once, in octets.
 const SMALL: u64 = 64 << 10;
@@ -251,15 +252,19 @@ impl<'a> Facts<'a> {
         let (Some(body), Some(row)) = (self.body().cloned(), self.row.clone()) else { return Ok(false) };
         let structure = Row::of(&row)?.structure()?;
         let reader = Reader::open(self.searched, body, spent).await?;
+        let mut held = self.searched.budget.loan();
         if query.reads_headers() {
             let header = structure.parts.first().map(|part| part.header).unwrap_or_default();
+            held.resize(decoded(header.length.min(HEADER)))?;
             self.header = Some(reader.header(header).await?);
             self.look(fields, work).await?;
             if let Some(answer) = query.answer(self) {
                 return Ok(answer);
             }
         }
-        self.found = Some(self.search(&reader, &structure, work).await?);
+        // Of each part, all is forgotten before the next one.
+        let mut held = (held, self.searched.budget.loan());
+        self.found = Some(self.search(&reader, &structure, work, &mut held.1).await?);
         Ok(query.answer(self).unwrap_or(false))
     }
 
@@ -269,6 +274,7 @@ impl<'a> Facts<'a> {
         reader: &Reader<'_>,
         structure: &Structure<&[u8]>,
         work: &mut Work,
+        held: &mut Loan,
     ) -> Result<Vec<bool>, SearchError> {
         let needles = self.looked.map(Looked::needles).unwrap_or_default();
         let mut found = vec![false; needles.len()];
@@ -276,6 +282,9 @@ impl<'a> Facts<'a> {
             if found.iter().all(|found| *found) {
                 break;
             }
+            let text = if is_searched(part) { part.body.length } else { 0 };
+            let (header, text) = (part.header.length.min(HEADER), text.min(self.searched.limits.text));
+            held.resize(decoded(header.max(text)))?;
             if needles.iter().any(|needle| needle.headers) {
                 let octets = reader.octets(part.header, HEADER).await?;
                 let mut texts = HeaderTexts::of(&octets);
@@ -291,6 +300,11 @@ impl<'a> Facts<'a> {
         }
         Ok(found)
     }
+}
+
+/// What a text takes that is decoded, of so many octets: as it is read, and up to four forms of it. Short ones do not count.
+fn decoded(octets: u64) -> usize {
+    if octets <= SMALL { 0 } else { 5 * usize::try_from(octets).unwrap_or(usize::MAX / 5) }
 }
 
 /// Marks the texts that are in `text`.

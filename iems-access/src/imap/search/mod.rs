@@ -27,6 +27,7 @@ use iems_store::mailbox::{AccountId, Flags, KeywordSet, KeywordTable, MailboxId,
 use iems_store::search::TextIndex;
 
 use crate::imap::types::{NumberSet, SearchKey, SortCriterion, ThreadAlgorithm, ThreadNode};
+use crate::net::{Budget, Loan};
 
 use asked::Asked;
 use facts::{Facts, Level};
@@ -69,7 +70,7 @@ pub struct SearchLimits {
     /// Units of work of about 10 ns, 6,000,000,000: a minute. A row that is read costs 32, a message looked at for a flag one, for a field 128, and
     /// 8 octets of its texts for each text that is looked for one. A command that needs more is refused, too.
     pub work: u64,
-    /// Octets of subjects, names and ids that `SORT` and `THREAD` hold at once; 256 MiB, enough for two million messages. A
+    /// Octets that `SORT` and `THREAD` hold at once of messages, subjects, names and ids; 256 MiB, enough for about a million messages. A
     /// command that needs more is refused, too.
     pub held: u64,
 }
@@ -87,6 +88,9 @@ pub enum SearchError {
     /// More would have to be read than one command may. Ask for fewer messages.
     #[error("searching these messages would read more than one command may")]
     TooCostly,
+    /// The account holds as much memory as it may. Ask for fewer messages, or when other commands are done.
+    #[error(transparent)]
+    Spent(#[from] crate::net::Spent),
     /// The store's.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,6 +117,8 @@ pub struct Searched<'a> {
     pub now: Timestamp,
     /// Bounds.
     pub limits: SearchLimits,
+    /// Whose memory it takes. That of the candidates is the caller's to count.
+    pub budget: Budget,
 }
 
 /// What was read so far.
@@ -175,7 +181,7 @@ impl Searched<'_> {
         sort::sort(self, places, criteria).await
     }
 
-    /// The same places as threads (RFC 5256 section 3); numbers are UIDs if `uid`.
+    /// The same places as threads (RFC 5256 section 3), and the memory that they take; numbers are UIDs if `uid`.
     ///
     /// # Errors
     /// See [`SearchError`].
@@ -184,17 +190,18 @@ impl Searched<'_> {
         places: Vec<usize>,
         algorithm: ThreadAlgorithm,
         uid: bool,
-    ) -> Result<Vec<ThreadNode>, SearchError> {
+    ) -> Result<(Vec<ThreadNode>, Loan), SearchError> {
         thread::thread(self, places, algorithm, uid).await
     }
 
-    /// What is known of the messages at some places, with their structure.
-    async fn facts(&self, places: &[usize]) -> Result<Vec<Facts<'_>>, SearchError> {
+    /// What is known of the messages at some places, with their structure; `rows` is the memory of it.
+    async fn facts(&self, places: &[usize], rows: &mut Loan) -> Result<Vec<Facts<'_>>, SearchError> {
         let candidates = places.iter().filter_map(|place| Some((*place, self.candidates.get(*place)?)));
         let mut facts: Vec<_> =
             candidates.map(|(place, candidate)| (place, Facts::new(self, *candidate))).collect();
         Facts::learn(&mut facts, Level::Info, self).await?;
         Facts::learn(&mut facts, Level::Structure, self).await?;
+        rows.resize(facts.iter().map(|(_, facts)| facts.row_octets()).sum())?;
         for (_, facts) in &mut facts {
             there(facts.complete().await)?;
         }

@@ -10,6 +10,11 @@ use super::{STEP, SearchError, Searched, sortable};
 use crate::imap::types::{SortCriterion, SortKey};
 use iems_store::search::fold;
 
+/// What something costs that is held by itself, besides its octets.
+pub(super) const AROUND: usize = 16;
+/// What a message costs that is sorted, besides its values: its place, here and there, and room to sort it.
+const MESSAGE: usize = 64 + AROUND;
+
 /// A value by which is sorted.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
@@ -25,11 +30,13 @@ impl Value {
         Self::Text(text)
     }
 
+    /// What it takes, in octets.
     fn octets(&self) -> usize {
-        match self {
-            Self::Number(_) => 0,
-            Self::Text(text) => text.len(),
-        }
+        size_of::<Self>()
+            + match self {
+                Self::Number(_) => 0,
+                Self::Text(text) => text.len() + AROUND,
+            }
     }
 }
 
@@ -51,17 +58,23 @@ pub(super) async fn sort(
     criteria: &[SortCriterion],
 ) -> Result<Vec<usize>, SearchError> {
     let criteria = telling(criteria);
-    let mut work = Work::new(&searched.limits);
+    let mut work = Work::new(searched);
+    work.hold(places.len().saturating_mul(MESSAGE))?;
     let mut keyed = Vec::with_capacity(places.len());
+    let mut rows = searched.budget.loan();
     for step in places.chunks(STEP) {
-        for (place, facts) in step.iter().zip(searched.facts(step).await?) {
+        for (place, facts) in step.iter().zip(searched.facts(step, &mut rows).await?) {
             work.look(facts.row_octets()).await?;
             let values: Vec<_> = criteria.iter().map(|criterion| value(&facts, criterion.key)).collect();
-            work.hold(values.iter().map(|value| value.octets() + size_of::<Value>()).sum())?;
+            work.hold(values.iter().map(Value::octets).sum())?;
             keyed.push((values, *place));
         }
     }
+    drop((rows, places));
+    let held = work.into_loan();
     Searched::aside(keyed.len(), move || {
+        // It goes on though nobody waits for it any more.
+        let _held = held;
         keyed.sort_by(|one, other| compare(one, other, &criteria));
         keyed.into_iter().map(|(_, place)| place).collect()
     })

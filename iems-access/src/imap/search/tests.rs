@@ -11,6 +11,7 @@ use iems_store::structure::Structure;
 
 use super::*;
 use crate::imap::types::{Date, SortKey};
+use crate::net::Budget;
 
 struct World {
     storage: Storage,
@@ -69,6 +70,7 @@ impl World {
             saved: &NumberSet::from_iter([2]),
             now: Timestamp::from_millis(NOW * 1000),
             limits,
+            budget: Budget::default(),
         };
         act(&searched).await
     }
@@ -212,6 +214,7 @@ async fn order_and_threads() {
     for algorithm in [ThreadAlgorithm::References, ThreadAlgorithm::OrderedSubject, ThreadAlgorithm::Refs] {
         let threads =
             world.with(limits, async |s| s.thread(vec![0, 1, 2], algorithm, false).await.unwrap()).await;
+        let (threads, _held) = threads;
         assert_eq!(threads.len(), 2, "{algorithm:?}: {threads:?}");
         assert_eq!(threads[0].number, Some(1));
         assert_eq!(threads[0].children[0].number, Some(2));
@@ -334,6 +337,7 @@ async fn an_index_rules_out_what_it_holds_and_the_rest_is_read() {
         saved: &NumberSet::default(),
         now: Timestamp::from_millis(NOW * 1000),
         limits: SearchLimits::default(),
+        budget: Budget::default(),
     };
     let gruesse = || text(K::Text, "GR\u{dc}SSE");
     // The first would have it.

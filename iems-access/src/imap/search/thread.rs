@@ -8,12 +8,16 @@ use std::collections::HashMap;
 use super::work::Work;
 use super::{STEP, SearchError, Searched, sortable};
 use crate::imap::types::{ThreadAlgorithm, ThreadNode};
+use crate::net::Loan;
 
-use super::sort::{sent_seconds, subject};
+use super::sort::{AROUND, sent_seconds, subject};
 use references::ids;
 
 /// How many references of one letter count: the nearest.
 const REFERENCES: usize = 100;
+
+/// What a letter costs besides its texts, in octets: here, as a node of the threads, and as it is told.
+const LETTER: usize = size_of::<Letter>() + 2 * AROUND + forest::NODE;
 
 /// What threads are made of.
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ struct Ids(HashMap<Box<[u8]>, Id>);
 
 impl Ids {
     /// What an id costs until the threads are told: here, and as a node of them, in octets.
-    const COST: usize = 160;
+    const COST: usize = 96 + forest::NODE;
 
     /// The number of an id.
     fn number(&mut self, id: &[u8], work: &mut Work) -> Result<Id, SearchError> {
@@ -59,12 +63,13 @@ pub(super) async fn thread(
     places: Vec<usize>,
     algorithm: ThreadAlgorithm,
     uid: bool,
-) -> Result<Vec<ThreadNode>, SearchError> {
+) -> Result<(Vec<ThreadNode>, Loan), SearchError> {
     let mut letters = Vec::with_capacity(places.len());
-    let mut work = Work::new(&searched.limits);
+    let mut work = Work::new(searched);
+    let mut rows = searched.budget.loan();
     let mut known = Ids::default();
     for step in places.chunks(STEP) {
-        for facts in searched.facts(step).await? {
+        for facts in searched.facts(step, &mut rows).await? {
             work.look(facts.row_octets()).await?;
             let number = if uid { facts.candidate.uid } else { facts.candidate.number };
             let envelope = facts.envelope().flatten();
@@ -87,17 +92,21 @@ pub(super) async fn thread(
                 }
                 letter.references.shrink_to_fit();
             }
-            work.hold(
-                size_of::<Letter>() + letter.subject.len() + letter.references.len() * size_of::<Id>(),
-            )?;
+            let content = letter.subject.len() + letter.references.len() * size_of::<Id>();
+            work.hold(LETTER + content)?;
             letters.push(letter);
         }
     }
-    let known = known.0.len();
-    Searched::aside(letters.len(), move || match algorithm {
-        ThreadAlgorithm::OrderedSubject => by_subject(letters),
-        ThreadAlgorithm::References => references::by_references(&letters, known, true),
-        ThreadAlgorithm::Refs => references::by_references(&letters, known, false),
+    drop((rows, places));
+    let (known, held) = (known.0.len(), work.into_loan());
+    Searched::aside(letters.len(), move || {
+        // It goes on though nobody waits for it any more; what is told is of it, too.
+        let threads = match algorithm {
+            ThreadAlgorithm::OrderedSubject => by_subject(letters),
+            ThreadAlgorithm::References => references::by_references(&letters, known, true),
+            ThreadAlgorithm::Refs => references::by_references(&letters, known, false),
+        };
+        (threads, held)
     })
     .await
 }

@@ -1,11 +1,14 @@
 //! What a search costs the processor: counted, bounded, and given up from time to time so that others get their turn.
 
-use super::{SearchError, SearchLimits};
+use super::{SearchError, Searched};
+use crate::net::Loan;
 
 /// How much is done in one turn: some milliseconds.
 const TURN: u64 = 500_000;
 /// Octets of text in which one text is looked for, for one unit.
 const OCTETS: u64 = 8;
+/// How much memory is taken at a time.
+const PIECE: usize = 64 << 10;
 
 /// What was done so far, in units of about 10 ns: a look at a flag.
 #[derive(Debug)]
@@ -15,11 +18,16 @@ pub(super) struct Work {
     most: u64,
     /// Octets that may still be held.
     room: u64,
+    /// Octets that are held.
+    held: usize,
+    /// Memory for them.
+    loan: Loan,
 }
 
 impl Work {
-    pub(super) const fn new(limits: &SearchLimits) -> Self {
-        Self { done: 0, turn: 0, most: limits.work, room: limits.held }
+    pub(super) fn new(searched: &Searched<'_>) -> Self {
+        let (limits, loan) = (&searched.limits, searched.budget.loan());
+        Self { done: 0, turn: 0, most: limits.work, room: limits.held, held: 0, loan }
     }
 
     /// Counts what is about to be done.
@@ -39,7 +47,16 @@ impl Work {
     /// Counts octets that are held until the end.
     pub(super) fn hold(&mut self, octets: usize) -> Result<(), SearchError> {
         self.room = self.room.checked_sub(octets as u64).ok_or(SearchError::TooCostly)?;
+        self.held += octets;
+        if let Some(more) = self.held.checked_sub(self.loan.octets()) {
+            self.loan.grow(more.max(PIECE))?;
+        }
         Ok(())
+    }
+
+    /// The memory of what is held, for as long as that is there.
+    pub(super) fn into_loan(self) -> Loan {
+        self.loan
     }
 
     /// Counts octets in which one text is about to be looked for.

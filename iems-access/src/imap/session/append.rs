@@ -19,6 +19,7 @@ use super::place::{Place, permits};
 use super::{News, Outcome, Output, Session, Sink, Stage, Then, Trouble};
 use super::{body, url};
 use crate::imap::types::{AppendPart, Code, DateTime, LiteralInfo, NumberSet, Status};
+use crate::net::{Loan, Spent};
 
 /// How much of a header is searched for what a message answers, in octets.
 const HEADER: usize = 64 * 1024;
@@ -52,6 +53,8 @@ pub(super) struct Appending {
     effort: Effort,
     /// Octets of the rows of `messages`.
     rows: usize,
+    /// Memory for them, and for the message that arrives.
+    loan: Loan,
 }
 
 /// A message that arrives.
@@ -65,7 +68,29 @@ struct Arriving {
     size: u64,
 }
 
+impl Appending {
+    /// What it takes, in octets, once so many have come of the message that arrives: rows of messages twice, here and in
+    /// their commit.
+    fn held(&self, more: usize) -> usize {
+        let arriving = self.current.as_ref().map_or(0, |current| current.held(more));
+        2 * self.rows + arriving
+    }
+
+    /// Sees to it that what it takes is counted.
+    fn weigh(&mut self) -> Result<(), Spent> {
+        let held = self.held(0).max(self.loan.octets());
+        self.loan.resize(held)
+    }
+}
+
 impl Arriving {
+    /// What it takes, in octets, with so many more: the beginning of its header, a piece that waits to be written, and what is
+    /// known of its structure.
+    fn held(&self, more: usize) -> usize {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX).saturating_add(more);
+        3 * size.min(HEADER) + self.parser.held()
+    }
+
     async fn write(&mut self, piece: Bytes) -> Result<(), Trouble> {
         self.parser.feed(&piece);
         let room = HEADER.saturating_sub(self.header.len()).min(piece.len());
@@ -111,6 +136,7 @@ impl Session {
             Err(Trouble::Said(status)) => Err(status),
             Err(Trouble::Io(error)) => return Err(error),
         };
+        let loan = self.budget().loan();
         let appending = Appending {
             tag,
             mailbox,
@@ -120,6 +146,7 @@ impl Session {
             current: None,
             effort: Effort::default(),
             rows: 0,
+            loan,
         };
         if let Stage::User(user) = &mut self.stage {
             user.appending = Some(Box::new(appending));
@@ -198,6 +225,7 @@ impl Session {
                 if let Some(current) = &mut appending.current {
                     current.write(piece).await?;
                 }
+                appending.weigh()?;
             }
             AppendPart::LiteralEnd | AppendPart::End => {}
             AppendPart::Url(url) => {
@@ -213,6 +241,7 @@ impl Session {
                         return Err(Status::no("Too many messages at once").with(Code::Limit).into());
                     }
                     appending.messages.push(message);
+                    appending.weigh()?;
                 }
             }
         }
@@ -241,6 +270,9 @@ impl Session {
             return Err(Status::no("The message is too large").with(Code::TooBig).into());
         }
         self.room_for(owner, messages, appending.octets).await?;
+        let more = usize::try_from(octets).unwrap_or(usize::MAX);
+        appending.loan.resize(appending.held(more))?;
+        let Some(current) = &mut appending.current else { return Ok(()) };
         if current.writer.is_none() {
             current.writer = Some(self.accounts.mailboxes().blobs().create().await?);
         }

@@ -101,6 +101,13 @@ pub(super) async fn find(
     Ok(Source::Octets(found.into()))
 }
 
+/// Octets of the header out of which a section picks fields, if it does.
+pub(super) fn picked_from(section: &Section, structure: &Structure<&[u8]>) -> usize {
+    let fields = matches!(section.text, Some(SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)));
+    let span = structure.section(&section.part, Text::Header).filter(|_| fields);
+    span.map_or(0, |span| usize::try_from(span.length.min(HEADER)).unwrap_or(usize::MAX))
+}
+
 /// Octets of a message, piece by piece.
 pub(super) struct Pieces<'a> {
     body: &'a Body,

@@ -1,11 +1,16 @@
 //! `COPY`, `MOVE`, `EXPUNGE` (RFC 9051 sections 6.4.3, 6.4.7 and 6.4.8).
 
 use iems_core::seam::Timestamp;
-use iems_store::mailbox::{MailboxError, Rights, Uid};
+use iems_store::mailbox::{Flags, MailboxError, Rights, Uid};
 
 use super::place::permits;
 use super::{Outcome, Output, Session, Sink};
 use crate::imap::types::{Code, NumberSet, SequenceSet, Status};
+
+/// What a message costs that is named, that is copied or moved, and that may be expunged, in octets.
+const NUMBER: usize = 8;
+const CARRIED: usize = 1792;
+const EXPUNGED: usize = 1280;
 
 impl Session {
     pub(super) async fn carry<S: Sink>(
@@ -19,7 +24,9 @@ impl Session {
     ) -> Outcome {
         let selected = if moves { self.writable()? } else { self.selected()? };
         let from = (selected.account, selected.mailbox);
+        let mut held = self.lend(selected.view.messages().len().saturating_mul(NUMBER))?;
         let numbers = selected.view.numbers(messages, uid, &selected.saved);
+        held.resize(numbers.len().saturating_mul(CARRIED))?;
         let uids = selected.uids(&numbers);
         let missing = uids.len() < numbers.len();
         if moves {
@@ -43,7 +50,10 @@ impl Session {
             let octets = states.iter().map(|state| state.size).sum();
             self.room_for(&place.owner, uids.len() as u64, octets).await?;
         }
-        let to = (account, mailbox);
+        if moves {
+            self.selected_mut()?.view.reserve(0, usize::MAX)?;
+        }
+        let (to, mailboxes) = ((account, mailbox), self.accounts.mailboxes());
         let carried = match moves {
             true => mailboxes.move_messages(from, &uids, to, now).await,
             false => mailboxes.copy(from, &uids, to, now).await,
@@ -73,6 +83,10 @@ impl Session {
         let selected = self.writable()?;
         permits(selected.rights, Rights::EXPUNGE)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
+        let deleted = selected.view.messages().iter().filter(|seen| seen.flags.contains(Flags::DELETED));
+        let _held = self.lend(deleted.count().saturating_mul(EXPUNGED))?;
+        self.selected_mut()?.view.reserve(0, usize::MAX)?;
+        let selected = self.selected()?;
         let only: Option<Vec<Uid>> = uids.map(|set| {
             let numbers = selected.view.numbers(set, true, &selected.saved);
             selected.uids(&numbers)

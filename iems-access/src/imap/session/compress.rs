@@ -5,6 +5,8 @@ use crate::imap::types::{Code, Status};
 
 /// The one mechanism there is.
 const DEFLATE: &str = "DEFLATE";
+/// What it takes, in octets.
+const DEFLATE_OCTETS: usize = 300 << 10;
 
 impl Session {
     pub(super) fn compress<S: Sink>(
@@ -19,6 +21,7 @@ impl Session {
             () if self.enabled.compressed => {
                 Status::no("It is compressed already").with(Code::CompressionActive)
             }
+            () if !self.lasts(DEFLATE_OCTETS) => super::spent(),
             () => {
                 self.enabled.compressed = true;
                 out.say(&Status::ok("Compressed from here on").tagged(tag));
@@ -27,5 +30,10 @@ impl Session {
         };
         out.say(&status.tagged(tag));
         Then::Read
+    }
+
+    /// Takes memory for as long as the session lasts, if there is some.
+    fn lasts(&mut self, octets: usize) -> bool {
+        self.user_mut().is_ok_and(|user| user.lasting.grow(octets).is_ok())
     }
 }

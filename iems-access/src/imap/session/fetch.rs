@@ -21,6 +21,8 @@ use crate::imap::types::{
 
 /// How many messages are read at a time: at first, at most, and where their rows are large.
 const STEPS: (usize, usize, usize) = (16, 128, 4);
+/// What a message costs that may be named, in octets.
+const NUMBER: usize = 8;
 /// Rows of so many octets are large.
 const LARGE: usize = 256 << 10;
 
@@ -49,6 +51,7 @@ impl Session {
         let paged = partial.is_some() || changed_since.is_some();
         self.catch_up_for(&messages, uid, &attributes, paged, out).await?;
         let selected = self.selected()?;
+        let _held = selected.budget.take(selected.view.messages().len().saturating_mul(NUMBER))?;
         let mut numbers = selected.view.numbers(&messages, uid, &selected.saved);
         if let Some(range) = partial {
             // The page first, then what changed of it (RFC 9394 section 3.4).
@@ -169,6 +172,8 @@ impl Session {
         let mut missing = there.len() < numbers.len();
         let mut reading = Reading::begin(mailboxes, selected, &there, needs).await?;
         let octets = reading.octets();
+        // As they are stored, and twice as much as they are read and told. What is told of a header comes on top.
+        let mut held = selected.budget.take(3 * octets)?;
         for (number, uid) in there {
             let stored = reading.row(uid);
             let mut row = stored.as_deref().and_then(|row| Row::of(row).ok());
@@ -200,6 +205,7 @@ impl Session {
                 blobs: mailboxes.blobs(),
                 small: known.small.as_ref(),
             };
+            held.resize(3 * octets + one.header_octets(attributes))?;
             one.tell(number, uid, attributes, lit, out).await?;
             out.pause().await?;
         }
@@ -273,6 +279,8 @@ impl One<'_> {
                 }
                 None => self.read(attribute, &mut fetch, out).await?,
             }
+            // One thing of a message may be as long as many messages.
+            out.pause().await?;
         }
         // What telling it changed is told, too; with CONDSTORE also when (RFC 7162 section 3.1.4.1).
         let changed = [(true, FetchAttribute::Flags), (self.enabled.condstore, FetchAttribute::ModSeq)];
@@ -285,6 +293,16 @@ impl One<'_> {
         }
         fetch.end(out.buffer);
         Ok(())
+    }
+
+    /// What headers take out of which fields are picked, in octets: as they are read, and as they are told.
+    fn header_octets(&self, attributes: &[FetchAttribute]) -> usize {
+        let Some(structure) = self.structure else { return 0 };
+        let of = |attribute: &FetchAttribute| match attribute {
+            FetchAttribute::BodySection { section, .. } => body::picked_from(section, structure),
+            _ => 0,
+        };
+        2 * attributes.iter().map(of).max().unwrap_or_default()
     }
 
     /// What is at hand; `None` for what the structure tells, and for octets of the message.

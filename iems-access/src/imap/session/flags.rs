@@ -29,6 +29,12 @@ pub(super) fn split(flags: &[Flag]) -> Result<(Flags, Vec<String>), Trouble> {
     Ok((system, keywords))
 }
 
+/// What a message costs that is named, and that is changed, until all is told, in octets.
+const NUMBER: usize = 8;
+const CHANGED: usize = 72;
+/// The same of one whose row is written.
+const WRITTEN: usize = 450;
+
 impl Session {
     pub(super) async fn store<S: Sink>(
         &mut self,
@@ -43,7 +49,9 @@ impl Session {
         }
         let selected = self.writable()?;
         let account = selected.account;
+        let mut held = self.lend(selected.view.messages().len().saturating_mul(NUMBER))?;
         let numbers = selected.view.numbers(&store.messages, uid, &selected.saved);
+        held.resize(numbers.len().saturating_mul(CHANGED))?;
         let mailboxes = self.accounts.mailboxes();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let keywords = match names.is_empty() {
@@ -57,10 +65,12 @@ impl Session {
             StoreAction::Remove => FlagAction::Remove,
         };
         let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since, spared };
-        let Done { uids, modified, missing } = match self.sweep(&numbers, &change).await? {
+        self.selected_mut()?.view.reserve(0, numbers.len())?;
+        let done = match self.sweep(&numbers, &change).await.transpose() {
             Some(done) => done,
-            None => self.store_each(&numbers, &change, out).await?,
+            None => self.store_each(&numbers, &change, out).await,
         };
+        let Done { uids, modified, missing } = done?;
         // What others did before is told first: the numbers of messages do not change by that.
         self.sync_but(&uids, Numbers::AsNotified, out).await?;
         let told = Told { uid, silent: store.silent };
@@ -119,6 +129,7 @@ impl Session {
         let selected = self.selected()?;
         let uids = selected.uids(numbers);
         let missing = uids.len() < numbers.len();
+        let _held = self.lend(uids.len().saturating_mul(WRITTEN))?;
         let (account, mailbox) = (selected.account, selected.mailbox);
         let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change).await?;
         self.adopt(&stored.states, out).await?;

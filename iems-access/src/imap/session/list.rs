@@ -6,7 +6,7 @@ use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, MailboxInfo, Rights, 
 
 use super::acl::letters;
 use super::folders::mailbox_id;
-use super::metadata::noted;
+use super::metadata::{noted, octets_of};
 use super::pattern::{Pattern, above};
 use super::place::OTHERS;
 use super::uses::told_use;
@@ -15,7 +15,10 @@ use crate::imap::types::{
     Code, Data, ListAttribute, ListCommand, ListData, ListReturn, ListSelection, Namespace, Status,
     StatusAttribute, StatusItem,
 };
+use crate::net::Loan;
 
+/// What a name takes besides its texts, in octets: as it is read, in order, and as it is known.
+const NAME: usize = 3 * size_of::<Name>();
 /// How many patterns one `LIST` may have.
 const PATTERNS: usize = 20;
 
@@ -42,6 +45,7 @@ impl Session {
         }
         let patterns: Vec<_> = list.patterns.iter().map(|p| Pattern::new(&list.reference, p)).collect();
         let names = self.names().await?;
+        let _held = self.held(&names)?;
         let subscribed = list.selection.contains(&ListSelection::Subscribed);
         let special = list.selection.contains(&ListSelection::SpecialUse);
         let recursive = list.selection.contains(&ListSelection::RecursiveMatch);
@@ -115,8 +119,10 @@ impl Session {
                 ListReturn::Metadata(entries) if info.selectable => {
                     let mut there = mailboxes.annotations(name.owner, Some(info.id), user, true).await?;
                     self.tell_use(name.owner, Some(info.id), &mut there).await?;
+                    let _held = self.lend(octets_of(&there))?;
                     let entries = entries.iter().flat_map(|entry| noted(&there, entry)).collect();
                     out.data(Data::Metadata { mailbox, entries });
+                    out.pause().await?;
                 }
                 _ => {}
             }
@@ -132,6 +138,7 @@ impl Session {
     ) -> Outcome {
         let whole = Pattern::new(reference, pattern);
         let names = self.names().await?;
+        let _held = self.held(&names)?;
         let mut told: BTreeMap<&str, bool> = BTreeMap::new();
         for (nth, name) in names.iter().enumerate().filter(|(_, name)| name.subscribed) {
             turn(nth).await;
@@ -189,6 +196,12 @@ impl Session {
             names.insert(path.clone(), Name { path, owner: account, info: None, subscribed: false });
         }
         Ok(names.into_values().collect())
+    }
+
+    /// Memory for names.
+    pub(super) fn held(&self, names: &[Name]) -> Result<Loan, Trouble> {
+        let text = |name: &Name| name.path.len() * 2 + name.info.as_ref().map_or(0, |info| info.name.len());
+        self.lend(names.iter().map(|name| NAME + text(name)).sum())
     }
 
     pub(super) fn namespace<S: Sink>(&self, out: &mut Output<'_, S>) -> Outcome {

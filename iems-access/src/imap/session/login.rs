@@ -210,7 +210,8 @@ impl Session {
             // Whoever wants to read mail can do without.
             tracing::warn!(account = %info.mailbox, %error, "the usual mailboxes cannot be made");
         }
-        self.stage = Stage::User(Box::new(User::new(info, seat)));
+        let budget = self.accounts.budget(info.id);
+        self.stage = Stage::User(Box::new(User::new(info, seat, budget)));
         Status::ok("Logged in").with(Code::Capability(self.capabilities()))
     }
 

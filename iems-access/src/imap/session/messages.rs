@@ -4,31 +4,108 @@
 use std::sync::Arc;
 
 use super::view::Seen;
+use crate::net::{Budget, Loan, Spent};
 
 /// Messages in a piece: all have so many, but for the last one.
 const PIECE: usize = 1024;
+/// What a piece takes besides its messages, in octets.
+const AROUND: usize = 96;
 
 /// Messages, in the order of their UIDs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Messages(Vec<Arc<Vec<Seen>>>);
+pub(super) struct Messages {
+    pieces: Vec<Arc<Piece>>,
+    /// Whose memory the pieces take that are made here. What was set aside for them is in `reserve`.
+    budget: Budget,
+    reserve: Reserve,
+}
+
+/// Some messages, and the memory that they take: that of whoever made the piece, as long as anybody shares it.
+#[derive(Debug, Default)]
+struct Piece {
+    seen: Vec<Seen>,
+    loan: Loan,
+}
+
+impl Clone for Piece {
+    /// Whose memory a copy takes is for who makes it to say.
+    fn clone(&self) -> Self {
+        Self { seen: self.seen.clone(), loan: Loan::default() }
+    }
+}
+
+impl Piece {
+    /// To be changed: what shares the piece keeps it as it was.
+    fn own<'a>(piece: &'a mut Arc<Self>, budget: &Budget, reserve: &mut Reserve) -> &'a mut Vec<Seen> {
+        let piece = Arc::make_mut(piece);
+        if !piece.loan.is_of(budget) {
+            piece.loan = reserve.take(budget, size_of::<Seen>() * piece.seen.capacity() + AROUND);
+        }
+        &mut piece.seen
+    }
+}
+
+/// Memory that was set aside for pieces that are about to be made. No copy has it, too.
+#[derive(Debug, Default)]
+struct Reserve(Option<Loan>);
+
+impl Clone for Reserve {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl Reserve {
+    /// A loan of so much, from the reserve as far as it goes.
+    fn take(&mut self, budget: &Budget, octets: usize) -> Loan {
+        match self.0.as_mut() {
+            Some(reserve) if reserve.is_of(budget) => reserve.split(octets),
+            _ => {
+                let mut loan = budget.loan();
+                loan.owe(octets);
+                loan
+            }
+        }
+    }
+}
 
 impl Messages {
+    /// From now on, what is made takes the memory of `budget`.
+    pub(super) fn charge(&mut self, budget: &Budget) {
+        self.budget = budget.clone();
+    }
+
+    /// Sets memory aside for so many new messages and so many that change, wherever they are.
+    pub(super) fn reserve(&mut self, new: usize, changed: usize) -> Result<(), Spent> {
+        let pieces = (new / PIECE + 2).saturating_add(changed.min(self.pieces.len()));
+        let octets = pieces.saturating_mul(PIECE * size_of::<Seen>() + AROUND);
+        self.reserve = Reserve(None);
+        self.reserve = Reserve(Some(self.budget.take(octets)?));
+        Ok(())
+    }
+
+    /// Gives back what was set aside and is not needed.
+    pub(super) fn settle(&mut self) {
+        self.reserve = Reserve(None);
+    }
+
     pub(super) fn len(&self) -> usize {
-        let last = self.0.last().map_or(0, |last| last.len());
-        self.0.len().saturating_sub(1) * PIECE + last
+        let last = self.pieces.last().map_or(0, |last| last.seen.len());
+        self.pieces.len().saturating_sub(1) * PIECE + last
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&Seen> {
-        self.0.get(at / PIECE)?.get(at % PIECE)
+        self.pieces.get(at / PIECE)?.seen.get(at % PIECE)
     }
 
     /// To be changed: what shares the piece keeps it as it was.
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Seen> {
-        Arc::make_mut(self.0.get_mut(at / PIECE)?).get_mut(at % PIECE)
+        let piece = self.pieces.get_mut(at / PIECE)?;
+        Piece::own(piece, &self.budget, &mut self.reserve).get_mut(at % PIECE)
     }
 
     pub(super) fn last(&self) -> Option<&Seen> {
-        self.0.last()?.last()
+        self.pieces.last()?.seen.last()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Seen> {
@@ -37,21 +114,35 @@ impl Messages {
 
     /// Those from a place on.
     pub(super) fn from(&self, at: usize) -> impl Iterator<Item = &Seen> {
-        self.0.iter().skip(at / PIECE).flat_map(|piece| piece.iter()).skip(at % PIECE)
+        self.pieces.iter().skip(at / PIECE).flat_map(|piece| piece.seen.iter()).skip(at % PIECE)
     }
 
     /// Adds one whose UID is greater than all before.
     pub(super) fn push(&mut self, seen: Seen) {
-        match self.0.last_mut().filter(|last| last.len() < PIECE) {
-            Some(last) => Arc::make_mut(last).push(seen),
-            None => self.0.push(Arc::new(vec![seen])),
+        match self.pieces.last_mut().filter(|last| last.seen.len() < PIECE) {
+            Some(last) => {
+                let last = Arc::make_mut(last);
+                last.seen.push(seen);
+                let octets = size_of::<Seen>() * last.seen.capacity() + AROUND;
+                if !last.loan.is_of(&self.budget) || last.loan.octets() < octets {
+                    last.loan = Loan::default();
+                    last.loan = self.reserve.take(&self.budget, octets);
+                }
+            }
+            None => {
+                let seen = vec![seen];
+                let octets = size_of::<Seen>() * seen.capacity() + AROUND;
+                let loan = self.reserve.take(&self.budget, octets);
+                self.pieces.push(Arc::new(Piece { seen, loan }));
+            }
         }
     }
 
     /// The place of the first one with a UID of at least this.
     pub(super) fn place(&self, uid: u32) -> usize {
-        let piece = self.0.partition_point(|piece| piece.last().is_none_or(|last| last.uid < uid));
-        let within = self.0.get(piece).map_or(0, |piece| piece.partition_point(|seen| seen.uid < uid));
+        let piece = self.pieces.partition_point(|piece| piece.seen.last().is_none_or(|last| last.uid < uid));
+        let within =
+            self.pieces.get(piece).map_or(0, |piece| piece.seen.partition_point(|seen| seen.uid < uid));
         (piece * PIECE + within).min(self.len())
     }
 
@@ -63,13 +154,15 @@ impl Messages {
 
     /// All, to be changed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Seen> {
-        self.0.iter_mut().flat_map(|piece| Arc::make_mut(piece).iter_mut())
+        let (budget, reserve) = (&self.budget, &mut self.reserve);
+        self.pieces.iter_mut().flat_map(move |piece| Piece::own(piece, budget, reserve).iter_mut())
     }
 
     /// Takes those out that are gone. Pieces before the first one stay as they are.
     pub(super) fn without_gone(&self) -> Self {
-        let whole = self.0.iter().take_while(|piece| piece.iter().all(|seen| !seen.gone)).count();
-        let mut left = Self(self.0.iter().take(whole).cloned().collect());
+        let whole = self.pieces.iter().take_while(|piece| piece.seen.iter().all(|seen| !seen.gone)).count();
+        let pieces = self.pieces.iter().take(whole).cloned().collect();
+        let mut left = Self { pieces, budget: self.budget.clone(), reserve: Reserve(None) };
         self.from(whole * PIECE).filter(|seen| !seen.gone).for_each(|seen| left.push(*seen));
         left
     }
@@ -118,7 +211,7 @@ mod tests {
         let one = view(3 * PIECE as u32);
         let mut messages = one.messages().clone();
         let shared = |messages: &Messages| {
-            let pairs = messages.0.iter().zip(&one.messages().0);
+            let pairs = messages.pieces.iter().zip(&one.messages().pieces);
             pairs.map(|(mine, other)| Arc::ptr_eq(mine, other)).collect::<Vec<_>>()
         };
         assert_eq!(shared(&messages), [true; 3]);
@@ -131,7 +224,7 @@ mod tests {
         let left = messages.without_gone();
         assert_eq!((left.len(), gone(&left)), (3 * PIECE - 2, 0));
         assert_eq!(shared(&left), [true, false, false]);
-        assert!(left.0.iter().rev().skip(1).all(|piece| piece.len() == PIECE));
+        assert!(left.pieces.iter().rev().skip(1).all(|piece| piece.seen.len() == PIECE));
         assert!(left.iter().is_sorted_by_key(|seen| seen.uid));
     }
 }

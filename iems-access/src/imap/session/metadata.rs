@@ -9,6 +9,14 @@ use super::place::permits;
 use super::{Outcome, Output, Session, Sink, Trouble};
 use crate::imap::types::{Code, Data, EntryValue, MetadataDepth, MetadataOptions, Status};
 
+/// What annotations take, in octets: as they are read, as they are picked, and as they are told.
+pub(super) fn octets_of(annotations: &[Annotation]) -> usize {
+    3 * annotations
+        .iter()
+        .map(|one| one.entry.len() + one.value.len() + size_of::<Annotation>())
+        .sum::<usize>()
+}
+
 impl Session {
     /// `GETMETADATA`. An entry that is asked for by itself and has no value is told as `NIL`.
     pub(super) async fn get_metadata<S: Sink>(
@@ -23,6 +31,7 @@ impl Session {
         let user = self.user()?.info.id;
         let mut there = self.accounts.mailboxes().annotations(owner, mailbox, user, true).await?;
         self.tell_use(owner, mailbox, &mut there).await?;
+        let _held = self.lend(octets_of(&there))?;
         let mut longest = None;
         let mut told: Vec<EntryValue> = Vec::new();
         for asked in entries {
@@ -37,6 +46,7 @@ impl Session {
         }
         if !told.is_empty() {
             out.data(Data::Metadata { mailbox: path.to_owned(), entries: told });
+            out.pause().await?;
         }
         let status = Status::ok("Those are the annotations");
         Ok(match longest {

@@ -58,7 +58,7 @@ use iems_core::seam::sasl::Beneath;
 use super::recent::Witness;
 use super::types::{Code, Command, CommandBody, Condition, Status};
 use super::{Accounts, ServerOptions};
-use crate::net::{Link, Nonce, Question};
+use crate::net::{Budget, Link, Loan, Nonce, Question};
 use login::Proving;
 use trouble::{Outcome, Trouble};
 use user::User;
@@ -66,6 +66,7 @@ use user::User;
 pub use append::Literal;
 pub use notify::Waiting;
 pub use output::{Output, Sink};
+pub(in crate::imap) use trouble::spent;
 pub(in crate::imap) use views::Views;
 
 /// What the caller does next.
@@ -258,6 +259,10 @@ impl Session {
             Ok(status) | Err(Trouble::Said(status)) => status,
             Err(Trouble::Io(error)) => return Err(error),
         };
+        if let Ok(selected) = self.selected_mut() {
+            // What a command did not need of what was set aside for it.
+            selected.view.settle();
+        }
         if news != News::Later {
             match self.sync(news == News::All, out).await {
                 Ok(()) => {}
@@ -377,6 +382,21 @@ impl Session {
 
     fn selected_mut(&mut self) -> Result<&mut user::Selected, Trouble> {
         self.user_mut()?.selected.as_deref_mut().ok_or_else(|| Status::bad("Select a mailbox first").into())
+    }
+
+    /// Memory for what the session is about to do.
+    fn lend(&self, octets: usize) -> Result<Loan, Trouble> {
+        Ok(self.user()?.budget.take(octets)?)
+    }
+
+    /// What all sessions of the account may hold together; without end before the login.
+    pub fn budget(&self) -> Budget {
+        self.user().map(|user| user.budget.clone()).unwrap_or_default()
+    }
+
+    /// Whether there was no memory to learn of what happened: it is to be tried again soon.
+    pub fn is_behind(&self) -> bool {
+        self.selected().is_ok_and(|selected| selected.behind)
     }
 
     /// The selected mailbox, which may be changed.

@@ -10,6 +10,11 @@ use crate::imap::types::{
     Data, ESearch, NumberSet, PartialRange, Search, SearchKey, SearchReturn, Sort, SortCriterion, Status,
     Thread,
 };
+use crate::net::{Loan, Spent};
+
+/// What a search takes for each message of the mailbox, in octets: the message as it is looked at, its place and its number
+/// where it is found, and its number as it is told.
+const FOUND: usize = size_of::<Candidate<'_>>() + 2 * size_of::<usize>() + 4 * size_of::<u32>() + 24;
 
 impl Session {
     pub(super) async fn search<S: Sink>(
@@ -22,7 +27,11 @@ impl Session {
     ) -> Outcome {
         let Search { returns, key } = search;
         let has_modseq = self.heeds_modseq(&key, out).await?;
-        let found = self.found(&key, None, now, out).await;
+        let held = self.hold_messages(FOUND);
+        let found = match &held {
+            Ok(_) => self.found(&key, None, now, out).await,
+            Err(spent) => Err((*spent).into()),
+        };
         let found = self.or_forget(found, returns.as_deref())?;
         let modseq = if has_modseq { self.highest(&found)? } else { None };
         let returns = match returns {
@@ -30,12 +39,20 @@ impl Session {
             None => {
                 let numbers = self.numbered(&found, uid)?;
                 out.data(Data::Search { numbers, modseq });
+                out.pause().await?;
                 return Ok(Status::ok("That is what was found"));
             }
             Some(returns) => returns,
         };
         self.tell_found(tag, uid, &returns, &found, modseq, out)?;
+        out.pause().await?;
         Ok(Status::ok("That is what was found"))
+    }
+
+    /// Memory for what is done with all messages of the mailbox, so many octets for each.
+    fn hold_messages(&self, each: usize) -> Result<Loan, Spent> {
+        let Ok(selected) = self.selected() else { return Ok(Loan::default()) };
+        selected.budget.take(selected.view.messages().len().saturating_mul(each))
     }
 
     /// Whether `MODSEQ` is searched for, which makes a client one that knows of it (RFC 7162 section 3.1).
@@ -64,7 +81,10 @@ impl Session {
     ) -> Result<(), Trouble> {
         if returns.contains(&SearchReturn::Save) {
             let kept = self.kept(found, returns)?;
-            self.selected_mut()?.saved = kept;
+            let selected = self.selected_mut()?;
+            (selected.saved, selected.saved_loan) = (NumberSet::default(), selected.budget.loan());
+            selected.saved_loan.resize(size_of_val(kept.ranges()))?;
+            selected.saved = kept;
         }
         if returns.iter().all(|wanted| *wanted == SearchReturn::Save) {
             return Ok(());
@@ -121,7 +141,8 @@ impl Session {
         returns: Option<&[SearchReturn]>,
     ) -> Result<Vec<u32>, Trouble> {
         if found.is_err() && returns.is_some_and(|returns| returns.contains(&SearchReturn::Save)) {
-            self.selected_mut()?.saved = NumberSet::default();
+            let selected = self.selected_mut()?;
+            (selected.saved, selected.saved_loan) = (NumberSet::default(), selected.budget.loan());
         }
         found
     }
@@ -159,7 +180,11 @@ impl Session {
     ) -> Outcome {
         let Sort { returns, criteria, key } = sort;
         let has_modseq = self.heeds_modseq(&key, out).await?;
-        let found = self.found(&key, Some(&criteria), now, out).await;
+        let held = self.hold_messages(FOUND);
+        let found = match &held {
+            Ok(_) => self.found(&key, Some(&criteria), now, out).await,
+            Err(spent) => Err((*spent).into()),
+        };
         let found = self.or_forget(found, returns.as_deref())?;
         let modseq = if has_modseq { self.highest(&found)? } else { None };
         match returns {
@@ -169,6 +194,7 @@ impl Session {
             }
             Some(returns) => self.tell_found(tag, uid, &returns, &found, modseq, out)?,
         }
+        out.pause().await?;
         Ok(Status::ok("That is what was found"))
     }
 
@@ -182,12 +208,14 @@ impl Session {
     ) -> Outcome {
         self.heeds_modseq(&thread.key, out).await?;
         self.catch_up(&[], out).await?;
+        let _held = self.hold_messages(FOUND)?;
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);
         let places = searched.find(&thread.key).await?;
-        let threads = searched.thread(places, thread.algorithm, uid).await?;
+        let (threads, _held) = searched.thread(places, thread.algorithm, uid).await?;
         out.data(Data::Thread(threads));
+        out.pause().await?;
         Ok(Status::ok("That is what was found"))
     }
 }
@@ -222,6 +250,7 @@ impl Selected {
             saved: &self.saved,
             now,
             limits: SearchLimits::default(),
+            budget: self.budget.clone(),
         }
     }
 }

@@ -4,12 +4,14 @@ use iems_store::mailbox::{Flags, Mailboxes, Rights, Uid};
 
 use super::effort::Effort;
 use super::flags::permitted;
+use super::sync::changes_held;
 use super::user::Selected;
 use super::view::{View, system_flags};
 use super::{Enabled, Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{
     Code, Data, FetchItem, Flag, ListData, NumberSet, PermanentFlag, Resync, SelectParameters, Status,
 };
+use crate::net::Spent;
 
 /// How many messages are read at a time.
 const PAGE: usize = 4096;
@@ -50,7 +52,11 @@ impl Session {
         let keywords = mailboxes.keywords(account).await?;
         let known = self.accounts.views().get(account, mailbox);
         let is_known = known.is_some();
-        let view = known.unwrap_or_else(|| View::new(status.highest_modseq));
+        let mut view = known.unwrap_or_else(|| View::new(status.highest_modseq));
+        let budget = self.user()?.budget.clone();
+        view.charge(&budget);
+        let new = usize::try_from(status.messages).unwrap_or(usize::MAX);
+        view.reserve(new.saturating_sub(view.messages().len()), 0)?;
         let saved = NumberSet::default();
         let mut selected = Selected {
             account,
@@ -62,6 +68,9 @@ impl Session {
             view,
             keywords,
             saved,
+            saved_loan: budget.loan(),
+            budget,
+            behind: false,
             watch,
             effort: Effort::default(),
         };
@@ -70,7 +79,11 @@ impl Session {
             selected.load(mailboxes).await?;
         }
         selected.learn(mailboxes, false).await?;
+        if selected.behind {
+            return Err(Spent.into());
+        }
         selected.view.remove();
+        selected.view.settle();
         if before != Some(selected.view.modseq) {
             self.accounts.views().keep(account, mailbox, &selected.view);
         }
@@ -155,9 +168,16 @@ impl Selected {
             for state in &page {
                 self.view.take(state, false);
             }
+            // Sets of keywords are seen only as they come.
+            if self.budget.is_spent() {
+                return Err(Spent.into());
+            }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = last.uid,
-                _ => return Ok(()),
+                _ => {
+                    self.view.settle();
+                    return Ok(());
+                }
             }
         }
     }
@@ -194,6 +214,7 @@ impl Selected {
             None => NumberSet::from_ranges((last > 0).then_some((1, last))),
         };
         let changes = mailboxes.changes(self.account, self.mailbox, resync.modseq).await?;
+        let _held = changes_held(&self.budget, &changes);
         let gone = self.vanished(&known, &changes);
         if !gone.is_empty() {
             out.data(Data::Vanished { earlier: true, uids: gone });

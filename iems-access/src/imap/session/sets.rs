@@ -9,6 +9,8 @@ use iems_store::mailbox::KeywordSet;
 const APART: u16 = u16::MAX;
 /// How many sets there are at least before those that no message has any more are looked for.
 const LEAST: usize = 256;
+/// What a set takes besides its keywords, in octets: in the list, in the table, and what is around it.
+const ENTRY: usize = 120;
 
 /// Sets, each once.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub(super) struct Sets {
     places: HashMap<Arc<KeywordSet>, u16>,
     /// By UID.
     apart: BTreeMap<u32, KeywordSet>,
+    /// Octets that the sets take themselves.
+    content: usize,
     /// With so many, those that nobody has are dropped.
     full: usize,
 }
@@ -25,7 +29,8 @@ pub(super) struct Sets {
 impl Default for Sets {
     fn default() -> Self {
         let empty = Arc::<KeywordSet>::default();
-        Self { all: vec![empty.clone()], places: [(empty, 0)].into(), apart: BTreeMap::new(), full: LEAST }
+        let (all, places, apart) = (vec![empty.clone()], [(empty, 0)].into(), BTreeMap::new());
+        Self { all, places, apart, content: 0, full: LEAST }
     }
 }
 
@@ -37,6 +42,12 @@ impl Sets {
             APART => self.apart.get(&uid).unwrap_or(&NONE),
             place => self.all.get(usize::from(place)).map_or(&NONE, |set| set),
         }
+    }
+
+    /// What they take, in octets, but for the few of most mailboxes.
+    pub(super) fn octets(&self) -> usize {
+        let entries = self.all.len().saturating_sub(LEAST) + self.apart.len();
+        if entries == 0 { 0 } else { entries * ENTRY + self.content }
     }
 
     /// Whether sets that nobody has any more may be many: then [`Self::keep`].
@@ -52,12 +63,14 @@ impl Sets {
         }
         match u16::try_from(self.all.len()) {
             Ok(place) if place != APART => {
+                self.content += content(set);
                 let set = Arc::new(set.clone());
                 self.all.push(set.clone());
                 self.places.insert(set, place);
                 place
             }
             _ => {
+                self.content += content(set);
                 self.apart.insert(uid, set.clone());
                 APART
             }
@@ -66,8 +79,10 @@ impl Sets {
 
     /// A message is gone.
     pub(super) fn forget(&mut self, uid: u32) {
-        if !self.apart.is_empty() {
-            self.apart.remove(&uid);
+        if !self.apart.is_empty()
+            && let Some(set) = self.apart.remove(&uid)
+        {
+            self.content -= content(&set);
         }
     }
 
@@ -79,6 +94,11 @@ impl Sets {
         }
         self.full = (2 * self.all.len()).max(LEAST);
     }
+}
+
+/// Octets of the keywords of a set.
+fn content(set: &KeywordSet) -> usize {
+    2 * set.len()
 }
 
 #[cfg(test)]

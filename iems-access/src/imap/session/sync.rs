@@ -7,7 +7,8 @@ use super::select::is_read_only;
 use super::user::Selected;
 use super::{Enabled, News, Output, Session, Sink, Stage, Then, Trouble};
 use crate::imap::types::{Code, Condition, Data, FetchItem, NumberSet, Response, Status};
-use iems_store::mailbox::{Mailboxes, MessageState, Rights, Uid};
+use crate::net::{Budget, Loan};
+use iems_store::mailbox::{Changes, Mailboxes, MessageState, Rights, Uid};
 
 impl Session {
     /// Learns what happened in the selected mailbox, and tells it. What left is told only where numbers may change.
@@ -236,6 +237,15 @@ pub(super) struct Updates {
     changed: Vec<u32>,
 }
 
+/// What changes take that were read, in octets.
+pub(super) fn changes_held(budget: &Budget, changes: &Changes) -> Loan {
+    let of = |state: &MessageState| size_of::<MessageState>() + 2 * state.keywords.len();
+    let updated: usize = changes.updated.iter().map(of).sum();
+    let mut held = budget.loan();
+    held.owe(updated + size_of::<Uid>() * changes.expunged.len());
+    held
+}
+
 impl Selected {
     /// Whether something happened that it does not know of.
     pub(super) async fn is_behind(&self, mailboxes: &Mailboxes) -> Result<bool, Trouble> {
@@ -244,6 +254,7 @@ impl Selected {
 
     pub(super) async fn learn(&mut self, mailboxes: &Mailboxes, condstore: bool) -> Result<Updates, Trouble> {
         let mut updates = Updates::default();
+        self.behind = false;
         if !self.rights.contains(Rights::READ) {
             return Ok(updates);
         }
@@ -258,6 +269,17 @@ impl Selected {
         }
         let (since, own) = (self.view.modseq, self.view.own.take());
         let changes = mailboxes.changes_but(self.account, self.mailbox, since, own).await?;
+        let _held = changes_held(&self.budget, &changes);
+        let last = self.view.last_uid();
+        let new = changes.updated.iter().filter(|state| state.uid.0 > last).count();
+        // Where some left, all behind them move.
+        let moved = if changes.expunged.is_empty() && changes.complete { 0 } else { usize::MAX };
+        self.behind = self.view.reserve(new, (changes.updated.len() - new).saturating_add(moved)).is_err();
+        if self.behind {
+            // The view stays what it is, which is true as of then, until there is room to learn more.
+            self.view.own = own;
+            return Ok(updates);
+        }
         updates.named = self.know_keywords(&changes.updated, mailboxes).await?;
         for state in &changes.updated {
             match self.view.take(state, condstore) {
@@ -271,6 +293,7 @@ impl Selected {
             self.compare(mailboxes).await?;
         }
         self.view.modseq = changes.modseq;
+        self.view.settle();
         Ok(updates)
     }
 

@@ -7,6 +7,7 @@ use iems_store::mailbox::MailboxError;
 
 use crate::imap::search::SearchError;
 use crate::imap::types::{Code, Status};
+use crate::net::Spent;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -39,10 +40,23 @@ impl From<StoreError> for Trouble {
     }
 }
 
+impl From<Spent> for Trouble {
+    fn from(_: Spent) -> Self {
+        Self::Said(spent())
+    }
+}
+
+/// The account holds as much memory as it may.
+pub(in crate::imap) fn spent() -> Status {
+    let why = "Your sessions hold all the memory that your account may have; wait until others are done, or ask for less";
+    Status::no(why).with(Code::Limit)
+}
+
 impl From<SearchError> for Trouble {
     fn from(error: SearchError) -> Self {
         match error {
             SearchError::Store(error) => error.into(),
+            SearchError::Spent(spent) => spent.into(),
             _ => Self::Said(Status::no("This would read too much; search fewer messages").with(Code::Limit)),
         }
     }

@@ -13,6 +13,7 @@ use super::view::View;
 use crate::imap::accounts::Seat;
 use crate::imap::recent::Witness;
 use crate::imap::types::NumberSet;
+use crate::net::{Budget, Loan};
 
 /// Who is logged in.
 pub(super) struct User {
@@ -23,12 +24,18 @@ pub(super) struct User {
     pub(super) idle: Option<String>,
     /// What is told unasked; `None` before `NOTIFY`, and what happens to the selected mailbox is told with commands.
     pub(super) notify: Option<Box<Notifying>>,
+    /// What all sessions of the account may hold together.
+    pub(super) budget: Budget,
+    /// Of that, what goes on in this session as long as it lasts.
+    pub(super) lasting: Loan,
     _seat: Seat,
 }
 
 impl User {
-    pub(super) fn new(info: Arc<AccountInfo>, seat: Seat) -> Self {
-        Self { info, selected: None, appending: None, idle: None, notify: None, _seat: seat }
+    pub(super) fn new(info: Arc<AccountInfo>, seat: Seat, budget: Budget) -> Self {
+        let lasting = budget.loan();
+        let (selected, appending, idle, notify) = (None, None, None, None);
+        Self { info, selected, appending, idle, notify, budget, lasting, _seat: seat }
     }
 }
 
@@ -48,6 +55,12 @@ pub(super) struct Selected {
     pub(super) keywords: KeywordTable,
     /// What `$` stands for: UIDs (RFC 9051 section 6.4.4.1).
     pub(super) saved: NumberSet,
+    /// The memory that it takes.
+    pub(super) saved_loan: Loan,
+    /// What its user's sessions may hold together.
+    pub(super) budget: Budget,
+    /// There was no memory to learn of what happened: it is tried again.
+    pub(super) behind: bool,
     pub(super) watch: Watch,
     /// Of the `FETCH` that goes on.
     pub(super) effort: Effort,

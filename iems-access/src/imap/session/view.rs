@@ -8,6 +8,7 @@ use iems_store::mailbox::{FlagChange, Flags, KeywordSet, KeywordTable, MessageSt
 use super::messages::Messages;
 use super::sets::Sets;
 use crate::imap::types::{Flag, NumberSet, SequenceSet};
+use crate::net::{Budget, Loan, Spent};
 
 /// A message as it was last told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct View {
     messages: Messages,
     /// The different sets of keywords.
     sets: Sets,
+    /// The memory that they take.
+    loan: Loan,
     /// Up to which MODSEQ it is true.
     pub(super) modseq: u64,
     /// The MODSEQ of a change that the session made after that, and took over itself.
@@ -51,6 +54,29 @@ impl View {
     /// An empty one, true at a MODSEQ.
     pub(super) fn new(modseq: u64) -> Self {
         Self { modseq, ..Self::default() }
+    }
+
+    /// From now on, it takes the memory of `budget`: what it shares with others is theirs.
+    pub(super) fn charge(&mut self, budget: &Budget) {
+        self.messages.charge(budget);
+        self.loan = budget.loan();
+        self.settle();
+    }
+
+    /// Sets memory aside for so many new messages and so many that change; to be followed by [`Self::settle`].
+    pub(super) fn reserve(&mut self, new: usize, changed: usize) -> Result<(), Spent> {
+        self.messages.reserve(new, changed)
+    }
+
+    /// Gives back what was set aside and is not needed.
+    pub(super) fn settle(&mut self) {
+        self.messages.settle();
+        self.loan.owe(self.sets.octets());
+    }
+
+    /// What it costs to keep it, in messages.
+    pub(super) fn weight(&self) -> usize {
+        self.messages.len() + self.sets.octets() / size_of::<Seen>()
     }
 
     /// All messages, in order.

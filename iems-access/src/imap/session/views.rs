@@ -33,8 +33,7 @@ impl Views {
 
     /// Keeps a view, if it is worth while. Those that were not used for the longest time go.
     pub(super) fn keep(&self, account: AccountId, mailbox: MailboxId, view: &View) {
-        let size = view.messages().len();
-        if !(LARGE..=MOST).contains(&size) {
+        if view.messages().len() < LARGE || view.weight() > MOST {
             return;
         }
         let view = view.afresh();
@@ -43,7 +42,7 @@ impl Views {
         all.push_front(((account, mailbox), view));
         let mut sum = 0;
         all.retain(|(_, view)| {
-            sum += view.messages().len();
+            sum += view.weight();
             sum <= MOST
         });
     }

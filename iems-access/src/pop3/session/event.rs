@@ -45,6 +45,8 @@ pub enum Unopened {
     InUse,
     /// The last session is too short ago.
     TooSoon,
+    /// The sessions of the account hold as much memory as they may.
+    TooMuch,
     /// It cannot be read now.
     Unavailable,
 }
@@ -93,6 +95,10 @@ impl Session {
                 self.error(Code::InUse, "Another session has the maildrop; close it first");
             }
             Err(Unopened::TooSoon) => self.error(Code::LoginDelay, "Too soon after the last session"),
+            Err(Unopened::TooMuch) => self.error(
+                Code::Temporary,
+                "Your sessions hold all the memory that your account may have; try again when others are done",
+            ),
             Err(Unopened::Unavailable) => {
                 self.error(Code::Temporary, "The maildrop cannot be read now; try again later");
             }

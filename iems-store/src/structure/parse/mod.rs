@@ -132,6 +132,12 @@ impl Parser {
         self.head = head;
     }
 
+    /// About what it holds of a message whose octets it has seen, in octets, besides a line and a field.
+    pub fn held(&self) -> usize {
+        let text = self.limits.text - self.budget.0;
+        self.parts.capacity() * size_of::<Part>() + 2 * text + self.open.len() * size_of::<Open>()
+    }
+
     /// The end of the message.
     pub fn finish(mut self) -> Structure {
         if self.came > 0 {

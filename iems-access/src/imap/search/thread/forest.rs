@@ -10,6 +10,10 @@ const MEAN: usize = 32;
 /// What all have together.
 const ALL: usize = 1_000_000;
 
+/// What a node costs until it is told, in octets: itself, its children, what is kept of it while threads are made, and
+/// as it is told.
+pub(super) const NODE: usize = 240;
+
 /// A letter, or a place for one that is not here.
 #[derive(Debug, Default)]
 pub(super) struct Node {

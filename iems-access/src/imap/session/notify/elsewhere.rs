@@ -12,7 +12,10 @@ use crate::imap::session::pattern::above;
 use crate::imap::session::place::is_others;
 use crate::imap::session::{Output, Session, Sink, Trouble};
 use crate::imap::types::{Code, Data, ListAttribute, ListCommand, ListData, ListReturn, Status, StatusItem};
+use crate::net::Loan;
 
+/// What a mailbox takes that is watched, in octets, with a name of usual length.
+const PLACE: usize = 400;
 /// How often names are read again because more accounts than before have to be watched.
 const ROUNDS: usize = 4;
 
@@ -142,7 +145,11 @@ impl Session {
         }
         match notifying.places.len() > self.options.limits.watched {
             true => Err(overflow()),
-            false => Ok(()),
+            false => {
+                notifying.loan = Loan::default();
+                notifying.loan = self.lend(PLACE * notifying.places.len())?;
+                Ok(())
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use super::list::Name;
 use super::pattern::above;
 use super::{Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{Code, FetchAttribute, Notify, Status};
+use crate::net::Loan;
 use alarm::{Alarm, Kind};
 use notes::Notes;
 use wanted::Wanted;
@@ -43,6 +44,8 @@ pub(super) struct Notifying {
     all: BTreeMap<(AccountId, MailboxId), u64>,
     notes: Notes,
     mine: Mine,
+    /// Memory for the places.
+    loan: Loan,
 }
 
 /// A mailbox, as it was told last.

@@ -1,5 +1,6 @@
 //! Sessions over storage in memory.
 
+mod budget;
 mod crash;
 mod dialogues;
 mod extensions;
@@ -21,7 +22,7 @@ use super::{Literal, Output, Session, Then};
 use crate::imap::codec::{Decoder, Event, Limits};
 use crate::imap::types::Response;
 use crate::imap::{Accounts, ServerOptions};
-use crate::net::{Answer, Link, Question};
+use crate::net::{Answer, Link, Memory, Question};
 
 /// A directory with the accounts ann@example.org and bob@example.org.
 #[derive(Clone)]
@@ -63,6 +64,12 @@ impl World {
         let directory = Arc::new(directory);
         let accounts = Accounts::new(directory.clone());
         Self { accounts, directory, options: Arc::new(options), recent: false }
+    }
+
+    /// The same, where each account may hold so many octets.
+    fn within(&self, memory: &Arc<Memory>) -> Self {
+        let accounts = Accounts::within(memory.clone(), self.directory.clone(), None);
+        Self { accounts, ..self.clone() }
     }
 
     /// The same, where what is recent is heard.
@@ -166,6 +173,7 @@ impl Peer {
             self.decoder.set_limits(Limits::after_login(1 << 20));
         }
         self.decoder.set_utf8(self.session.utf8());
+        self.decoder.charge(&self.session.budget());
         match then {
             Then::ReadLine => self.decoder.expect_line(),
             Then::Forget => self.decoder.set_limits(Limits::before_login()),
