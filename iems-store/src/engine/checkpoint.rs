@@ -176,7 +176,7 @@ impl Shared {
                 _ => return Ok(()),
             };
             match self.spares.take() {
-                Some(spare) => self.remove_file(&spare.path),
+                Some(dead) => self.remove_file(&segment::path(dead)),
                 None => {
                     return Err(StoreError::NoSpace(format!("the index ({need} bytes needed, {free} left)")));
                 }

@@ -31,18 +31,12 @@ const GROUP_WORK: usize = 1024;
 /// How long the device is left alone after a failure, first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// Groups of one after which it is worth while to make files ahead: in company, a sync is shared, and what runs for moments only
-/// writes no more than it has to.
-const SETTLED: u64 = if cfg!(test) { 8 } else { 256 };
-
 /// The writing end of the engine.
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
     pub(super) log: Log,
     pub(super) trouble: Option<Trouble>,
     pub(super) crowd: Crowd,
-    /// Groups of one since the last larger one.
-    lone: u64,
 }
 
 /// The device failed, and is left alone for a while.
@@ -90,7 +84,7 @@ enum Target {
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, log: Log) -> Self {
         let crowd = Crowd::new(shared.options.quick);
-        Self { shared, log, trouble: None, crowd, lone: 0 }
+        Self { shared, log, trouble: None, crowd }
     }
 
     /// Writes one group of what waits.
@@ -105,10 +99,6 @@ impl Committer {
     pub(super) fn wrote(&mut self, commits: usize, took: Duration) {
         self.crowd.wrote(commits, took);
         self.shared.alone.allow(self.crowd.is_quick() && self.trouble.is_none());
-        self.lone = if commits > 1 { 0 } else { self.lone + 1 };
-        if self.lone >= SETTLED && self.log.wants_file() {
-            self.shared.ahead.request();
-        }
     }
 
     /// Works out as much as fits into one group.

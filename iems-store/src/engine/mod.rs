@@ -62,14 +62,14 @@ use queue::{Queue, Work};
 use recent::Recent;
 use row::Delta;
 use segment::{Position, Segments};
-use spares::{Ahead, Spares};
+use spares::Spares;
 use state::State;
 use stats::Counters;
 
 /// The embedded engine: [`Store`] and [`iems_core::storage::Blobs`] in one folder.
 ///
-/// Three threads work for it: one writes, one moves rows to the index, one makes files ahead. Dropping it ends both, after what
-/// waits was written; [`Embedded::close`] does the same at a moment of the caller's choice.
+/// Two threads work for it: one writes, one moves rows to the index. Dropping it ends both, after what waits was written;
+/// [`Embedded::close`] does the same at a moment of the caller's choice.
 pub struct Embedded {
     shared: Arc<Shared>,
     committer: Arc<Mutex<Committer>>,
@@ -89,7 +89,6 @@ struct Shared {
     state: RwLock<State>,
     segments: Arc<Segments>,
     spares: Arc<Spares>,
-    ahead: Ahead,
     pending: Mutex<Pending>,
     held: Arc<Held>,
     recent: Mutex<Recent>,
@@ -130,7 +129,6 @@ impl Embedded {
     pub fn close(&self) -> Result<(), StoreError> {
         self.shared.queue.close();
         self.shared.checkpoints.stop();
-        self.shared.ahead.stop();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let running: Vec<JoinHandle<()>> = threads.drain(..).collect();
         if running.is_empty() {

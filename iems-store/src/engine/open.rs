@@ -21,7 +21,7 @@ use super::queue::Queue;
 use super::recent::Recent;
 use super::replay::Chain;
 use super::segment::{self, Position, Segment, Segments};
-use super::spares::{Ahead, Spares};
+use super::spares::Spares;
 use super::state::State;
 use super::stats::Counters;
 use super::{Embedded, Shared};
@@ -69,9 +69,8 @@ impl Embedded {
             threads.push(start("iems-log", move || committer::run(&shared, &committer))?);
         }
         if background {
-            let [index, ahead] = [shared.clone(), shared.clone()];
-            threads.push(start("iems-index", move || index.keep_checkpoints())?);
-            threads.push(start("iems-ahead", move || ahead.make_files())?);
+            let shared = shared.clone();
+            threads.push(start("iems-index", move || shared.keep_checkpoints())?);
         }
         let (threads, lock) = (Mutex::new(threads), Mutex::new(Some(lock)));
         Ok(Arc::new(Self { shared, committer, threads, lock }))
@@ -158,7 +157,6 @@ fn recover(disk: Arc<dyn Disk>, options: EmbeddedOptions) -> Result<(Arc<Shared>
         state: RwLock::new(state),
         segments,
         spares,
-        ahead: Ahead::default(),
         pending: Mutex::new(Pending::default()),
         held: Arc::default(),
         recent,

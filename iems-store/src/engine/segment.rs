@@ -43,8 +43,8 @@ pub(super) fn path(number: u64) -> String {
     format!("{FOLDER}/{number:08}.seg")
 }
 
-/// How the name ends of a file that was made for a segment to come.
-pub(super) const UNBORN: &str = "new";
+/// How the name ends of a file that an earlier version made for a segment to come.
+const UNBORN: &str = "new";
 
 /// The numbers of the files in the folder, smallest first. What was made for segments that never came is removed.
 pub(super) fn list(disk: &dyn Disk) -> io::Result<Vec<u64>> {

@@ -55,8 +55,8 @@ counters! {
     segments_recycled,
     /// Segments begun with a new file.
     segments_created,
-    /// Files filled with zeros for segments to come.
-    segments_made,
+    /// Zeros written to the log ahead of its end.
+    bytes_filled,
     /// Segments given back to the system.
     segments_removed,
     /// Bytes of living bodies moved by compaction.

@@ -1,4 +1,4 @@
-//! Callers who write by themselves, and segments that are made ahead.
+//! Callers who write by themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,67 +97,3 @@ async fn a_device_that_does_not_answer_keeps_nobody_else_waiting() {
     assert!(seen >= 10, "the clock ticked {seen} times while the device was waited for");
 }
 
-fn made_ahead() -> EmbeddedOptions {
-    EmbeddedOptions { segment_bytes: 64 << 10, spare_segments: 0, ..EmbeddedOptions::default() }
-}
-
-/// Commits until the log has gone on to a file that was made for it.
-async fn until_made(engine: &Arc<Embedded>, disk: &SimDisk) -> u32 {
-    let storage = engine.storage();
-    for number in 0..5000 {
-        put(&storage, number).await;
-        let begun = disk.files().contains_key("log/00000002.seg");
-        if engine.stats().segments_made > 0 && begun {
-            return number + 1;
-        }
-        rest().await;
-    }
-    panic!("nothing is made ahead: {:?}", engine.stats());
-}
-
-#[tokio::test]
-async fn the_log_goes_on_in_a_file_that_was_made_ahead() {
-    let disk = SimDisk::new();
-    let engine = Embedded::open_on(Arc::new(disk.clone()), made_ahead()).unwrap();
-    let count = until_made(&engine, &disk).await;
-    let files = disk.files();
-    assert_eq!(files["log/00000002.seg"], 64 << 10);
-    assert!(
-        files["log/00000001.seg"] < 32 << 10,
-        "what the first one does not need is given back: {files:?}"
-    );
-    disk.fail_after(0, u64::MAX, Fault::PowerCut);
-    drop(engine);
-    disk.crash(3);
-    let engine = Embedded::open_on(Arc::new(disk.clone()), quiet()).unwrap();
-    assert_eq!(rows(&engine).await, count as usize);
-    engine.close().unwrap();
-}
-
-#[tokio::test]
-async fn what_was_made_ahead_for_nothing_goes_away() {
-    let disk = SimDisk::new();
-    let engine = Embedded::open_on(Arc::new(disk.clone()), made_ahead()).unwrap();
-    until_made(&engine, &disk).await;
-    engine.close().unwrap();
-    let unborn = || disk.files().keys().filter(|name| name.ends_with(".new")).count();
-    assert_eq!(unborn(), 0, "{:?}", disk.files());
-    drop(engine);
-    crate::engine::Disk::create(&disk, "log/5.new").unwrap();
-    let engine = Embedded::open_on(Arc::new(disk.clone()), quiet()).unwrap();
-    assert_eq!(unborn(), 0, "what a crash left is removed");
-    drop(engine);
-}
-
-#[tokio::test]
-async fn nothing_is_made_ahead_where_there_is_little_room() {
-    let disk = SimDisk::new();
-    disk.set_capacity((68 << 20) + (200 << 10));
-    let engine = Embedded::open_on(Arc::new(disk.clone()), made_ahead()).unwrap();
-    let storage = engine.storage();
-    for number in 0..100 {
-        put(&storage, number).await;
-    }
-    engine.close().unwrap();
-    assert_eq!(engine.stats().segments_made, 0, "{:?}", disk.files());
-}

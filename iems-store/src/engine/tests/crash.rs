@@ -18,6 +18,10 @@ pub(super) fn a_day() -> Vec<Op> {
         }
         ops.push(Op::Commit(vec![Step::Link(2), Step::Unlink(6), Step::Delete(6), Step::Add(round, 1)]));
         ops.push(Op::Commit(vec![Step::Absent(2), Step::Put(9, 9)]));
+        if round % 2 == 1 {
+            let small = |key| Op::Commit(vec![Step::Put(key, 900), Step::Add(round, 1)]);
+            ops.extend((20..32).map(small));
+        }
         if round % 2 == 0 {
             ops.push(Op::Checkpoint);
         }
@@ -50,7 +54,7 @@ fn operations_of_a_day() -> u64 {
         operations = world.disk.operations();
         let stats = world.engine().stats();
         assert!(
-            stats.segments_recycled > 0 && stats.bytes_moved > 0,
+            stats.segments_recycled > 0 && stats.bytes_moved > 0 && stats.bytes_filled > 0,
             "the day exercises too little: {stats:?}"
         );
     });

@@ -39,7 +39,7 @@ async fn redo(world: &mut World, op: &Op) {
 
 fn everywhere(first: u64, times: u64, fault: Fault) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for at in (first..900).step_by(13) {
+    for at in (first..960).step_by(13) {
         runtime.block_on(survive(at, times, fault));
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the engine as a whole.
 
+mod ahead;
 mod alone;
 mod conform;
 mod costs;
