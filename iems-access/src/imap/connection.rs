@@ -23,6 +23,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const ENOUGH: usize = 64 * 1024;
 /// After how long it is tried again to learn what there was no memory for.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How much is read at first of what somebody says who is logged in, in octets: most messages are smaller.
+const FIRST: u64 = 16 << 10;
+/// How much may stand behind a message, in octets.
+const LINE: u64 = 64;
 /// How late answers to many errors come.
 const ERROR_DELAY: Duration = Duration::from_secs(1);
 
@@ -205,6 +209,10 @@ impl Connection {
 
     /// Waits until there is something to be read, and tells news within `IDLE` and after `NOTIFY`; `false` at the end.
     async fn wait(&mut self, shutdown: &CancellationToken) -> io::Result<bool> {
+        // With the first line of a message comes most often all of it, from who is known.
+        let least = if self.session.is_known() { FIRST } else { 0 };
+        let announced = self.decoder.announced_octets();
+        self.wire.expect(if announced > 0 { announced.saturating_add(LINE) } else { least });
         loop {
             let waiting = self.session.waiting(self.decoder.is_within(&self.wire.input));
             let news = async {

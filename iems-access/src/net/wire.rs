@@ -35,6 +35,8 @@ pub(crate) async fn handshake<P: Protocol>(
 
 /// How much is read at a time, in octets.
 const PIECE: usize = 4096;
+/// And of what was announced, at most.
+const ANNOUNCED: usize = 32 << 10;
 /// How much is read away at the end, in octets.
 const AWAY: usize = 8 << 20;
 /// Least room for a read, in octets.
@@ -46,10 +48,16 @@ enum Socket {
 }
 
 impl Socket {
-    /// Reads once into `input`, which is no buffer any more when there is nothing.
-    fn poll_read(&mut self, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if input.capacity() - input.len() < LEAST {
-            input.reserve(PIECE);
+    /// Reads once into `input`, about `wanted` octets; it is no buffer any more when there is nothing.
+    fn poll_read(
+        &mut self,
+        input: &mut BytesMut,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let room = input.capacity() - input.len();
+        if room < LEAST || (input.is_empty() && room < wanted) {
+            input.reserve(PIECE.max(wanted));
         }
         let read = match self {
             Self::Tcp(stream) => pin!(stream.read_buf(input)).poll(cx),
@@ -66,11 +74,12 @@ pub(crate) struct Wire {
     socket: Socket,
     deflate: Option<Box<Deflate>>,
     pub(crate) input: BytesMut,
+    wanted: usize,
 }
 
 impl Wire {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self { socket: Socket::Tcp(socket), deflate: None, input: BytesMut::new() }
+        Self { socket: Socket::Tcp(socket), deflate: None, input: BytesMut::new(), wanted: 0 }
     }
 
     /// Shakes hands; says what exchanges can make use of.
@@ -87,7 +96,8 @@ impl Wire {
         let stream = TlsAcceptor::from(watch.config()).accept(stream).await?;
         let beneath = beneath(stream.get_ref().1, watch.certificate().as_deref(), believed);
         watches.give(watch);
-        let wire = Self { socket: Socket::Tls(Box::new(stream)), deflate: None, input: BytesMut::new() };
+        let socket = Socket::Tls(Box::new(stream));
+        let wire = Self { socket, deflate: None, input: BytesMut::new(), wanted: 0 };
         Ok((wire, Arc::new(beneath)))
     }
 
@@ -95,6 +105,11 @@ impl Wire {
     pub(crate) fn compress(&mut self) {
         let packed = std::mem::take(&mut self.input);
         self.deflate = Some(Box::new(Deflate::new(packed)));
+    }
+
+    /// Says how many octets are sure to come, and are given away as they come: they are read at once, as far as they are there.
+    pub(crate) fn expect(&mut self, octets: u64) {
+        self.wanted = usize::try_from(octets).unwrap_or(ANNOUNCED).min(ANNOUNCED);
     }
 
     /// Reads once; 0 at the end. Cancel-safe.
@@ -107,13 +122,15 @@ impl Wire {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Some(deflate) = &mut self.deflate else { return self.socket.poll_read(&mut self.input, cx) };
+        let Some(deflate) = &mut self.deflate else {
+            return self.socket.poll_read(&mut self.input, self.wanted, cx);
+        };
         let before = self.input.len();
         loop {
             if deflate.unpack(&mut self.input)? {
                 return Poll::Ready(Ok(self.input.len() - before));
             }
-            match std::task::ready!(self.socket.poll_read(deflate.packed(), cx))? {
+            match std::task::ready!(self.socket.poll_read(deflate.packed(), 0, cx))? {
                 0 => return Poll::Ready(Ok(0)),
                 _ => continue,
             }
@@ -147,7 +164,7 @@ impl Wire {
             let mut octets = 0;
             while octets < AWAY {
                 self.input.clear();
-                match poll_fn(|cx| self.socket.poll_read(&mut self.input, cx)).await? {
+                match poll_fn(|cx| self.socket.poll_read(&mut self.input, 0, cx)).await? {
                     0 => break,
                     more => octets += more,
                 }

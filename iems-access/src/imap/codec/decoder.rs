@@ -155,6 +155,14 @@ impl Decoder {
             || !input.is_empty()
     }
 
+    /// Octets of a literal that are to come and are handed over as they come.
+    pub fn announced_octets(&self) -> u64 {
+        match self.state {
+            State::Pieces { left } => left,
+            _ => 0,
+        }
+    }
+
     /// Octets that are kept.
     #[cfg(test)]
     pub(super) const fn kept(&self) -> usize {

@@ -93,7 +93,9 @@ impl Arriving {
 
     async fn write(&mut self, piece: Bytes) -> Result<(), Trouble> {
         self.parser.feed(&piece);
-        let room = HEADER.saturating_sub(self.header.len()).min(piece.len());
+        let end = self.parser.header_end().and_then(|end| usize::try_from(end).ok());
+        let end = end.map_or(HEADER, |end| end.min(HEADER));
+        let room = end.saturating_sub(self.header.len()).min(piece.len());
         self.header.extend_from_slice(piece.get(..room).unwrap_or_default());
         self.size += piece.len() as u64;
         if let Some(writer) = &mut self.writer {

@@ -109,6 +109,12 @@ impl Parser {
         }
     }
 
+    /// Where the header of the message ends, if that was seen.
+    pub fn header_end(&self) -> Option<u64> {
+        let within = self.header.is_some() && self.open.len() == 1;
+        self.parts.first().filter(|_| !within).map(|part| part.header.start + part.header.length)
+    }
+
     /// Keeps the beginning of a line. A CR in front of the last octet is remembered.
     fn hold(&mut self, piece: &[u8]) {
         let most = if self.header.is_some() { self.limits.field } else { HEAD };

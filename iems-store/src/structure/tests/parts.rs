@@ -11,7 +11,16 @@ impl<'a> Message<'a> {
         assert_eq!(structure, Structure::decode(&structure.encode().unwrap()).unwrap());
         for size in 1..9 {
             let mut parser = Parser::new(Limits::default());
-            text.as_bytes().chunks(size).for_each(|piece| parser.feed(piece));
+            let mut fed = 0;
+            for piece in text.as_bytes().chunks(size) {
+                parser.feed(piece);
+                fed += piece.len() as u64;
+                let whole = &structure.parts[0];
+                match parser.header_end() {
+                    Some(end) => assert!(end <= fed && end == whole.header.length, "{end} after {fed}"),
+                    None => assert!(fed < structure.size || whole.body.length == 0, "not after all of it"),
+                }
+            }
             assert_eq!(parser.finish(), structure, "pieces of {size}");
         }
         Self(text, structure)
