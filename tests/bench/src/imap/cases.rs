@@ -27,22 +27,26 @@ pub(super) struct Rate {
     pub(super) cpu_ms: f64,
 }
 
-/// Does `work` again and again in ten threads: what it gets is the thread's number and the count so far.
-fn rate(
+/// Does `work` again and again in ten threads, each with what `begin` made of its number; only the work is counted.
+fn rate<C>(
     server: &mut Server,
     time: Duration,
-    work: impl Fn(&Server, usize, &dyn Fn() -> bool) -> io::Result<()> + Sync,
+    begin: impl Fn(&Server, usize) -> io::Result<C> + Sync,
+    work: impl Fn(&Server, usize, C, &dyn Fn() -> bool) -> io::Result<()> + Sync,
 ) -> Rate {
     let roots = server.roots();
-    let (server, work) = (&*server, &work);
+    let (server, begin, work) = (&*server, &begin, &work);
     let done = AtomicUsize::new(0);
-    let gate = Barrier::new(CLIENTS + 1);
+    let [ready, gate] = [(); 2].map(|()| Barrier::new(CLIENTS + 1));
     let (mut before, mut after, mut secs) = (watch::Cost::default(), watch::Cost::default(), 0.0);
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
-            let (done, gate) = (&done, &gate);
+            let (done, ready, gate) = (&done, &ready, &gate);
             scope.spawn(move || {
+                let client = begin(server, number);
+                ready.wait();
                 gate.wait();
+                let client = client.unwrap_or_else(|error| panic!("client {number}: {error}"));
                 let stop = Instant::now() + time;
                 // True while there is time; counts what was done since the last time it was asked.
                 let begun = std::cell::Cell::new(false);
@@ -50,9 +54,10 @@ fn rate(
                     done.fetch_add(usize::from(begun.replace(true)), Ordering::Relaxed);
                     Instant::now() < stop
                 };
-                work(server, number, &go_on).unwrap_or_else(|error| panic!("client {number}: {error}"));
+                work(server, number, client, &go_on).unwrap_or_else(|error| panic!("client {number}: {error}"));
             });
         }
+        ready.wait();
         before = watch::cost(&roots);
         gate.wait();
         let start = Instant::now();
@@ -67,7 +72,8 @@ fn rate(
 /// Connections that log in and out.
 pub(super) fn logins(who: Who, time: Duration) -> Rate {
     let mut server = Server::open(who, CLIENTS);
-    rate(&mut server, time, |server, number, go_on| {
+    let begin = |_: &Server, _| Ok(());
+    rate(&mut server, time, begin, |server, number, (), go_on| {
         while go_on() {
             Imap::login(server.imap, None, &user(number))?.command("LOGOUT")?;
         }
@@ -79,8 +85,8 @@ pub(super) fn logins(who: Who, time: Duration) -> Rate {
 pub(super) fn appends(who: Who, time: Duration) -> Rate {
     let mut server = Server::open(who, CLIENTS);
     let message = message(0, 2);
-    rate(&mut server, time, |server, number, go_on| {
-        let mut imap = Imap::login(server.imap, None, &user(number))?;
+    let begin = |server: &Server, number| Imap::login(server.imap, None, &user(number));
+    rate(&mut server, time, begin, |_, _, mut imap, go_on| {
         while go_on() {
             imap.append("INBOX", std::slice::from_ref(&message))?;
         }
@@ -92,9 +98,11 @@ pub(super) fn appends(who: Who, time: Duration) -> Rate {
 pub(super) fn deliveries(who: Who, mailboxes: usize, time: Duration) -> Rate {
     let mut server = Server::open(who, mailboxes);
     let message = String::from_utf8(message(0, 2)).expect("ASCII");
-    rate(&mut server, time, |server, number, go_on| {
+    let begin = |server: &Server, _| {
         let mut lmtp = Smtp::connect(server.lmtp);
-        lmtp.command("LHLO bench.test")?;
+        lmtp.command("LHLO bench.test").map(|_| lmtp)
+    };
+    rate(&mut server, time, begin, |_, number, mut lmtp, go_on| {
         let mut next = number;
         while go_on() {
             lmtp.command("MAIL FROM:<p1@loader.example>")?;

@@ -20,7 +20,7 @@ pub(crate) const TITLE: &str = "\n## Mailboxes by IMAP\n";
 /// What no server can be quicker than.
 const FLOOR: &str = "`filled` is by APPEND of 50 messages in one command, without the time that the client takes to make them up. A flag set alone \
     cannot take less than a sync and a round trip: with\nnothing else in the way, 0.095 ms for `fdatasync` of 300 octets written over, and 0.040 ms for NOOP. mdbox took 0.35 ms then, \
-    so 2.6 times is all\nthat this disk lets one have; iems took 0.16 ms in a file made ahead (see the store's page), which 500 flags are too few for.\n";
+    so 2.6 times is all\nthat this disk lets one have.\n";
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,10 @@ impl Extent {
     };
 }
 
-/// Runs the cases whose names are given (`rates`, `large`, `idle`, `announced`), or all, with the servers whose names are
+/// The rates, each by a name of its own.
+const RATES: [&str; 3] = ["logins", "appends", "deliveries"];
+
+/// Runs the cases whose names are given (`rates` or some of them, `large`, `idle`, `announced`), or all, with the servers whose names are
 /// given (`iems`, `maildir`, `mdbox`), or all; writes the page if it was everything.
 pub(crate) fn run(extent: Extent, words: &[&str]) {
     let named = |who: &Who| words.contains(&who.word());
@@ -75,8 +78,8 @@ pub(crate) fn run(extent: Extent, words: &[&str]) {
         extent.time.as_secs_f64()
     );
     text += FLOOR;
-    if wanted("rates") {
-        text += &rates(all, extent);
+    if wanted("rates") || RATES.iter().any(|name| only.contains(name)) {
+        text += &rates(all, extent, &only);
     }
     if wanted("large") {
         for &messages in extent.messages {
@@ -99,19 +102,24 @@ fn names(all: &[Who]) -> Vec<&'static str> {
     all.iter().map(|who| who.name()).collect()
 }
 
-fn rates(all: &[Who], extent: Extent) -> String {
+fn rates(all: &[Who], extent: Extent, only: &[&str]) -> String {
     let many = format!("messages delivered by LMTP into {} mailboxes", extent.mailboxes);
-    let cases: [(&str, &dyn Fn(Who) -> Rate); 4] = [
-        ("connections that log in and out", &|who| cases::logins(who, extent.time)),
-        ("messages appended", &|who| cases::appends(who, extent.time)),
-        ("messages delivered by LMTP into one mailbox", &|who| cases::deliveries(who, 1, extent.time)),
-        (&many, &|who| cases::deliveries(who, extent.mailboxes, extent.time)),
+    let [logins, appends, deliveries] = RATES;
+    let cases: [(&str, &str, &dyn Fn(Who) -> Rate); 4] = [
+        (logins, "connections that log in and out", &|who| cases::logins(who, extent.time)),
+        (appends, "messages appended", &|who| cases::appends(who, extent.time)),
+        (deliveries, "messages delivered by LMTP into one mailbox", &|who| {
+            cases::deliveries(who, 1, extent.time)
+        }),
+        (deliveries, &many, &|who| cases::deliveries(who, extent.mailboxes, extent.time)),
     ];
-    let measured = cases.map(|(name, case)| {
+    let some = only.iter().any(|name| RATES.contains(name));
+    let cases = cases.into_iter().filter(|(word, ..)| !some || only.contains(word));
+    let measured: Vec<_> = cases.map(|(_, name, case)| {
         let figures: Vec<Rate> = all.iter().map(|who| case(*who)).collect();
         println!("{name}: {figures:?}");
         (name, figures)
-    });
+    }).collect();
     let mut text = String::new();
     head(&mut text, "Times a second", &names(all));
     for (name, figures) in &measured {
