@@ -96,4 +96,3 @@ async fn a_device_that_does_not_answer_keeps_nobody_else_waiting() {
     assert_eq!(engine.stats().groups_alone, before + 1);
     assert!(seen >= 10, "the clock ticked {seen} times while the device was waited for");
 }
-

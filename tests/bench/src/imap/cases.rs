@@ -54,7 +54,8 @@ fn rate<C>(
                     done.fetch_add(usize::from(begun.replace(true)), Ordering::Relaxed);
                     Instant::now() < stop
                 };
-                work(server, number, client, &go_on).unwrap_or_else(|error| panic!("client {number}: {error}"));
+                work(server, number, client, &go_on)
+                    .unwrap_or_else(|error| panic!("client {number}: {error}"));
             });
         }
         ready.wait();

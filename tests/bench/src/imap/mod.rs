@@ -115,11 +115,13 @@ fn rates(all: &[Who], extent: Extent, only: &[&str]) -> String {
     ];
     let some = only.iter().any(|name| RATES.contains(name));
     let cases = cases.into_iter().filter(|(word, ..)| !some || only.contains(word));
-    let measured: Vec<_> = cases.map(|(_, name, case)| {
-        let figures: Vec<Rate> = all.iter().map(|who| case(*who)).collect();
-        println!("{name}: {figures:?}");
-        (name, figures)
-    }).collect();
+    let measured: Vec<_> = cases
+        .map(|(_, name, case)| {
+            let figures: Vec<Rate> = all.iter().map(|who| case(*who)).collect();
+            println!("{name}: {figures:?}");
+            (name, figures)
+        })
+        .collect();
     let mut text = String::new();
     head(&mut text, "Times a second", &names(all));
     for (name, figures) in &measured {
