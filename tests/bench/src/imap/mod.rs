@@ -56,6 +56,9 @@ impl Extent {
     };
 }
 
+/// A rate: what it is called by whoever runs it, its name, and how it is measured.
+type Case<'a> = (&'static str, &'a str, &'a dyn Fn(Who) -> Rate);
+
 /// The rates, each by a name of its own.
 const RATES: [&str; 3] = ["logins", "appends", "deliveries"];
 
@@ -105,7 +108,7 @@ fn names(all: &[Who]) -> Vec<&'static str> {
 fn rates(all: &[Who], extent: Extent, only: &[&str]) -> String {
     let many = format!("messages delivered by LMTP into {} mailboxes", extent.mailboxes);
     let [logins, appends, deliveries] = RATES;
-    let cases: [(&str, &str, &dyn Fn(Who) -> Rate); 4] = [
+    let cases: [Case<'_>; 4] = [
         (logins, "connections that log in and out", &|who| cases::logins(who, extent.time)),
         (appends, "messages appended", &|who| cases::appends(who, extent.time)),
         (deliveries, "messages delivered by LMTP into one mailbox", &|who| {
