@@ -8,7 +8,7 @@ use iems_core::storage::Batch;
 
 use super::{LocalAgent, store_trouble, trouble};
 use crate::directory::{AccountInfo, SEPARATOR};
-use crate::mailbox::{AccountId, MailboxId, Mailboxes, SpecialUse, UsualMailbox};
+use crate::mailbox::{AccountId, MailboxId, Mailboxes, SpecialUse, UsualMailbox, composed};
 
 /// The name of the junk mailbox, where none is usual.
 const JUNK: &str = "Junk";
@@ -75,7 +75,7 @@ impl LocalAgent {
 
     /// The mailbox that a subaddress names, in any case; made on demand where that is wanted.
     async fn subaddressed(&self, making: &mut Making<'_>, detail: &str) -> Result<Folder, Reply> {
-        let account = making.account;
+        let (account, detail) = (making.account, &*composed(detail));
         let found = self.mailboxes().find_in_any_case(account.id, detail).await.map_err(store_trouble)?;
         match found {
             Some(folder) => Ok(Folder::There(folder)),

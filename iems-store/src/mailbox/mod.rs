@@ -49,7 +49,7 @@ pub use flags::Flags;
 pub use folders::{LISTED, MailboxInfo};
 pub use keyword::{Keyword, KeywordSet, KeywordTable, MAX_KEYWORD, MAX_KEYWORDS};
 pub(crate) use name::fit_name;
-pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH};
+pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH, composed};
 pub use query::{Message, MessageInfo, MessageState, Usage};
 pub use quota::QuotaState;
 pub use rights::{NoRight, Rights};

@@ -1,6 +1,13 @@
 //! Names of mailboxes: what may be one, and its parts.
 
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use super::MailboxError;
+
+/// The form in which names are kept (RFC 9051 section 5.1, RFC 5198 section 3).
+const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 
 /// What stands between a mailbox's name and its parent's.
 pub const DELIMITER: char = '/';
@@ -28,6 +35,11 @@ pub(super) fn parts(path: &str) -> Result<Vec<&str>, MailboxError> {
     Ok(parts)
 }
 
+/// A name with its letters composed (Unicode normalization form C): two that look alike are one.
+pub fn composed(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() { Cow::Borrowed(name) } else { NFC.normalize(name) }
+}
+
 fn check(part: &str) -> Result<(), MailboxError> {
     if part.is_empty() {
         return Err(MailboxError::BadName("a part of it is empty"));
@@ -35,9 +47,12 @@ fn check(part: &str) -> Result<(), MailboxError> {
     if part.len() > MAX_PART {
         return Err(MailboxError::BadName("a part of it is longer than 255 octets"));
     }
-    match part.contains(is_bad) {
-        true => Err(MailboxError::BadName("it has a control character, % or *")),
-        false => Ok(()),
+    if part.contains(is_bad) {
+        return Err(MailboxError::BadName("it has a control character, % or *"));
+    }
+    match composed(part) == part {
+        true => Ok(()),
+        false => Err(MailboxError::BadName("its letters are not composed")),
     }
 }
 
@@ -50,7 +65,7 @@ fn is_bad(c: char) -> bool {
 pub(crate) fn fit_name(name: &str) -> String {
     match name {
         "" => "_".into(),
-        _ => name.replace(|c| is_bad(c) || c == DELIMITER, "_"),
+        _ => composed(name).replace(|c| is_bad(c) || c == DELIMITER, "_"),
     }
 }
 
@@ -73,11 +88,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn letters_are_composed() {
+        assert_eq!(composed("u\u{308}/A\u{30a}/\u{212b}"), "\u{fc}/\u{c5}/\u{c5}");
+        assert!(
+            matches!(composed("\u{fc}"), Cow::Borrowed(_)) && matches!(composed("a"), Cow::Borrowed("a"))
+        );
+        assert_eq!(fit_name("u\u{308}/*"), "\u{fc}__");
+    }
+
+    #[test]
     fn a_path_has_parts_or_is_refused() {
         assert_eq!(parts("a/b c/ü").unwrap(), ["a", "b c", "ü"]);
         assert_eq!(parts("a/").unwrap(), ["a"]);
         assert_eq!(canonical(&parts("inbox/x").unwrap()), "INBOX/x");
-        for bad in ["", "/", "/a", "a//b", "a\nb", "a*", "%", "a\u{7f}"] {
+        for bad in ["", "/", "/a", "a//b", "a\nb", "a*", "%", "a\u{7f}", "u\u{308}"] {
             assert!(parts(bad).is_err(), "{bad:?}");
         }
         assert!(parts(&"a/".repeat(21)).is_err());

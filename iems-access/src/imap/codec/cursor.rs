@@ -27,6 +27,8 @@ pub(super) struct Cursor<'a> {
     /// What the texts of a search are in; elsewhere, they are UTF-8. What is said to be UTF-8 and is not is taken for
     /// Windows-1252: Jakarta Mail sends that once UTF-8 is enabled.
     pub(super) charset: Option<&'static Encoding>,
+    /// The last mailbox name whose letters were not composed, as it came, and composed.
+    pub(super) composed: Option<(String, String)>,
 }
 
 /// `atom-specials` and what is no printable ASCII (RFC 9051 section 9, `ATOM-CHAR`).
@@ -46,7 +48,7 @@ const fn is_list(octet: u8) -> bool {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(octets: &'a [u8], whole: bool, utf8: bool) -> Self {
-        Self { octets, at: 0, whole, utf8, keys: KEYS, charset: None }
+        Self { octets, at: 0, whole, utf8, keys: KEYS, charset: None, composed: None }
     }
 
     pub(super) const fn at(&self) -> usize {

@@ -1,5 +1,7 @@
 //! Mailbox names and patterns (RFC 9051 section 5.1), sequence sets, dates.
 
+use iems_store::mailbox::composed;
+
 use crate::imap::types::{Bound, Code, Date, DateTime, Flag, PartialRange, SequenceRange, SequenceSet};
 
 use super::cursor::Cursor;
@@ -36,11 +38,13 @@ impl Cursor<'_> {
     /// refuse a `LIST`.
     fn decoded(&self, octets: &[u8]) -> String {
         let decoded = if self.utf8 { None } else { mutf7::decode(octets) };
-        decoded.unwrap_or_else(|| String::from_utf8_lossy(octets).into_owned())
+        let decoded = decoded.unwrap_or_else(|| String::from_utf8_lossy(octets).into_owned());
+        composed(&decoded).into_owned()
     }
 
-    /// The name that octets are, by the encoding that is in force.
-    fn name(&self, octets: Vec<u8>) -> Parsed<String> {
+    /// The name that octets are, by the encoding that is in force. Its letters are composed, whatever it is wanted for
+    /// (RFC 9051 section 5.1).
+    fn name(&mut self, octets: Vec<u8>) -> Parsed<String> {
         let name = match self.utf8 {
             true => String::from_utf8(octets).ok(),
             false => mutf7::decode(&octets),
@@ -50,10 +54,14 @@ impl Cursor<'_> {
             false => "The mailbox name is not modified UTF-7",
         };
         let name = name.ok_or_else(|| SyntaxError::no(Code::Cannot, wrong))?;
-        match name.chars().any(char::is_control) {
-            true => Err(SyntaxError::no(Code::Cannot, "A mailbox name holds no control characters").into()),
-            false => Ok(name),
+        if name.chars().any(char::is_control) {
+            return Err(SyntaxError::no(Code::Cannot, "A mailbox name holds no control characters").into());
         }
+        let taken = composed(&name).into_owned();
+        if taken != name {
+            self.composed = Some((name, taken.clone()));
+        }
+        Ok(taken)
     }
 
     /// `sequence-set`.

@@ -6,8 +6,8 @@ use iems_store::mailbox::{AccountId, DELIMITER, MailboxId, Rights};
 use super::pattern::above;
 use super::place::{is_others, owned};
 use super::uses::{known_use, no_use};
-use super::{Outcome, Session, Trouble};
-use crate::imap::types::{Code, SpecialUse, Status};
+use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::types::{Code, Data, ListData, SpecialUse, Status};
 
 /// A mailbox's object id (RFC 8474 section 4).
 pub(super) fn mailbox_id(account: AccountId, mailbox: MailboxId) -> String {
@@ -90,6 +90,19 @@ impl Session {
         match owner == me {
             true => Ok((owner, path.to_owned())),
             false => Err(refused().into()),
+        }
+    }
+
+    /// Tells what became of a name whose letters were not composed (RFC 9051 section 6.3.9.7), if there is such a mailbox now.
+    pub(super) fn tell_composed<S: Sink>(
+        &self,
+        composed: Option<(String, String)>,
+        outcome: &Outcome,
+        out: &mut Output<'_, S>,
+    ) {
+        if let (true, Some((old_name, mailbox)), Ok(_)) = (self.enabled.rev2, composed, outcome) {
+            let (delimiter, old_name) = (Some(DELIMITER), Some(old_name));
+            out.data(Data::List(ListData { delimiter, mailbox, old_name, ..ListData::default() }));
         }
     }
 

@@ -210,7 +210,7 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> io::Result<Then> {
         self.prepare(out);
-        let Command { tag, body } = command;
+        let Command { tag, body, composed } = command;
         if self.enabled.uid_only && uidonly::has_numbers(&body) {
             out.say(&uidonly::refusal().tagged(tag));
             return Ok(Then::Read);
@@ -242,8 +242,10 @@ impl Session {
             CommandBody::Idle => return self.idle(tag, out).await,
             body => body,
         };
+        let composed = composed.filter(|_| !matches!(body, CommandBody::Delete(_)));
         let news = News::with(&body);
         let outcome = self.execute(&tag, body, now, out).await;
+        self.tell_composed(composed, &outcome, out);
         self.finish(tag, outcome, news, out).await
     }
 

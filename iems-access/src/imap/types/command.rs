@@ -14,6 +14,16 @@ pub struct Command {
     pub tag: String,
     /// What is wanted.
     pub body: CommandBody,
+    /// A mailbox name in it whose letters were not composed: as it came, and as it was taken (RFC 9051 section 5.1). Of
+    /// several, the last.
+    pub composed: Option<(String, String)>,
+}
+
+impl Command {
+    /// A command whose names came as they are taken.
+    pub fn new(tag: impl Into<String>, body: CommandBody) -> Self {
+        Self { tag: tag.into(), body, composed: None }
+    }
 }
 
 /// What is wanted. Where there is a `uid`, it says whether the command had `UID` before it (RFC 9051 section 6.4.9).

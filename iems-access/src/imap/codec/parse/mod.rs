@@ -48,7 +48,10 @@ pub(super) fn head(cursor: &mut Cursor<'_>) -> Parsed<Head> {
         "APPEND" => {
             let body = append::append(cursor)?;
             let segment = append::segment(cursor, Stage::First)?;
-            return Ok(Head::Append(Command { tag, body }, segment));
+            return Ok(Head::Append(
+                Command { composed: cursor.composed.take(), ..Command::new(tag, body) },
+                segment,
+            ));
         }
         "UID" => {
             cursor.sp()?;
@@ -62,13 +65,13 @@ pub(super) fn head(cursor: &mut Cursor<'_>) -> Parsed<Head> {
         word => body(cursor, word, at)?,
     };
     cursor.end()?;
-    Ok(Head::Command(Command { tag, body }))
+    Ok(Head::Command(Command { composed: cursor.composed.take(), ..Command::new(tag, body) }))
 }
 
 fn replace(cursor: &mut Cursor<'_>, tag: String, uid: bool) -> Parsed<Head> {
     let body = append::replace(cursor, uid)?;
     let segment = append::segment(cursor, Stage::Only)?;
-    Ok(Head::Append(Command { tag, body }, segment))
+    Ok(Head::Append(Command { composed: cursor.composed.take(), ..Command::new(tag, body) }, segment))
 }
 
 fn by_uid(cursor: &mut Cursor<'_>, word: &str, at: usize) -> Parsed<CommandBody> {

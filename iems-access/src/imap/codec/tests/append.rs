@@ -7,7 +7,7 @@ use crate::imap::codec::Event;
 use crate::imap::types::{AppendPart, Command, CommandBody, Date, DateTime, Flag, LiteralInfo};
 
 fn command(body: CommandBody) -> Event {
-    Event::Command(Command { tag: "a".into(), body })
+    Event::Command(Command::new("a", body))
 }
 
 fn append(mailbox: &str) -> Event {

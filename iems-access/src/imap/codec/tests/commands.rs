@@ -83,7 +83,7 @@ fn utf8_names_are_read_where_they_are_enabled() {
     decoder.set_utf8(true);
     let events = super::events(&mut decoder, "a SUBSCRIBE \"R&D \u{fc}\"\r\n".as_bytes());
     let body = CommandBody::Subscribe("R&D \u{fc}".into());
-    assert_eq!(events, [super::Event::Command(Command { tag: "a".into(), body })]);
+    assert_eq!(events, [super::Event::Command(Command::new("a", body))]);
 }
 
 #[test]

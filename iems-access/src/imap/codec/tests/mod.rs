@@ -46,7 +46,7 @@ pub(super) fn body_of(line: &[u8]) -> CommandBody {
     let mut found = events(&mut decoder(), &octets);
     found.retain(|event| *event != Event::Continue);
     match found.pop() {
-        Some(Event::Command(Command { tag, body })) if found.is_empty() && tag == "a" => body,
+        Some(Event::Command(Command { tag, body, .. })) if found.is_empty() && tag == "a" => body,
         other => panic!("{}: {found:?} {other:?}", line.escape_ascii()),
     }
 }

@@ -68,6 +68,25 @@ async fn an_annotation_is_the_special_use() {
 }
 
 #[tokio::test]
+async fn letters_of_names_are_composed() {
+    let world = World::new().await;
+    let mut ann = world.ann().await;
+    // In modified UTF-7, with a diaeresis of its own.
+    assert!(ann.ask("a CREATE u&Awg-").await.contains("a OK"));
+    assert!(ann.ask("b CREATE &APw-").await.starts_with("b NO [ALREADYEXISTS]"));
+    assert!(ann.ask("c LIST \"\" u&Awg-").await.starts_with("* LIST (\\HasNoChildren) \"/\" &APw-\r\nc OK"));
+    ann.ask("d ENABLE IMAP4rev2").await;
+    let old = "* LIST () \"/\" \"\u{fc}\" (\"OLDNAME\" (\"u\u{308}\"))\r\n";
+    assert!(ann.ask("e SELECT \"u\u{308}\"").await.contains(old));
+    assert!(!ann.ask("f SELECT \"\u{fc}\"").await.contains("OLDNAME"));
+    assert!(ann.ask("g SUBSCRIBE \"u\u{308}\"").await.starts_with(old));
+    let said = ann.ask("h RENAME \"u\u{308}\" \"A\u{30a}\"").await;
+    assert!(said.starts_with("* LIST () \"/\" \"\u{c5}\" (\"OLDNAME\" (\"A\u{30a}\"))\r\n"), "{said}");
+    assert!(ann.ask("i DELETE \"A\u{30a}\"").await.starts_with("i OK"));
+    assert!(ann.ask("j SELECT \"A\u{30a}\"").await.contains("j NO [NONEXISTENT]"));
+}
+
+#[tokio::test]
 async fn a_multipart_without_parts_has_one() {
     let world = World::new().await;
     let mut ann = world.ann().await;
