@@ -14,7 +14,7 @@ mod index;
 mod texts;
 
 pub use contract::{KnownTexts, Needle, TELLING, TextIndex};
-pub use fold::{Sought, fold};
+pub use fold::{Sought, fold, fold_field};
 #[cfg(feature = "search")]
 pub use index::{
     IndexError, IndexState, IndexStatus, LEAST_MEMORY, MOST_MEMORY, SearchCounters, SearchIndex,

@@ -3,14 +3,12 @@
 //! Whatever changes what these functions give for the same octets has to change [`READING`] as well: an index that was
 //! made before is then made anew. A test holds some of what they give against it.
 
-use std::string::FromUtf8Error;
-
-use super::fold;
-use super::fold::is_plain;
+use super::fold::{fold_plain_field, is_plain};
+use super::{fold, fold_field};
 use crate::structure::{Kind, Part, decode_field, fields_of, lines_of, name_of, unfolded};
 
 /// The version of what the functions here give.
-pub const READING: u32 = 1;
+pub const READING: u32 = 2;
 
 /// The longest header that is searched, in octets. What is behind that is not found.
 pub const HEADER: u64 = 1 << 20;
@@ -26,7 +24,7 @@ pub fn fields(header: &[u8]) -> Vec<Field> {
 
 /// What is searched of a field, folded: name and value.
 pub fn field_text((name, value): &Field) -> String {
-    fold(&format!("{}: {value}", String::from_utf8_lossy(name)))
+    fold_field(&format!("{}: {value}", String::from_utf8_lossy(name)))
 }
 
 /// What is searched of each field of a header, folded, one after the other: what [`fields`] and [`field_text`] give, and
@@ -63,18 +61,13 @@ impl<'a> HeaderTexts<'a> {
         text.extend_from_slice(b": ");
         let value = text.len();
         lines_of(field).for_each(|line| text.extend_from_slice(line));
-        let plain = name.is_ascii() && is_plain(text.get(value..).unwrap_or_default());
-        self.text = match String::from_utf8(text) {
-            Ok(mut text) if plain => {
-                text.make_ascii_lowercase();
-                text
-            }
-            text => {
-                let text = text.map_or_else(FromUtf8Error::into_bytes, String::into_bytes);
-                let value = decode_field(text.get(value..).unwrap_or_default());
-                field_text(&(name.to_vec(), value))
-            }
-        };
+        if name.is_ascii() && is_plain(text.get(value..).unwrap_or_default()) {
+            fold_plain_field(&mut text);
+            self.text = String::from_utf8(text).unwrap_or_default();
+            return;
+        }
+        let value = decode_field(text.get(value..).unwrap_or_default());
+        self.text = field_text(&(name.to_vec(), value));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use iems_core::seam::Timestamp;
 use iems_store::mailbox::{Flags, Keyword};
-use iems_store::search::{Needle, Sought, fold};
+use iems_store::search::{Needle, Sought, fold, fold_field};
 use iems_store::structure::{Addresses, SentDate, sent_date};
 
 use super::facts::{Facts, Level};
@@ -103,7 +103,14 @@ impl Query {
             SearchKey::To(text) => addresses(Addresses::To, text),
             SearchKey::Header(name, text) => field(name, text),
             SearchKey::Body(text) => within(text, false),
-            SearchKey::Text(text) => within(text, true),
+            SearchKey::Text(text) => {
+                let (inner, outer) = (fold(text), fold_field(text));
+                match inner == outer {
+                    true => within(text, true),
+                    // Spaces count as they are in bodies, and as one in headers.
+                    false => Self::Or(Box::new([within(text, false), within(&outer, true)])),
+                }
+            }
             SearchKey::Before(date) => Self::before(Which::Received, *date),
             SearchKey::On(date) => Self::on(Which::Received, *date),
             SearchKey::Since(date) => Self::since(Which::Received, *date),

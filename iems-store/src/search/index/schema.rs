@@ -64,11 +64,18 @@ struct Rules {
     rows: u8,
     /// Letters have their cases by this version of Unicode.
     unicode: (u8, u8, u8),
+    /// And are made of others by this one.
+    decomposed: (u8, u8, u8),
 }
 
 impl Rules {
-    const NOW: Self =
-        Self { form: FORM, reading: READING, rows: rows::VERSION, unicode: char::UNICODE_VERSION };
+    const NOW: Self = Self {
+        form: FORM,
+        reading: READING,
+        rows: rows::VERSION,
+        unicode: char::UNICODE_VERSION,
+        decomposed: unicode_normalization::UNICODE_VERSION,
+    };
 }
 
 /// How far a mailbox was looked through.

@@ -15,7 +15,7 @@ use iems_core::storage::{Batch, MemoryStorage, Storage};
 use super::*;
 use crate::directory::{DirectoryOptions, DomainSettings, NewAccount, StoreDirectory};
 use crate::mailbox::{MailboxId, MessageInfo, NewMessage, Uid};
-use crate::search::{Needle, fields, fold, is_searched, part_text};
+use crate::search::{Needle, fields, fold, fold_field, is_searched, part_text};
 use crate::structure::Structure;
 
 /// Mail in memory, and an index of it in a folder.
@@ -137,7 +137,7 @@ fn is_in(octets: &[u8], needle: &Needle) -> bool {
         let of = |range: std::ops::Range<u64>| &octets[range.start as usize..range.end as usize];
         let in_header = needle.headers
             && fields(of(part.header.range())).iter().any(|(name, value)| {
-                fold(&format!("{}: {value}", String::from_utf8_lossy(name))).contains(&needle.text)
+                fold_field(&format!("{}: {value}", String::from_utf8_lossy(name))).contains(&needle.text)
             });
         in_header || is_searched(part) && part_text(part, of(part.body.range())).contains(&needle.text)
     })
