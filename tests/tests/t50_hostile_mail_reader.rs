@@ -161,3 +161,86 @@ fn messages_that_are_bombs_are_read_like_others() {
 fn commands_that_ask_for_too_much_are_refused_or_carried_out_in_time() {
     withstands(COMMANDS);
 }
+
+/// Fills a mailbox with letters that refer to each other and have long subjects.
+const LARGE: &str = r"
+for some in range(20):
+    texts = [b'From: a%d <a%d@x>\r\nSubject: Re: %s %d\r\nMessage-ID: <%d@x>\r\nReferences: <%d@x>\r\n\r\nx\r\n' % (n, n, b'long ' * 180, n, n, n - 1) for n in range(some * 250, some * 250 + 250)]
+    append(b'large', *texts)
+";
+
+/// Many sessions that all sort, thread, read and send what they may at the same time, and take no answer.
+const CROWD: &str = r"
+import socket, select
+peers = []
+def hear(peer, wanted):
+    while wanted not in peer[1]:
+        octets = peer[0].recv(65536)
+        assert octets, ('closed', peer[1][-200:])
+        peer[1] = peer[1][-2000:] + octets
+costly = [b'SORT (SUBJECT FROM DISPLAYFROM DATE) UTF-8 ALL', b'THREAD REFERENCES UTF-8 ALL', b'FETCH 1:* (ENVELOPE BODYSTRUCTURE)', b'SEARCH TEXT {60000}']
+for n in range(60):
+    peer = [socket.create_connection((host, port), timeout=60), b'']
+    peer[0].sendall(b'l LOGIN %s secret\r\ns SELECT large\r\n' % user.encode())
+    hear(peer, b's OK')
+    peers.append(peer)
+for n, peer in enumerate(peers):
+    peer[0].sendall(b'c ' + costly[n % 4] + b'\r\n')
+# One of them is as good as before: what holds nothing is carried out.
+for _ in range(20):
+    ask('NOOP', 'OK')
+    ask('STATUS large (MESSAGES)', 'OK')
+refused = 0
+for n, peer in enumerate(peers):
+    while b'\r\nc ' not in peer[1] and b'\r\n+ ' not in peer[1] and not peer[1].startswith((b'c ', b'+ ')):
+        octets = peer[0].recv(65536)
+        assert octets, ('closed', peer[1][-200:])
+        peer[1] = peer[1][-2000:] + octets
+    refused += b'c NO [LIMIT] Your sessions' in peer[1]
+    assert b'c BAD' not in peer[1], peer[1]
+assert refused >= 10, refused
+# Those that were refused go on, and get what they want when there is room.
+for peer in peers:
+    if b'c NO' not in peer[1]:
+        peer[0].close()
+for peer in [peer for peer in peers if b'c NO' in peer[1]]:
+    for _ in range(200):
+        peer[1] = b''
+        peer[0].sendall(b'd SORT (SUBJECT) UTF-8 ALL\r\n')
+        hear(peer, b'd ')
+        while not re.search(rb'(^|\n)d [^\n]*\n', peer[1]):
+            peer[1] += peer[0].recv(65536)
+        if re.search(rb'(^|\n)d OK', peer[1]):
+            break
+        time.sleep(0.05)
+    assert re.search(rb'(^|\n)d OK', peer[1]), peer[1]
+    peer[0].close()
+";
+
+#[test]
+fn many_sessions_of_one_account_share_its_memory_and_others_are_served() {
+    let mut site = Iems::with_accounts(&[ANN, BOB]);
+    site.config.more.push_str("[imap]\nmemory_per_account = \"16MiB\"\n");
+    site.start();
+    let done = site.dir.path().join("done");
+    let at = site.at("imap");
+    imap::python(at, ANN, "secret", &(TALK.to_owned() + LARGE)).good();
+    let before = memory(&mut site);
+    let other = TALK.to_owned() + &OTHER.replace("DONE", &format!("{:?}", done.to_string_lossy()));
+    let most = std::thread::scope(|scope| {
+        let other = scope.spawn(move || imap::python(at, BOB, "secret", &other));
+        let crowd = scope
+            .spawn(move || imap::python(at, ANN, "secret", &(TALK.to_owned() + "import time\n" + CROWD)));
+        let mut most = 0;
+        while !crowd.is_finished() {
+            most = most.max(memory(&mut site));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        std::fs::write(&done, "").expect("a file");
+        crowd.join().expect("no panic").good();
+        other.join().expect("no panic").good();
+        most
+    });
+    // Without a bound, each of them would hold some ten MiB.
+    assert!(most - before < 80, "{} MiB more", most - before);
+}

@@ -7,10 +7,18 @@ use super::place::permits;
 use super::{Outcome, Output, Session, Sink};
 use crate::imap::types::{Code, NumberSet, SequenceSet, Status};
 
-/// What a message costs that is named, that is copied or moved, and that may be expunged, in octets.
+/// What a message costs that is named, that is copied or moved, and that is expunged, in octets.
 const NUMBER: usize = 8;
-const CARRIED: usize = 1792;
-const EXPUNGED: usize = 1280;
+const CARRIED: usize = 112;
+const EXPUNGED: usize = 24;
+/// What one costs of those that one commit takes at most: of the first so many.
+const COPIED: (usize, usize) = (2048, 1000);
+const REMOVED: (usize, usize) = (3072, 2000);
+
+/// What so many messages cost, in octets.
+fn cost(messages: usize, each: usize, at_once: (usize, usize)) -> usize {
+    messages.saturating_mul(each) + messages.min(at_once.1) * at_once.0
+}
 
 impl Session {
     pub(super) async fn carry<S: Sink>(
@@ -26,7 +34,7 @@ impl Session {
         let from = (selected.account, selected.mailbox);
         let mut held = self.lend(selected.view.messages().len().saturating_mul(NUMBER))?;
         let numbers = selected.view.numbers(messages, uid, &selected.saved);
-        held.resize(numbers.len().saturating_mul(CARRIED))?;
+        held.resize(cost(numbers.len(), CARRIED, COPIED))?;
         let uids = selected.uids(&numbers);
         let missing = uids.len() < numbers.len();
         if moves {
@@ -84,7 +92,7 @@ impl Session {
         permits(selected.rights, Rights::EXPUNGE)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
         let deleted = selected.view.messages().iter().filter(|seen| seen.flags.contains(Flags::DELETED));
-        let _held = self.lend(deleted.count().saturating_mul(EXPUNGED))?;
+        let _held = self.lend(cost(deleted.count(), EXPUNGED, REMOVED))?;
         self.selected_mut()?.view.reserve(0, usize::MAX)?;
         let selected = self.selected()?;
         let only: Option<Vec<Uid>> = uids.map(|set| {

@@ -32,8 +32,9 @@ pub(super) fn split(flags: &[Flag]) -> Result<(Flags, Vec<String>), Trouble> {
 /// What a message costs that is named, and that is changed, until all is told, in octets.
 const NUMBER: usize = 8;
 const CHANGED: usize = 72;
-/// The same of one whose row is written.
-const WRITTEN: usize = 450;
+/// The same of one whose row is written, besides its keywords; and of each that one commit takes.
+const WRITTEN: usize = 64;
+const COMMITTED: (usize, usize) = (400, 4096);
 
 impl Session {
     pub(super) async fn store<S: Sink>(
@@ -129,7 +130,9 @@ impl Session {
         let selected = self.selected()?;
         let uids = selected.uids(numbers);
         let missing = uids.len() < numbers.len();
-        let _held = self.lend(uids.len().saturating_mul(WRITTEN))?;
+        let (keywords, (each, at_once)) = (2 * change.keywords.len(), COMMITTED);
+        let batch = uids.len().min(at_once) * (each + 2 * keywords);
+        let _held = self.lend(uids.len().saturating_mul(WRITTEN + keywords) + batch)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
         let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change).await?;
         self.adopt(&stored.states, out).await?;
