@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod exit;
 mod log;
+mod machine;
 mod mail;
 mod memory;
 mod password;

@@ -86,7 +86,7 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         imap,
         search: search::search(&file.search, folder, &data, notes),
         quota: quota::quota(&file.quota, notes),
-        cache: usize::try_from(file.store.cache.0).unwrap_or(usize::MAX),
+        cache: file.store.cache.as_ref().map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
         verify: false,
         log_format: file.log.format.value,
         log_level: file.log.level.value.clone(),

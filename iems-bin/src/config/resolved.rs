@@ -93,8 +93,8 @@ pub(crate) struct Config {
     pub(crate) quota: QuotaOptions,
     /// How local mail is delivered.
     pub(crate) delivery: AgentOptions,
-    /// Memory for the cache of the store, in octets.
-    pub(crate) cache: usize,
+    /// Memory for the index of the store, in octets; unless said, it follows the machine's.
+    pub(crate) cache: Option<usize>,
     /// Whether the index of the store is read whole when it is opened, which no file says: commands that check it want that.
     pub(crate) verify: bool,
     /// How the log is written.

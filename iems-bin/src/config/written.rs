@@ -145,7 +145,7 @@ section! {
     /// The store.
     Store {
         /// Memory for its cache.
-        cache: Size = r#""16MiB""#;
+        cache: Size;
         /// Room under which no messages from outside are taken.
         low: Size;
         /// How long a commit may take before storage counts as slow.

@@ -138,7 +138,7 @@ async fn postmaster_domain(config: &Config, directory: &StoreDirectory) -> Resul
 
 fn open(config: &Config) -> Result<Arc<Embedded>, Failure> {
     let mut options = EmbeddedOptions::default();
-    options.index_cache_bytes = config.cache;
+    options.index_cache_bytes = config.cache.unwrap_or_else(crate::machine::index_memory);
     options.verify_index = config.verify;
     let folder = config.data.display();
     private_folder(config)?;

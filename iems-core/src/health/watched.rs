@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::gate::Gate;
 use super::machine::Held;
-use crate::storage::{Batch, CommitError, Committed, Scan, Storage, Store, StoreError, Watch, Write};
+use crate::storage::{
+    Batch, CommitError, Committed, Scan, Storage, Store, StoreError, Visitor, Watch, Write,
+};
 
 /// A store whose commits are timed, and whose failures are noted.
 struct WatchedStore {
@@ -41,6 +43,13 @@ impl Store for WatchedStore {
         Self: 'c,
     {
         self.inner.scan(scan)
+    }
+
+    fn visit<'a: 'c, 'b: 'c, 'd: 'c, 'c>(&'a self, scan: Scan, each: &'b mut Visitor<'d>) -> Answer<'c, ()>
+    where
+        Self: 'c,
+    {
+        self.inner.visit(scan, each)
     }
 
     fn commit<'a: 'c, 'c>(&'a self, batch: Batch) -> Answer<'c, Committed, CommitError>

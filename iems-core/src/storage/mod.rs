@@ -13,7 +13,7 @@ pub use batch::{Batch, Require, Slot, Template, Write};
 pub use blobs::{BlobId, BlobWriter, Blobs, Collected, Room};
 pub use memory::{MemoryStats, MemoryStorage};
 pub use resolve::{Held, MAX_BATCH, Owners, Resolved, View, counter, resolve};
-pub use store::{CommitError, Committed, MAX_KEY, MAX_VALUE, Scan, Store, StoreError, after_prefix};
+pub use store::{CommitError, Committed, MAX_KEY, MAX_VALUE, Scan, Store, StoreError, Visitor, after_prefix};
 pub use watch::{Watch, Watchers};
 
 use std::sync::Arc;

@@ -55,6 +55,9 @@ impl Scan {
     }
 }
 
+/// Takes the pairs of a scan, key and value; whether it wants more.
+pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> bool + Send + 'a;
+
 /// The first key after every key that begins with `prefix`; empty if there is none.
 pub fn after_prefix(prefix: &[u8]) -> Bytes {
     let mut end = prefix.to_vec();
@@ -141,6 +144,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// The pairs in a part of the key space, in order, at most `scan.limit`.
     async fn scan(&self, scan: Scan) -> Result<Vec<(Bytes, Bytes)>, StoreError>;
+
+    /// Shows the pairs that [`Self::scan`] would return to `each`, in order, until it wants no more. For whoever keeps nothing
+    /// of them: an engine need not copy what it shows. `each` may be called while others wait, so it is to be brief, and
+    /// asks nothing of the store.
+    async fn visit(&self, scan: Scan, each: &mut Visitor<'_>) -> Result<(), StoreError> {
+        for (key, value) in self.scan(scan).await? {
+            if !each(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// Applies `batch` whole or not at all. *Durable when it returns*: it survives a power cut,
     /// and so does every blob that the batch links.

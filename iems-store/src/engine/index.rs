@@ -35,6 +35,9 @@ const LIVE: TableDefinition<u64, u64> = TableDefinition::new("live");
 const PIECES: TableDefinition<(u64, &[u8; 32]), ()> = TableDefinition::new("pieces");
 const APPLIED: TableDefinition<(), (u64, u32)> = TableDefinition::new("applied");
 
+/// From how many rows on a run of keys goes in through one gap.
+const RUN: usize = 8;
+
 /// The name of the file.
 pub(super) const FILE: &str = "index.redb";
 
@@ -97,12 +100,13 @@ impl Index {
     /// Moves a memtable in, durably, and remembers that the log is applied up to `position`.
     pub(super) fn apply(&self, memtable: &Memtable, position: Position) -> Result<(), StoreError> {
         self.write(|tables| {
-            for (key, value) in &memtable.rows {
-                match value {
-                    Some(value) => drop(tables.rows.insert(&key[..], &value[..])?),
-                    // Most of what was removed came after the last checkpoint: look before touching pages.
-                    None if tables.rows.get(&key[..])?.is_none() => {}
-                    None => drop(tables.rows.remove(&key[..])?),
+            let rows: Vec<_> = memtable.rows.iter().collect();
+            for run in rows.chunk_by(|(one, value), (next, after)| {
+                value.is_some() && after.is_some() && follows(one, next)
+            }) {
+                match run.len() >= RUN {
+                    true => tables.set_run(run)?,
+                    false => run.iter().try_for_each(|(key, value)| tables.set_row(key, value.as_deref()))?,
                 }
             }
             // In order, so that each page is touched once.
@@ -139,7 +143,44 @@ struct Tables<'a> {
     applied: Table<'a, (), (u64, u32)>,
 }
 
+/// Whether two keys differ in their last number only, so that nothing else is likely to stand between them.
+fn follows(one: &[u8], next: &[u8]) -> bool {
+    one.len() == next.len() && one.len() > 8 && one.iter().zip(next).rev().skip(8).all(|(a, b)| a == b)
+}
+
 impl Tables<'_> {
+    fn set_row(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), redb::Error> {
+        match value {
+            Some(value) => drop(self.rows.insert(key, value)?),
+            // Most of what was removed came after the last checkpoint: look before touching pages.
+            None if self.rows.get(key)?.is_none() => {}
+            None => drop(self.rows.remove(key)?),
+        }
+        Ok(())
+    }
+
+    /// Sets the rows of a run. What is new goes in through one gap, which fills pages whole: row by row, each would stay half
+    /// empty, because a page that is full is halved and the next row only comes behind it.
+    fn set_run(&mut self, run: &[(&Bytes, &Option<Bytes>)]) -> Result<(), redb::Error> {
+        let mut rest = run.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).peekable();
+        while let Some((key, value)) = rest.next() {
+            if self.rows.insert(&key[..], &value[..])?.is_some() {
+                continue;
+            }
+            let mut gap = self.rows.upper_bound_mut(Bound::Included(&key[..]))?;
+            while let Some((key, value)) = rest.peek() {
+                match gap.insert_before(&key[..], &value[..]) {
+                    Ok(()) => drop(rest.next()),
+                    // It is there, or something else is before it.
+                    Err(redb::CursorError::UnorderedKey) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            gap.close()?;
+        }
+        Ok(())
+    }
+
     /// Sets the row of a body, and what follows from it: living bytes and pieces of segments.
     fn set_blob(&mut self, id: &BlobId, row: Option<&BlobRow>) -> Result<(), redb::Error> {
         let before = self.blobs.get(&id.0)?.and_then(|old| BlobRow::decode(old.value()));
@@ -200,6 +241,22 @@ impl Snapshot {
         row.map(Some).ok_or_else(|| StoreError::Corrupt(format!("the index entry of blob {id}")))
     }
 
+    /// Shows the pairs between two keys, in order, as long as `each` wants more.
+    pub(super) fn visit(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        mut each: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        for pair in self.rows.range::<&[u8]>((from, to)).map_err(damaged)? {
+            let (key, value) = pair.map_err(damaged)?;
+            if !each(key.value(), value.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The pairs between two keys, in either direction; about `expected` of them will be asked for.
     pub(super) fn range(
         &self,
@@ -217,6 +274,13 @@ impl Snapshot {
                 Ok(sheets.pair(key.value(), value.value()))
             })
         }))
+    }
+
+    /// How many pages hold rows.
+    #[cfg(test)]
+    pub(super) fn pages(&self) -> usize {
+        let stats = redb::ReadableTableMetadata::stats(&self.rows).expect("what the rows take");
+        stats.leaf_pages() as usize
     }
 
     /// Living bytes by segment.

@@ -49,7 +49,9 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use iems_core::storage::{Batch, CommitError, Committed, Scan, Storage, Store, StoreError, Watch, Watchers};
+use iems_core::storage::{
+    Batch, CommitError, Committed, Scan, Storage, Store, StoreError, Visitor, Watch, Watchers,
+};
 use tokio::sync::oneshot;
 
 use alone::Alone;
@@ -177,6 +179,11 @@ impl Store for Embedded {
     async fn scan(&self, scan: Scan) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         let scanning = self.shared.state().begin_scan(scan)?;
         scanning.finish()
+    }
+
+    async fn visit(&self, scan: Scan, each: &mut Visitor<'_>) -> Result<(), StoreError> {
+        let scanning = self.shared.state().begin_scan(scan)?;
+        scanning.visit(each)
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {

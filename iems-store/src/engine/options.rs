@@ -25,7 +25,8 @@ pub struct EmbeddedOptions {
     /// Bytes of log after which a checkpoint is made whatever the rows' size, because a restart reads
     /// them all. 256 MiB: about a second.
     pub replay_bytes: u64,
-    /// Bytes of the index kept in memory, at most. 16 MiB; the system caches the rest.
+    /// Bytes of the index kept in memory, at most. 16 MiB; the system caches the rest, from where a page takes some
+    /// microseconds. Where the index is looked through again and again, it pays if what is looked through fits in.
     pub index_cache_bytes: usize,
     /// Whether the checksums of the whole index are compared when it is opened, which reads all of it. Off: damage is found
     /// when something leads to it. For checks.

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iems_core::storage::{BlobId, Scan, StoreError};
+use iems_core::storage::{BlobId, Scan, StoreError, Visitor};
 
 use super::index::Snapshot;
 use super::memtable::Memtable;
@@ -171,5 +171,46 @@ impl Scanning {
         let merged = merge(memory.into_iter(), index, scan.reverse);
         let pairs = merged.filter_map(|(key, value)| Some((key, value?))).take(scan.limit).collect();
         failed.map_or(Ok(pairs), Err)
+    }
+
+    /// Shows the pairs as they lie, until `each` wants no more: nothing of the index is copied.
+    pub(super) fn visit(self, each: &mut Visitor<'_>) -> Result<(), StoreError> {
+        if self.scan.reverse {
+            for (key, value) in self.finish()? {
+                if !each(&key, &value) {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let Self { memory, base, scan } = self;
+        if scan.limit == 0 || !(scan.to.is_empty() || scan.from < scan.to) {
+            return Ok(());
+        }
+        let (mut memory, mut left, mut stopped) = (memory.into_iter().peekable(), scan.limit, false);
+        let mut show = |key: &[u8], value: &[u8]| {
+            left -= 1;
+            each(key, value) && left > 0
+        };
+        let (from, to) = bounds(&scan);
+        base.visit(from, to, |key, value| {
+            while let Some((newer, value)) = memory.next_if(|(newer, _)| newer[..] < *key) {
+                stopped |= value.is_some_and(|value| !show(&newer, &value));
+                if stopped {
+                    return false;
+                }
+            }
+            stopped = !match memory.next_if(|(newer, _)| newer[..] == *key) {
+                Some((_, newer)) => newer.is_none_or(|newer| show(key, &newer)),
+                None => show(key, value),
+            };
+            !stopped
+        })?;
+        if !stopped {
+            // What is behind all of the index.
+            let mut rest = memory.filter_map(|(key, value)| Some((key, value?)));
+            let _ = rest.all(|(key, value)| show(&key, &value));
+        }
+        Ok(())
     }
 }

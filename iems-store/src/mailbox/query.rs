@@ -3,19 +3,15 @@
 use bytes::{Buf, Bytes};
 use iems_core::message::Body;
 use iems_core::seam::Timestamp;
-use iems_core::storage::{Scan, StoreError, counter};
+use iems_core::storage::{StoreError, counter};
 
 use super::append::NewMessage;
 use super::keyword::KeywordSet;
 use super::schema::{self, AccountId, MailboxId, Of, Uid};
+use super::spans::EachRow;
 use super::sweep::Sweeps;
 use super::{Flags, Mailboxes, MessageIdMark, row};
 use crate::rows;
-
-/// How far UIDs may be apart, on average, to be read with one scan.
-const SPARSE: usize = 4;
-/// The most rows of one scan for given UIDs.
-const SPAN: usize = 4096;
 
 /// What a session holds of each message: small, and read by the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,8 +133,13 @@ impl Mailboxes {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<MessageState>, StoreError> {
-        let rows = self.rows_of(Of::State, account, mailbox, uids).await?;
-        rows.iter().map(|(uid, row)| read_state(*uid, row, sweeps)).collect()
+        let mut states = Vec::with_capacity(uids.len());
+        let mut each = |uid: Uid, row: &[u8]| {
+            states.push(read_state(uid, row, sweeps)?);
+            Ok(true)
+        };
+        self.visit_rows(Of::State, account, mailbox, uids, &mut each).await?;
+        Ok(states)
     }
 
     /// What never changes of those of `uids` that are there, in the order of their UIDs.
@@ -151,8 +152,13 @@ impl Mailboxes {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<MessageInfo>, StoreError> {
-        let rows = self.rows_of(Of::Info, account, mailbox, uids).await?;
-        rows.iter().map(|(uid, row)| row::read_info(*uid, row)).collect()
+        let mut infos = Vec::with_capacity(uids.len());
+        let mut each = |uid: Uid, row: &[u8]| {
+            infos.push(row::read_info(uid, row)?);
+            Ok(true)
+        };
+        self.visit_rows(Of::Info, account, mailbox, uids, &mut each).await?;
+        Ok(infos)
     }
 
     /// What never changes of the messages with UIDs above `after`, in the order of their UIDs, at most `limit`.
@@ -171,7 +177,7 @@ impl Mailboxes {
     }
 
     /// The structures of those of `uids` that have one, in the order of their UIDs. Ask for a number that memory can hold:
-    /// each may have 512 KiB.
+    /// each may have 512 KiB. One of an unknown version is empty: it can be made again of the message.
     ///
     /// # Errors
     /// The store's.
@@ -182,13 +188,29 @@ impl Mailboxes {
         uids: &[Uid],
     ) -> Result<Vec<(Uid, Bytes)>, StoreError> {
         let rows = self.rows_of(Of::Structure, account, mailbox, uids).await?;
-        rows.into_iter()
-            .map(|(uid, mut row)| {
-                let length = rows::versioned(&row, "a structure")?.len();
-                row.advance(row.len() - length);
-                Ok((uid, row))
-            })
-            .collect()
+        let rows = rows.into_iter().map(|(uid, mut row)| {
+            let length = rows::versioned(&row, "a structure").unwrap_or_default().len();
+            row.advance(row.len() - length);
+            (uid, row)
+        });
+        Ok(rows.collect())
+    }
+
+    /// Shows the structures of those of `uids` that have one, in the order of their UIDs, to `each`, as they lie in the store:
+    /// nothing is copied. One of an unknown version is empty. It says whether it wants more, is to be brief, and asks nothing of the store.
+    ///
+    /// # Errors
+    /// The store's, and those of `each`.
+    pub async fn visit_structures(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        each: &mut EachRow<'_>,
+    ) -> Result<(), StoreError> {
+        let mut show =
+            |uid: Uid, row: &[u8]| each(uid, rows::versioned(row, "a structure").unwrap_or_default());
+        self.visit_rows(Of::Structure, account, mailbox, uids, &mut show).await
     }
 
     /// The messages of a mailbox with UIDs above `after`, in the order of their UIDs, at most `limit`.
@@ -248,60 +270,6 @@ impl Mailboxes {
     pub(super) async fn counter(&self, account: AccountId, tail: &[u8]) -> Result<i64, StoreError> {
         counter(self.storage.store.get(&schema::key(account, tail)).await?.as_deref())
     }
-
-    /// The rows of one kind with UIDs above `after`.
-    pub(super) async fn page(
-        &self,
-        of: Of,
-        account: AccountId,
-        mailbox: MailboxId,
-        after: Uid,
-        limit: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        let Some(from) = after.0.checked_add(1) else { return Ok(Vec::new()) };
-        let prefix = schema::key(account, &schema::of_mailbox(of as u8, mailbox));
-        let from = schema::key(account, &schema::of_message(of, mailbox, Uid(from)));
-        self.storage.store.scan(Scan::prefix(&prefix, limit).starting_at(&from)).await
-    }
-
-    /// The rows of one kind of those of `uids` that are there, in the order of their UIDs, each once.
-    pub(super) async fn rows_of(
-        &self,
-        of: Of,
-        account: AccountId,
-        mailbox: MailboxId,
-        uids: &[Uid],
-    ) -> Result<Vec<(Uid, Bytes)>, StoreError> {
-        let mut uids = std::borrow::Cow::Borrowed(uids);
-        if !uids.is_sorted_by(|one, next| one < next) {
-            let uids = uids.to_mut();
-            uids.sort_unstable();
-            uids.dedup();
-        }
-        let mut found = Vec::with_capacity(uids.len());
-        let mut rest = &uids[..];
-        while let Some(first) = rest.first() {
-            let run = dense(rest);
-            let (these, later) = rest.split_at(run);
-            rest = later;
-            if let [one] = these {
-                let key = schema::key(account, &schema::of_message(of, mailbox, *one));
-                found.extend(self.storage.store.get(&key).await?.map(|row| (*one, row)));
-                continue;
-            }
-            let span = these.last().map_or(0, |last| last.0 - first.0) as usize + 1;
-            let rows = self.page(of, account, mailbox, Uid(first.0.saturating_sub(1)), span).await?;
-            let mut these = these.iter().peekable();
-            for (key, row) in rows {
-                let uid = schema::uid(&key)?;
-                while these.next_if(|wanted| **wanted < uid).is_some() {}
-                if these.next_if_eq(&&uid).is_some() {
-                    found.push((uid, row));
-                }
-            }
-        }
-        Ok(found)
-    }
 }
 
 /// The state of a message.
@@ -309,16 +277,6 @@ fn read_state(uid: Uid, row: &[u8], sweeps: &Sweeps) -> Result<MessageState, Sto
     let mut state = row::read_state(uid, row)?;
     sweeps.apply(&mut state);
     Ok(state)
-}
-
-/// How many of `uids`, which are in order, are near enough to each other to be read with one scan; at least one.
-fn dense(uids: &[Uid]) -> usize {
-    let Some(first) = uids.first() else { return 0 };
-    let near = |(nth, uid): &(usize, &Uid)| {
-        let span = (uid.0 - first.0) as usize + 1;
-        span <= SPARSE * (nth + 1) && span <= SPAN
-    };
-    uids.iter().enumerate().take_while(near).count().max(1)
 }
 
 /// States and what never changes, for messages that have both.

@@ -253,14 +253,23 @@ impl Mailboxes {
 /// Which messages a change changes, and by how much the counters of their mailbox.
 fn changing(believed: &[Believed<'_>], change: &FlagChange) -> (Swept, Counts) {
     let (mut swept, mut counts) = (Swept::default(), Counts::default());
+    // Most messages are as the one before.
+    let mut last: Option<(Flags, &KeywordSet, Option<Counts>)> = None;
     for Believed { uid, flags, keywords, modseq } in believed.iter().copied() {
         if change.unchanged_since.is_some_and(|since| modseq > since) {
             swept.modified.push(uid);
             continue;
         }
-        let (after, kept) = change.applied(flags, keywords);
-        if (after, &kept) != (flags, keywords) {
-            counts = counts.sum(Counts::between(flags, after));
+        let differs = match last {
+            Some((same, set, differs)) if same == flags && std::ptr::eq(set, keywords) => differs,
+            _ => {
+                let (after, kept) = change.applied(flags, keywords);
+                ((after, &kept) != (flags, keywords)).then(|| Counts::between(flags, after))
+            }
+        };
+        last = Some((flags, keywords, differs));
+        if let Some(more) = differs {
+            counts = counts.sum(more);
             swept.changed.push(uid);
         }
     }

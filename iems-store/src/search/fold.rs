@@ -118,15 +118,16 @@ impl Sought {
     pub fn is_in_address<B: AsRef<[u8]>>(&self, address: &Address<B>) -> bool {
         let [name, mailbox, host] = [&address.name, &address.mailbox, &address.host]
             .map(|octets| octets.as_ref().map(AsRef::as_ref).unwrap_or_default());
-        if ![name, mailbox, host].into_iter().all(is_plain) {
-            let [name, mailbox, host] = [name, mailbox, host].map(decode_field);
-            return self.is_in(&format!("{name} <{mailbox}@{host}>"));
-        }
         let mut written: Short = SmallVec::new();
         for octets in [name, b" <", mailbox, b"@", host, b">"] {
             written.extend_from_slice(octets);
         }
-        self.is_in_plain(written)
+        // Decoded each by itself, where there may be something to decode.
+        if is_plain(&written) || [name, mailbox, host].into_iter().all(is_plain) {
+            return self.is_in_plain(written);
+        }
+        let [name, mailbox, host] = [name, mailbox, host].map(decode_field);
+        self.is_in(&format!("{name} <{mailbox}@{host}>"))
     }
 
     fn is_in_plain(&self, mut text: Short) -> bool {
@@ -144,7 +145,7 @@ type Short = SmallVec<[u8; 256]>;
 
 /// Whether octets of a header are their text as they stand. Most are: nothing is encoded, and all are ASCII.
 pub(super) fn is_plain(octets: &[u8]) -> bool {
-    octets.is_ascii() && memmem::find(octets, b"=?").is_none()
+    octets.is_ascii() && memchr::memchr(b'=', octets).is_none_or(|_| memmem::find(octets, b"=?").is_none())
 }
 
 #[cfg(test)]

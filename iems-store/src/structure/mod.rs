@@ -14,6 +14,7 @@
 
 mod date;
 mod decode;
+mod fields;
 mod model;
 mod parse;
 mod row;
@@ -29,6 +30,7 @@ pub use date::{SentDate, sent_date};
 pub use decode::{
     Decoder, Transfer, base_subject, decode_charset, decode_field, decode_parameter, plain_of_html,
 };
+pub use fields::{Fields, KeptName, Picked};
 pub use model::{Address, Envelope, Kept, Kind, Media, Parameters, Part, Span, Structure};
 pub use parse::{KEPT, Limits, Parser, is_kept};
 pub(crate) use parse::{lines_of, name_of};

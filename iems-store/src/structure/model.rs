@@ -91,7 +91,7 @@ pub type Parameters<B = Bytes> = Vec<(B, B)>;
 /// An envelope (RFC 9051 section 7.5.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Envelope<B = Bytes> {
-    /// `From`. The lists that are searched are in front: see [`super::Row::addresses`].
+    /// `From`. The lists that are searched are in front: see [`super::Row::any_address`].
     pub from: Vec<Address<B>>,
     /// `To`.
     pub to: Vec<Address<B>>,

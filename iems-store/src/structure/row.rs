@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use iems_core::storage::StoreError;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Address, Envelope, Kept, Part, Structure};
+use super::fields::Fields;
+use super::model::{Address, Envelope, Part, Structure};
 use crate::rows;
 use crate::told::{self, Teller};
 
@@ -140,11 +141,8 @@ impl<'a> Row<'a> {
     }
 
     /// Fields of the message's header.
-    ///
-    /// # Errors
-    /// As for [`Row::of`].
-    pub fn kept(&self) -> Result<Kept<&'a [u8]>, StoreError> {
-        read(self.kept)
+    pub fn kept(&self) -> Fields<'a> {
+        Fields::of(self.kept)
     }
 
     /// The message's envelope.
@@ -155,20 +153,35 @@ impl<'a> Row<'a> {
         read(self.envelope)
     }
 
-    /// One list of addresses of the message's envelope; nothing behind it is looked at.
+    /// Whether one of a list of addresses of the message's envelope is as `holds` wants it; nothing behind is looked at.
     ///
     /// # Errors
     /// As for [`Row::of`].
-    pub fn addresses(&self, which: Addresses) -> Result<Vec<Address<&'a [u8]>>, StoreError> {
+    pub fn any_address(
+        &self,
+        which: Addresses,
+        mut holds: impl FnMut(&Address<&'a [u8]>) -> bool,
+    ) -> Result<bool, StoreError> {
         // Whether there is an envelope, then its first lists.
         let (is_there, mut rest) = front::<bool>(self.envelope)?;
         if !is_there {
-            return Ok(Vec::new());
+            return Ok(false);
         }
-        for _ in 0..which as usize {
-            (_, rest) = front::<Vec<Address<&[u8]>>>(rest)?;
+        for list in [Addresses::From, Addresses::To, Addresses::Cc, Addresses::Bcc] {
+            let count: usize;
+            (count, rest) = front(rest)?;
+            for _ in 0..count {
+                let address;
+                (address, rest) = front(rest)?;
+                if list == which && holds(&address) {
+                    return Ok(true);
+                }
+            }
+            if list == which {
+                break;
+            }
         }
-        front(rest).map(|(addresses, _)| addresses)
+        Ok(false)
     }
 
     /// All of it. Its octets are the row's.

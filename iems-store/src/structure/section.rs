@@ -1,5 +1,7 @@
 //! What `BODY[...]` and `BINARY[...]` name: ranges of octets (RFC 9051 section 6.4.5.1), and fields cut out of a header.
 
+use smallvec::SmallVec;
+
 use super::Structure;
 use super::model::{Kept, Kind, Span};
 use super::parse::{is_kept, name_of, value_of};
@@ -65,50 +67,35 @@ impl<B: AsRef<[u8]>> Structure<B> {
     pub fn kept_fields<N: AsRef<str>>(&self, names: &[N]) -> Option<Vec<u8>> {
         self.kept.picked(names)
     }
-
-    /// The kept fields with a name, each with its name and its folding; `None` if the message has to be read to know.
-    pub fn kept_field<'a>(&'a self, name: &'a str) -> Option<impl Iterator<Item = &'a [u8]>> {
-        self.kept.named(name)
-    }
 }
 
 impl<B: AsRef<[u8]>> Kept<B> {
     /// `HEADER.FIELDS` of the message, if it can be told without reading it.
     pub fn picked<N: AsRef<str>>(&self, names: &[N]) -> Option<Vec<u8>> {
-        let known = !self.incomplete && names.iter().all(|name| is_kept(name.as_ref().as_bytes()));
-        if !known || !self.has_body {
+        if self.incomplete || !self.has_body {
             return None;
         }
-        let names = Names::new(names);
-        let fields = self.fields.iter().map(AsRef::as_ref);
-        let mut picked = Vec::with_capacity(fields.clone().map(<[u8]>::len).sum::<usize>() + 2);
-        for field in fields.filter(|field| name_of(field).is_some_and(|name| names.has(name))) {
-            picked.extend_from_slice(field);
-        }
+        let names = Names::kept(names)?;
+        let fields = self.fields.iter().map(AsRef::as_ref).filter(|field| names.has_field(field));
+        let mut picked: Vec<u8> = fields.flatten().copied().collect();
         picked.extend_from_slice(b"\r\n");
         Some(picked)
-    }
-
-    /// The fields with a name, each with its name and its folding; `None` if the message has to be read to know.
-    pub fn named<'a>(&'a self, name: &'a str) -> Option<impl Iterator<Item = &'a [u8]>> {
-        if self.incomplete || !is_kept(name.as_bytes()) {
-            return None;
-        }
-        Some(self.fields.iter().map(AsRef::as_ref).filter(|field| is_named(field, name.as_bytes())))
     }
 }
 
 /// Whether a field has this name, in any case. Quicker than to look for the end of its own.
-fn is_named(field: &[u8], name: &[u8]) -> bool {
-    field.split_at_checked(name.len()).is_some_and(|(head, rest)| {
-        head.eq_ignore_ascii_case(name) && rest.trim_ascii_start().first() == Some(&b':')
-    })
+pub(super) fn is_named(field: &[u8], name: &[u8]) -> bool {
+    let begins = field.first().map(u8::to_ascii_lowercase) == name.first().map(u8::to_ascii_lowercase);
+    begins
+        && field.split_at_checked(name.len()).is_some_and(|(head, rest)| {
+            head.eq_ignore_ascii_case(name) && rest.trim_ascii_start().first() == Some(&b':')
+        })
 }
 
 /// Names of fields that are asked for. Where there are many they are in order, so that a header costs little more for a
 /// thousand of them than for one.
-struct Names<'a> {
-    names: Vec<&'a [u8]>,
+pub(super) struct Names<'a> {
+    names: SmallVec<[&'a [u8]; Names::FEW]>,
     sorted: bool,
 }
 
@@ -116,14 +103,25 @@ impl<'a> Names<'a> {
     /// So many are compared one by one.
     const FEW: usize = 8;
 
+    /// If fields of all these names are kept.
+    pub(super) fn kept<N: AsRef<str>>(names: &'a [N]) -> Option<Self> {
+        names.iter().all(|name| is_kept(name.as_ref().as_bytes())).then(|| Self::new(names))
+    }
+
     fn new<N: AsRef<str>>(names: &'a [N]) -> Self {
-        let mut names: Vec<&[u8]> = names.iter().map(|name| name.as_ref().as_bytes()).collect();
+        let mut names: SmallVec<[&[u8]; Names::FEW]> =
+            names.iter().map(|name| name.as_ref().as_bytes()).collect();
         let sorted = names.len() > Self::FEW;
         if sorted {
             names.sort_unstable_by(|one, other| in_any_case(one, other));
             names.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
         }
         Self { names, sorted }
+    }
+
+    /// Whether a field has one of them.
+    pub(super) fn has_field(&self, field: &[u8]) -> bool {
+        name_of(field).is_some_and(|name| self.has(name))
     }
 
     fn has(&self, name: &[u8]) -> bool {

@@ -40,7 +40,7 @@ impl<'a> Asked<'a> {
     /// Asks of what the session holds; whether that was enough.
     pub(super) async fn first(&mut self, place: usize, facts: &Facts<'_>) -> Result<bool, SearchError> {
         self.work.take(self.weight).await?;
-        let answer = self.query.answer(facts);
+        let answer = self.query.answer(facts.known());
         self.found.extend(answer.filter(|holds| *holds).map(|_| place));
         Ok(answer.is_some())
     }
@@ -50,19 +50,22 @@ impl<'a> Asked<'a> {
         if open.is_empty() {
             return Ok(());
         }
-        let mut rows = self.searched.budget.loan();
+        let (mut rows, mut seen) = (self.searched.budget.loan(), false);
         for level in self.levels.clone() {
-            self.work.take(ROW.saturating_mul(open.len() as u64)).await?;
-            Facts::learn(open, level, self.searched).await?;
+            self.work.take((ROW + self.weight).saturating_mul(open.len() as u64)).await?;
+            // First where the rows lie; those that are left are read to stay.
+            let sees =
+                level == Level::Structure && self.query.asks(level) && !std::mem::replace(&mut seen, true);
+            match sees {
+                true => Facts::see(open, self.query, self.fields, self.searched).await?,
+                false => Facts::learn(open, level, self.searched).await?,
+            }
             rows.resize(open.iter().map(|(_, facts)| facts.row_octets()).sum())?;
-            for (_, facts) in open.iter_mut() {
-                self.work.take(self.weight).await?;
-                if level == Level::Structure {
-                    facts.look(self.fields, &mut self.work).await?;
-                }
+            for (_, facts) in open.iter_mut().filter(|_| level == Level::Structure) {
+                facts.look(self.fields, &mut self.work).await?;
             }
             open.retain(|(place, facts)| {
-                let answer = self.query.answer(facts);
+                let answer = facts.answer.or_else(|| self.query.answer(facts.known()));
                 self.found.extend(answer.filter(|holds| *holds).map(|_| *place));
                 answer.is_none()
             });

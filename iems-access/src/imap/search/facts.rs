@@ -5,7 +5,7 @@ use iems_core::message::Body;
 use iems_store::mailbox::{AccountId, MessageInfo, Uid};
 use iems_store::search::{Field, HEADER, HeaderTexts, Needle, Sought, fields, is_searched, part_text};
 use iems_store::structure::{
-    Addresses, Envelope, Part, Row, SentDate, Span, Structure, decode_field, read_range, unfolded,
+    Addresses, Envelope, KeptName, Part, Row, SentDate, Span, Structure, decode_field, read_range, unfolded,
 };
 
 use super::looked::Looked;
@@ -45,6 +45,15 @@ pub(super) struct Facts<'a> {
     found: Option<Vec<bool>>,
     /// What was found of fields, by their places in the query, where that takes long.
     fields: Vec<Option<bool>>,
+    /// The answer, if the row of its structure gave it while it was shown.
+    pub(super) answer: Option<bool>,
+}
+
+/// What is known of a message, with the row of its structure, where that is.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'f> {
+    pub(super) facts: &'f Facts<'f>,
+    row: Option<Row<'f>>,
 }
 
 /// From so many octets on, all that is asked of fields of one message is looked at piece by piece.
@@ -62,6 +71,7 @@ impl<'a> Facts<'a> {
             looked: None,
             found: None,
             fields: Vec::new(),
+            answer: None,
         }
     }
 
@@ -104,6 +114,39 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
+    /// Asks `query` of messages, which are in order, while the rows of their structures are shown. Those rows stay that are
+    /// not enough for an answer, or in which very much is to be looked for.
+    pub(super) async fn see(
+        all: &mut [(usize, Self)],
+        query: &Query,
+        fields: &[&Query],
+        searched: &Searched<'_>,
+    ) -> Result<(), SearchError> {
+        let mut open: Vec<&mut Self> =
+            all.iter_mut().map(|(_, facts)| facts).filter(|facts| !facts.is_gone()).collect();
+        let uids: Vec<_> = open.iter().map(|facts| Uid(facts.candidate.uid)).collect();
+        let mut next = 0;
+        let mut each = |uid: Uid, row: &[u8]| {
+            while open.get(next).is_some_and(|facts| facts.candidate.uid < uid.0) {
+                next += 1;
+            }
+            let Some(facts) = open.get_mut(next).filter(|facts| facts.candidate.uid == uid.0) else {
+                return Ok(true);
+            };
+            let much = fields.len().saturating_mul(row.len()) >= MUCH;
+            facts.answer = match much {
+                true => None,
+                false => query.answer(Known { facts, row: Row::of(row).ok() }),
+            };
+            if facts.answer.is_none() {
+                facts.row = Some(Bytes::copy_from_slice(row));
+            }
+            Ok(true)
+        };
+        let (mailboxes, account, mailbox) = (searched.mailboxes, searched.account, searched.mailbox);
+        Ok(mailboxes.visit_structures(account, mailbox, &uids, &mut each).await?)
+    }
+
     /// Makes the structures of those that were stored without one, or before this form of it.
     pub(super) async fn complete(&mut self) -> Result<(), SearchError> {
         let fits = |row: &Bytes, body: &Body| Row::of(row).is_ok_and(|row| row.size() == body.size());
@@ -133,58 +176,9 @@ impl<'a> Facts<'a> {
         Some(self.info.as_ref()?.as_ref().is_some_and(holds))
     }
 
-    /// What is stored of its structure, if it is known.
-    fn row(&self) -> Option<Row<'_>> {
-        Row::of(self.row.as_deref()?).ok()
-    }
-
-    /// Its envelope, if it is known: the inner `None` if there is none.
-    pub(super) fn envelope(&self) -> Option<Option<Told<'_>>> {
-        self.row()?.envelope().ok()
-    }
-
-    /// When it was sent.
-    pub(super) fn sent(&self) -> Option<Option<SentDate>> {
-        if self.is_gone() {
-            return Some(None);
-        }
-        Some(date_of(self.envelope()??.date))
-    }
-
-    /// Whether a field with a name has a text in it.
-    pub(super) fn field_has(&self, name: &str, sought: &Sought) -> Option<bool> {
-        if self.is_gone() {
-            return Some(false);
-        }
-        if let Some(header) = &self.header {
-            let named = header.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()));
-            return Some(named.into_iter().any(|(_, value)| sought.is_in(value)));
-        }
-        let kept = self.row()?.kept().ok()?;
-        let mut named = kept.named(name)?;
-        Some(named.any(|field| sought.is_in_field(field)))
-    }
-
-    /// Whether a field with addresses has a folded text in it, as it stands or as one of its addresses is told in the envelope
-    /// (RFC 9051 section 6.4.4): without comments, and `Name <mailbox@host>`.
-    pub(super) fn addresses_have(&self, which: Addresses, sought: &Sought) -> Option<bool> {
-        match self.field_has(which.name(), sought) {
-            Some(false) if !self.is_gone() => {}
-            answer => return answer,
-        }
-        let addresses = self.row()?.addresses(which).ok()?;
-        Some(addresses.iter().any(|address| sought.is_in_address(address)))
-    }
-
-    /// The decoded values of a field, if they are known.
-    pub(super) fn values(&self, name: &str) -> Option<Vec<String>> {
-        let kept = self.row()?.kept().ok()?;
-        let fields = kept.named(name)?;
-        Some(
-            fields
-                .flat_map(|field| unfolded(field).into_iter().map(|(_, value)| decode_field(&value)))
-                .collect(),
-        )
+    /// All that is known of it.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known { facts: self, row: self.row.as_deref().and_then(|row| Row::of(row).ok()) }
     }
 
     /// Whether the text at place `nth` of those that are looked for is in it.
@@ -231,7 +225,7 @@ impl<'a> Facts<'a> {
         for (nth, query) in fields.iter().enumerate() {
             if self.looked_at(nth).is_none() {
                 work.look_on(octets, FIELD).await?;
-                self.fields[nth] = query.answer(self);
+                self.fields[nth] = query.answer(self.known());
             }
         }
         Ok(())
@@ -246,11 +240,19 @@ impl<'a> Facts<'a> {
         work: &mut Work,
     ) -> Result<bool, SearchError> {
         self.complete().await?;
-        if let Some(answer) = query.answer(self) {
+        if let Some(answer) = query.answer(self.known()) {
             return Ok(answer);
         }
         let (Some(body), Some(row)) = (self.body().cloned(), self.row.clone()) else { return Ok(false) };
-        let structure = Row::of(&row)?.structure()?;
+        let made;
+        let structure = match Row::of(&row)?.structure() {
+            Ok(structure) => structure,
+            // Damaged within: what it says is in the message, too.
+            Err(_) => {
+                made = Structure::read(&body, self.searched.mailboxes.blobs()).await?.encode()?;
+                Row::of(&made)?.structure()?
+            }
+        };
         let reader = Reader::open(self.searched, body, spent).await?;
         let mut held = self.searched.budget.loan();
         if query.reads_headers() {
@@ -258,14 +260,14 @@ impl<'a> Facts<'a> {
             held.resize(decoded(header.length.min(HEADER)))?;
             self.header = Some(reader.header(header).await?);
             self.look(fields, work).await?;
-            if let Some(answer) = query.answer(self) {
+            if let Some(answer) = query.answer(self.known()) {
                 return Ok(answer);
             }
         }
         // Of each part, all is forgotten before the next one.
         let mut held = (held, self.searched.budget.loan());
         self.found = Some(self.search(&reader, &structure, work, &mut held.1).await?);
-        Ok(query.answer(self).unwrap_or(false))
+        Ok(query.answer(self.known()).unwrap_or(false))
     }
 
     /// Looks for texts in all headers and bodies, until all are found.
@@ -305,6 +307,65 @@ impl<'a> Facts<'a> {
 /// What a text takes that is decoded, of so many octets: as it is read, and up to four forms of it. Short ones do not count.
 fn decoded(octets: u64) -> usize {
     if octets <= SMALL { 0 } else { 5 * usize::try_from(octets).unwrap_or(usize::MAX / 5) }
+}
+
+impl<'f> Known<'f> {
+    /// Its envelope, if it is known: the inner `None` if there is none.
+    pub(super) fn envelope(&self) -> Option<Option<Told<'f>>> {
+        self.row?.envelope().ok()
+    }
+
+    /// When it was sent.
+    pub(super) fn sent(&self) -> Option<Option<SentDate>> {
+        if self.facts.is_gone() {
+            return Some(None);
+        }
+        Some(date_of(self.envelope()??.date))
+    }
+
+    /// Whether a field with a name has a text in it.
+    pub(super) fn field_has(&self, name: &Name, sought: &Sought) -> Option<bool> {
+        if self.facts.is_gone() {
+            return Some(false);
+        }
+        if let Some(header) = &self.facts.header {
+            let mut named =
+                header.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name.written.as_bytes()));
+            return Some(named.any(|(_, value)| sought.is_in(value)));
+        }
+        self.row?.kept().any(name.kept?, |field| sought.is_in_field(field))
+    }
+
+    /// Whether a field with addresses has a folded text in it, as it stands or as one of its addresses is told in the envelope
+    /// (RFC 9051 section 6.4.4): without comments, and `Name <mailbox@host>`.
+    pub(super) fn addresses_have(&self, which: Addresses, name: &Name, sought: &Sought) -> Option<bool> {
+        match self.field_has(name, sought) {
+            Some(false) if !self.facts.is_gone() => {}
+            answer => return answer,
+        }
+        self.row?.any_address(which, |address| sought.is_in_address(address)).ok()
+    }
+
+    /// The decoded values of a field, if they are known.
+    pub(super) fn values(&self, name: &str) -> Option<Vec<String>> {
+        let fields = self.row?.kept().named(KeptName::of(name)?)?;
+        let values = fields.into_iter().flat_map(unfolded);
+        Some(values.map(|(_, value)| decode_field(&value)).collect())
+    }
+}
+
+/// The name of a field.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    written: String,
+    /// If such fields are kept beside messages.
+    kept: Option<KeptName>,
+}
+
+impl Name {
+    pub(super) fn new(written: &str) -> Self {
+        Self { written: written.to_owned(), kept: KeptName::of(written) }
+    }
 }
 
 /// Marks the texts that are in `text`.

@@ -5,7 +5,7 @@ use iems_store::mailbox::{Flags, Keyword};
 use iems_store::search::{Needle, Sought, fold, fold_field};
 use iems_store::structure::{Addresses, SentDate, sent_date};
 
-use super::facts::{Facts, Level};
+use super::facts::{Known, Level, Name};
 use super::looked::Needles;
 use super::{Searched, email_id, thread_id};
 use crate::imap::types::{Date, NumberSet, SearchKey};
@@ -35,9 +35,9 @@ pub(super) enum Query {
     EmailId(String),
     ThreadId(String),
     /// A field's name, what is in it, and its place among all fields that are asked of.
-    Field(String, Sought, usize),
-    /// A field with addresses, what is in it or in one of them, and its place.
-    Addresses(Addresses, Sought, usize),
+    Field(Name, Sought, usize),
+    /// A field with addresses, its name, what is in it or in one of them, and its place.
+    Addresses(Addresses, Name, Sought, usize),
     /// What is in a text, and its place among all texts that are looked for.
     Text(Needle, usize),
 }
@@ -91,9 +91,11 @@ impl Query {
 
     /// Keys of what the session does not hold.
     fn of_content(key: &SearchKey, searched: &Searched<'_>) -> Self {
-        let field = |name: &str, text: &str| Self::Field(name.to_owned(), Sought::new(text), 0);
+        let field = |name: &str, text: &str| Self::Field(Name::new(name), Sought::new(text), 0);
         let within = |text: &str, headers| Self::Text(Needle { text: fold(text), headers }, 0);
-        let addresses = |which, text: &str| Self::Addresses(which, Sought::new(text), 0);
+        let addresses = |which: Addresses, text: &str| {
+            Self::Addresses(which, Name::new(which.name()), Sought::new(text), 0)
+        };
         let ago = |seconds: u32| searched.now.as_secs().saturating_sub(u64::from(seconds));
         match key {
             SearchKey::Bcc(text) => addresses(Addresses::Bcc, text),
@@ -153,13 +155,14 @@ impl Query {
     }
 
     /// The answer for a message, if what is known of it is enough.
-    pub(super) fn answer(&self, facts: &Facts<'_>) -> Option<bool> {
+    pub(super) fn answer(&self, known: Known<'_>) -> Option<bool> {
+        let facts = known.facts;
         let candidate = &facts.candidate;
         match self {
             Self::Always(answer) => Some(*answer),
-            Self::And(queries) => all(queries.iter().map(|query| query.answer(facts)), true),
-            Self::Or(queries) => all(queries.iter().map(|query| query.answer(facts)), false),
-            Self::Not(query) => query.answer(facts).map(|answer| !answer),
+            Self::And(queries) => all(queries.iter().map(|query| query.answer(known)), true),
+            Self::Or(queries) => all(queries.iter().map(|query| query.answer(known)), false),
+            Self::Not(query) => query.answer(known).map(|answer| !answer),
             Self::Number(numbers) => Some(numbers.contains(candidate.number)),
             Self::Uid(uids) => Some(uids.contains(candidate.uid)),
             Self::Flag(flag, has) => Some(candidate.flags.contains(*flag) == *has),
@@ -167,7 +170,7 @@ impl Query {
             Self::Keyword(keyword, has) => Some(candidate.keywords.contains(*keyword) == *has),
             Self::ModSeq(least) => Some(candidate.modseq >= *least),
             Self::Days(Which::Sent, first, last) => {
-                let date = facts.sent()?;
+                let date = known.sent()?;
                 Some(date.is_some_and(|date| (*first..=*last).contains(&date.days())))
             }
             Self::Days(which, first, last) => facts.info(|info| {
@@ -180,9 +183,9 @@ impl Query {
             }
             Self::EmailId(id) => facts.info(|info| email_id(facts.account(), info.email) == *id),
             Self::ThreadId(id) => facts.info(|info| thread_id(facts.account(), info.thread) == *id),
-            Self::Field(name, needle, nth) => facts.looked_at(*nth).or_else(|| facts.field_has(name, needle)),
-            Self::Addresses(which, needle, nth) => {
-                facts.looked_at(*nth).or_else(|| facts.addresses_have(*which, needle))
+            Self::Field(name, needle, nth) => facts.looked_at(*nth).or_else(|| known.field_has(name, needle)),
+            Self::Addresses(which, name, needle, nth) => {
+                facts.looked_at(*nth).or_else(|| known.addresses_have(*which, name, needle))
             }
             Self::Text(needle, nth) => facts.text_has(*nth, needle),
         }
@@ -244,7 +247,7 @@ impl Query {
             Self::Or(queries) => queries.iter_mut().for_each(|query| query.collect(into)),
             Self::Not(query) => query.collect(into),
             Self::Text(needle, nth) => *nth = into.place(needle),
-            Self::Field(_, _, nth) | Self::Addresses(_, _, nth) => *nth = into.field(),
+            Self::Field(_, _, nth) | Self::Addresses(_, _, _, nth) => *nth = into.field(),
             _ => {}
         }
     }

@@ -92,7 +92,7 @@ fn compare(one: &(Vec<Value>, usize), other: &(Vec<Value>, usize), criteria: &[S
 }
 
 fn value<'a>(facts: &'a Facts<'_>, key: SortKey) -> Value {
-    let envelope = facts.envelope().flatten();
+    let envelope = facts.known().envelope().flatten();
     let envelope = envelope.as_deref();
     let first = |pick: for<'e> fn(&'e Told<'a>) -> &'e Vec<Address<&'a [u8]>>| {
         envelope.and_then(|envelope| pick(envelope).first())
@@ -125,7 +125,7 @@ fn arrival(facts: &Facts<'_>) -> i64 {
 
 /// When a message was sent, or else came in (RFC 5256 section 2.2).
 pub(super) fn sent_seconds(facts: &Facts<'_>) -> i64 {
-    facts.sent().flatten().map_or_else(|| arrival(facts), |date| date.unix_seconds())
+    facts.known().sent().flatten().map_or_else(|| arrival(facts), |date| date.unix_seconds())
 }
 
 /// The folded base subject, and whether the message answers or forwards.

@@ -72,7 +72,7 @@ pub(super) async fn thread(
         for facts in searched.facts(step, &mut rows).await? {
             work.look(facts.row_octets()).await?;
             let number = if uid { facts.candidate.uid } else { facts.candidate.number };
-            let envelope = facts.envelope().flatten();
+            let envelope = facts.known().envelope().flatten();
             let envelope = envelope.as_deref();
             let (subject, answer) = subject(envelope);
             let subject = sortable(subject);
@@ -81,7 +81,7 @@ pub(super) async fn thread(
             if let Some(envelope) = envelope.filter(|_| algorithm != ThreadAlgorithm::OrderedSubject) {
                 let id = envelope.message_id.and_then(|id| ids(id).into_iter().next());
                 letter.id = id.map(|id| known.number(&id, &mut work)).transpose()?;
-                let fields = facts.values("references").unwrap_or_default();
+                let fields = facts.known().values("references").unwrap_or_default();
                 let mut answered: Vec<_> = fields.iter().flat_map(|field| ids(field.as_bytes())).collect();
                 if answered.is_empty() {
                     answered = envelope.in_reply_to.map(ids).unwrap_or_default();

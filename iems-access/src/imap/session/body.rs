@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use iems_core::message::Body;
 use iems_core::storage::{Blobs, StoreError};
 use iems_store::mailbox::{AccountId, MailboxId, Mailboxes, MessageInfo};
-use iems_store::structure::{Kept, Row, Structure, Text, header_fields};
+use iems_store::structure::{Row, Structure, Text, header_fields};
 
 use super::effort::Effort;
 use crate::imap::types::{Partial, Section, SectionText};
@@ -33,12 +33,6 @@ pub(super) async fn row(
 /// The same, made again of the message.
 pub(super) async fn made(info: &MessageInfo, blobs: &dyn Blobs) -> Result<Bytes, StoreError> {
     Ok(Structure::read(&info.body, blobs).await?.encode()?.into())
-}
-
-/// Fields of a message's header, if the row tells them.
-pub(super) fn kept<'a>(row: &Row<'a>) -> Option<Kept<&'a [u8]>> {
-    let kept = row.kept().ok()?;
-    (!kept.incomplete && kept.has_body).then_some(kept)
 }
 
 /// Where octets come from.

@@ -1,23 +1,14 @@
 //! `FETCH` (RFC 9051 section 6.4.5): from what is stored beside a message where that will do; bodies piece by piece.
 
-use bytes::{Bytes, BytesMut};
-use iems_core::storage::StoreError;
-use iems_store::mailbox::{FlagAction, FlagChange, Flags, MessageInfo, Rights, Uid};
-use iems_store::structure::{Kept, Row, Structure};
-use iems_store::told;
+use iems_store::mailbox::{FlagAction, FlagChange, Flags, Rights, Uid};
+use iems_store::structure::Row;
 
-use super::binary::{self, Counted, Encoded};
-use super::body::{self, Pieces, Source};
 use super::effort::Effort;
+use super::output::ENOUGH;
 use super::reading::{Needs, Reading};
-use super::user::Selected;
-use super::{Enabled, Outcome, Output, Session, Sink, Trouble};
-use crate::imap::codec::FetchEncoder;
-use crate::imap::search::{email_id, thread_id};
-use crate::imap::types::{
-    Code, Content, Data, DateTime, Fetch, FetchAttribute, FetchItem, NumberSet, Partial, Section,
-    SectionText, SequenceSet, Status,
-};
+use super::telling::One;
+use super::{Outcome, Output, Session, Sink, Trouble};
+use crate::imap::types::{Code, Data, Fetch, FetchAttribute, NumberSet, SequenceSet, Status};
 
 /// How many messages are read at a time: at first, at most, and where their rows are large.
 const STEPS: (usize, usize, usize) = (16, 128, 4);
@@ -25,6 +16,10 @@ const STEPS: (usize, usize, usize) = (16, 128, 4);
 const NUMBER: usize = 8;
 /// Rows of so many octets are large.
 const LARGE: usize = 256 << 10;
+/// Rows of so many octets are told where they lie.
+const FAIR: usize = 16 << 10;
+/// How many messages are told of their rows at a time.
+const AT_HAND: usize = 256;
 
 impl Session {
     pub(super) async fn fetch<S: Sink>(
@@ -67,12 +62,37 @@ impl Session {
         }
         let needs = Needs::of(&attributes);
         self.selected_mut()?.effort = Effort::default();
-        let (mut missing, mut rest) = (false, &numbers[..]);
+        let mut missing = false;
+        if needs.is_at_hand() {
+            for these in numbers.chunks(AT_HAND) {
+                let left = self.fetch_at_hand(these, &attributes, needs, out).await?;
+                if !left.is_empty() {
+                    missing |= self.fetch_each(&left, &attributes, needs, out).await?;
+                }
+            }
+        } else {
+            missing = self.fetch_each(&numbers, &attributes, needs, out).await?;
+        }
+        Ok(match missing {
+            true => Status::ok("Some are gone").with(Code::ExpungeIssued),
+            false => Status::ok("That is what was asked for"),
+        })
+    }
+
+    /// Messages one after the other; whether any is gone.
+    async fn fetch_each<S: Sink>(
+        &mut self,
+        numbers: &[u32],
+        attributes: &[FetchAttribute],
+        needs: Needs,
+        out: &mut Output<'_, S>,
+    ) -> Result<bool, Trouble> {
+        let (mut missing, mut rest) = (false, numbers);
         let (mut step, most, least) = STEPS;
         while !rest.is_empty() {
             let (these, later) = rest.split_at(step.min(rest.len()));
             rest = later;
-            let (gone, octets) = self.fetch_some(these, &attributes, needs, out).await?;
+            let (gone, octets) = self.fetch_some(these, attributes, needs, out).await?;
             missing |= gone;
             step = match octets {
                 small if small <= LARGE / 2 => (2 * step).min(most),
@@ -80,10 +100,77 @@ impl Session {
                 _ => least,
             };
         }
-        Ok(match missing {
-            true => Status::ok("Some are gone").with(Code::ExpungeIssued),
-            false => Status::ok("That is what was asked for"),
-        })
+        Ok(missing)
+    }
+
+    /// Messages of which all that is asked for is in their rows, told while these are read. What is left: those whose rows
+    /// do not tell it, and those that are gone.
+    async fn fetch_at_hand<S: Sink>(
+        &self,
+        numbers: &[u32],
+        attributes: &[FetchAttribute],
+        needs: Needs,
+        out: &mut Output<'_, S>,
+    ) -> Result<Vec<u32>, Trouble> {
+        let mailboxes = self.accounts.mailboxes();
+        let selected = self.selected()?;
+        let (enabled, encoder) = (self.enabled, out.encoder);
+        let (account, mailbox) = (selected.account, selected.mailbox);
+        let there = selected.there(numbers);
+        let uids: Vec<_> = there.iter().map(|(_, uid)| *uid).collect();
+        let infos = if needs.info { mailboxes.infos(account, mailbox, &uids).await? } else { Vec::new() };
+        let mut infos = infos.iter().peekable();
+        let mut left: Vec<_> = match there.len() < numbers.len() {
+            true => {
+                numbers.iter().copied().filter(|number| !there.iter().any(|(n, _)| n == number)).collect()
+            }
+            false => Vec::new(),
+        };
+        let mut next = 0;
+        while next < there.len() {
+            let (buffer, rest) = (&mut *out.buffer, uids.get(next..).unwrap_or_default());
+            let mut paused = false;
+            let mut each = |uid: Uid, row: &[u8]| {
+                while let Some((number, _)) = there.get(next).filter(|(_, one)| *one < uid) {
+                    left.push(*number);
+                    next += 1;
+                }
+                let Some((number, _)) = there.get(next).filter(|(_, one)| *one == uid) else {
+                    return Ok(false);
+                };
+                next += 1;
+                while infos.next_if(|info| info.uid < uid).is_some() {}
+                let info = infos.next_if(|info| info.uid == uid);
+                // What is large is told one by one, and what that takes is counted.
+                let row = Row::of(row).ok().filter(|_| row.len() <= FAIR).filter(|row| match info {
+                    Some(info) => info.body.size() == row.size(),
+                    None => !needs.info,
+                });
+                let kept = row.map(|row| row.kept());
+                let one = One {
+                    selected,
+                    enabled,
+                    info,
+                    kept,
+                    row,
+                    structure: None,
+                    blobs: mailboxes.blobs(),
+                    small: None,
+                };
+                if !one.tell_at_once((*number, uid), attributes, encoder, buffer).unwrap_or(false) {
+                    left.push(*number);
+                }
+                paused = buffer.len() >= ENOUGH;
+                Ok(!paused)
+            };
+            mailboxes.visit_structures(account, mailbox, rest, &mut each).await?;
+            if !paused {
+                left.extend(there.iter().skip(next).map(|(number, _)| *number));
+                break;
+            }
+            out.flush().await?;
+        }
+        Ok(left)
     }
 
     /// What is told is the mailbox as it is now. Flags that the command tells anyway are not told before; of a page of the
@@ -177,31 +264,38 @@ impl Session {
         for (number, uid) in there {
             let stored = reading.row(uid);
             let mut row = stored.as_deref().and_then(|row| Row::of(row).ok());
-            let kept = row.as_ref().filter(|_| needs.fields).and_then(body::kept);
-            let needs = if needs.fields && kept.is_none() { needs.of_message() } else { needs };
-            let Some(known) = reading.known(uid, needs, stored.is_some()).await? else {
+            let told = row.as_ref().is_some_and(|row| row.kept().are_whole());
+            let mut needs = if needs.fields && !told { needs.of_message() } else { needs };
+            let mut known = reading.known(uid, needs, stored.is_some()).await?;
+            row = row.filter(|row| known.as_ref().is_some_and(|known| known.fits(row.size())));
+            if needs.fields && row.is_none() && !needs.octets {
+                // It is another's.
+                needs = needs.of_message();
+                known = reading.known(uid, needs, false).await?;
+            }
+            let Some(known) = known else {
                 missing = true;
                 continue;
             };
             let made;
-            row = row.filter(|row| known.fits(row.size()));
-            if row.is_none() && needs.has_row() {
+            let mut structure = row.filter(|_| needs.has_row()).and_then(|row| row.structure().ok());
+            if structure.is_none() && needs.has_row() {
                 let Some(again) = reading.made(uid, known.info.as_ref()).await? else {
                     missing = true;
                     continue;
                 };
                 made = again;
-                row = Some(Row::of(&made)?);
+                let again = Row::of(&made)?;
+                (row, structure) = (Some(again), Some(again.structure()?));
             }
-            let structure = row.filter(|_| needs.structure).map(|row| row.structure()).transpose()?;
             let lit = lit.contains(&uid);
             let one = One {
                 selected,
                 enabled,
                 info: known.info.as_ref(),
-                kept: kept.as_ref().or(structure.as_ref().map(|structure| &structure.kept)),
+                kept: row.map(|row| row.kept()),
                 row,
-                structure: structure.as_ref(),
+                structure: structure.as_ref().filter(|_| needs.structure),
                 blobs: mailboxes.blobs(),
                 small: known.small.as_ref(),
             };
@@ -236,273 +330,5 @@ impl Session {
         let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, &change).await?;
         self.adopt(&stored.states, out).await?;
         Ok(uids)
-    }
-}
-
-/// One message that is told.
-struct One<'a> {
-    selected: &'a Selected,
-    enabled: Enabled,
-    info: Option<&'a MessageInfo>,
-    /// Fields of its header, if they were read.
-    kept: Option<&'a Kept<&'a [u8]>>,
-    /// What is stored of its structure.
-    row: Option<Row<'a>>,
-    /// All of that, if it is wanted.
-    structure: Option<&'a Structure<&'a [u8]>>,
-    blobs: &'a dyn iems_core::storage::Blobs,
-    /// The octets of its blob, if they are few and were read.
-    small: Option<&'a Bytes>,
-}
-
-impl One<'_> {
-    async fn tell<S: Sink>(
-        &self,
-        number: u32,
-        uid: Uid,
-        attributes: &[FetchAttribute],
-        lit: bool,
-        out: &mut Output<'_, S>,
-    ) -> Result<(), Trouble> {
-        self.selected.effort.check()?;
-        if let Some(structure) = self.structure {
-            binary::check(structure, attributes)?;
-        }
-        let mut fetch = match self.enabled.uid_only {
-            true => out.encoder.uid_fetch_begin(uid.0, out.buffer),
-            false => out.encoder.fetch_begin(number, out.buffer),
-        };
-        for attribute in attributes {
-            match self.item(number, attribute) {
-                Some(item) => {
-                    let _ = fetch.item(&item, out.buffer);
-                }
-                None => self.read(attribute, &mut fetch, out).await?,
-            }
-            // One thing of a message may be as long as many messages.
-            out.pause().await?;
-        }
-        // What telling it changed is told, too; with CONDSTORE also when (RFC 7162 section 3.1.4.1).
-        let changed = [(true, FetchAttribute::Flags), (self.enabled.condstore, FetchAttribute::ModSeq)];
-        for (_, attribute) in
-            changed.iter().filter(|(told, attribute)| lit && *told && !attributes.contains(attribute))
-        {
-            if let Some(item) = self.item(number, attribute) {
-                let _ = fetch.item(&item, out.buffer);
-            }
-        }
-        fetch.end(out.buffer);
-        Ok(())
-    }
-
-    /// What headers take out of which fields are picked, in octets: as they are read, and as they are told.
-    fn header_octets(&self, attributes: &[FetchAttribute]) -> usize {
-        let Some(structure) = self.structure else { return 0 };
-        let of = |attribute: &FetchAttribute| match attribute {
-            FetchAttribute::BodySection { section, .. } => body::picked_from(section, structure),
-            _ => 0,
-        };
-        2 * attributes.iter().map(of).max().unwrap_or_default()
-    }
-
-    /// What is at hand; `None` for what the structure tells, and for octets of the message.
-    fn item(&self, number: u32, attribute: &FetchAttribute) -> Option<FetchItem> {
-        let seen = self.selected.view.get(number)?;
-        Some(match attribute {
-            FetchAttribute::Uid => FetchItem::Uid(seen.uid),
-            FetchAttribute::Flags => {
-                FetchItem::Flags(self.selected.view.flags(seen, &self.selected.keywords))
-            }
-            FetchAttribute::ModSeq => FetchItem::ModSeq(seen.modseq),
-            FetchAttribute::InternalDate => FetchItem::InternalDate(DateTime::from(self.info?.received)),
-            FetchAttribute::SaveDate => FetchItem::SaveDate(Some(DateTime::from(self.info?.saved))),
-            FetchAttribute::Rfc822Size => FetchItem::Rfc822Size(self.info?.body.size()),
-            FetchAttribute::EmailId => FetchItem::EmailId(email_id(self.selected.account, self.info?.email)),
-            FetchAttribute::ThreadId => {
-                FetchItem::ThreadId(Some(thread_id(self.selected.account, self.info?.thread)))
-            }
-            _ => return None,
-        })
-    }
-
-    /// What only the message's octets tell.
-    async fn read<S: Sink>(
-        &self,
-        attribute: &FetchAttribute,
-        fetch: &mut FetchEncoder,
-        out: &mut Output<'_, S>,
-    ) -> Result<(), Trouble> {
-        if self.is_told(attribute, fetch, out.buffer)? {
-            return Ok(());
-        }
-        let (Some(info), Some(structure)) = (self.info, self.structure) else {
-            return self.octets(attribute, fetch, out).await;
-        };
-        match attribute {
-            FetchAttribute::Binary { part, partial, .. } => {
-                let encoded = Encoded::find(structure, part)?;
-                self.decoded(part, *partial, encoded, info, fetch, out).await
-            }
-            FetchAttribute::BinarySize { part } => {
-                let octets = match Encoded::find(structure, part)? {
-                    Some(encoded) => self.counted(&encoded, None, info).await?.octets,
-                    None => 0,
-                };
-                let _ = fetch.item(&FetchItem::BinarySize { part: part.clone(), octets }, out.buffer);
-                Ok(())
-            }
-            FetchAttribute::Preview { .. } => {
-                let preview =
-                    structure.preview(&info.body, self.blobs).await.map_err(std::io::Error::other)?;
-                let _ = fetch.item(&FetchItem::Preview(Some(preview)), out.buffer);
-                Ok(())
-            }
-            _ => self.octets(attribute, fetch, out).await,
-        }
-    }
-
-    /// Trouble in the midst can only be told by closing.
-    async fn counted(
-        &self,
-        encoded: &Encoded,
-        partial: Option<Partial>,
-        info: &MessageInfo,
-    ) -> Result<Counted, Trouble> {
-        Ok(encoded
-            .count(partial, info, self.blobs, &self.selected.effort)
-            .await
-            .map_err(std::io::Error::other)?)
-    }
-
-    async fn decoded<S: Sink>(
-        &self,
-        part: &[u32],
-        partial: Option<Partial>,
-        encoded: Option<Encoded>,
-        info: &MessageInfo,
-        fetch: &mut FetchEncoder,
-        out: &mut Output<'_, S>,
-    ) -> Result<(), Trouble> {
-        let (part, origin) = (part.to_vec(), partial.map(|Partial { origin, .. }| origin));
-        let Some(encoded) = encoded else {
-            let _ = fetch.item(&FetchItem::Binary { part, origin, content: Content::Nil }, out.buffer);
-            return Ok(());
-        };
-        let Counted { octets, nul } = self.counted(&encoded, partial, info).await?;
-        let content = Content::Streamed { octets, binary: nul };
-        let mut left = fetch.item(&FetchItem::Binary { part, origin, content }, out.buffer);
-        let mut decoding = encoded.decode(partial, info, self.blobs, &self.selected.effort);
-        while let Some(octets) = decoding.next().await.map_err(std::io::Error::other)? {
-            left = left.saturating_sub(octets.len() as u64);
-            self.selected.effort.sent(3 * octets.len() as u64);
-            out.buffer.extend_from_slice(&octets);
-            out.pause().await?;
-        }
-        match left {
-            0 => Ok(()),
-            _ => Err(std::io::Error::other("a part is shorter than it was").into()),
-        }
-    }
-
-    /// Octets of the message, as far as they are asked for.
-    async fn octets<S: Sink>(
-        &self,
-        attribute: &FetchAttribute,
-        fetch: &mut FetchEncoder,
-        out: &mut Output<'_, S>,
-    ) -> Result<(), Trouble> {
-        let own;
-        let (section, partial) = match attribute {
-            FetchAttribute::BodySection { section, partial, .. } => (section, *partial),
-            _ => {
-                own = match attribute {
-                    FetchAttribute::Rfc822 => Section::default(),
-                    FetchAttribute::Rfc822Header => {
-                        Section { part: Vec::new(), text: Some(SectionText::Header) }
-                    }
-                    FetchAttribute::Rfc822Text => Section { part: Vec::new(), text: Some(SectionText::Text) },
-                    _ => return Ok(()),
-                };
-                (&own, None)
-            }
-        };
-        let source = match self.fields(section) {
-            Some(fields) if partial.is_none() => {
-                let content = Content::Streamed { octets: fields.len() as u64, binary: false };
-                let _ = fetch.section(section, None, &content, out.buffer);
-                body::without_nul(&fields, out.buffer);
-                return Ok(());
-            }
-            Some(fields) => Source::Octets(fields.into()),
-            None => body::find(section, self.structure, self.pieces(), &self.selected.effort).await?,
-        };
-        let source = source.cut(partial);
-        let content = match &source {
-            Source::Missing => Content::Nil,
-            Source::Octets(octets) => Content::Octets(octets.clone()),
-            Source::Range(range) => Content::Streamed { octets: range.end - range.start, binary: false },
-        };
-        let mut left = match attribute {
-            FetchAttribute::Rfc822 => fetch.item(&FetchItem::Rfc822(content), out.buffer),
-            FetchAttribute::Rfc822Header => fetch.item(&FetchItem::Rfc822Header(content), out.buffer),
-            FetchAttribute::Rfc822Text => fetch.item(&FetchItem::Rfc822Text(content), out.buffer),
-            _ => {
-                let origin = partial.map(|Partial { origin, .. }| origin);
-                fetch.section(section, origin, &content, out.buffer)
-            }
-        };
-        if let Source::Range(range) = source
-            && let Some(pieces) = self.pieces()
-        {
-            let mut pieces = pieces.within(range);
-            // Trouble in the midst can only be told by closing.
-            while let Some(piece) = pieces.next().await.map_err(std::io::Error::other)? {
-                left = left.saturating_sub(piece.len() as u64);
-                body::without_nul(&piece, out.buffer);
-                out.pause().await?;
-            }
-        }
-        match left {
-            0 => Ok(()),
-            _ => Err(std::io::Error::other("a message is shorter than it was").into()),
-        }
-    }
-
-    /// Tells what is stored beside the message; whether it is that.
-    fn is_told(
-        &self,
-        attribute: &FetchAttribute,
-        fetch: &mut FetchEncoder,
-        out: &mut BytesMut,
-    ) -> Result<bool, StoreError> {
-        let Some(row) = &self.row else { return Ok(false) };
-        match (attribute, self.structure) {
-            (FetchAttribute::Envelope, _) => {
-                let envelope = row.envelope()?;
-                fetch.envelope(&envelope.as_deref().map(told::envelope).unwrap_or_default(), out);
-            }
-            (FetchAttribute::BodyStructure, _) => match row.body_structure() {
-                Some(told) => fetch.body_structure(told, out),
-                None => fetch.body(&told::body_structure(&row.structure()?, 0), true, out),
-            },
-            (FetchAttribute::Body, Some(structure)) => {
-                fetch.body(&told::body_structure(structure, 0), false, out);
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// Fields of the header that are wanted, if they are at hand.
-    fn fields(&self, section: &Section) -> Option<Vec<u8>> {
-        match &section.text {
-            Some(SectionText::HeaderFields(names)) if section.part.is_empty() => self.kept?.picked(names),
-            _ => None,
-        }
-    }
-
-    /// All octets of the message.
-    fn pieces(&self) -> Option<Pieces<'_>> {
-        Some(Pieces::new(&self.info?.body, self.blobs, self.small))
     }
 }

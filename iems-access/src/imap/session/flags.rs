@@ -115,7 +115,9 @@ impl Session {
         let Some(swept) = swept else { return Ok(None) };
         let missing = believed.len() < numbers.len();
         let mut uids: Vec<_> = believed.iter().map(|message| message.uid).collect();
-        uids.retain(|uid| swept.modified.binary_search(uid).is_err());
+        if !swept.modified.is_empty() {
+            uids.retain(|uid| swept.modified.binary_search(uid).is_err());
+        }
         self.selected_mut()?.view.sweep(&swept, change);
         Ok(Some(Done { uids, modified: swept.modified, missing }))
     }

@@ -158,6 +158,24 @@ impl Messages {
         self.pieces.iter_mut().flat_map(move |piece| Piece::own(piece, budget, reserve).iter_mut())
     }
 
+    /// Changes those with these UIDs, which are in order. Pieces without any stay as they are.
+    pub(super) fn change(&mut self, uids: impl IntoIterator<Item = u32>, mut change: impl FnMut(&mut Seen)) {
+        let mut uids = uids.into_iter().peekable();
+        for piece in &mut self.pieces {
+            let last = piece.seen.last().map_or(0, |seen| seen.uid);
+            if uids.peek().is_none_or(|uid| *uid > last) {
+                continue;
+            }
+            let mut seen = Piece::own(piece, &self.budget, &mut self.reserve).iter_mut().peekable();
+            while let Some(uid) = uids.next_if(|uid| *uid <= last) {
+                while seen.next_if(|seen| seen.uid < uid).is_some() {}
+                if let Some(seen) = seen.next_if(|seen| seen.uid == uid) {
+                    change(seen);
+                }
+            }
+        }
+    }
+
     /// Takes those out that are gone. Pieces before the first one stay as they are.
     pub(super) fn without_gone(&self) -> Self {
         let whole = self.pieces.iter().take_while(|piece| piece.seen.iter().all(|seen| !seen.gone)).count();
@@ -203,6 +221,26 @@ mod tests {
                 assert_eq!(messages.find(uid - 1), None);
                 assert_eq!(messages.from(at).map(|seen| seen.uid).next(), (at < count).then_some(uid));
             }
+        }
+    }
+
+    #[test]
+    fn those_that_are_named_are_changed_and_no_others() {
+        let view = view(3 * PIECE as u32);
+        let last = 6 * PIECE as u32;
+        for uids in [&[][..], &[1], &[2], &[1, 2, 3, 4, last, last + 2], &[2 * PIECE as u32 + 2], &[last + 1]]
+        {
+            let mut messages = view.messages().clone();
+            messages.change(uids.iter().copied(), |seen| seen.gone = true);
+            let changed: Vec<_> = messages.iter().filter(|seen| seen.gone).map(|seen| seen.uid).collect();
+            let there: Vec<_> = uids.iter().copied().filter(|uid| uid % 2 == 0 && *uid <= last).collect();
+            assert_eq!(changed, there, "of {uids:?}");
+            let pieces = messages
+                .pieces
+                .iter()
+                .zip(&view.messages().pieces)
+                .filter(|(one, other)| !Arc::ptr_eq(one, other));
+            assert!(pieces.count() <= uids.len(), "of {uids:?}");
         }
     }
 

@@ -38,6 +38,7 @@ mod search;
 mod select;
 mod sets;
 mod sync;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -8,7 +8,7 @@ use crate::imap::codec::Encoder;
 use crate::imap::types::{Data, Response, Status};
 
 /// How much is collected before it is handed over, in octets.
-const ENOUGH: usize = 64 * 1024;
+pub(super) const ENOUGH: usize = 64 * 1024;
 
 /// Takes what a session says.
 pub trait Sink: Send {

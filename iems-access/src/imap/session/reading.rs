@@ -62,6 +62,11 @@ impl Needs {
         self.row || self.structure
     }
 
+    /// Whether all of it may be in rows as it is told.
+    pub(super) const fn is_at_hand(self) -> bool {
+        self.rows() && !self.structure && !self.octets && !self.seen
+    }
+
     const fn rows(self) -> bool {
         self.has_row() || self.fields
     }

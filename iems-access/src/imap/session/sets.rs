@@ -50,6 +50,11 @@ impl Sets {
         if entries == 0 { 0 } else { entries * ENTRY + self.content }
     }
 
+    /// Whether a message with this place has a set that is its own.
+    pub(super) const fn is_apart(place: u16) -> bool {
+        place == APART
+    }
+
     /// Whether sets that nobody has any more may be many: then [`Self::keep`].
     pub(super) fn is_full(&self) -> bool {
         self.all.len() >= self.full

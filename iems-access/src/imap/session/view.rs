@@ -215,20 +215,26 @@ impl View {
 
     /// Takes over a change that the session made to messages.
     pub(super) fn sweep(&mut self, swept: &Swept, change: &FlagChange) {
-        let mut at = 0;
-        for uid in &swept.changed {
-            while self.messages.get(at).is_some_and(|seen| seen.uid < uid.0) {
-                at += 1;
-            }
-            let Some(seen) = self.messages.get(at).copied().filter(|seen| seen.uid == uid.0) else {
-                continue;
-            };
-            let (flags, keywords) = change.applied(seen.flags, self.keywords(&seen));
-            let keywords = self.interned(uid.0, &keywords);
-            if let Some(seen) = self.messages.get_mut(at) {
-                (seen.flags, seen.keywords, seen.modseq) = (flags, keywords, swept.modseq);
-            }
+        if self.sets.is_full() {
+            self.keep_sets();
         }
+        let sets = &mut self.sets;
+        // Most messages are as the one before: before, and so afterwards.
+        let mut last = None;
+        self.messages.change(swept.changed.iter().map(|uid| uid.0), |seen| {
+            let before = (seen.flags, seen.keywords);
+            let after = match last {
+                Some((same, after)) if same == before => after,
+                _ => {
+                    let (flags, keywords) = change.applied(seen.flags, sets.of(seen.keywords, seen.uid));
+                    (flags, sets.place(seen.uid, &keywords))
+                }
+            };
+            // What stands apart is each message's own.
+            last = Some((before, after)).filter(|_| !Sets::is_apart(before.1) && !Sets::is_apart(after.1));
+            (seen.flags, seen.keywords) = after;
+            seen.modseq = swept.modseq;
+        });
         self.own = Some(swept.modseq);
     }
 

@@ -10,6 +10,7 @@ rule_list!(
     backwards_scans_begin_with_the_greatest,
     prefixes_of_0xff_end_with_the_key_space,
     scans_see_what_was_deleted_and_overwritten,
+    visits_show_what_scans_return,
     a_scan_sees_one_moment,
 );
 
@@ -99,6 +100,32 @@ async fn scans_see_what_was_deleted_and_overwritten(s: Storage) -> Result<(), Br
         &pairs[0].0[..] == b"a" && &pairs[1].1[..] == b"new",
         "{pairs:?} came instead of a and the new c"
     );
+    Ok(())
+}
+
+async fn visits_show_what_scans_return(s: Storage) -> Result<(), Broken> {
+    fill(&s, &[b"a", b"b", b"c", b"d", b"e"]).await?;
+    commit(&s, |b| {
+        b.delete(b"b");
+        b.put(b"d", b"new");
+    })
+    .await?;
+    for limit in 0..6 {
+        for scan in [all(limit), all(limit).starting_at(b"b"), all(limit).ending_before(b"e").backwards()] {
+            let expected = s.store.scan(scan.clone()).await.map_err(odd)?;
+            for wanted in 1..6 {
+                let mut shown = Vec::new();
+                let mut each = |key: &[u8], value: &[u8]| {
+                    shown.push((key.to_vec(), value.to_vec()));
+                    shown.len() < wanted
+                };
+                s.store.visit(scan.clone(), &mut each).await.map_err(odd)?;
+                let same = shown.iter().zip(&expected).all(|((k, v), (key, value))| k == key && v == value);
+                let count = expected.len().min(wanted);
+                ensure!(same && shown.len() == count, "{scan:?}, {wanted} wanted: {shown:?} were shown");
+            }
+        }
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use iems_core::seam::{Clock, Timestamp};
-use iems_core::storage::{Batch, BlobId, Storage, StoreError};
+use iems_core::storage::{Batch, BlobId, Scan, Storage, StoreError};
 
 use super::world::small;
 use crate::engine::{Embedded, EmbeddedOptions, SimDisk};
@@ -161,6 +161,34 @@ async fn rows_that_come_and_go_never_reach_the_index() {
     s.engine.checkpoint().unwrap();
     let written = s.engine.stats().index_bytes - before;
     assert!(written < 64 << 10, "{written} bytes went to the index for nothing");
+}
+
+/// Rows of a kind, in pieces, between rows of other kinds, as mail that comes into several mailboxes makes them.
+#[tokio::test]
+async fn runs_of_rows_fill_the_pages_of_the_index() {
+    let s = setting(EmbeddedOptions { background: false, ..EmbeddedOptions::default() });
+    let key = |kind: u8, n: u64| [&[kind][..], &n.to_be_bytes()].concat();
+    let value = |kind: u8, n: u64| vec![kind ^ n as u8; 500];
+    let mut rows = std::collections::BTreeMap::new();
+    for piece in 0..10u64 {
+        commit(&s.storage, |b| {
+            for kind in [b'a', b'c', b'b'] {
+                // Some are there before, and stand between those that are new.
+                for n in (300 * piece).saturating_sub(40) + 1..300 * (piece + 1) {
+                    let n = if n % 7 == 0 { n + 20 } else { n };
+                    b.put(key(kind, n), value(kind, n + piece));
+                    rows.insert(key(kind, n), value(kind, n + piece));
+                }
+            }
+        })
+        .await;
+        s.engine.checkpoint().unwrap();
+    }
+    let found = s.storage.store.scan(Scan::prefix(b"", usize::MAX)).await.unwrap();
+    assert!(found.iter().map(|(k, v)| (k.to_vec(), v.to_vec())).eq(rows.clone()));
+    let octets: usize = rows.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let pages = s.engine.shared.state().base().unwrap().pages();
+    assert!(4096 * pages < octets * 13 / 10, "{octets} octets of rows take {pages} pages");
 }
 
 #[tokio::test]

@@ -39,6 +39,15 @@ async fn compare(storage: &Storage, rows: &Rows) {
                 let found = storage.store.scan(scan.clone()).await.unwrap();
                 let found: Vec<_> = found.into_iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
                 assert_eq!(found, expected, "{scan:?}");
+                for wanted in [1, 3, 100] {
+                    let mut shown = Vec::new();
+                    let mut each = |key: &[u8], value: &[u8]| {
+                        shown.push((key.to_vec(), value.to_vec()));
+                        shown.len() < wanted
+                    };
+                    storage.store.visit(scan.clone(), &mut each).await.unwrap();
+                    assert_eq!(shown, expected[..expected.len().min(wanted)], "{scan:?}, {wanted} wanted");
+                }
             }
         }
     }

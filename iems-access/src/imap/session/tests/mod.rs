@@ -9,6 +9,7 @@ mod model;
 mod notify;
 mod readers;
 mod recent;
+mod rows;
 mod together;
 
 use std::sync::Arc;
