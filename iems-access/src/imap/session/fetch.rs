@@ -116,6 +116,8 @@ impl Session {
         let selected = self.selected()?;
         let (enabled, encoder) = (self.enabled, out.encoder);
         let (account, mailbox) = (selected.account, selected.mailbox);
+        // What is told until it is sent, and what is read for that.
+        let _held = selected.budget.take(ENOUGH + 3 * FAIR)?;
         let there = selected.there(numbers);
         let uids: Vec<_> = there.iter().map(|(_, uid)| *uid).collect();
         let infos = if needs.info { mailboxes.infos(account, mailbox, &uids).await? } else { Vec::new() };
