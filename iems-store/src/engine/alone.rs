@@ -82,13 +82,21 @@ impl Embedded {
         }
         let Ok(mut committer) = self.committer.try_lock() else { return Err(batch) };
         *alone.now() = Some((Instant::now(), handle));
+        let _done = Done(alone);
         // Once more: from now on it is looked after.
-        let result = match alone.is_allowed() && self.shared.queue.is_idle() {
+        match alone.is_allowed() && self.shared.queue.is_idle() {
             true => committer.write_alone(batch),
             false => Err(batch),
-        };
-        *alone.now() = None;
-        result
+        }
+    }
+}
+
+/// Nobody has to be looked after any more once it is dropped.
+struct Done<'a>(&'a Alone);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        *self.0.now() = None;
     }
 }
 

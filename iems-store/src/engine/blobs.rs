@@ -127,7 +127,14 @@ impl Shared {
 
     /// A body with owners; the inner `None` if it is being moved.
     pub(super) fn owned(&self, id: BlobId) -> Result<Option<Option<Body>>, StoreError> {
-        let row = self.state().blob(id)?;
+        let (row, base) = {
+            let state = self.state();
+            (state.blob(id), state.base.clone())
+        };
+        let row = match &base {
+            Some(base) => self.heed(row, base)?,
+            None => row?,
+        };
         Ok(self.pinned(row))
     }
 
@@ -150,7 +157,7 @@ impl Shared {
         if !self.queue.push(Work::Spill { bytes, reply }) {
             return Err(StoreError::Closed);
         }
-        let Spilled { extent, segment } = answer.await.unwrap_or(Err(StoreError::Closed))?;
+        let Spilled { extent, segment } = answer.await.unwrap_or_else(|_| Err(super::unanswered()))?;
         Ok((extent, segment))
     }
 }

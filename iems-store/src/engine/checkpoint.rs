@@ -3,6 +3,7 @@
 //! Off the path of any reply. If one fails, its rows stay in memory and in the log, the index is
 //! opened anew for readers, and it is tried again; only when memory is full do commits fail too.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use iems_core::storage::StoreError;
 
 use super::Shared;
-use super::index::Index;
+use super::index::{Index, Snapshot, has_failed};
 use super::options::EmbeddedOptions;
 use super::segment::{self, Position};
 use super::state::State;
@@ -20,6 +21,8 @@ use super::stats::add;
 const RETRY: Duration = Duration::from_secs(2);
 /// How much more than its limit memory may hold while a checkpoint is under way.
 const OVERFLOW: usize = 4;
+/// How long whoever reads waits for the index to be opened anew.
+const MOMENT: Duration = Duration::from_millis(200);
 /// How long a group waits for a checkpoint before its callers are told to come again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,6 +38,8 @@ pub(super) struct Checkpoints {
 struct Signal {
     requested: bool,
     stop: bool,
+    /// The index answers nothing any more: it is to be opened anew.
+    sick: bool,
     /// The last one failed, with this error.
     failed: Option<StoreError>,
 }
@@ -90,9 +95,13 @@ impl Shared {
     /// Makes checkpoints until told to stop.
     pub(super) fn keep_checkpoints(&self) {
         while self.wait_until_due() {
-            if let Err(error) = self.checkpoint() {
+            // Readers and the log go on whatever happens here.
+            let made = catch_unwind(AssertUnwindSafe(|| self.checkpoint()));
+            if let Err(error) = made.unwrap_or_else(|_| Err(StoreError::Io("a defect".into()))) {
                 tracing::error!(%error, "a checkpoint failed; it will be tried again");
-                let signal = self.checkpoints.signal();
+                let mut signal = self.checkpoints.signal();
+                // Readers wait for it.
+                signal.requested |= self.state().base.is_none();
                 let _ = self.checkpoints.wake.wait_timeout_while(signal, RETRY, |signal| !signal.stop);
             }
         }
@@ -129,8 +138,14 @@ impl Shared {
     }
 
     fn checkpoint_with(&self, index: &mut Option<Index>) -> Result<(), StoreError> {
-        if index.is_none() {
+        if std::mem::take(&mut self.checkpoints.signal().sick) || index.is_none() {
             self.reopen(index)?;
+        }
+        if index.as_ref().is_some_and(Index::is_broken) {
+            // Readers have what the last good one left, and the log has the rest.
+            return Err(StoreError::Corrupt(
+                "the index cannot be written until the server is started anew".into(),
+            ));
         }
         // What a failed one left behind goes first.
         while let Some((frozen, position)) = self.freeze() {
@@ -143,6 +158,7 @@ impl Shared {
                     state.base = Some(Arc::new(snapshot));
                     state.frozen = None;
                 }
+                Err(e) if open.is_broken() => return Err(e),
                 Err(e) => {
                     self.reopen(index)?;
                     return Err(e);
@@ -151,6 +167,37 @@ impl Shared {
             self.retire();
         }
         Ok(())
+    }
+
+    /// What was read of the index as `base`. After a read that failed, redb answers nothing more, to anybody: the index is opened
+    /// anew at once, and whoever else asks has to wait for a moment. Callers hold no lock.
+    pub(super) fn heed<T>(&self, read: Result<T, StoreError>, base: &Arc<Snapshot>) -> Result<T, StoreError> {
+        if let Err(error) = &read
+            && has_failed(error)
+            && self.state().base.as_ref().is_some_and(|now| Arc::ptr_eq(now, base))
+        {
+            self.heal();
+        }
+        read
+    }
+
+    /// Sees to it that the index is opened anew, and waits for that, for a moment at most.
+    pub(super) fn heal(&self) {
+        let mut signal = self.checkpoints.signal();
+        if !std::mem::replace(&mut signal.sick, true) {
+            tracing::error!(
+                "the index failed, and is opened anew; should it fail again, look after the device, and run `iems store check`"
+            );
+        }
+        if !self.options.background {
+            drop(signal);
+            let _ = self.checkpoint();
+            return;
+        }
+        signal.requested = true;
+        self.checkpoints.wake.notify_all();
+        let waiting = |signal: &mut Signal| signal.sick && !signal.stop;
+        drop(self.checkpoints.wake.wait_timeout_while(signal, MOMENT, waiting));
     }
 
     /// The rows to move: those of a failed attempt, or those in memory.

@@ -104,7 +104,7 @@ impl Shared {
         if !self.queue.push(Work::Move { id, pieces, reply }) {
             return Err(StoreError::Closed);
         }
-        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(super::unanswered()))?;
         add(&self.counters.bytes_moved, bytes);
         Ok(bytes)
     }

@@ -5,6 +5,7 @@
 //! the group is as if it had never been, except that after a failed sync its callers cannot know.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,9 @@ pub(super) struct Committer {
     pub(super) log: Log,
     pub(super) trouble: Option<Trouble>,
     pub(super) crowd: Crowd,
+    /// A group is being written, and not shown yet. Should that end in a panic, what is in the log may not be what is in
+    /// memory: nothing more is written then, until the log is read again.
+    writing: bool,
 }
 
 /// The device failed, and is left alone for a while.
@@ -84,7 +88,7 @@ enum Target {
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, log: Log) -> Self {
         let crowd = Crowd::new(shared.options.quick);
-        Self { shared, log, trouble: None, crowd }
+        Self { shared, log, trouble: None, crowd, writing: false }
     }
 
     /// Writes one group of what waits.
@@ -159,13 +163,20 @@ impl Committer {
         if group.chunks.is_empty() && group.delta.is_empty() {
             return Ok(());
         }
+        if std::mem::replace(&mut self.writing, true) {
+            return Err(StoreError::Io(
+                "a defect: what was written last is in doubt; start the server anew".into(),
+            ));
+        }
         if let Some(trouble) = &self.trouble
             && Instant::now() < trouble.until
         {
+            self.writing = false;
             return Err(trouble.error.clone());
         }
         let written = self.append(group);
         self.note(&written);
+        self.writing = written.is_ok();
         written
     }
 
@@ -225,7 +236,7 @@ impl Committer {
     }
 
     /// Lets everybody see a group that is durable.
-    pub(super) fn publish(&self, group: Group) {
+    pub(super) fn publish(&mut self, group: Group) {
         let shared = &self.shared;
         let position = self.log.durable();
         if !group.delta.is_empty() {
@@ -260,6 +271,7 @@ impl Committer {
             let _ = reply.send(answer);
         }
         group.moves.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
+        self.writing = false;
     }
 }
 
@@ -274,7 +286,13 @@ pub(super) fn run(shared: &Shared, committer: &Mutex<Committer>) {
         };
         shared.queue.take_more(&mut work, enough, patience);
         let room = shared.wait_for_room();
-        committer().write_some(&mut work, room);
+        // Whose work it was gets no answer to it; everybody else is served.
+        let written = catch_unwind(AssertUnwindSafe(|| committer().write_some(&mut work, room)));
+        if written.is_err() {
+            tracing::error!(
+                "writing a group ended by a defect; those who wait for it are told that it failed"
+            );
+        }
     }
     if let Err(error) = committer().log.close() {
         tracing::warn!(%error, "the log was not ended in good order; nothing acknowledged is lost");

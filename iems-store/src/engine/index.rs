@@ -1,7 +1,8 @@
 //! The index: what checkpoints moved out of memory, in one redb file.
 //!
 //! Written by checkpoints only, read through snapshots that last from one to the next. Errors are
-//! those of [`StoreError`]; after one of writing, the file is to be opened anew.
+//! those of [`StoreError`]; after one of writing, the file is to be opened anew. redb reports most pages that make no sense,
+//! and panics at some: that is an error here, too, and ends with it ([`guarded`]).
 //!
 //! Commits are in two phases, with quick repair. redb's one-phase commit trusts a checksum that is
 //! not cryptographic, and the rows hold what strangers sent (addresses, subjects), so they could try
@@ -11,14 +12,17 @@
 //! milliseconds whatever the size.
 
 use std::io::{self, IoSlice};
+use std::mem::ManuallyDrop;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use iems_core::storage::{BlobId, StoreError};
 use redb::{
     Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, Table,
-    TableDefinition,
+    TableDefinition, WriteTransaction,
 };
 
 use super::disk::{Disk, DiskFile};
@@ -44,17 +48,71 @@ pub(super) const FILE: &str = "index.redb";
 /// The index, open.
 #[derive(Debug)]
 pub(super) struct Index {
-    database: Database,
+    database: Given<Database>,
+    /// Writing panicked: what was open for it is never given back, because redb's tables panic once more then, in the midst of
+    /// the first panic, which would end the process. Snapshots are good as before.
+    broken: AtomicBool,
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        if self.is_broken() {
+            // It would wait for the end of the transaction.
+            std::mem::forget(self.database.0.take());
+        }
+    }
 }
 
 /// The index as the last checkpoint left it.
 pub(super) struct Snapshot {
+    tables: Given<Read>,
+    /// Up to where the log is in here.
+    pub(super) applied: Position,
+}
+
+/// Its tables.
+struct Read {
     rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
     blobs: ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
     live: ReadOnlyTable<u64, u64>,
     pieces: ReadOnlyTable<(u64, &'static [u8; 32]), ()>,
-    /// Up to where the log is in here.
-    pub(super) applied: Position,
+}
+
+/// Something of redb's. Should giving it back panic, that ends here.
+#[derive(Debug)]
+struct Given<T>(Option<T>);
+
+impl<T> Given<T> {
+    const fn new(of: T) -> Self {
+        Self(Some(of))
+    }
+
+    /// What it is; [`StoreError::Closed`] only while it is given back.
+    fn get(&self) -> Result<&T, StoreError> {
+        self.0.as_ref().ok_or(StoreError::Closed)
+    }
+
+    fn get_mut(&mut self) -> Result<&mut T, StoreError> {
+        self.0.as_mut().ok_or(StoreError::Closed)
+    }
+}
+
+impl<T> Drop for Given<T> {
+    fn drop(&mut self) {
+        let of = self.0.take();
+        let _ = guarded(|| {
+            drop(of);
+            Ok(())
+        });
+    }
+}
+
+/// Asks redb something. A panic of its own is an error for whoever asked, and for nobody else: redb is made to be unwound through.
+fn guarded<T>(ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+        tracing::error!("a page of {FILE} makes no sense; stop the server and run `iems store check`");
+        Err(StoreError::Corrupt(format!("a page of {FILE} makes no sense")))
+    })
 }
 
 impl Index {
@@ -69,31 +127,42 @@ impl Index {
             file => file.map_err(super::store_error)?,
         };
         let backend = Backend { file, counters: counters.clone() };
-        let database = Builder::new().set_cache_size(cache).create_with_backend(backend).map_err(damaged)?;
-        let index = Self { database };
+        let database =
+            guarded(|| Builder::new().set_cache_size(cache).create_with_backend(backend).map_err(damaged))?;
+        let index = Self { database: Given::new(database), broken: AtomicBool::new(false) };
         index.write(|_| Ok(()))?;
         Ok(index)
     }
 
     /// The same, if the checksums of all its pages are right.
     pub(super) fn verified(mut self) -> Result<Self, StoreError> {
-        if !self.database.check_integrity().map_err(damaged)? {
+        let database = self.database.get_mut()?;
+        if !guarded(|| database.check_integrity().map_err(damaged))? {
             tracing::warn!("the list of free pages of the index was wrong, and was made anew");
         }
         Ok(self)
     }
 
+    /// Whether writing panicked, so that nothing more can be written.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
     /// What is in it now.
     pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let read = self.database.begin_read().map_err(damaged)?;
-        let applied = read.open_table(APPLIED).map_err(damaged)?;
-        let applied = applied.get(()).map_err(damaged)?.map(|a| a.value()).unwrap_or_default();
-        Ok(Snapshot {
-            rows: read.open_table(ROWS).map_err(damaged)?,
-            blobs: read.open_table(BLOBS).map_err(damaged)?,
-            live: read.open_table(LIVE).map_err(damaged)?,
-            pieces: read.open_table(PIECES).map_err(damaged)?,
-            applied: Position { segment: applied.0, at: applied.1 },
+        let database = self.database.get()?;
+        guarded(|| {
+            let read = database.begin_read().map_err(damaged)?;
+            let applied = read.open_table(APPLIED).map_err(damaged)?;
+            let applied = applied.get(()).map_err(damaged)?.map(|a| a.value()).unwrap_or_default();
+            let tables = Read {
+                rows: read.open_table(ROWS).map_err(damaged)?,
+                blobs: read.open_table(BLOBS).map_err(damaged)?,
+                live: read.open_table(LIVE).map_err(damaged)?,
+                pieces: read.open_table(PIECES).map_err(damaged)?,
+            };
+            let applied = Position { segment: applied.0, at: applied.1 };
+            Ok(Snapshot { tables: Given::new(tables), applied })
         })
     }
 
@@ -119,28 +188,72 @@ impl Index {
     }
 
     fn write(&self, fill: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>) -> Result<(), StoreError> {
-        let mut write = self.database.begin_write().map_err(damaged)?;
-        write.set_durability(Durability::Immediate).map_err(damaged)?;
-        write.set_quick_repair(true);
-        let mut tables = Tables {
-            rows: write.open_table(ROWS).map_err(damaged)?,
-            blobs: write.open_table(BLOBS).map_err(damaged)?,
-            live: write.open_table(LIVE).map_err(damaged)?,
-            pieces: write.open_table(PIECES).map_err(damaged)?,
-            applied: write.open_table(APPLIED).map_err(damaged)?,
+        let database = self.database.get()?;
+        self.broken.store(true, Ordering::Relaxed);
+        let (written, broken) = match guarded(|| Ok(write(database, fill))) {
+            Ok(written) => (written, false),
+            Err(panicked) => (Err(panicked), true),
         };
-        fill(&mut tables).map_err(damaged)?;
-        drop(tables);
-        write.commit().map_err(damaged)
+        self.broken.store(broken, Ordering::Relaxed);
+        written
     }
 }
 
+fn write(
+    database: &Database,
+    fill: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>,
+) -> Result<(), StoreError> {
+    let mut write = database.begin_write().map_err(damaged)?;
+    write.set_durability(Durability::Immediate).map_err(damaged)?;
+    write.set_quick_repair(true);
+    let write = ManuallyDrop::new(write);
+    let filled = Tables::open(&write).and_then(|mut tables| {
+        let filled = fill(&mut tables);
+        tables.close();
+        filled
+    });
+    let write = ManuallyDrop::into_inner(write);
+    filled.map_err(damaged)?;
+    write.commit().map_err(damaged)
+}
+
+/// The tables, open to be written. If that panics, they stay open for good.
 struct Tables<'a> {
-    rows: Table<'a, &'static [u8], &'static [u8]>,
-    blobs: Table<'a, &'static [u8; 32], &'static [u8]>,
-    live: Table<'a, u64, u64>,
-    pieces: Table<'a, (u64, &'static [u8; 32]), ()>,
-    applied: Table<'a, (), (u64, u32)>,
+    rows: ManuallyDrop<Table<'a, &'static [u8], &'static [u8]>>,
+    blobs: ManuallyDrop<Table<'a, &'static [u8; 32], &'static [u8]>>,
+    live: ManuallyDrop<Table<'a, u64, u64>>,
+    pieces: ManuallyDrop<Table<'a, (u64, &'static [u8; 32]), ()>>,
+    applied: ManuallyDrop<Table<'a, (), (u64, u32)>>,
+}
+
+impl<'a> Tables<'a> {
+    fn open(write: &'a WriteTransaction) -> Result<Self, redb::Error> {
+        let rows = ManuallyDrop::new(write.open_table(ROWS));
+        let blobs = ManuallyDrop::new(write.open_table(BLOBS));
+        let live = ManuallyDrop::new(write.open_table(LIVE));
+        let pieces = ManuallyDrop::new(write.open_table(PIECES));
+        let applied = ManuallyDrop::new(write.open_table(APPLIED));
+        // From here on nothing panics.
+        let (rows, blobs) = (ManuallyDrop::into_inner(rows), ManuallyDrop::into_inner(blobs));
+        let (live, pieces) = (ManuallyDrop::into_inner(live), ManuallyDrop::into_inner(pieces));
+        let applied = ManuallyDrop::into_inner(applied)?;
+        let (rows, blobs, live, pieces) = (rows?, blobs?, live?, pieces?);
+        Ok(Self {
+            rows: ManuallyDrop::new(rows),
+            blobs: ManuallyDrop::new(blobs),
+            live: ManuallyDrop::new(live),
+            pieces: ManuallyDrop::new(pieces),
+            applied: ManuallyDrop::new(applied),
+        })
+    }
+
+    fn close(self) {
+        drop(ManuallyDrop::into_inner(self.rows));
+        drop(ManuallyDrop::into_inner(self.blobs));
+        drop(ManuallyDrop::into_inner(self.live));
+        drop(ManuallyDrop::into_inner(self.pieces));
+        drop(ManuallyDrop::into_inner(self.applied));
+    }
 }
 
 /// Whether two keys differ in their last number only, so that nothing else is likely to stand between them.
@@ -167,16 +280,19 @@ impl Tables<'_> {
             if self.rows.insert(&key[..], &value[..])?.is_some() {
                 continue;
             }
-            let mut gap = self.rows.upper_bound_mut(Bound::Included(&key[..]))?;
-            while let Some((key, value)) = rest.peek() {
+            let mut gap = ManuallyDrop::new(self.rows.upper_bound_mut(Bound::Included(&key[..]))?);
+            let filled = loop {
+                let Some((key, value)) = rest.peek() else { break Ok(()) };
                 match gap.insert_before(&key[..], &value[..]) {
                     Ok(()) => drop(rest.next()),
                     // It is there, or something else is before it.
-                    Err(redb::CursorError::UnorderedKey) => break,
-                    Err(error) => return Err(error.into()),
+                    Err(redb::CursorError::UnorderedKey) => break Ok(()),
+                    Err(error) => break Err(error),
                 }
-            }
-            gap.close()?;
+            };
+            let closed = ManuallyDrop::into_inner(gap).close();
+            filled?;
+            closed?;
         }
         Ok(())
     }
@@ -231,14 +347,20 @@ impl Tables<'_> {
 
 impl Snapshot {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let value = self.rows.get(key).map_err(damaged)?;
-        Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
+        let rows = &self.tables.get()?.rows;
+        guarded(|| {
+            let value = rows.get(key).map_err(damaged)?;
+            Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
+        })
     }
 
     pub(super) fn blob(&self, id: BlobId) -> Result<Option<BlobRow>, StoreError> {
-        let Some(value) = self.blobs.get(&id.0).map_err(damaged)? else { return Ok(None) };
-        let row = BlobRow::decode(value.value());
-        row.map(Some).ok_or_else(|| StoreError::Corrupt(format!("the index entry of blob {id}")))
+        let blobs = &self.tables.get()?.blobs;
+        guarded(|| {
+            let Some(value) = blobs.get(&id.0).map_err(damaged)? else { return Ok(None) };
+            let row = BlobRow::decode(value.value());
+            row.map(Some).ok_or_else(|| StoreError::Corrupt(format!("the index entry of blob {id}")))
+        })
     }
 
     /// Shows the pairs between two keys, in order, as long as `each` wants more.
@@ -248,9 +370,13 @@ impl Snapshot {
         to: Bound<&[u8]>,
         mut each: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        for pair in self.rows.range::<&[u8]>((from, to)).map_err(damaged)? {
-            let (key, value) = pair.map_err(damaged)?;
-            if !each(key.value(), value.value()) {
+        let rows = &self.tables.get()?.rows;
+        let mut range = Given::new(guarded(|| rows.range::<&[u8]>((from, to)).map_err(damaged))?);
+        let range = range.get_mut()?;
+        while let Some((key, value)) = guarded(|| range.next().transpose().map_err(damaged))? {
+            // What becomes of them is the caller's.
+            let (key, value) = guarded(|| Ok((key.value(), value.value())))?;
+            if !each(key, value) {
                 break;
             }
         }
@@ -265,28 +391,38 @@ impl Snapshot {
         reverse: bool,
         expected: usize,
     ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), StoreError>>, StoreError> {
-        let mut range = self.rows.range::<&[u8]>((from, to)).map_err(damaged)?;
+        let rows = &self.tables.get()?.rows;
+        let mut range = Given::new(guarded(|| rows.range::<&[u8]>((from, to)).map_err(damaged))?);
         let mut sheets = Sheets::new(expected);
         Ok(std::iter::from_fn(move || {
-            let next = if reverse { range.next_back() } else { range.next() };
-            next.map(|pair| {
-                let (key, value) = pair.map_err(damaged)?;
-                Ok(sheets.pair(key.value(), value.value()))
-            })
+            let next = range.get_mut().and_then(|range| {
+                guarded(|| {
+                    let next = if reverse { range.next_back() } else { range.next() };
+                    let Some(pair) = next else { return Ok(None) };
+                    let (key, value) = pair.map_err(damaged)?;
+                    Ok(Some(sheets.pair(key.value(), value.value())))
+                })
+            });
+            next.transpose()
         }))
     }
 
     /// How many pages hold rows.
     #[cfg(test)]
     pub(super) fn pages(&self) -> usize {
-        let stats = redb::ReadableTableMetadata::stats(&self.rows).expect("what the rows take");
+        let stats = redb::ReadableTableMetadata::stats(&self.tables.get().expect("tables").rows)
+            .expect("what the rows take");
         stats.leaf_pages() as usize
     }
 
     /// Living bytes by segment.
     pub(super) fn live(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        let all = self.live.range::<u64>(..).map_err(damaged)?;
-        all.map(|pair| pair.map(|(segment, live)| (segment.value(), live.value())).map_err(damaged)).collect()
+        let live = &self.tables.get()?.live;
+        guarded(|| {
+            let all = live.range::<u64>(..).map_err(damaged)?;
+            all.map(|pair| pair.map(|(segment, live)| (segment.value(), live.value())).map_err(damaged))
+                .collect()
+        })
     }
 
     /// Bodies that had a piece in `segment`, at most `limit`, after `after`.
@@ -299,8 +435,12 @@ impl Snapshot {
         let after = after.map(|id| id.0);
         let from =
             after.as_ref().map_or(Bound::Included((segment, &[0; 32])), |id| Bound::Excluded((segment, id)));
-        let range = self.pieces.range((from, Bound::Included((segment, &[0xFF; 32])))).map_err(damaged)?;
-        range.take(limit).map(|piece| piece.map(|(key, _)| BlobId(*key.value().1)).map_err(damaged)).collect()
+        let pieces = &self.tables.get()?.pieces;
+        guarded(|| {
+            let range = pieces.range((from, Bound::Included((segment, &[0xFF; 32])))).map_err(damaged)?;
+            let ids = range.take(limit).map(|piece| piece.map(|(key, _)| BlobId(*key.value().1)));
+            ids.map(|id| id.map_err(damaged)).collect()
+        })
     }
 }
 
@@ -334,10 +474,24 @@ impl Sheets {
 /// What an error of the index means: damage, no space, or a device that failed.
 fn damaged(error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
-        redb::Error::Corrupted(what) => StoreError::Corrupt(format!("the index: {what}")),
-        redb::Error::Io(e) => super::store_error(e),
-        other => StoreError::Io(format!("the index: {other}")),
+        redb::Error::Corrupted(what) => {
+            tracing::error!(what, "{FILE} is damaged; stop the server and run `iems store check`");
+            StoreError::Corrupt(format!("the index: {what}"))
+        }
+        redb::Error::Io(e) => match super::store_error(e) {
+            StoreError::Io(what) => StoreError::Io(format!("{FAILED}{what}")),
+            other => other,
+        },
+        other => StoreError::Io(format!("{FAILED}{other}")),
     }
+}
+
+/// How errors begin after which redb answers nothing more.
+const FAILED: &str = "the index: ";
+
+/// Whether the file has to be opened anew after this error before anything is answered again.
+pub(super) fn has_failed(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io(what) if what.starts_with(FAILED))
 }
 
 /// redb's file, on our disk.

@@ -173,29 +173,29 @@ impl Store for Embedded {
                 None => state.base()?.clone(),
             }
         };
-        base.get(key)
+        self.shared.heed(base.get(key), &base)
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         let scanning = self.shared.state().begin_scan(scan)?;
-        scanning.finish()
+        let base = scanning.base().clone();
+        self.shared.heed(scanning.finish(), &base)
     }
 
     async fn visit(&self, scan: Scan, each: &mut Visitor<'_>) -> Result<(), StoreError> {
         let scanning = self.shared.state().begin_scan(scan)?;
-        scanning.visit(each)
+        let base = scanning.base().clone();
+        self.shared.heed(scanning.visit(each), &base)
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        let batch = match self.commit_alone(batch) {
-            Ok(result) => return result,
-            Err(batch) => batch,
-        };
-        let (reply, answer) = oneshot::channel();
-        if !self.shared.queue.push(Work::Commit { batch, reply }) {
-            return Err(StoreError::Closed.into());
+        let result = self.committed(batch).await;
+        if let Err(CommitError::Store(error)) = &result
+            && index::has_failed(error)
+        {
+            self.shared.heal();
         }
-        answer.await.map_or(Err(StoreError::Closed.into()), |(result, _)| result)
+        result
     }
 
     fn watch(&self, prefix: &[u8]) -> Watch {
@@ -229,6 +229,26 @@ impl Shared {
             self.checkpoints.tell();
         }
     }
+}
+
+impl Embedded {
+    /// Writes a batch, alone or with others.
+    async fn committed(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let batch = match self.commit_alone(batch) {
+            Ok(result) => return result,
+            Err(batch) => batch,
+        };
+        let (reply, answer) = oneshot::channel();
+        if !self.shared.queue.push(Work::Commit { batch, reply }) {
+            return Err(StoreError::Closed.into());
+        }
+        answer.await.map_or_else(|_| Err(unanswered().into()), |(result, _)| result)
+    }
+}
+
+/// What a caller hears whose work ended by a defect: as after a failed sync, nobody knows what became of it.
+fn unanswered() -> StoreError {
+    StoreError::Io("writing ended by a defect, which the log tells of".into())
 }
 
 /// What an error of the system means for a caller.

@@ -153,6 +153,11 @@ pub(super) struct Scanning {
 }
 
 impl Scanning {
+    /// The index that it looks into.
+    pub(super) const fn base(&self) -> &Arc<Snapshot> {
+        &self.base
+    }
+
     /// The pairs, memory before index.
     pub(super) fn finish(self) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         let Self { memory, base, scan } = self;

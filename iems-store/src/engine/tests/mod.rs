@@ -5,6 +5,7 @@ mod alone;
 mod conform;
 mod costs;
 mod crash;
+mod damage;
 mod faults;
 mod folder;
 mod full;

@@ -81,6 +81,23 @@ impl SimDisk {
         lock(&self.shared).sync_time = time;
     }
 
+    /// Changes octets of a file behind everybody's back, as a medium does that goes bad.
+    pub fn damage(&self, path: &str, at: usize, octets: &[u8]) {
+        let Some(content) = lock(&self.shared).files.get(path).cloned() else { return };
+        let mut content = lock(&content);
+        let Content { now, durable, .. } = &mut *content;
+        for side in [now, durable] {
+            let place = side.iter_mut().skip(at);
+            place.zip(octets).for_each(|(place, octet)| *place = *octet);
+        }
+    }
+
+    /// The length of a file, in bytes; 0 if there is none.
+    pub fn length(&self, path: &str) -> usize {
+        let content = lock(&self.shared).files.get(path).cloned();
+        content.map_or(0, |content| lock(&content).now.len())
+    }
+
     /// Ends what [`SimDisk::fail_after`] began.
     pub fn heal(&self) {
         lock(&self.shared).fault = None;
