@@ -109,7 +109,11 @@ async fn talk(connection: &mut Connection, shutdown: &CancellationToken) -> io::
             continue;
         };
         // What a command needs is given back when it is done: an idle connection stays small.
-        match Box::pin(connection.take(event)).await? {
+        let flow = match event {
+            Event::Append(part) => Box::pin(connection.append(part)).await?,
+            event => Box::pin(connection.take(event)).await?,
+        };
+        match flow {
             // What follows without waiting for answers does not make them pile up.
             Flow::On if connection.buffer.len() >= ENOUGH => connection.flush().await?,
             Flow::On => {}

@@ -264,7 +264,7 @@ impl Committer {
             written.into_iter().for_each(|(id, body)| recent.keep(id, body));
             gone.into_iter().for_each(|id| recent.forget(id));
             drop(recent);
-            keys.iter().for_each(|key| shared.watchers.wrote(key));
+            shared.watchers.wrote_all(keys.iter());
         }
         for (reply, answer) in group.commits {
             shared.count(&answer.0);
@@ -457,7 +457,7 @@ impl Keys {
         keys
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let mut from = 0;
         self.ends.iter().map(move |end| &self.octets[std::mem::replace(&mut from, *end)..*end])
     }
