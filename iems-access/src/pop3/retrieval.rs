@@ -1,7 +1,8 @@
 //! From stored octets to what is sent: dot-stuffing, the end mark, and the cut of `TOP` (RFC 1939 sections 3 and 7).
 //!
-//! Pieces come in any size; nothing is held back but a few bits of state. Octets pass as they are: what a client counts
-//! after removing the stuffing is what `LIST` said.
+//! Pieces come in any size; nothing is held back but a few bits of state. Octets pass as they are, but for line ends of LF
+//! alone, which become CRLF: clients wait for CRLF.CRLF, and look for dots behind CRLF. What has none of those comes in as
+//! many octets as `LIST` said.
 
 /// How much of a message is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,13 @@ impl Retrieval {
             if self.at_line_start && piece[0] == b'.' {
                 output.push(b'.');
             }
-            output.extend_from_slice(piece);
+            match piece.strip_suffix(b"\n") {
+                Some(line) if !line.ends_with(b"\r") && !(line.is_empty() && self.after_cr) => {
+                    output.extend_from_slice(line);
+                    output.extend_from_slice(b"\r\n");
+                }
+                _ => output.extend_from_slice(piece),
+            }
             let ends = piece.ends_with(b"\n");
             self.line_empty &= piece.iter().all(|octet| matches!(octet, b'\r' | b'\n'));
             self.after_cr = piece.ends_with(b"\r");
@@ -147,13 +154,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn lines_end_in_crlf() {
+        let message = b"A: b\nC: d\r\n\n.\nx\r.\r\n\r\r\n\n";
+        for piece in 1..message.len() {
+            let all = b"A: b\r\nC: d\r\n\r\n..\r\nx\r.\r\n\r\r\n\r\n.\r\n";
+            assert_eq!(sent(message, piece, Part::All), all, "in pieces of {piece}");
+            let top = b"A: b\r\nC: d\r\n\r\n..\r\n.\r\n";
+            assert_eq!(sent(message, piece, Part::Top(1)), top, "in pieces of {piece}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_received_is_what_is_stored(
             message in proptest::collection::vec(prop_oneof![Just(b'.'), Just(b'\r'), Just(b'\n'), Just(b'x')], 0..60),
             piece in 1..9usize,
         ) {
-            let got = received(&sent(&message, piece, Part::All));
+            let sent = sent(&message, piece, Part::All);
+            prop_assert!(sent == b".\r\n" || sent.ends_with(b"\r\n.\r\n"));
+            let bare = sent.iter().zip([&b' '].into_iter().chain(&sent)).any(|(octet, before)| *octet == b'\n' && *before != b'\r');
+            prop_assert!(!bare);
+            let got = received(&sent);
+            let mut message: Vec<u8> = message;
+            let mut at = 0;
+            while let Some(found) = memchr::memchr(b'\n', &message[at..]) {
+                at += found;
+                if at == 0 || message[at - 1] != b'\r' {
+                    message.insert(at, b'\r');
+                    at += 1;
+                }
+                at += 1;
+            }
             match message.ends_with(b"\n") || message.is_empty() {
                 true => prop_assert_eq!(got, message),
                 false => prop_assert!(got.starts_with(&message) && got.len() <= message.len() + 2),
