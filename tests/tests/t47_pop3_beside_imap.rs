@@ -2,6 +2,7 @@
 
 use iems_tests::fetched::Fetcher;
 use iems_tests::iems::Iems;
+use iems_tests::peers::curl;
 use iems_tests::pop3::Pop3;
 use iems_tests::smtp::{deliver, letter};
 
@@ -60,6 +61,21 @@ fn numbers_of_pop3_stay_while_imap_expunges() {
     site.stop();
     site.start();
     assert_eq!(pop3(&site).ids(), again);
+}
+
+/// Curl reads on until CRLF.CRLF, whatever a message's own lines end in.
+#[test]
+fn curl_reads_what_a_script_appended() {
+    let (site, mut imap) = site(0);
+    let letters: [&[u8]; 3] =
+        [b"Subject: lf\n\n.\nend\n", b"Subject: no end\r\n\r\n.", b"Subject: cr\r\n\r\nx\r"];
+    imap.append("INBOX", letters.into_iter());
+    let wanted: [&[u8]; 3] =
+        [b"Subject: lf\r\n\r\n.\r\nend\r\n", b"Subject: no end\r\n\r\n.\r\n", b"Subject: cr\r\n\r\nx\r\n"];
+    for (number, wanted) in (1..).zip(wanted) {
+        let said = curl::read(site.at("pop3"), ANN, "secret", &format!("{number}"));
+        assert_eq!(said.out.as_bytes(), wanted, "{}", said.err);
+    }
 }
 
 #[test]
