@@ -58,12 +58,13 @@ impl Retrieval {
             if self.at_line_start && piece[0] == b'.' {
                 output.push(b'.');
             }
-            match piece.strip_suffix(b"\n") {
-                Some(line) if !line.ends_with(b"\r") && !(line.is_empty() && self.after_cr) => {
+            let had_cr = self.after_cr && piece == b"\n" || piece.ends_with(b"\r\n");
+            match piece.strip_suffix(b"\n").filter(|_| !had_cr) {
+                Some(line) => {
                     output.extend_from_slice(line);
                     output.extend_from_slice(b"\r\n");
                 }
-                _ => output.extend_from_slice(piece),
+                None => output.extend_from_slice(piece),
             }
             let ends = piece.ends_with(b"\n");
             self.line_empty &= piece.iter().all(|octet| matches!(octet, b'\r' | b'\n'));
