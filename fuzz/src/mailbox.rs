@@ -311,7 +311,7 @@ impl Talker {
     }
 
     async fn command(&mut self, body: CommandBody) {
-        let command = Command { tag: "z".into(), body };
+        let command = Command::new("z", body);
         let mut out = Output::new(&mut self.client, &mut self.buffer);
         self.session.command(command, NOW, &mut out).await.expect("a client");
         self.flush().await;

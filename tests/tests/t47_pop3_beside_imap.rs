@@ -69,7 +69,7 @@ fn curl_reads_what_a_script_appended() {
     let (site, mut imap) = site(0);
     let letters: [&[u8]; 3] =
         [b"Subject: lf\n\n.\nend\n", b"Subject: no end\r\n\r\n.", b"Subject: cr\r\n\r\nx\r"];
-    imap.append("INBOX", letters.into_iter());
+    imap.append("INBOX", letters);
     let wanted: [&[u8]; 3] =
         [b"Subject: lf\r\n\r\n.\r\nend\r\n", b"Subject: no end\r\n\r\n.\r\n", b"Subject: cr\r\n\r\nx\r\n"];
     for (number, wanted) in (1..).zip(wanted) {
