@@ -21,6 +21,8 @@ use crate::net::{Gate, Guest, Link, Protocol, Question, Wire, handshake};
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How much of answers is collected before they are sent, in octets.
 const ENOUGH: usize = 64 * 1024;
+/// How long a peer hears nothing while it is worked for.
+const STILL: Duration = Duration::from_secs(5);
 /// After how long it is tried again to learn what there was no memory for.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How much is read at first of what somebody says who is logged in, in octets: most messages are smaller.
@@ -153,6 +155,10 @@ impl Sink for ToWire<'_> {
             true => Ok(()),
             false => self.wire.send(octets, self.patience).await,
         }
+    }
+
+    async fn patience(&mut self) {
+        tokio::time::sleep(STILL).await;
     }
 }
 

@@ -14,6 +14,12 @@ pub(super) const ENOUGH: usize = 64 * 1024;
 pub trait Sink: Send {
     /// Takes all of it, in order.
     fn send(&mut self, octets: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Returns when the peer has heard nothing for so long that it is to be told that its command goes on; by that it is found
+    /// out, too, whether it is still there. Never, unless the sink knows of time.
+    fn patience(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -56,6 +62,20 @@ impl<'a, S: Sink> Output<'a, S> {
         }
     }
 
+    /// Waits for work that may take long, and says now and then that it goes on. Who is gone by then is not worked for any more.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = self.sink.patience() => {}
+            }
+            self.status(Status::ok("Still searching"));
+            self.flush().await?;
+        }
+    }
+
     /// Hands over what was collected.
     ///
     /// # Errors
@@ -63,5 +83,50 @@ impl<'a, S: Sink> Output<'a, S> {
     pub async fn flush(&mut self) -> io::Result<()> {
         let octets = self.buffer.split();
         self.sink.send(&octets).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loses patience at each turn; the peer goes after so many words.
+    struct Impatient {
+        left: usize,
+        heard: Vec<u8>,
+    }
+
+    impl Sink for Impatient {
+        async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+            self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+            self.heard.extend_from_slice(octets);
+            Ok(())
+        }
+
+        async fn patience(&mut self) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_that_it_goes_on_and_whoever_is_gone_is_not_worked_for() {
+        for (left, turns) in [(100, 20), (3, usize::MAX)] {
+            let (mut sink, mut buffer) = (Impatient { left, heard: Vec::new() }, BytesMut::new());
+            let mut out = Output::new(&mut sink, &mut buffer);
+            let done = std::cell::Cell::new(0);
+            let work = async {
+                while done.get() < turns {
+                    done.set(done.get() + 1);
+                    tokio::task::yield_now().await;
+                }
+                7
+            };
+            let ended = out.meanwhile(work).await;
+            assert!(sink.heard.starts_with(b"* OK Still searching\r\n* OK Still"));
+            match turns {
+                20 => assert_eq!(ended.unwrap(), 7),
+                _ => assert!(ended.is_err() && done.get() < 20),
+            }
+        }
     }
 }

@@ -160,10 +160,14 @@ impl Session {
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);
-        let mut places = searched.find(key).await?;
-        if let Some(criteria) = criteria {
-            places = searched.sort(places, criteria).await?;
-        }
+        let work = async {
+            let places = searched.find(key).await?;
+            match criteria {
+                Some(criteria) => searched.sort(places, criteria).await,
+                None => Ok(places),
+            }
+        };
+        let places = out.meanwhile(work).await??;
         let there = places.into_iter().filter_map(|place| u32::try_from(place + 1).ok());
         let gone = |number: &u32| selected.view.get(*number).is_none_or(|seen| seen.gone);
         Ok(there.filter(|number| !gone(number)).collect())
@@ -212,8 +216,11 @@ impl Session {
         let selected = self.selected()?;
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);
-        let places = searched.find(&thread.key).await?;
-        let (threads, _held) = searched.thread(places, thread.algorithm, uid).await?;
+        let work = async {
+            let places = searched.find(&thread.key).await?;
+            searched.thread(places, thread.algorithm, uid).await
+        };
+        let (threads, _held) = out.meanwhile(work).await??;
         out.data(Data::Thread(threads));
         out.pause().await?;
         Ok(Status::ok("That is what was found"))
