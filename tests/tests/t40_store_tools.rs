@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use iems_tests::fetched::Fetcher;
 use iems_tests::iems::{Iems, binary};
+use iems_tests::peers::imap;
 use iems_tests::pop3::{field, read_all, wait_all};
 use iems_tests::process::{command, need, run};
 use iems_tests::smtp::{Smtp, deliver, letter};
@@ -257,4 +258,91 @@ fn a_site_sets_the_mark_the_grace_and_the_answer() {
     site.start();
     let refused = rcpt(&site, BOB, 452);
     assert!(refused.contains("4.3.1"), "{refused}");
+}
+
+/// What appends many letters at once, whose subjects begin with a word that is found in the index later.
+const FILL: &str = r"
+for some in range(4):
+    texts = [b'From: a@x\r\nSubject: WORD-%d\r\n\r\nx\r\n' % n for n in range(some * 100, some * 100 + 100)]
+    tag = imap._new_tag()
+    imap.send(tag + b' APPEND INBOX' + b''.join(b' {%d+}\r\n%s' % (len(t), t) for t in texts) + b'\r\n')
+    while not (line := imap.file.readline()).startswith(tag):
+        assert line, 'closed'
+    assert b' OK ' in line, line
+";
+
+/// Reads INBOX; says how it went, and that the session goes on.
+const READ: &str = r"
+assert imap.select('INBOX')[0] == 'OK'
+typ, said = imap.fetch('1:*', '(ENVELOPE)')
+assert typ in ('OK', 'NO'), said
+assert typ == 'OK' or b'UNAVAILABLE' in said[0] or b'try again' in said[0], said
+assert imap.noop()[0] == 'OK'
+found = imap.search(None, 'ALL')[1][0].split()
+print(json.dumps([typ, len(found)]))
+";
+
+/// The pages of the index that have a text in them.
+fn pages_with(index: &[u8], text: &[u8]) -> Vec<usize> {
+    const PAGE: usize = 4096;
+    let has = |page: &[u8]| page.windows(text.len()).any(|window| window == text);
+    index.chunks(PAGE).enumerate().skip(1).filter(|(_, page)| has(page)).map(|(nth, _)| nth * PAGE).collect()
+}
+
+#[test]
+fn damage_in_the_index_of_a_running_server_is_one_accounts_trouble_and_loses_nothing() {
+    use std::os::unix::fs::FileExt;
+    let mut site = Iems::with_accounts(&[ANN, BOB]);
+    site.start();
+    for (user, word) in [(ANN, "spoilt"), (BOB, "kept")] {
+        imap::python(site.at("imap"), user, "secret", &FILL.replace("WORD", word)).good();
+    }
+    // All of it is in the index then, and nothing of the index in memory.
+    site.stop();
+    site.start();
+    let path = site.dir.path().join("data/index.redb");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("the index");
+    let before = std::fs::read(&path).expect("the index");
+    let (spoilt, kept) = (pages_with(&before, b"spoilt-"), pages_with(&before, b"kept-"));
+    let spoilt: Vec<usize> = spoilt.into_iter().filter(|page| !kept.contains(page)).collect();
+    assert!(!spoilt.is_empty() && !kept.is_empty());
+    for page in &spoilt {
+        file.write_all_at(&[0xEE; 64], *page as u64).expect("a write");
+    }
+    let read = |site: &Iems, user| -> (String, usize) {
+        let said = imap::python(site.at("imap"), user, "secret", READ).good().json();
+        serde_json::from_value(said).expect("how it went")
+    };
+    assert_eq!(read(&site, BOB), ("OK".to_owned(), 400), "others are served");
+    let hurt = read(&site, ANN);
+    let mut accepted = [0, 0];
+    for round in 0..5 {
+        for (nth, user) in [ANN, BOB].into_iter().enumerate() {
+            let mut smtp = Smtp::connect(site.at("smtp"));
+            smtp.must("EHLO client.example.test", 250);
+            let subject = format!("new {round}");
+            let reply = smtp.send("c@example.com", &[user], &letter("c@example.com", user, &subject));
+            match reply.expect("a reply").code {
+                250 => accepted[nth] += 1,
+                code => assert!((400..500).contains(&code), "{code}"),
+            }
+        }
+    }
+    assert_eq!(accepted[1], 5, "others get their mail");
+    let log = std::fs::read_to_string(site.log()).expect("the log");
+    assert!(hurt.0 == "OK" || log.contains("iems store check"), "{log}");
+    site.kill();
+    for page in &spoilt {
+        let mut now = [0; 64];
+        file.read_exact_at(&mut now, *page as u64).expect("a read");
+        assert_eq!(now, [0xEE; 64], "what cannot be read is not written over");
+        file.write_all_at(&before[*page..*page + 64], *page as u64).expect("a write");
+    }
+    site.start();
+    for (user, accepted) in [ANN, BOB].into_iter().zip(accepted) {
+        wait_all(site.at("pop3"), user, "secret", 400 + accepted);
+    }
+    site.stop();
+    let checked = site.admin(&["store", "check", "--json", "--quiet"]).good().json();
+    assert_eq!(checked["findings"], serde_json::json!([]), "{checked}");
 }
