@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use iems_tests::smtp::Smtp;
 
 use super::client::Imap;
-use super::mail::{NEEDLE, message};
+use super::mail::{NEEDLE, message, renumber};
 use super::servers::{Server, Who, user};
 use crate::watch;
 
 /// Clients side by side.
 const CLIENTS: usize = 10;
+/// The numbers of the messages of one client begin at a multiple of this.
+const NUMBERS: usize = 1_000_000;
 /// Messages in one APPEND while a mailbox is filled.
 const TOGETHER: usize = 50;
 
@@ -85,10 +87,11 @@ pub(super) fn logins(who: Who, time: Duration) -> Rate {
 /// Messages of 10 KiB appended one by one, each client to a mailbox of its own.
 pub(super) fn appends(who: Who, time: Duration) -> Rate {
     let mut server = Server::open(who, CLIENTS);
-    let message = message(0, 2);
     let begin = |server: &Server, number| Imap::login(server.imap, None, &user(number));
-    rate(&mut server, time, begin, |_, _, mut imap, go_on| {
+    rate(&mut server, time, begin, |_, number, mut imap, go_on| {
+        let (mut message, mut numbers) = (message(0, 2), number * NUMBERS..);
         while go_on() {
+            renumber(&mut message, numbers.next().unwrap_or_default());
             imap.append("INBOX", std::slice::from_ref(&message))?;
         }
         imap.command("LOGOUT").map(drop)
@@ -98,18 +101,19 @@ pub(super) fn appends(who: Who, time: Duration) -> Rate {
 /// Messages of 10 KiB delivered by LMTP to `mailboxes` users in turn.
 pub(super) fn deliveries(who: Who, mailboxes: usize, time: Duration) -> Rate {
     let mut server = Server::open(who, mailboxes);
-    let message = String::from_utf8(message(0, 2)).expect("ASCII");
     let begin = |server: &Server, _| {
         let mut lmtp = Smtp::connect(server.lmtp);
         lmtp.command("LHLO bench.test").map(|_| lmtp)
     };
     rate(&mut server, time, begin, |_, number, mut lmtp, go_on| {
-        let mut next = number;
+        let (mut message, mut next) = (message(0, 2), number);
+        message.push(b'.');
         while go_on() {
             lmtp.command("MAIL FROM:<p1@loader.example>")?;
             lmtp.command(&format!("RCPT TO:<{}>", user(next % mailboxes)))?;
             lmtp.command("DATA")?;
-            let reply = lmtp.command(&format!("{message}."))?;
+            renumber(&mut message, number * NUMBERS + next);
+            let reply = lmtp.command(std::str::from_utf8(&message).map_err(io::Error::other)?)?;
             if reply.code != 250 {
                 return Err(io::Error::other(reply.text()));
             }
@@ -205,8 +209,11 @@ pub(super) fn large(who: Who, messages: usize) -> Times {
             .try_for_each(|n| imap.command(&format!("STORE {n} +FLAGS (\\Seen)")).map(drop))
     });
     timed(&mut times, "new mail, 100 times", &mut || {
-        let one = message(0, 2);
-        (0..100).try_for_each(|_| imap.append("INBOX", std::slice::from_ref(&one)))
+        let mut one = message(0, 2);
+        (0..100).try_for_each(|n| {
+            renumber(&mut one, NUMBERS + n);
+            imap.append("INBOX", std::slice::from_ref(&one))
+        })
     });
     drop(imap);
     indexed(&mut server, messages, &mut times);

@@ -13,7 +13,7 @@ pub(super) fn message(number: usize, count: usize) -> Vec<u8> {
     let mut text = format!(
         "From: \"Person {p}\" <p{p}@loader.example>\r\nTo: <user@example.org>\r\nCc: <list{l}@example.org>\r\n\
          Subject: subject {} number {number}\r\nDate: Mon, 17 Nov 2025 10:{:02}:{:02} +0000\r\n\
-         Message-ID: <{number}@loader.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
+         Message-ID: <{number:08}@loader.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
         word(number as u64),
         number / 60 % 60,
         number % 60,
@@ -35,6 +35,13 @@ pub(super) fn message(number: usize, count: usize) -> Vec<u8> {
     }
     text += "\r\n";
     text.into_bytes()
+}
+
+/// Gives a message another Message-ID: no two messages that people send are the same, and a server need not store twice what is.
+pub(super) fn renumber(message: &mut [u8], number: usize) {
+    const FIELD: &[u8] = b"Message-ID: <";
+    let at = memchr::memmem::find(message, FIELD).expect("a field") + FIELD.len();
+    message[at..at + 8].copy_from_slice(format!("{:08}", number % 100_000_000).as_bytes());
 }
 
 /// One of 4,000 words of two to eleven letters.
@@ -60,5 +67,16 @@ mod tests {
             assert!((SIZE - 100..=SIZE + 20).contains(&message.len()), "{}", message.len());
             assert_eq!(memchr::memmem::find(&message, NEEDLE.as_bytes()).is_some(), has);
         }
+    }
+
+    #[test]
+    fn a_message_with_another_number_is_another_one_only_by_its_id() {
+        let mut one = message(0, 2);
+        let before = one.clone();
+        renumber(&mut one, 12_345);
+        assert_eq!(
+            String::from_utf8(one).unwrap(),
+            String::from_utf8(before).unwrap().replace("<00000000@", "<00012345@")
+        );
     }
 }

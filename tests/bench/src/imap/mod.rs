@@ -73,7 +73,7 @@ pub(crate) fn run(extent: Extent, words: &[&str]) {
     let wanted = |name: &str| only.is_empty() || only.contains(&name);
     let start = Instant::now();
     let mut text = format!(
-        "{TITLE}\nWritten by `cargo build --release -p iems-bin && cargo run --release -p iems-bench -- {}`. Messages of 10 KiB; ten clients and \
+        "{TITLE}\nWritten by `cargo build --release -p iems-bin && cargo run --release -p iems-bench -- {}`. Messages of 10 KiB, no two the same; ten clients and \
          {} s for each rate, one client\nfor a large mailbox. Everything is durable when it is answered (Dovecot: `mail_fsync = always`), on the same disk. \
          Dovecot is Debian's, with\nlogin processes that stay, and passwords that need no hashing. `ratio` is how many times better iems is than the better \
          of the two.\n",
