@@ -7,9 +7,10 @@ use std::process::Command;
 
 use iems_tests::fetched::{Fetcher, Value};
 use iems_tests::iems::Iems;
-use iems_tests::peers::dovecot::Dovecot;
 use iems_tests::peers::getmail::files;
+use iems_tests::peers::{self, dovecot::Dovecot};
 use iems_tests::process::{Said, need, run};
+use iems_tests::wait::{secs, wait_for};
 
 const ANN: &str = "ann@example.test";
 const SETTINGS: &str = "mail_plugins = listescape zlib\nplugin {\n  zlib_save = gz\n}\n\
@@ -120,6 +121,127 @@ fn a_compressed_maildir_of_dovecot_comes_in_as_it_was() {
     assert_eq!(before.len(), MAILBOXES.len() + 1, "{:?}", before.keys());
     let mut site = Iems::with_accounts(&[ANN]);
     assert_eq!(imported(&mut site, &dovecot.home("user1").join("Maildir"), "maildir"), before);
+}
+
+/// Programs that know what they have of Dovecot fetch nothing again: mbsync and OfflineIMAP by UIDs, POP3 by unique ids. In two rounds.
+#[test]
+fn programs_that_move_with_their_mailboxes_fetch_nothing_again() {
+    let mut site = Iems::with_accounts(&[ANN]);
+    site.config.more.push_str("[pop3]\nuidl = \"%08Xu%08Xv\"\n");
+    site.start();
+    // Both number mailboxes by the second, and no two are to have the same number here.
+    std::thread::sleep(secs(1));
+    let dovecot = Dovecot::start_with(SETTINGS, &[]);
+    let mut imap = Fetcher::login(dovecot.imap, "user6", "secret");
+    // OfflineIMAP knows no names with quotes or dots.
+    let mailboxes = &MAILBOXES[..5];
+    fill(&mut imap, mailboxes);
+    // Gaps, at the end too; nothing is left that mbsync would expunge.
+    for mailbox in mailboxes {
+        imap.must(format!("SELECT {mailbox}").as_bytes());
+        for command in ["STORE 1,4,9 +FLAGS (\\Deleted)", "EXPUNGE", "UNSELECT"] {
+            imap.must(command.as_bytes());
+        }
+    }
+    let at = site.at("imap");
+    let maildir = dovecot.home("user6").join("Maildir");
+    let import = || {
+        let place = maildir.to_str().expect("UTF-8");
+        let said =
+            site.admin(&["store", "import", ANN, place, "--format", "maildir", "--json", "--quiet"]).good();
+        let json = said.json();
+        for one in json["uids"].as_array().expect("a list") {
+            assert_eq!((&one["kept"], &one["why"]), (&true.into(), &"".into()), "{json}");
+        }
+        json
+    };
+    // Somebody waits at the INBOX as it was before anything came in.
+    let mut waits = Fetcher::login(at, ANN, "secret");
+    waits.must(b"SELECT INBOX");
+    let dirs = ["mbsync", "offline"].map(|name| site.dir.path().join(name));
+    dirs.iter().for_each(|dir| std::fs::create_dir(dir).expect("a folder"));
+    for round in 0..2 {
+        if round == 1 {
+            for mailbox in ["INBOX", "Sent"] {
+                imap.must(format!("APPEND {mailbox} {{18+}}\r\nSubject: later\r\n\r\n").as_bytes());
+            }
+        }
+        peers::imap::mbsync(&dirs[0], dovecot.imap, "user6", "secret").good();
+        peers::offlineimap::sync(&dirs[1], dovecot.imap, "user6", "secret").good();
+        let local = || dirs.each_ref().map(|dir| everything_below(dir));
+        let before = local();
+        assert!(before.iter().all(|files| files.len() >= 6), "{before:?}");
+        let json = import();
+        let theirs = shown(Fetcher::login(dovecot.imap, "user6", "secret"), true);
+        let count = theirs.values().map(|lines| lines.len() - 1).sum::<usize>();
+        assert_eq!(json["messages"], if round == 0 { count } else { 2 }, "{json}");
+        assert_eq!(shown(Fetcher::login(at, ANN, "secret"), true), theirs);
+        let states = |at, user| {
+            let mut imap = Fetcher::login(at, user, "secret");
+            let asked = |name: &&str| (name.to_string(), status(&mut imap, name));
+            mailboxes.iter().chain(&["empty"]).map(asked).collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(states(at, ANN), states(dovecot.imap, "user6"), "UIDVALIDITY and UIDNEXT");
+        peers::imap::mbsync(&dirs[0], at, ANN, "secret").good();
+        peers::offlineimap::sync(&dirs[1], at, ANN, "secret").good();
+        for (before, after) in before.iter().zip(local()) {
+            assert_eq!(*before, after, "nothing is fetched or sent again");
+        }
+        let ids = |at: std::net::SocketAddrV4, user: &str| {
+            let (url, login) = (format!("pop3://{at}/"), format!("{user}:secret"));
+            peers::curl::curl(&["--user", &login, "-X", "UIDL", "-l", &url], b"").good().out
+        };
+        let (ours, theirs) = (ids(site.at("pop3"), ANN), ids(dovecot.pop3, "user6"));
+        assert!(ours == theirs && ours.lines().count() == before[0].len(), "{ours} and {theirs}");
+    }
+    let (said, _) = waits.ask(b"NOOP");
+    assert!(said.contains("BYE"), "{said}");
+    // Mail arrives where it did, behind what came in.
+    let next = status(&mut Fetcher::login(at, ANN, "secret"), "INBOX");
+    let lmtp = format!("smtp://{}", site.at("smtp"));
+    let args = ["--mail-from", "bob@example.com", "--mail-rcpt", ANN, "--upload-file", "-", &lmtp];
+    peers::curl::curl(&args, b"Subject: new\r\n\r\n").good();
+    wait_for("the new message", secs(10), || {
+        let mut imap = Fetcher::login(at, ANN, "secret");
+        (status(&mut imap, "INBOX") != next).then_some(())
+    });
+    // The next round says that its UIDs can no longer be those of Dovecot, and loses nothing.
+    imap.must(b"APPEND INBOX {17+}\r\nSubject: last\r\n\r\n");
+    let place = maildir.to_str().expect("UTF-8");
+    let said = site.admin(&["store", "import", ANN, place, "--format", "maildir", "--quiet"]).good();
+    assert!(
+        said.out.contains("INBOX: UIDs kept, but mail came in here")
+            && said.out.contains("Sent: UIDs kept\n"),
+        "{said:?}"
+    );
+    site.stop();
+    site.admin(&["store", "check", "--bodies"]).good();
+}
+
+/// Names and sizes of all files with messages below a folder.
+fn everything_below(dir: &Path) -> BTreeMap<std::path::PathBuf, u64> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (path, about) = (entry.path(), entry.metadata().expect("metadata"));
+        match about.is_dir() {
+            true => all.extend(everything_below(&path)),
+            false if ["cur", "new"].iter().any(|part| dir.ends_with(part)) => {
+                let _ = all.insert(path, about.len());
+            }
+            false => {}
+        }
+    }
+    all
+}
+
+/// UIDVALIDITY and UIDNEXT.
+fn status(imap: &mut Fetcher, mailbox: &str) -> Vec<String> {
+    let told = imap.told(&format!("STATUS {mailbox} (UIDVALIDITY UIDNEXT)"));
+    let status = told.iter().find(|line| line.starts_with("STATUS")).expect("a status");
+    let mut words: Vec<_> =
+        status.rsplit('(').next().unwrap_or_default().split([' ', ')']).map(str::to_owned).collect();
+    words.sort();
+    words
 }
 
 /// Whatever Debian's Dovecot compresses with, one after the other in one Maildir.
@@ -234,13 +356,7 @@ fn mdbox_comes_in_by_way_of_doveadm_and_goes_back() {
     let ours = shown(Fetcher::login(site.at("imap"), ANN, "secret"), true);
     let mut back = shown(Fetcher::login(dovecot.imap, "user4", "secret"), true);
     assert_eq!(back, ours, "with the UIDs that they had");
-    let validity = |mut imap: Fetcher| {
-        let told = imap.told("STATUS INBOX (UIDVALIDITY UIDNEXT)");
-        let status = told.iter().find(|line| line.starts_with("STATUS")).expect("a status");
-        let mut words: Vec<_> = status.split([' ', '(', ')']).map(str::to_owned).collect();
-        words.sort();
-        words
-    };
+    let validity = |mut imap: Fetcher| status(&mut imap, "INBOX");
     let dovecots = validity(Fetcher::login(dovecot.imap, "user4", "secret"));
     assert_eq!(dovecots, validity(Fetcher::login(site.at("imap"), ANN, "secret")));
     // A second account gets from the export what the first one had.

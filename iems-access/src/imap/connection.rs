@@ -255,7 +255,12 @@ impl Connection {
                         return Ok(false);
                     }
                 },
-                () = news => Box::pin(self.tell_news()).await?,
+                () = news => {
+                    Box::pin(self.tell_news()).await?;
+                    if self.session.is_over() {
+                        return Ok(false);
+                    }
+                }
             }
         }
     }

@@ -162,7 +162,8 @@ impl Connection {
                 }
                 let options = &self.shared.options;
                 let (delay, most) = (options.login_delay, options.limits.messages);
-                let opened = self.shared.mail.open(&account, delay, most).await;
+                let shape = (most, options.uidl.as_ref());
+                let opened = self.shared.mail.open(&account, delay, shape).await;
                 let opened = opened.map(|(held, maildrop)| {
                     tracing::info!(account = %account.mailbox, "logged in");
                     self.held = Some(held);

@@ -10,6 +10,7 @@ use iems_core::storage::StoreError;
 use iems_store::directory::{AccountInfo, StoreDirectory};
 use iems_store::mailbox::{Mailboxes, Uid};
 
+use super::UidlFormat;
 use super::session::{Maildrop, Unopened};
 use crate::net::{Loan, Memory};
 
@@ -55,12 +56,12 @@ impl Maildrops {
         self.directory.mailboxes()
     }
 
-    /// Takes an account's maildrop, as it is now: its `most` oldest messages.
+    /// Takes an account's maildrop, as it is now: its `most` oldest messages, with unique ids like `uidl`.
     pub(super) async fn open(
         self: &Arc<Self>,
         account: &Account,
         delay: Duration,
-        most: usize,
+        (most, uidl): (usize, Option<&UidlFormat>),
     ) -> Result<(Held, Maildrop), Unopened> {
         let unavailable = |error: StoreError| {
             tracing::warn!(account = %account.mailbox, %error, "a maildrop cannot be read");
@@ -73,7 +74,10 @@ impl Maildrops {
         let messages = usize::try_from(status.messages).unwrap_or(usize::MAX).min(most);
         // As they are listed first, and as the session has them.
         held.loan.resize(messages.saturating_mul(MESSAGE)).map_err(|_| Unopened::TooMuch)?;
-        let maildrop = self.snapshot(&held.info, most).await.map_err(unavailable)?;
+        let mut maildrop = self.snapshot(&held.info, most).await.map_err(unavailable)?;
+        if let Some(uidl) = uidl {
+            maildrop = maildrop.with_ids(uidl.clone(), held.info.inbox.0);
+        }
         Ok((held, maildrop))
     }
 

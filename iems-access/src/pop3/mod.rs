@@ -13,6 +13,7 @@ mod options;
 mod reply;
 mod retrieval;
 pub mod session;
+mod uidl;
 
 pub use crate::net::{AuthOptions, Believed, Listener, ServerError, TlsConfig};
 pub use command::{Command, CommandError};
@@ -20,6 +21,7 @@ pub use connection::Pop3;
 pub use maildrops::Maildrops;
 pub use options::{Limits, ServerOptions, Timeouts};
 pub use retrieval::{Part, Retrieval};
+pub use uidl::UidlFormat;
 
 /// A POP3 server.
 pub type Server = crate::net::Server<Pop3>;

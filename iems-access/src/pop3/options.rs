@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::UidlFormat;
 use crate::net::{AuthOptions, Settings};
 
 /// A server's options.
@@ -21,6 +22,9 @@ pub struct ServerOptions {
     /// Whether messages that were read whole have `\\Seen` once the session ends with `QUIT`. Default yes: who reads the
     /// same mail by IMAP elsewhere sees what is new.
     pub seen: bool,
+    /// What unique ids look like. Default `None`: as we make them, of account, UIDVALIDITY and UID; another server's form is for accounts
+    /// that come from there with their UIDs.
+    pub uidl: Option<UidlFormat>,
 }
 
 impl ServerOptions {
@@ -33,6 +37,7 @@ impl ServerOptions {
             timeouts: Timeouts::default(),
             login_delay: Duration::ZERO,
             seen: true,
+            uidl: None,
         }
     }
 }

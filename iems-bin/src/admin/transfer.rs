@@ -20,6 +20,9 @@ pub(crate) struct TransferOrder {
     pub(crate) format: String,
     /// The only mailbox that goes out; the one for what stands in no folder of its own when it comes in.
     pub(crate) mailbox: Option<String>,
+    /// Whether messages that come in get new UIDs, also where they could keep theirs.
+    #[serde(default)]
+    pub(crate) new_uids: bool,
 }
 
 /// How far it is.
@@ -41,10 +44,26 @@ pub(crate) struct TransferAnswer {
     pub(crate) refused: u64,
     /// Problems that were not told yet.
     pub(crate) problems: Vec<Trouble>,
+    /// At the end, for each mailbox that came in, whether UIDs were kept.
+    #[serde(default)]
+    pub(crate) uids: Vec<Kept>,
     /// Whether it has ended; it is forgotten then.
     pub(crate) ended: bool,
     /// Why it ended before its time.
     pub(crate) failure: Option<Failure>,
+}
+
+/// Whether the messages of a mailbox have the UIDs that they had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Its path.
+    pub(crate) mailbox: String,
+    /// Whether they have.
+    pub(crate) kept: bool,
+    /// Its UIDVALIDITY.
+    pub(crate) uid_validity: u32,
+    /// Why not, or what else is to be known.
+    pub(crate) why: String,
 }
 
 /// A file or folder that was refused, or what of it was not taken over.

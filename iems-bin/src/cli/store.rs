@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::output::{note, octets, printable, show, warn};
 use crate::admin::request::Request;
-use crate::admin::transfer::{TransferAnswer, TransferOrder, Trouble};
+use crate::admin::transfer::{Kept, TransferAnswer, TransferOrder, Trouble};
 use crate::admin::{converse, with_site};
 use crate::config;
 use crate::exit::Failure;
@@ -74,6 +74,9 @@ pub(super) enum Args {
         /// The mailbox for what stands in no folder of its own
         #[arg(long, default_value = "INBOX")]
         into: String,
+        /// Give all messages new UIDs, also where they could keep those that mail programs know
+        #[arg(long)]
+        new_uids: bool,
         /// As JSON: an object with what was done
         #[arg(long)]
         json: bool,
@@ -114,6 +117,8 @@ struct Moved {
     left_out: u64,
     refused: u64,
     problems: Vec<Trouble>,
+    /// For each mailbox that came in, whether UIDs were kept.
+    uids: Vec<Kept>,
 }
 
 impl Args {
@@ -135,12 +140,12 @@ impl Args {
             }
             Self::Export { address, folder, format, mailbox, json, quiet } => {
                 let (format, out) = (format.to_string(), true);
-                let order = TransferOrder { out, address, place: folder, format, mailbox };
+                let order = TransferOrder { out, address, place: folder, format, mailbox, new_uids: false };
                 moved(transfer(file, order, quiet)?, json, "written to files")
             }
-            Self::Import { address, source, format, into, json, quiet } => {
+            Self::Import { address, source, format, into, new_uids, json, quiet } => {
                 let (format, out, mailbox) = (format.to_string(), false, Some(into));
-                let order = TransferOrder { out, address, place: source, format, mailbox };
+                let order = TransferOrder { out, address, place: source, format, mailbox, new_uids };
                 moved(transfer(file, order, quiet)?, json, "brought in")
             }
         }
@@ -168,6 +173,7 @@ fn transfer(file: Option<&Path>, mut order: TransferOrder, quiet: bool) -> Resul
             told = line;
         }
         done.problems.extend(answer.problems);
+        done.uids = answer.uids;
         (done.mailboxes, done.messages, done.octets) = (answer.mailboxes, answer.messages, answer.octets);
         (done.left_out, done.refused) = (answer.left_out, answer.refused);
         match (answer.ended, answer.failure) {
@@ -249,11 +255,20 @@ fn told(checked: &Checked) -> String {
 
 fn moved(done: Moved, json: bool, what: &str) -> Result<(), Failure> {
     let refused = done.refused;
-    show(&done, json, |Moved { messages, mailboxes, octets: size, left_out, .. }| {
+    show(&done, json, |Moved { messages, mailboxes, octets: size, left_out, uids, .. }| {
         let size = octets(*size);
-        format!(
+        let head = format!(
             "{messages} messages of {mailboxes} mailboxes {what}, {size} octets; {left_out} were there, {refused} refused"
-        )
+        );
+        let line = |one: &Kept| {
+            let mailbox = printable(&one.mailbox);
+            match (one.kept, &one.why[..]) {
+                (true, "") => format!("\n{mailbox}: UIDs kept"),
+                (true, why) => format!("\n{mailbox}: UIDs kept, but {why}"),
+                (false, why) => format!("\n{mailbox}: new UIDs: {why}"),
+            }
+        };
+        head + &uids.iter().map(line).collect::<String>()
     })?;
     match refused {
         0 => Ok(()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iems_access::pop3::UidlFormat;
 use iems_store::mailbox::UsualMailbox;
 
 use super::leaf::Size;
@@ -29,6 +30,8 @@ section! {
     WrittenPop3 {
         /// Whether what was read counts as read.
         mark_seen: bool = "true";
+        /// What unique ids look like, as another server had them.
+        uidl: UidlFormat;
     }
 }
 
@@ -55,6 +58,8 @@ pub(crate) struct ImapSettings {
     pub(crate) usual: Arc<[UsualMailbox]>,
     /// Whether what was read by POP3 counts as read.
     pub(crate) pop3_seen: bool,
+    /// What unique ids of POP3 look like.
+    pub(crate) uidl: Option<UidlFormat>,
 }
 
 /// What the sections mean.
@@ -80,5 +85,6 @@ pub(super) fn imap(
         unauthenticate: written.unauthenticate.value,
         usual: usual(mailboxes, notes),
         pop3_seen: pop3.mark_seen.value,
+        uidl: pop3.uidl.as_ref().map(|uidl| uidl.value.clone()),
     }
 }

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use iems_access::pop3::UidlFormat;
 use iems_core::message::{CheckResult, Domain, Mailbox};
 use iems_core::preprocess::Action;
 use iems_core::queue::{AddressPattern, PeerPattern, Priority, Rate, RateError};
@@ -49,6 +50,7 @@ from_text! {
     PeerPattern, "\"example.org\", \"*.example.org\", \"*\" or a next hop such as \"[192.0.2.1]:25\" or \"/run/lmtp\"", peer;
     AddressPattern, "\"ann@example.org\", \"example.org\", \"*.example.org\", \"*\" or \"<>\"", |text| text.parse().ok();
     CertificateMark, "the SHA-256 of a certificate, 64 hexadecimal digits", |text| text.parse().ok();
+    UidlFormat, "a form with %u for the UID and %v for the UIDVALIDITY such as \"%08Xu%08Xv\" (70 visible characters at most)", |text| text.parse().ok();
     NameServer, "a name server such as \"192.0.2.53\" or \"127.0.0.1:5353\"", NameServer::parse;
 }
 

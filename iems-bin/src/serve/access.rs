@@ -135,6 +135,7 @@ fn pop3_bounds(config: &Config, options: &mut pop3::ServerOptions) {
     options.limits.per_address = config.limits.connections_per_address;
     options.limits.errors = config.limits.errors;
     options.seen = config.imap.pop3_seen;
+    options.uidl.clone_from(&config.imap.uidl);
     options.timeouts.idle = pop3::Timeouts::default().idle.max(config.limits.idle);
     options.timeouts.drain = config.grace;
 }

@@ -11,7 +11,7 @@ use iems_store::mailbox::{AccountId, UsualMailbox};
 use iems_store::transfer::{self, Format, Import, Names, Progress, TransferError};
 
 use super::Site;
-use crate::admin::transfer::{TransferAnswer, TransferOrder, Trouble};
+use crate::admin::transfer::{Kept, TransferAnswer, TransferOrder, Trouble};
 use crate::exit::Failure;
 
 /// Jobs at once: each reads and writes as fast as the disk goes.
@@ -80,6 +80,14 @@ impl Job {
     fn answer(&self, id: u64, told: usize) -> TransferAnswer {
         let mut state = self.lock();
         state.asked = Instant::now();
+        let ended = state.end.is_some();
+        let uids = state.progress.uids.iter().filter(|_| ended).map(|uids| Kept {
+            mailbox: uids.mailbox.clone(),
+            kept: uids.kept,
+            uid_validity: uids.validity,
+            why: uids.why.clone(),
+        });
+        let uids = uids.collect();
         let Progress { mailbox, mailboxes, messages, octets, left_out, refused, problems, .. } =
             &state.progress;
         let problems = problems
@@ -95,7 +103,8 @@ impl Job {
             left_out: *left_out,
             refused: *refused,
             problems: problems.collect(),
-            ended: state.end.is_some(),
+            uids,
+            ended,
             failure: state.end.clone().and_then(Result::err),
         }
     }
@@ -132,6 +141,7 @@ impl Work {
             false => {
                 let mut import = Import::new(&order.place, *format, SystemClock.now());
                 import.usual.clone_from(usual);
+                import.new_uids = order.new_uids;
                 import.names = Some(Names { directory, domain: order.address.domain() });
                 if let Some(into) = &order.mailbox {
                     import.into = into;

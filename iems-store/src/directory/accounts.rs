@@ -82,6 +82,7 @@ impl StoreDirectory {
             batch.delete(&schema::one(Of::Secret, &mailbox));
             self.forget_app_passwords(&mailbox, &mut batch).await?;
             batch.delete(&schema::by_age_one(mailbox.domain(), id));
+            batch.delete(&schema::inbox(id));
             batch.add(&schema::members(mailbox.domain()), -1);
             mailbox::remove_account(&mut batch, id);
             if self.try_commit(batch).await? {
@@ -216,7 +217,7 @@ impl StoreDirectory {
         row.map(|row| rows::decode(&row, "a secret")).transpose()
     }
 
-    /// The accounts of a domain in alphabetical order, those behind `after`, at most `limit`.
+    /// The accounts of a domain in alphabetical order, those behind `after`, at most `limit`; with the INBOX that each was made with.
     ///
     /// # Errors
     /// The store's.

@@ -107,7 +107,13 @@ impl StoreDirectory {
         };
         let store = &self.storage.store;
         let entry = match store.get(&schema::one(Of::Account, mailbox)).await? {
-            Some(row) => Entry::Account(Arc::new(accounts::read(mailbox.clone(), &row)?)),
+            Some(row) => {
+                let mut info = accounts::read(mailbox.clone(), &row)?;
+                if let Some(inbox) = store.get(&schema::inbox(info.id)).await? {
+                    info.inbox = crate::mailbox::inbox_of(&inbox)?;
+                }
+                Entry::Account(Arc::new(info))
+            }
             None => match store.get(&schema::one(Of::Alias, mailbox)).await? {
                 Some(row) => aliases::entry(&row)?,
                 None => Entry::Nobody,

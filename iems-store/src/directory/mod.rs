@@ -32,6 +32,7 @@ pub(crate) use expand::{SEPARATOR, split_detail};
 pub use options::{DirectoryOptions, PasswordOptions};
 pub(crate) use quota::Admission;
 pub use quota::{DomainQuota, Over, QuotaOptions, Standing};
+pub(crate) use schema::inbox as inbox_key;
 pub use schema::{NAMESPACE, USES};
 pub use secret::Secret;
 

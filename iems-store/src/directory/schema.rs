@@ -13,6 +13,7 @@
 //! | `Dp D 0 L 0 name` | an app password: whose, its secret, services and times |
 //! | `Db D 0 L` | the services for which the main password is not taken |
 //! | `Dc mark` | the certificate with this SHA-256: the account it is bound to |
+//! | `Dx A` | the INBOX of the account with the number `A` (8 bytes), where an import put another in the place of its first |
 //! | `Dn` | counter: the last account number |
 //! | `U D 0 L 0 name` | when an app password was used last, and for what; apart, so that a login wakes nobody who watches the directory |
 
@@ -57,6 +58,11 @@ pub(super) fn certificates() -> Vec<u8> {
 /// The key of a certificate.
 pub(super) fn certificate(mark: &CertificateMark) -> Vec<u8> {
     [&certificates()[..], &mark.0].concat()
+}
+
+/// The key of the INBOX of an account, where it is not the one that it was made with.
+pub(crate) fn inbox(account: AccountId) -> Vec<u8> {
+    [&[NAMESPACE, b'x'][..], &account.0.to_be_bytes()].concat()
 }
 
 /// A kind of key that begins with a domain and ends with a local part.

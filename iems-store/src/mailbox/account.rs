@@ -19,6 +19,7 @@ pub(crate) fn create_account(
     // A mailbox without changes says 1, so the first change is 2.
     batch.put(owner.key(b"q"), 1i64.to_le_bytes().to_vec());
     batch.put(owner.key(b"t"), rows::encode(&TreeRow { changes: 0, names: 1 })?);
+    batch.put(owner.key(b"l"), 0i64.to_le_bytes().to_vec());
     let row = MailboxRow { name: "INBOX".into(), parent: None, special: None };
     put_mailbox(batch, owner, inbox, &row)?;
     batch.put(owner.key(&schema::of_subscription("INBOX")), &[rows::VERSION]);

@@ -77,10 +77,8 @@ pub struct Appended {
 pub(super) struct Place {
     pub(super) account: AccountId,
     pub(super) mailbox: MailboxId,
-    pub(super) uid: Slot,
+    pub(super) uid: Number,
     pub(super) modseq: Slot,
-    /// Added to the first UID.
-    pub(super) nth: u64,
     /// Added to the first MODSEQ.
     pub(super) later: u64,
 }
@@ -167,7 +165,8 @@ pub(super) fn append_some(
     let uid = batch.allocate(&key(&schema::of_count(mailbox, Count::LastUid)), count);
     let modseq = batch.allocate(&key(b"q"), count);
     for (nth, message) in (0..).zip(messages) {
-        put_message(batch, Place { account, mailbox, uid, modseq, nth, later: nth }, message)?;
+        let uid = Number::Slot(uid, nth);
+        put_message(batch, Place { account, mailbox, uid, modseq, later: nth }, message)?;
         batch.link(message.body.blob);
     }
     add_counts(batch, account, mailbox, &Counts::of(messages.iter().map(Counted::from)));
@@ -180,9 +179,9 @@ pub(super) fn append_some(
 
 /// Adds the rows of one message. Counters, ledger and blob are the caller's.
 pub(super) fn put_message(batch: &mut Batch, at: Place, message: &NewMessage) -> Result<(), StoreError> {
-    let Place { mailbox, uid, modseq, nth, later, .. } = at;
+    let Place { mailbox, uid, modseq, later, .. } = at;
     let owner = Owner::Known(at.account);
-    let key = |of: Of| owner.key(&schema::of_mailbox(of as u8, mailbox)).number(uid, nth);
+    let key = |of: Of| uid.onto(owner.key(&schema::of_mailbox(of as u8, mailbox)));
     let changed = Number::Slot(modseq, later);
     batch.put(key(Of::State), row::state(changed, message.flags, &message.keywords, message.body.size())?);
     let email = message.email.map_or(changed, Number::Known);
@@ -192,10 +191,10 @@ pub(super) fn put_message(batch: &mut Batch, at: Place, message: &NewMessage) ->
         batch.put(key(Of::Structure), Template::from(&[rows::VERSION]).bytes(structure));
     }
     let entry = owner.key(&schema::of_mailbox(Log::Changed as u8, mailbox));
-    batch.put(entry.number(modseq, later).number(uid, nth), &[rows::VERSION]);
+    batch.put(uid.onto(entry.number(modseq, later)), &[rows::VERSION]);
     if let Some(id) = &message.id {
         let entry = owner.key(&schema::of_message_id(&id.0)).bytes(&mailbox.0.to_be_bytes());
-        batch.put(entry.number(uid, nth), thread.onto(Template::from(&[rows::VERSION])));
+        batch.put(uid.onto(entry), thread.onto(Template::from(&[rows::VERSION])));
     }
     Ok(())
 }

@@ -133,7 +133,7 @@ impl Mailboxes {
     }
 
     /// The entries of a log after the MODSEQ `since`.
-    async fn log(
+    pub(super) async fn log(
         &self,
         log: Log,
         account: AccountId,

@@ -106,7 +106,9 @@ impl Mailboxes {
                 return Ok((taken, Copied::default()));
             }
             let arriving = self.arriving(from, &carried, to, now).await?;
-            let batch = carrying(from, &carried, to, &arriving, &sweeps, away)?;
+            let mut batch = Batch::new();
+            batch.require_present(&schema::key(to.0, &schema::of_mailbox(b'b', to.1)));
+            carrying(&mut batch, from, &carried, to, &arriving, &sweeps, away)?;
             if let Some(committed) = self.try_commit(batch).await? {
                 let first = append::first_uid(&committed.firsts)?;
                 let there = (0..).map(|nth| Uid(first.0.saturating_add(nth)));
@@ -117,6 +119,25 @@ impl Mailboxes {
             self.require_mailbox(to.0, to.1).await?;
         }
         Err(MailboxError::Busy)
+    }
+
+    /// Adds the steps that move the first of `uids`, which are not empty, into a mailbox of the same account that the batch makes. How many of
+    /// them these are about.
+    pub(super) async fn move_to_new(
+        &self,
+        batch: &mut Batch,
+        from: Where,
+        uids: &[Uid],
+        to: MailboxId,
+        now: Timestamp,
+    ) -> Result<usize, MailboxError> {
+        let (sweeps, to) = (self.sweeps(from.0, from.1).await?, (from.0, to));
+        let (taken, carried) = self.carried(from, uids, &sweeps).await?;
+        if !carried.is_empty() {
+            let arriving = self.arriving(from, &carried, to, now).await?;
+            carrying(batch, from, &carried, to, &arriving, &sweeps, true)?;
+        }
+        Ok(taken)
     }
 
     /// The first of `uids` that one commit can carry, and how many of `uids` these are about.
@@ -198,28 +219,28 @@ impl Carried {
     }
 }
 
-/// The one commit. UIDs are taken first; the MODSEQ of a leaving message last.
+/// Adds the steps of the one commit. UIDs are taken first; the MODSEQ of a leaving message last.
 fn carrying(
+    batch: &mut Batch,
     from: Where,
     carried: &[Carried],
     to: Where,
     arriving: &[NewMessage],
     sweeps: &Sweeps,
     away: bool,
-) -> Result<Batch, StoreError> {
-    let mut batch = Batch::new();
+) -> Result<(), StoreError> {
     let count = arriving.len() as u32;
     let there = |tail: &[u8]| schema::key(to.0, tail);
-    batch.require_present(&there(&schema::of_mailbox(b'b', to.1)));
     batch.require_present(&there(b"v"));
     let uid = batch.allocate(&there(&schema::of_count(to.1, Count::LastUid)), count);
     let modseq = batch.allocate(&there(b"q"), count);
     for (nth, message) in (0..).zip(arriving) {
-        let place = Place { account: to.0, mailbox: to.1, uid, modseq, nth, later: nth };
-        append::put_message(&mut batch, place, message)?;
+        let uid = Number::Slot(uid, nth);
+        let place = Place { account: to.0, mailbox: to.1, uid, modseq, later: nth };
+        append::put_message(batch, place, message)?;
     }
     let counts = Counts::of(arriving.iter().map(Counted::from));
-    add_counts(&mut batch, to.0, to.1, &counts);
+    add_counts(batch, to.0, to.1, &counts);
     let last = Template::default().number(modseq, u64::from(count.saturating_sub(1)));
     batch.put(there(&schema::of_count(to.1, Count::Highest)), last);
     if !away || from.0 != to.0 {
@@ -227,21 +248,21 @@ fn carrying(
         batch.add(&there(b"k"), i64::from(count));
     }
     if !away {
-        sweeps.require(&mut batch, from.0, from.1);
+        sweeps.require(batch, from.0, from.1);
         for one in carried {
             let state = &one.leaving.state;
             let key = schema::of_message(schema::Of::State, from.1, state.uid);
             batch.require_equals(&schema::key(from.0, &key), &one.leaving.row);
             batch.link(one.leaving.info.body.blob);
         }
-        return Ok(batch);
+        return Ok(());
     }
     let left = batch.allocate(&schema::key(from.0, b"q"), 1);
     let leaving: Vec<_> = carried.iter().map(|one| &one.leaving).collect();
-    leave(&mut batch, from.0, from.1, Number::Slot(left, 0), &leaving, sweeps);
+    leave(batch, from.0, from.1, Number::Slot(left, 0), &leaving, sweeps);
     if from.0 != to.0 {
         batch.add(&schema::key(from.0, b"o"), -counts.octets);
         batch.add(&schema::key(from.0, b"k"), -i64::from(count));
     }
-    Ok(batch)
+    Ok(())
 }

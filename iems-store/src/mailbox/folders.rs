@@ -51,6 +51,15 @@ impl Mailboxes {
         Ok(node.filter(|node| node.selectable).map(|node| node.id))
     }
 
+    /// The INBOX of an account. An import may have put another in the place of the one that it was made with.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn inbox(&self, account: AccountId) -> Result<Option<MailboxId>, StoreError> {
+        let node = self.node(account, None, "INBOX").await?;
+        Ok(node.map(|node| node.id))
+    }
+
     /// The mailbox with this path, whatever its case. Only the first 10,000 of each level are looked at.
     ///
     /// # Errors

@@ -4,19 +4,26 @@ use iems_core::storage::{Batch, Scan, StoreError};
 
 use super::append::octets;
 use super::schema::{self, AccountId, MailboxId, NAMESPACE, Of, Uid};
-use super::{Mailboxes, acl, row};
+use super::{MailboxError, Mailboxes, acl, row};
 
 /// How many rows leave in one commit.
 const AT_ONCE: usize = 2000;
 
 impl Mailboxes {
-    /// Removes what is left of accounts that were removed and mailboxes that were deleted. To be called when a server
-    /// starts: a removal may have been cut short. Returns how many there were.
+    /// Removes what is left of accounts that were removed and mailboxes that were deleted, and moves what is left in an INBOX that was
+    /// renamed. To be called when a server starts: a removal may have been cut short. Returns how many were removed.
     ///
     /// # Errors
     /// The store's.
     pub async fn purge_removed(&self) -> Result<usize, StoreError> {
         let mut purged = 0;
+        for (key, _) in self.storage.store.scan(Scan::prefix(&[NAMESPACE, b'i'], usize::MAX)).await? {
+            let finished = self.finish_renaming(schema::account_of(&key)?).await;
+            finished.map_err(|error| match error {
+                MailboxError::Store(error) => error,
+                error => StoreError::Io(error.to_string()),
+            })?;
+        }
         loop {
             let removed = self.storage.store.scan(Scan::prefix(&[NAMESPACE, b'x'], 1)).await?;
             let Some((key, _)) = removed.first() else { break };

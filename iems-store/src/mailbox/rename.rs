@@ -2,6 +2,7 @@
 
 use iems_core::seam::Timestamp;
 use iems_core::storage::Batch;
+use serde::{Deserialize, Serialize};
 
 use super::account::put_node;
 use super::folders::{Node, Nodes, path_of};
@@ -9,14 +10,25 @@ use super::row::MailboxRow;
 use super::schema::{self, AccountId, MailboxId, Owner, Uid};
 use super::tree::Making;
 use super::{MailboxError, Mailboxes, TRIES, name};
+use crate::rows;
 
-/// How many messages of an INBOX are looked for in one step.
-const PAGE: usize = 1000;
+/// How many messages of an INBOX move in one step.
+const PAGE: usize = if cfg!(test) { 4 } else { 1000 };
+
+/// An INBOX that is renamed, and not all of whose messages are moved.
+#[derive(Debug, Serialize, Deserialize)]
+struct Renaming {
+    /// What it became.
+    to: MailboxId,
+    /// Messages below this UID belong there.
+    below: u64,
+    now: Timestamp,
+}
 
 impl Mailboxes {
     /// Renames a mailbox, and with it what is below it; mailboxes above the new name that are missing are made. INBOX
-    /// stays, and gives its mail to a new mailbox; what is below it stays too. That takes a commit for the mailbox and one for
-    /// each 1000 messages: whatever happens, each message is in one of the two. Subscriptions do not follow.
+    /// stays, and gives its mail to a new mailbox; what is below it stays too. One commit decides that; where it cannot take all
+    /// messages, others for up to 1000 follow, also after a crash, by [`Self::purge_removed`]. Subscriptions do not follow.
     ///
     /// # Errors
     /// [`MailboxError::BadName`], [`MailboxError::NoMailbox`], [`MailboxError::Exists`], [`MailboxError::BelowItself`],
@@ -44,20 +56,69 @@ impl Mailboxes {
         Err(MailboxError::Busy)
     }
 
-    async fn rename_inbox(&self, account: AccountId, to: &str, now: Timestamp) -> Result<(), MailboxError> {
-        let inbox = self.find(account, "INBOX").await?.ok_or(MailboxError::NoAccount)?;
-        let to = self.create(account, to, None, now).await?;
-        // Those that come in while this goes on stay.
-        let last = self.status(account, inbox).await?.uid_next;
-        loop {
-            let page = self.view(account, inbox, Uid(0), PAGE).await?;
-            let uids: Vec<_> =
-                page.iter().map(|state| state.uid).filter(|uid| u64::from(uid.0) < last).collect();
-            if uids.is_empty() {
-                return Ok(());
+    /// One commit makes the mailbox, moves the first messages into it, and writes down that the others are its own too, if there are more
+    /// than one commit can take: then [`Self::finish_renaming`] moves them, now or when the server starts again.
+    async fn rename_inbox(&self, account: AccountId, path: &str, now: Timestamp) -> Result<(), MailboxError> {
+        self.finish_renaming(account).await?;
+        for _ in 0..TRIES {
+            let inbox = self.find(account, "INBOX").await?.ok_or(MailboxError::NoAccount)?;
+            // Those that come in while this goes on stay.
+            let below = self.status(account, inbox).await?.uid_next;
+            let uids = self.uids_below(account, inbox, below).await?;
+            let mut batch = Batch::new();
+            let to = self.create_in(&mut batch, account, path, None, now).await?;
+            let moved = match uids.is_empty() {
+                true => 0,
+                false => self.move_to_new(&mut batch, (account, inbox), &uids, to, now).await?,
+            };
+            let more = moved < uids.len() || uids.len() == PAGE;
+            let intent = schema::renaming(account);
+            batch.require_absent(&intent);
+            if more {
+                batch.put(intent, rows::encode(&Renaming { to, below, now })?);
             }
-            self.move_messages((account, inbox), &uids, (account, to), now).await?;
+            if self.try_commit(batch).await?.is_some() {
+                return if more { self.finish_renaming(account).await } else { Ok(()) };
+            }
         }
+        Err(MailboxError::Busy)
+    }
+
+    /// The first UIDs of a mailbox, below this one.
+    async fn uids_below(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        below: u64,
+    ) -> Result<Vec<Uid>, MailboxError> {
+        let page = self.view(account, mailbox, Uid(0), PAGE).await?;
+        Ok(page.iter().map(|state| state.uid).filter(|uid| u64::from(uid.0) < below).collect())
+    }
+
+    /// Moves what still stands in an INBOX that was renamed. Where the mailbox that it became is gone, it stays.
+    pub(super) async fn finish_renaming(&self, account: AccountId) -> Result<(), MailboxError> {
+        let intent = schema::renaming(account);
+        let Some(row) = self.storage.store.get(&intent).await? else { return Ok(()) };
+        let Renaming { to, below, now } = rows::decode(&row, "an INBOX that is renamed")?;
+        if let Some(inbox) = self.find(account, "INBOX").await? {
+            loop {
+                let uids = self.uids_below(account, inbox, below).await?;
+                if uids.is_empty() {
+                    break;
+                }
+                match self.move_messages((account, inbox), &uids, (account, to), now).await {
+                    Ok(_) => {}
+                    Err(MailboxError::NoMailbox | MailboxError::NoAccount) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let mut batch = Batch::new();
+        batch.require_equals(&intent, &row);
+        batch.delete(&intent);
+        // Whoever was quicker did the same.
+        self.try_commit(batch).await?;
+        Ok(())
     }
 
     async fn renaming(

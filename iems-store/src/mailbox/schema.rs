@@ -13,7 +13,11 @@
 //! | `Ma A s use` | the number of the mailbox with this special use |
 //! | `Ma A y name` | a subscription, by the whole name; it outlives the mailbox |
 //! | `Ma A w` | the keywords of the account, in the order of their numbers |
+//! | `Ma A l` | the greatest number of a mailbox with messages that is gone |
+//! | `Ma A r B` | there where this was the number of a mailbox that made room for another |
+//! | `Ma A u B` | a mailbox that is staged, see `staging.rs`: what it will be called; its number is reserved |
 //! | `Ma A p B u` | counter: the last UID |
+//! | `Ma A p B k` | the last UID that was given elsewhere, where the mailbox came in with its UIDs |
 //! | `Ma A p B c` | counter: messages in the low half, unseen messages in the high half |
 //! | `Ma A p B d`, `Ma A p B o` | counters: messages with `\Deleted`, octets of all messages |
 //! | `Ma A p B h` | the MODSEQ of the last change |
@@ -34,10 +38,11 @@
 //! | `Ma A z B p G entry`, `Ma A z B s entry` | annotations, private to account `G` and shared; of the account where `B` is 0 |
 //! | `Ms G A B` | this mailbox has an entry for account `G` (8 bytes; 0 for anyone) in its list |
 //! | `Mr A B` | a mailbox that was deleted and whose mail is yet to be |
+//! | `Mi A` | an INBOX that was renamed and some of whose messages are yet to move |
 //! | `Mx A` | an account that was removed and whose mail is yet to be |
 //!
 //! A mailbox's number is its UIDVALIDITY: seconds since the epoch, or one more than the last of the account if that is
-//! greater. So it only grows. Account and number together are its stable object id; a message's is its
+//! greater; or the one that it had elsewhere, if none with messages had that here. So it only grows. Account and number together are its stable object id; a message's is its
 //! account and the MODSEQ at which it came in.
 
 use iems_core::storage::{Slot, StoreError, Template};
@@ -102,6 +107,7 @@ pub(super) enum Count {
     Shown = b'r',
     Swept = b's',
     Touched = b't',
+    Kept = b'k',
 }
 
 /// The two logs of a mailbox.
@@ -144,10 +150,15 @@ pub(super) fn removed(account: AccountId) -> Vec<u8> {
     [&[NAMESPACE, b'x'][..], &account.0.to_be_bytes()].concat()
 }
 
-/// The account of a key `Mx A` or `Mr A B`.
+/// The account of a key `Mx A`, `Mi A` or `Mr A B`.
 pub(super) fn account_of(key: &[u8]) -> Result<AccountId, StoreError> {
     let (account, _) = rows::number(key.get(2..).unwrap_or_default(), "a removed account")?;
     Ok(AccountId(account))
+}
+
+/// The key `Mi A`.
+pub(super) fn renaming(account: AccountId) -> Vec<u8> {
+    [&[NAMESPACE, b'i'][..], &account.0.to_be_bytes()].concat()
 }
 
 /// The key `Mr A B`.

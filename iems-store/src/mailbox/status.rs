@@ -10,7 +10,7 @@ use super::{Mailboxes, folders};
 use crate::rows;
 
 /// How many counters a mailbox has at most.
-pub(super) const COUNTERS: usize = 10;
+pub(super) const COUNTERS: usize = 11;
 
 /// The counters of a mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

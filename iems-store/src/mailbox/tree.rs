@@ -130,6 +130,7 @@ impl Mailboxes {
             }
             let mut batch = Batch::new();
             remove_node(&mut batch, account, node, &row);
+            self.remember_past(&mut batch, account, node.id).await?;
             let acl = acl::read(self.acl_row(account, node.id).await?.as_ref())?;
             acl::put_acl(&mut batch, account, node.id, &acl, &[])?;
             if parent {
@@ -275,16 +276,28 @@ impl Making {
     ) -> Result<MailboxId, MailboxError> {
         let id = u32::try_from(self.next).map_err(|_| MailboxError::TooMany("mailboxes", LISTED))?;
         self.next += 1;
+        self.make_as(batch, MailboxId(id), parent, name, special)
+    }
+
+    /// The same with a number that is reserved for it.
+    pub(super) fn make_as(
+        &self,
+        batch: &mut Batch,
+        id: MailboxId,
+        parent: Option<Node>,
+        name: &str,
+        special: Option<SpecialUse>,
+    ) -> Result<MailboxId, MailboxError> {
         let name = match parent.is_none() && name::is_inbox(name) {
             true => "INBOX".to_owned(),
             false => name.to_owned(),
         };
         let row = MailboxRow { name, parent: parent.map(|node| node.id), special };
-        put_mailbox(batch, Owner::Known(self.account), MailboxId(id), &row)?;
+        put_mailbox(batch, Owner::Known(self.account), id, &row)?;
         if !self.acl.is_empty() {
-            acl::put_acl(batch, self.account, MailboxId(id), &[], &self.acl)?;
+            acl::put_acl(batch, self.account, id, &[], &self.acl)?;
         }
-        Ok(MailboxId(id))
+        Ok(id)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files of Dovecot and Courier beside the mail: keywords, order, subscriptions, rights.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::names::{escaped, part_of};
@@ -30,18 +30,43 @@ pub(super) fn keywords(folder: &Path) -> BTreeMap<char, String> {
     lines.collect()
 }
 
-/// The UIDs of the files of a Maildir, by their names without flags (`dovecot-uidlist`, versions 1 and 3).
-pub(super) fn uids(folder: &Path) -> HashMap<String, u32> {
-    let text = text_of(&folder.join(UIDLIST)).unwrap_or_default();
-    let lines = text.lines().skip(1).filter_map(|line| {
-        let (uid, rest) = line.split_once(' ')?;
+/// What a server says of the UIDs of a Maildir.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct UidList {
+    /// The UIDVALIDITY, if it is said.
+    pub(super) validity: Option<u32>,
+    /// The UIDNEXT, at least.
+    pub(super) next: u64,
+    /// UIDs by the names of files without flags.
+    pub(super) uids: HashMap<String, u32>,
+}
+
+/// The UIDs of the files of a Maildir (`dovecot-uidlist` in its versions 1 and 3, `courierimapuiddb`).
+pub(super) fn uidlist_of(folder: &Path) -> UidList {
+    let text = [UIDLIST, "courierimapuiddb"].iter().find_map(|name| text_of(&folder.join(name)));
+    let text = text.unwrap_or_default();
+    let mut lines = text.lines();
+    let head: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
+    let field = |letter| head.iter().find_map(|field| field.strip_prefix(letter)).unwrap_or_default();
+    let (validity, next) = match head[..] {
+        ["3", ..] => (field('V').parse().ok(), field('N').parse().ok()),
+        ["1", validity, next, ..] => (validity.parse().ok(), next.parse().ok()),
+        _ => (None, None),
+    };
+    let mut list = UidList { validity, next: next.unwrap_or(1), uids: HashMap::new() };
+    let mut taken = HashSet::new();
+    for line in lines {
+        let Some((uid, rest)) = line.split_once(' ') else { continue };
         let name = match rest.split_once(" :") {
             Some((_, name)) => name,
             None => rest.strip_prefix(':').unwrap_or(rest),
         };
-        Some((bare(name).to_owned(), uid.parse().ok()?))
-    });
-    lines.collect()
+        // What has the UID of another has none.
+        let Some(uid) = uid.parse().ok().filter(|uid| *uid > 0 && taken.insert(*uid)) else { continue };
+        list.next = list.next.max(u64::from(uid) + 1);
+        list.uids.insert(bare(name).to_owned(), uid);
+    }
+    list
 }
 
 /// Such a file, for the messages of a mailbox in the order of their UIDs.
@@ -125,10 +150,19 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("dovecot-uidlist", "3 V1 N21 Gabc\n1 G17.a :17.a,S=1\n7 W9 :18.b:2,S\n9 :19.c\nx\n");
-        let known = uids(folder.path());
-        assert_eq!((known["17.a,S=1"], known["18.b"], known["19.c"], known.len()), (1, 7, 9, 3));
-        write("dovecot-uidlist", "1 1275660208 25006\n25005 1276528487.M.x,S=1\n");
-        assert_eq!(uids(folder.path())["1276528487.M.x,S=1"], 25005);
+        let UidList { validity, next, uids } = uidlist_of(folder.path());
+        assert_eq!((uids["17.a,S=1"], uids["18.b"], uids["19.c"], uids.len()), (1, 7, 9, 3));
+        assert_eq!((validity, next), (Some(1), 21));
+        write("dovecot-uidlist", "1 1275660208 25006\n25005 1276528487.M.x,S=1\n25005 twice\n0 x\n");
+        let UidList { validity, next, uids } = uidlist_of(folder.path());
+        assert_eq!((uids["1276528487.M.x,S=1"], uids.len()), (25005, 1));
+        assert_eq!((validity, next), (Some(1275660208), 25006));
+        std::fs::rename(folder.path().join("dovecot-uidlist"), folder.path().join("courierimapuiddb"))
+            .unwrap();
+        assert_eq!(uidlist_of(folder.path()).validity, Some(1275660208));
+        write("dovecot-uidlist", "3 Vx N5\n9 :19.c\n");
+        let UidList { validity, next, uids } = uidlist_of(folder.path());
+        assert_eq!((validity, next, uids.len()), (None, 10, 1));
         write("courierimapsubscribed", "INBOX\nINBOX.Sent.2025\n");
         let told = |dots| subscriptions(folder.path(), dots).unwrap().into_iter().collect::<Vec<_>>();
         assert_eq!(told(true), ["INBOX", "Sent/2025"]);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use iems_core::seam::Timestamp;
 
 use super::incoming::Incoming;
+use super::uids::{self, Source};
 use super::{
     Format, Letter, Listener, Progress, TransferError, dovecot, entries, maildir, mbox, names, rights,
     rights::Names, written_at,
@@ -29,6 +30,9 @@ pub struct Import<'a> {
     pub usual: Vec<UsualMailbox>,
     /// When mail is saved.
     pub now: Timestamp,
+    /// Whether all messages get new UIDs, also where those that they had could be kept. Default: no, so that mail programs need not
+    /// fetch again what they have.
+    pub new_uids: bool,
     /// Who others are that have rights with Dovecot, so that they have them here. Default: nobody gets any, and
     /// [`Progress::problems`] tells.
     pub names: Option<Names<'a>>,
@@ -37,7 +41,8 @@ pub struct Import<'a> {
 impl<'a> Import<'a> {
     /// All mail of this format below `source`.
     pub fn new(source: &'a Path, format: Format, now: Timestamp) -> Self {
-        Self { source, format, into: "INBOX", usual: UsualMailbox::defaults(), now, names: None }
+        let (usual, new_uids, names) = (UsualMailbox::defaults(), false, None);
+        Self { source, format, into: "INBOX", usual, now, new_uids, names }
     }
 }
 
@@ -63,9 +68,18 @@ pub async fn import(
         return Err(TransferError::NoMail { hint: hint(order), path });
     }
     let subscribed = subscribed(order);
+    if order.format == Format::Maildir && !order.new_uids {
+        for (place, path) in &places {
+            uids::reserve(mailboxes, account, place, path).await?;
+        }
+    }
     for (place, path) in places {
         progress.mailbox.clone_from(&path);
-        let opened = Incoming::open(mailboxes, account, &path, order, subscribed.as_ref()).await;
+        let source = match order.format {
+            Format::Maildir => Source::maildir(&place, &mut progress),
+            Format::Mbox | Format::Eml => Source::default(),
+        };
+        let opened = Incoming::open(mailboxes, account, &path, order, &source, subscribed.as_ref()).await;
         let mut incoming = match opened {
             Ok(incoming) => incoming,
             Err(TransferError::Mailbox { error, .. }) if !error.is_temporary() => {
@@ -75,32 +89,36 @@ pub async fn import(
             Err(error) => return Err(error),
         };
         if order.format == Format::Maildir {
+            for file in source.listed.iter().enumerate() {
+                incoming.listed(file, &source.keywords, &mut progress, listener).await?;
+            }
+            incoming.end_listed(&source, &mut progress, listener).await?;
             let of = (account, incoming.mailbox, incoming.made);
             rights::give(mailboxes, of, &place, order.names, &mut progress).await?;
         }
-        let done = all_of(&mut incoming, order.format, &place, &mut progress, listener).await;
+        let done = all_of(&mut incoming, order.format, (&place, &source), &mut progress, listener).await;
         incoming.flush(&mut progress, listener).await?;
         done?;
+        progress.uids.push(incoming.outcome());
         progress.mailboxes += 1;
         listener(&progress);
     }
     Ok(progress)
 }
 
-/// Brings in what one file or folder holds.
+/// Brings in what one file or folder holds; of a Maildir, what has no UID or comes late.
 async fn all_of(
     incoming: &mut Incoming<'_>,
     format: Format,
-    place: &Path,
+    (place, source): (&Path, &Source),
     progress: &mut Progress,
     listener: Listener<'_>,
 ) -> Result<(), TransferError> {
     match format {
         Format::Maildir => {
-            let keywords = dovecot::keywords(place);
-            for (file, received) in maildir::files(place, progress) {
-                let read = maildir::read(&file, received, &keywords);
-                incoming.letter(&file, read, progress, listener).await?;
+            for file in incoming.late(source) {
+                let read = maildir::read(&file.path, file.received, &source.keywords);
+                incoming.letter(&file.path, read, progress, listener).await?;
             }
         }
         Format::Mbox => return mbox(incoming, place, progress, listener).await,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use iems_core::seam::Timestamp;
 
+use super::dovecot::UidList;
 use super::{Letter, MAX_MESSAGE, Progress, TransferError, dovecot, entries, packed, written_at};
 use crate::mailbox::Flags;
 
@@ -24,10 +25,25 @@ pub(super) fn is_one(folder: &Path) -> bool {
     folder.join("cur").is_dir() || folder.join("new").is_dir()
 }
 
-/// The files with messages and when they came, in the order of the UIDs that they had with Dovecot; without, the oldest
-/// first.
-pub(super) fn files(folder: &Path, progress: &mut Progress) -> Vec<(PathBuf, Timestamp)> {
-    let uids = dovecot::uids(folder);
+/// A file with a message.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct File {
+    /// The UID that it had, or the greatest there is.
+    uid: u32,
+    /// When it came.
+    pub(super) received: Timestamp,
+    pub(super) path: PathBuf,
+}
+
+impl File {
+    /// The UID that it had.
+    pub(super) fn uid(&self) -> Option<u32> {
+        (self.uid != u32::MAX).then_some(self.uid)
+    }
+}
+
+/// The files with messages, in the order of the UIDs that they had; then those without, the oldest first.
+pub(super) fn files(folder: &Path, list: &UidList, progress: &mut Progress) -> Vec<File> {
     let mut all = Vec::new();
     for part in ["cur", "new"].map(|part| folder.join(part)).into_iter().filter(|part| part.is_dir()) {
         let files = match entries(&part) {
@@ -44,16 +60,25 @@ pub(super) fn files(folder: &Path, progress: &mut Progress) -> Vec<(PathBuf, Tim
         for file in files.into_iter().filter(|file| !file.is_dir()) {
             let name = name_of(&file);
             match written_at(&file) {
-                Ok(at) => {
-                    let uid = uids.get(dovecot::bare(&name)).copied().unwrap_or(u32::MAX);
-                    all.push((uid, at, file));
+                Ok(received) => {
+                    let uid = list.uids.get(dovecot::bare(&name)).copied().unwrap_or(u32::MAX);
+                    all.push(File { uid, received, path: file });
                 }
                 Err(error) => progress.refuse(&file, error),
             }
         }
     }
     all.sort_unstable();
-    all.into_iter().map(|(_, at, file)| (file, at)).collect()
+    // A second file of the same name is another message.
+    let mut before = 0;
+    for file in &mut all {
+        let uid = std::mem::replace(&mut before, file.uid);
+        if uid == file.uid {
+            file.uid = u32::MAX;
+        }
+    }
+    all.sort_unstable();
+    all
 }
 
 fn name_of(file: &Path) -> String {

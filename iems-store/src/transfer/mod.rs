@@ -4,7 +4,7 @@
 //! read and written in place, which blocks the thread: servers give it one of its own.
 //!
 //! `names` folders and mailboxes · `maildir` `mbox` the formats · `packed` what is compressed · `dovecot` what other servers keep
-//! beside the mail · `rights` of others · `export` the way out · `import` and `incoming` the way in.
+//! beside the mail · `rights` of others · `uids` that are kept · `export` the way out · `import` and `incoming` the way in.
 
 mod dovecot;
 mod export;
@@ -17,6 +17,7 @@ mod packed;
 mod rights;
 #[cfg(test)]
 mod tests;
+mod uids;
 
 pub use export::export;
 pub use import::{Import, import};
@@ -124,6 +125,21 @@ pub struct Progress {
     pub mailboxes: u64,
     /// Which were refused, and what was not taken over of others: the first 10,000.
     pub problems: Vec<Problem>,
+    /// Of the mailboxes that came in: whether their messages have the UIDs that they had.
+    pub uids: Vec<Uids>,
+}
+
+/// Whether the messages of a mailbox that came in have the UIDs that they had, so that mail programs need not fetch them again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uids {
+    /// The path of the mailbox.
+    pub mailbox: String,
+    /// Whether UIDVALIDITY and UIDs are as they were.
+    pub kept: bool,
+    /// Its UIDVALIDITY here.
+    pub validity: u32,
+    /// Why they are not kept, or what else is to be known; empty if nothing is.
+    pub why: String,
 }
 
 /// Something that is not brought in, or not as it was.

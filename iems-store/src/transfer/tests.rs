@@ -13,6 +13,8 @@ use super::*;
 use crate::directory::{AccountInfo, DirectoryOptions, NewAccount, StoreDirectory};
 use crate::mailbox::{FlagAction, FlagChange, Mailboxes, NewMessage, Uid};
 
+mod uids;
+
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 struct World {
@@ -122,7 +124,7 @@ async fn mail_goes_out_and_comes_in_and_nothing_twice() {
         let (ann, bob) = (world.account("ann").await.id, world.account("bob").await.id);
         let m = world.mailboxes();
         assert_eq!(m.subscriptions(ann).await.unwrap(), m.subscriptions(bob).await.unwrap(), "{format:?}");
-        let inbox = world.account("bob").await.inbox;
+        let inbox = m.inbox(bob).await.unwrap().unwrap();
         let structures = world.mailboxes().structures(bob, inbox, &[Uid(1)]).await.unwrap();
         assert!(crate::structure::Structure::decode(&structures[0].1).is_ok());
         let checked = world.mailboxes().check(bob, false, true, &mut |_| ()).await.unwrap();
@@ -204,7 +206,7 @@ async fn what_dovecot_keeps_beside_the_mail_is_understood() {
             ("leer", false, None)
         ]
     );
-    let inbox: Vec<_> = m.messages(bob.id, bob.inbox, Uid(0), 9).await.unwrap();
+    let inbox: Vec<_> = m.messages(bob.id, m.inbox(bob.id).await.unwrap().unwrap(), Uid(0), 9).await.unwrap();
     let mut subjects = Vec::new();
     for message in &inbox {
         let octets = message.body.reader(m.blobs()).rest().await.unwrap();

@@ -156,6 +156,17 @@ impl Session {
         }
     }
 
+    /// Ends it with a status that is a `BYE`.
+    pub(super) fn depart<S: Sink>(&mut self, bye: Status, out: &mut Output<'_, S>) {
+        out.status(bye);
+        self.be_over();
+    }
+
+    /// Whether it has ended, and nothing more is read or said.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
     /// Nothing follows. What is to be written down waits for [`Self::end`], and no answer waits for that.
     fn be_over(&mut self) {
         self.leave_mailbox();
@@ -284,6 +295,10 @@ impl Session {
         {
             // What was found, say, is not of all that the peer believes to be there (RFC 5530 section 3).
             status = status.with(Code::ExpungeIssued);
+        }
+        if status.condition == Condition::Bye {
+            self.depart(status, out);
+            return Ok(Then::Close);
         }
         let status = self.tell_advance(status, out);
         out.say(&status.tagged(tag));

@@ -168,6 +168,10 @@ impl Session {
         };
         match told {
             Err(Trouble::Io(error)) => return Err(error),
+            Err(Trouble::Said(status)) if status.condition == Condition::Bye => {
+                self.depart(status, out);
+                return Ok(());
+            }
             Err(Trouble::Said(status)) => out.status(status),
             Ok(()) => {}
         }
@@ -187,7 +191,7 @@ impl Session {
         }
         out.say(&Response::Continue("Waiting for news; say DONE to end".into()));
         self.news(out).await?;
-        Ok(Then::ReadLine)
+        Ok(if self.is_over() { Then::Close } else { Then::ReadLine })
     }
 
     /// The line that ends `IDLE`.
@@ -260,6 +264,11 @@ impl Selected {
         }
         let highest = mailboxes.highest_modseq(self.account, self.mailbox).await?;
         if highest == self.view.modseq {
+            // A mailbox that never had a message can make room for one that was brought in from elsewhere. Its UIDVALIDITY is another,
+            // which a client can only learn anew.
+            if highest == 1 && !mailboxes.exists(self.account, self.mailbox).await? {
+                return Err(Status::bye("The mailbox is another one now; open it again").into());
+            }
             return Ok(updates);
         }
         if highest < self.view.modseq {

@@ -4,10 +4,14 @@ use std::fmt::Write as _;
 
 use iems_store::mailbox::Uid;
 
+use crate::pop3::UidlFormat;
+
 /// The messages of one session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Maildrop {
     name: String,
+    /// What unique ids look like where that is said, and the UIDVALIDITY.
+    ids: Option<(UidlFormat, u32)>,
     messages: Vec<Message>,
 }
 
@@ -31,7 +35,12 @@ impl Maildrop {
             deleted: false,
             retrieved: false,
         });
-        Self { name, messages: all.collect() }
+        Self { name, ids: None, messages: all.collect() }
+    }
+
+    /// The same with unique ids in the form that another server gave them.
+    pub fn with_ids(self, format: UidlFormat, uid_validity: u32) -> Self {
+        Self { ids: Some((format, uid_validity)), ..self }
     }
 
     /// The message with this number, if it is there and not marked.
@@ -83,7 +92,10 @@ impl Maildrop {
 
     /// The unique id of a message (RFC 1939 section 7, `UIDL`).
     pub(super) fn unique_id(&self, uid: Uid) -> String {
-        format!("{}.{:x}", self.name, uid.0)
+        match &self.ids {
+            Some((format, validity)) => format.id(*validity, uid.0),
+            None => format!("{}.{:x}", self.name, uid.0),
+        }
     }
 
     /// Writes the lines of a listing for messages from index `from` on, until `text` has grown to `enough` octets. The

@@ -37,7 +37,8 @@ impl Mailboxes {
         work.compare("index of special uses", None, uses, found);
         self.check_shares(account, work).await?;
         self.check_tree(account, nodes.len(), work).await?;
-        Ok(nodes.iter().filter(|(_, (_, selectable))| *selectable).map(|(id, _)| *id).collect())
+        let named = nodes.iter().filter(|(_, (_, selectable))| *selectable).map(|(id, _)| *id);
+        Ok(named.chain(self.all_staged(account).await?).collect())
     }
 
     /// The index of who has rights on mailboxes of this account.
@@ -77,11 +78,12 @@ impl Mailboxes {
         work: &mut Work,
     ) -> Result<(), StoreError> {
         let mut orphans = BTreeSet::new();
+        let staged = self.all_staged(account).await?;
         for tag in TAGS {
             for mailbox in self.mailboxes_under(account, tag).await? {
                 let known = nodes.get(&mailbox).is_some_and(|(_, selectable)| *selectable);
                 let purging = schema::deleted(account, mailbox);
-                if !known && self.storage.store.get(&purging).await?.is_none() {
+                if !known && !staged.contains(&mailbox) && self.storage.store.get(&purging).await?.is_none() {
                     orphans.insert(mailbox);
                 }
             }

@@ -272,3 +272,88 @@ fn a_power_cut_at_any_moment_leaves_mailboxes_exact() {
         }
     });
 }
+
+/// Renames an INBOX with more messages than one commit takes; one comes in after it.
+async fn renaming(storage: &Storage) -> Result<(), MailboxError> {
+    let mut client = client(storage.clone()).await;
+    client.inbox = client.mailboxes.find(ACCOUNT, "INBOX").await?.unwrap();
+    client.mailboxes.rename(ACCOUNT, "inbox", "b/Old", NOW).await?;
+    client.next.insert("INBOX", BTreeMap::new());
+    client.append(11, 1).await
+}
+
+async fn filled(disk: &SimDisk) -> Arc<Embedded> {
+    let engine = open(disk);
+    let mut batch = Batch::new();
+    let slot = batch.allocate(b"accounts", 1);
+    let inbox = create_account(&mut batch, slot, NOW).unwrap();
+    engine.storage().store.commit(batch).await.unwrap_or_else(|_| panic!("the account is made"));
+    let mut client = client(engine.storage()).await;
+    client.inbox = inbox;
+    client.append(1, 10).await.unwrap();
+    engine
+}
+
+#[test]
+fn a_power_cut_at_any_moment_renames_the_inbox_whole_or_not_at_all() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let disk = SimDisk::new();
+        let engine = filled(&disk).await;
+        let start = disk.operations();
+        renaming(&engine.storage()).await.unwrap();
+        let operations = disk.operations() - start;
+        let mut both = [0, 0];
+        for (at, seed) in (0..operations).flat_map(|at| (0..3).map(move |seed| (at, seed))) {
+            let disk = SimDisk::new();
+            let engine = filled(&disk).await;
+            disk.fail_after(at, u64::MAX, Fault::PowerCut);
+            assert!(renaming(&engine.storage()).await.is_err(), "the power went at {at}");
+            drop(engine);
+            disk.crash(seed);
+            let engine = open(&disk);
+            let m = Mailboxes::new(engine.storage());
+            let decided = m.find(ACCOUNT, "b/Old").await.unwrap().is_some();
+            m.purge_removed().await.unwrap();
+            let mut counts = Vec::new();
+            for info in m.list(ACCOUNT).await.unwrap() {
+                counts.push((info.path, m.count(ACCOUNT, info.id).await.unwrap().0));
+            }
+            let counts: Vec<_> = counts.iter().map(|(path, count)| (&path[..], *count)).collect();
+            match decided {
+                false => assert_eq!(counts, [("INBOX", 10)], "at {at}"),
+                true => assert!(
+                    matches!(counts[..], [("INBOX", 0 | 1), ("b", 0), ("b/Old", 10)]),
+                    "at {at}: {counts:?}"
+                ),
+            }
+            both[usize::from(decided)] += 1;
+            let checked = m.check(ACCOUNT, false, true, &mut |_| ()).await.unwrap();
+            assert_eq!(checked.findings, [], "at {at}, seed {seed}");
+            if !decided {
+                m.rename(ACCOUNT, "INBOX", "b/Old", NOW).await.unwrap();
+            }
+        }
+        assert!(both.iter().all(|count| *count > 3), "{both:?}");
+    });
+}
+
+/// What was renamed can be deleted before all of it has moved.
+#[tokio::test]
+async fn an_inbox_that_is_renamed_twice_or_into_what_is_deleted_loses_nothing() {
+    let world = world().await;
+    let (m, account) = (&world.mailboxes, world.account);
+    for n in 0..9 {
+        world.append(&format!("message {n}"), "").await;
+    }
+    m.rename(account, "INBOX", "one", NOW).await.unwrap();
+    world.append("more", "").await;
+    m.rename(account, "INBOX", "two", NOW).await.unwrap();
+    assert!(matches!(m.rename(account, "INBOX", "two", NOW).await, Err(MailboxError::Exists)));
+    let count = async |path: &str| {
+        let mailbox = m.find(account, path).await.unwrap().unwrap();
+        m.count(account, mailbox).await.unwrap().0
+    };
+    assert_eq!((count("INBOX").await, count("one").await, count("two").await), (0, 9, 1));
+    assert_eq!(m.check(account, false, true, &mut |_| ()).await.unwrap().findings, []);
+}

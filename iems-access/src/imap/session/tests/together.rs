@@ -159,3 +159,28 @@ async fn idle_tells_what_others_do() {
     assert_eq!(one.news().await, "* 1 EXPUNGE\r\n");
     assert!(one.ask("DONE").await.starts_with("b OK"));
 }
+
+/// A mailbox that was brought in with its UIDs takes the place of one that somebody has open.
+#[tokio::test]
+async fn who_has_an_empty_mailbox_open_hears_that_another_took_its_place() {
+    let world = World::new().await;
+    let mailboxes = world.directory.mailboxes();
+    let ann = world.directory.account(&"ann@example.org".parse().unwrap()).await.unwrap().unwrap();
+    let (mut idle, mut asks) = (world.ann().await, world.ann().await);
+    for peer in [&mut idle, &mut asks] {
+        assert!(peer.ask("a SELECT INBOX").await.contains("a OK"));
+    }
+    idle.ask("b IDLE").await;
+    let staged = mailboxes.stage(ann.id, "INBOX", 1_300_000_000).await.unwrap().unwrap();
+    assert!(asks.ask("b NOOP").await.contains("b OK"), "nobody sees what is staged");
+    mailboxes.unveil(staged, (51, 50), None, true, now()).await.unwrap().unwrap();
+    assert!(idle.news().await.starts_with("* BYE"));
+    assert!(idle.session.is_over());
+    let said = asks.ask("c NOOP").await;
+    assert!(said.starts_with("* BYE") && !said.contains("c OK"), "{said}");
+    let mut again = world.ann().await;
+    let said = again.ask("a SELECT INBOX").await;
+    assert!(said.contains("[UIDVALIDITY 1300000000]") && said.contains("[UIDNEXT 51]"), "{said}");
+    again.append("INBOX", &letter("x")).await;
+    assert!(again.ask("b UID SEARCH ALL").await.contains("* SEARCH 51"));
+}
