@@ -283,7 +283,9 @@ fn differs(line: &str) -> bool {
     let control = line.contains("{2+}\r\n\r\n") && !line.starts_with("LOGIN") && !line.contains("SEARCH");
     // The grammar has at least one attribute.
     let nothing = line.contains("FETCH") && line.contains(" ()");
-    spaces || control || nothing
+    // From the beginning, which other servers take.
+    let beginning = line.contains("CHANGEDSINCE 0") && !line.contains("UNCHANGEDSINCE 0");
+    spaces || control || nothing || beginning
 }
 
 proptest! {
