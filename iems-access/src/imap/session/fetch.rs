@@ -103,8 +103,8 @@ impl Session {
         Ok(missing)
     }
 
-    /// Messages of which all that is asked for is in their rows, told while these are read. What is left: those whose rows
-    /// do not tell it, and those that are gone.
+    /// Messages of which all that is asked for is known here or in their rows, told while these are read. What is left: those
+    /// whose rows do not tell it, and those that are gone.
     async fn fetch_at_hand<S: Sink>(
         &self,
         numbers: &[u32],
@@ -128,6 +128,18 @@ impl Session {
             }
             false => Vec::new(),
         };
+        let one = One::at_hand(selected, enabled, mailboxes);
+        if !needs.rows() {
+            for (number, uid) in there {
+                while infos.next_if(|info| info.uid < uid).is_some() {}
+                let one = One { info: infos.next_if(|info| info.uid == uid), ..one };
+                if !one.tell_at_once((number, uid), attributes, encoder, out.buffer)? {
+                    left.push(number);
+                }
+                out.pause().await?;
+            }
+            return Ok(left);
+        }
         let mut next = 0;
         while next < there.len() {
             let (buffer, rest) = (&mut *out.buffer, uids.get(next..).unwrap_or_default());
@@ -148,17 +160,7 @@ impl Session {
                     Some(info) => info.body.size() == row.size(),
                     None => !needs.info,
                 });
-                let kept = row.map(|row| row.kept());
-                let one = One {
-                    selected,
-                    enabled,
-                    info,
-                    kept,
-                    row,
-                    structure: None,
-                    blobs: mailboxes.blobs(),
-                    small: None,
-                };
+                let one = One { info, kept: row.map(|row| row.kept()), row, ..one };
                 if !one.tell_at_once((*number, uid), attributes, encoder, buffer).unwrap_or(false) {
                     left.push(*number);
                 }

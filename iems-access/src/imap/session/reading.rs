@@ -62,12 +62,13 @@ impl Needs {
         self.row || self.structure
     }
 
-    /// Whether all of it may be in rows as it is told.
+    /// Whether all of it may be in what the session holds, and in rows as it is told.
     pub(super) const fn is_at_hand(self) -> bool {
-        self.rows() && !self.structure && !self.octets && !self.seen
+        !self.structure && !self.octets && !self.seen
     }
 
-    const fn rows(self) -> bool {
+    /// Whether it takes the rows of structures.
+    pub(super) const fn rows(self) -> bool {
         self.has_row() || self.fields
     }
 }

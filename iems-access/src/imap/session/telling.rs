@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use iems_core::storage::StoreError;
-use iems_store::mailbox::{MessageInfo, Uid};
+use iems_store::mailbox::{Mailboxes, MessageInfo, Uid};
 use iems_store::structure::{Fields, Picked, Row, Structure};
 use iems_store::told;
 
@@ -15,6 +15,7 @@ use crate::imap::search::{email_id, thread_id};
 use crate::imap::types::{Content, DateTime, FetchAttribute, FetchItem, Partial, Section, SectionText};
 
 /// One message that is told.
+#[derive(Clone, Copy)]
 pub(super) struct One<'a> {
     pub(super) selected: &'a Selected,
     pub(super) enabled: Enabled,
@@ -28,6 +29,14 @@ pub(super) struct One<'a> {
     pub(super) blobs: &'a dyn iems_core::storage::Blobs,
     /// The octets of its blob, if they are few and were read.
     pub(super) small: Option<&'a Bytes>,
+}
+
+impl<'a> One<'a> {
+    /// One of which nothing was read.
+    pub(super) fn at_hand(selected: &'a Selected, enabled: Enabled, mailboxes: &'a Mailboxes) -> Self {
+        let blobs = mailboxes.blobs();
+        Self { selected, enabled, info: None, kept: None, row: None, structure: None, blobs, small: None }
+    }
 }
 
 impl One<'_> {
