@@ -70,11 +70,17 @@ impl Session {
             }
             let mut data = told(name, &list);
             if is_parent {
-                data.child_info = vec!["SUBSCRIBED".into()];
+                // What those below meet (RFC 9051 section 6.3.9.6).
+                let met = [(subscribed, "SUBSCRIBED"), (special, "SPECIAL-USE")];
+                data.child_info =
+                    met.iter().filter(|(asked, _)| *asked).map(|(_, word)| (*word).into()).collect();
             }
             out.data(Data::List(data));
-            self.list_status(name, &list.returns, out).await?;
-            self.list_more(name, &list.returns, out).await?;
+            // More is told of what was chosen itself (RFC 5819 section 2, RFC 8440 section 4).
+            if chosen(name) {
+                self.list_status(name, &list.returns, out).await?;
+                self.list_more(name, &list.returns, out).await?;
+            }
             out.pause().await?;
         }
         Ok(Status::ok("Those are the mailboxes"))

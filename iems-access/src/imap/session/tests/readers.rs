@@ -68,6 +68,32 @@ async fn an_annotation_is_the_special_use() {
 }
 
 #[tokio::test]
+async fn what_stands_above_what_was_chosen_is_only_named() {
+    let world = World::new().await;
+    let mut ann = world.ann().await;
+    for line in ["a CREATE x/tr (USE (\\Trash))", "a SUBSCRIBE x/tr"] {
+        ann.ask(line).await;
+    }
+    for (chosen, info) in [
+        ("SUBSCRIBED", "\"SUBSCRIBED\""),
+        ("SPECIAL-USE", "\"SPECIAL-USE\""),
+        ("SUBSCRIBED SPECIAL-USE", "\"SUBSCRIBED\" \"SPECIAL-USE\""),
+    ] {
+        let more = "STATUS (MESSAGES) MYRIGHTS METADATA (/private/comment)";
+        let said = ann.ask(&format!("b LIST ({chosen} RECURSIVEMATCH) \"\" x RETURN ({more})")).await;
+        assert_eq!(
+            said,
+            format!("* LIST () \"/\" x (\"CHILDINFO\" ({info}))\r\nb OK Those are the mailboxes\r\n")
+        );
+    }
+    // What was chosen and stands above others is told of.
+    ann.ask("c SUBSCRIBE x").await;
+    let said = ann.ask("d LIST (SUBSCRIBED RECURSIVEMATCH) \"\" x RETURN (STATUS (MESSAGES))").await;
+    let list = "* LIST (\\Subscribed) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n";
+    assert!(said.starts_with(&format!("{list}* STATUS x (MESSAGES 0)\r\nd OK")), "{said}");
+}
+
+#[tokio::test]
 async fn letters_of_names_are_composed() {
     let world = World::new().await;
     let mut ann = world.ann().await;
