@@ -27,6 +27,7 @@ pub mod alike;
 pub mod certificates;
 pub mod corpus;
 pub mod dialogue;
+pub mod dice;
 pub mod endings;
 pub mod fetched;
 pub mod https;

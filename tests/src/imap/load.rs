@@ -6,23 +6,7 @@ use std::net::SocketAddrV4;
 
 use super::client::{Answer, Client};
 use super::words::Word;
-
-/// Random numbers from a seed (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64, who: u64) -> Self {
-        Self((seed << 20 | who << 1 | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    /// A number below `most`.
-    fn roll(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap_or_default() % most.max(1)
-    }
-}
+use crate::dice::Dice;
 
 /// A message as it was told; `None` for what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

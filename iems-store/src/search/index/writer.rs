@@ -33,7 +33,7 @@ pub(super) struct Opened {
     pub(super) progress: Progress,
 }
 
-/// Opens the index in a folder; `None` if there is none.
+/// Opens the index in a folder; `None` if there is none yet.
 pub(super) fn open(folder: &Path, lock: &FilesLock) -> Result<Option<Opened>, IndexError> {
     let files = Files::new(folder, lock);
     let opened = open_files(&files);
@@ -49,8 +49,10 @@ fn open_files(files: &Files) -> Result<Option<Opened>, IndexError> {
         return Ok(None);
     }
     let index = Index::open(files.clone())?;
-    let payload = index.load_metas()?.payload;
-    let progress = payload.as_deref().and_then(Progress::read);
+    let Some(payload) = index.load_metas()?.payload else {
+        return Ok(None); // made, and nothing was committed so far
+    };
+    let progress = Progress::read(&payload);
     match progress.filter(|_| index.schema() == schema) {
         Some(progress) => Ok(Some(Opened { files: files.clone(), index, fields, progress })),
         None => Err(IndexError::damage("it was made by other rules")),
