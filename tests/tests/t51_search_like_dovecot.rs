@@ -11,7 +11,7 @@ use iems_tests::peers::dovecot::Dovecot;
 
 const ANN: &str = "ann@example.test";
 /// How many messages there are.
-const MESSAGES: usize = 400;
+const MESSAGES: usize = 300;
 /// How many differences are shown.
 const SHOWN: usize = 40;
 
@@ -19,6 +19,19 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const FLAGS: [&str; 8] =
     ["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$Junk", "Todo", "work"];
+
+/// Character sets that both know.
+const CHARSETS: [&str; 9] = [
+    "us-ascii",
+    "utf-8",
+    "iso-8859-1",
+    "iso-8859-15",
+    "windows-1252",
+    "windows-1251",
+    "gb2312",
+    "big5",
+    "koi8-r",
+];
 
 /// Both servers with the same messages.
 struct Both {
@@ -99,6 +112,16 @@ fn is_usual(sample: &Sample) -> bool {
         dates.next().is_some_and(is_date) && dates.next().is_none()
     };
     let typed = values(&header, "content-type").all(|value| value.contains(';') || !value.contains('='));
+    let text = String::from_utf8_lossy(&sample.message).to_ascii_lowercase();
+    let known = |rest: &str| {
+        let name = rest.trim_start_matches('"');
+        CHARSETS.iter().any(|charset| {
+            name.strip_prefix(charset).is_some_and(|behind| {
+                !behind.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '_')
+            })
+        })
+    };
+    let known = text.split("charset=").skip(1).all(known);
     let addressed = ["from", "to", "cc", "bcc", "reply-to", "sender"].iter().all(|name| {
         let odd = |value: &str| {
             let glued =
@@ -109,7 +132,7 @@ fn is_usual(sample: &Sample) -> bool {
         };
         !values(&header, name).any(odd) && values(&header, name).count() <= 1
     });
-    dated && typed && addressed && header.is_ascii() && !sample.message.contains(&0)
+    dated && typed && known && addressed && header.is_ascii() && !sample.message.contains(&0)
 }
 
 /// Whether a field is `[Mon,] 2 Sep 2002 10:11:12 +0200`, and no more than a comment behind it.
@@ -126,6 +149,8 @@ fn is_date(value: &str) -> bool {
         && time.len() == 8
         && zone.len() == 5
         && zone.starts_with(['+', '-'])
+        && matches!(zone.get(1..2), Some("0" | "1"))
+        && zone.get(1..3) < Some("14")
         && words.len() <= 6
 }
 
@@ -186,7 +211,7 @@ impl<'a> Asker<'a> {
     }
 
     fn set(&mut self) -> String {
-        let numbers = ["1", "17", "200", "399", "400", "401", "4294967295", "*"];
+        let numbers = ["1", "17", "200", "299", "300", "301", "4294967295", "*"];
         let piece = |dice: &mut Dice| match dice.roll(2) {
             0 => dice.one(&numbers).to_owned(),
             _ => format!("{}:{}", dice.one(&numbers), dice.one(&numbers)),
@@ -250,8 +275,12 @@ impl<'a> Asker<'a> {
     }
 
     fn order(&mut self) -> String {
-        const KEYS: [&str; 9] =
-            ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"];
+        const KEYS: [&str; 7] = ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO"];
+        // Dovecot forgets at times that two messages have the same name to show, and what comes next is not looked at.
+        if self.dice.roll(4) == 0 {
+            let key = self.dice.one(&["DISPLAYFROM", "DISPLAYTO"]);
+            return format!("{}{key}", self.dice.one(&["", "REVERSE "]));
+        }
         let mut keys: Vec<&str> = (0..=self.dice.roll(3)).map(|_| self.dice.one(&KEYS)).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -302,7 +331,7 @@ fn real_messages_are_found_sorted_and_threaded_as_dovecot_does() {
     assert!(usual.len() > MESSAGES * 4, "only {} of the messages are usual", usual.len());
     let samples: Vec<_> = usual.iter().step_by(usual.len() / MESSAGES).take(MESSAGES).cloned().collect();
     let seed = std::env::var("IEMS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let questions = if std::env::var_os("IEMS_WHOLE_CORPUS").is_some() { 10_000 } else { 1000 };
+    let questions = if std::env::var_os("IEMS_WHOLE_CORPUS").is_some() { 10_000 } else { 400 };
     let mut both = Both::with(&samples, &mut Dice::new(seed, 1));
     let mut asker = Asker::new(&samples, Dice::new(seed, 2));
     let (mut differences, mut telling) = (Vec::new(), 0);

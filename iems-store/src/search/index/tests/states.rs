@@ -198,6 +198,25 @@ async fn damage_is_met_once_and_mended() {
     assert_eq!(world.ruled_out("nowhere", true).await, 10);
 }
 
+#[tokio::test]
+async fn what_is_only_begun_is_no_index_and_no_damage() {
+    let world = World::new().await;
+    world.add_text("word").await;
+    let (folder, lock) = (world.folder(), world.index.shared.lock.clone());
+    let begun = tokio::task::spawn_blocking(move || {
+        let begun = writer::Writer::open(&folder, &lock, LEAST_MEMORY).unwrap();
+        assert!(writer::open(&folder, &lock).unwrap().is_none());
+        begun
+    });
+    let begun = begun.await.unwrap();
+    assert_eq!(world.ruled_out("nowhere", true).await, 0);
+    assert_eq!(world.index.counters().failures, 0);
+    tokio::task::spawn_blocking(move || drop(begun)).await.unwrap();
+    world.index_now().await;
+    assert_eq!(world.ruled_out("nowhere", true).await, 1);
+    assert_eq!(world.index.counters().failures, 0);
+}
+
 #[test]
 fn texts_are_read_by_the_version_that_the_index_says() {
     use super::mail::{Form, WORDS, message};
