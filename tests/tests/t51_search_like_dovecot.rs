@@ -256,7 +256,9 @@ impl<'a> Asker<'a> {
             7 => format!("SUBJECT {}", self.any("subject")),
             8 => {
                 let name = self.name();
-                format!("HEADER {name} {}", self.any(&name.clone()))
+                // Of runs of spaces only one counts here, and all of them there.
+                let piece: String = self.any(&name).replace(['"', '\\'], "");
+                format!("HEADER {name} \"{}\"", piece.split(' ').next().unwrap_or_default())
             }
             9 => format!("HEADER {} \"\"", self.name()),
             10 | 11 => {
@@ -276,17 +278,21 @@ impl<'a> Asker<'a> {
 
     fn order(&mut self) -> String {
         const KEYS: [&str; 7] = ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO"];
-        // Dovecot forgets at times that two messages have the same name to show, and what comes next is not looked at.
+        // Dovecot takes equal texts for different ones at times, where it goes backwards or another key follows them.
+        const NUMBERS: [&str; 3] = ["ARRIVAL", "DATE", "SIZE"];
         if self.dice.roll(4) == 0 {
-            let key = self.dice.one(&["DISPLAYFROM", "DISPLAYTO"]);
-            return format!("{}{key}", self.dice.one(&["", "REVERSE "]));
+            return self.dice.one(&["DISPLAYFROM", "DISPLAYTO"]).to_owned();
         }
         let mut keys: Vec<&str> = (0..=self.dice.roll(3)).map(|_| self.dice.one(&KEYS)).collect();
         keys.sort_unstable();
         keys.dedup();
-        let turn = self.dice.roll(keys.len());
-        keys.rotate_left(turn);
-        let one = |key: &str| format!("{}{key}", self.dice.one(&["", "", "REVERSE "]));
+        keys.sort_by_key(|key| !NUMBERS.contains(key));
+        let last = keys.iter().position(|key| !NUMBERS.contains(key)).map_or(keys.len(), |at| at + 1);
+        keys.truncate(last);
+        let one = |key: &str| match NUMBERS.contains(&key) {
+            true => format!("{}{key}", self.dice.one(&["", "", "REVERSE "])),
+            false => key.to_owned(),
+        };
         keys.into_iter().map(one).collect::<Vec<_>>().join(" ")
     }
 
