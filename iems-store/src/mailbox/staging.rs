@@ -432,9 +432,16 @@ impl Mailboxes {
 
     /// Whether a number is that of a mailbox, or of one that made room for another.
     async fn is_taken(&self, account: AccountId, mailbox: MailboxId) -> Result<bool, StoreError> {
+        Ok(self.nodes(account).await?.contains_key(&mailbox) || self.made_room(account, mailbox).await?)
+    }
+
+    /// Whether a mailbox made room for one that was brought in, which has its name now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn made_room(&self, account: AccountId, mailbox: MailboxId) -> Result<bool, StoreError> {
         let past = schema::key(account, &schema::of_mailbox(b'r', mailbox));
-        let taken = self.nodes(account).await?.contains_key(&mailbox);
-        Ok(taken || self.storage.store.get(&past).await?.is_some())
+        Ok(self.storage.store.get(&past).await?.is_some())
     }
 
     /// Whether a mailbox has given out a UID.

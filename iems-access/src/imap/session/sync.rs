@@ -266,7 +266,7 @@ impl Selected {
         if highest == self.view.modseq {
             // A mailbox that never had a message can make room for one that was brought in from elsewhere. Its UIDVALIDITY is another,
             // which a client can only learn anew.
-            if highest == 1 && !mailboxes.exists(self.account, self.mailbox).await? {
+            if highest == 1 && mailboxes.made_room(self.account, self.mailbox).await? {
                 return Err(Status::bye("The mailbox is another one now; open it again").into());
             }
             return Ok(updates);

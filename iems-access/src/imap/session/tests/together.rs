@@ -160,6 +160,23 @@ async fn idle_tells_what_others_do() {
     assert!(one.ask("DONE").await.starts_with("b OK"));
 }
 
+/// An empty mailbox that is deleted while it is open looks empty, as any other does, also where another has its name then.
+#[tokio::test]
+async fn an_empty_mailbox_that_is_deleted_stays_empty() {
+    let world = World::new().await;
+    let (mut one, mut other) = (world.ann().await, world.ann().await);
+    one.ask("a CREATE x").await;
+    for peer in [&mut one, &mut other] {
+        assert!(peer.ask("b SELECT x").await.contains("b OK"));
+    }
+    for command in ["DELETE x", "NOOP", "CREATE x", "NOOP", "FETCH 1:* FLAGS", "SEARCH ALL"] {
+        let said = one.ask(&format!("c {command}")).await;
+        assert!(!said.contains("BYE") && said.contains("c "), "{command}: {said}");
+        let said = other.ask("d NOOP").await;
+        assert!(said.starts_with("d OK"), "after {command}: {said}");
+    }
+}
+
 /// A mailbox that was brought in with its UIDs takes the place of one that somebody has open.
 #[tokio::test]
 async fn who_has_an_empty_mailbox_open_hears_that_another_took_its_place() {
