@@ -15,7 +15,7 @@ use super::codec::{Decoder, Event, Limits};
 use super::session::{Literal, Output, Session, Sink, Then};
 use super::types::{AppendPart, Code, CommandBody, Response, Status};
 use super::{Accounts, ServerOptions};
-use crate::net::{Gate, Guest, Link, Protocol, Question, Wire, handshake};
+use crate::net::{Gate, Guest, Link, Protocol, Question, Turn, Wire, handshake};
 
 /// How long the end of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -100,7 +100,9 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
 
 /// Goes on until one side ends it, or TLS begins: `true`.
 async fn talk(connection: &mut Connection, shutdown: &CancellationToken) -> io::Result<bool> {
+    let mut turn = Turn::default();
     loop {
+        turn.count().await;
         let Some(event) = connection.decoder.next(&mut connection.wire.input) else {
             connection.flush().await?;
             connection.session.settle().await;
@@ -401,5 +403,61 @@ impl Connection {
         let mut session = self.session.secured();
         session.over(beneath);
         Ok(Self::new(self.shared, wire, session, self.gate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::IpAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::imap::Server;
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_commands_come_by_the_thousand() {
+        const COMMANDS: usize = 10_000;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = listener.accept().await.unwrap().0;
+        let directory = iems_store::directory::StoreDirectory::new(
+            iems_core::storage::MemoryStorage::new().storage(),
+            Arc::new(SystemClock),
+            Default::default(),
+        );
+        let accounts = Accounts::new(Arc::new(directory));
+        let server = Server::new(ServerOptions::new("mx"), vec![], accounts, None).unwrap();
+        let guest = Guest { socket, peer: IpAddr::from([127, 0, 0, 1]), implicit_tls: false };
+        let served = run(server.shared(), guest, CancellationToken::new());
+        let (mut hear, mut say) = peer.into_split();
+        let said = async move {
+            say.write_all(&b"a NOOP\r\n".repeat(COMMANDS)).await.unwrap();
+            say.write_all(b"b LOGOUT\r\n").await.unwrap();
+        };
+        let heard = async {
+            let mut all = Vec::new();
+            hear.read_to_end(&mut all).await.unwrap();
+            all.iter().filter(|octet| **octet == b'\n').count()
+        };
+        let turns = Cell::new(0);
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let all = async { tokio::join!(served, said, heard) };
+        tokio::select! {
+            biased;
+            (served, (), heard) = all => {
+                served.unwrap();
+                assert_eq!(heard, COMMANDS + 3);
+            }
+            () = others => {}
+        }
+        assert!(turns.get() > COMMANDS / 32, "{}", turns.get());
     }
 }

@@ -1,7 +1,8 @@
 //! What the protocols of this crate share: how connections come in, and how peers prove who they are.
 //!
 //! `listener` and `server` let connections in, with `PROXY` headers, rules and limits; `wire` and `beneath` are the socket with
-//! and without TLS and compression (`deflate`). `auth`, `credentials` and `gate` are what all logins have in common. A
+//! and without TLS and compression (`deflate`). `turn` is how much of it one may
+//! have at once. `auth`, `credentials` and `gate` are what all logins have in common. A
 //! protocol comes in as [`Protocol`].
 //! Not here: any word of a protocol.
 
@@ -14,6 +15,7 @@ mod listener;
 mod memory;
 mod protocol;
 mod server;
+mod turn;
 mod wire;
 
 pub use auth::{AuthOptions, Link, Nonce, Unoffered};
@@ -25,4 +27,5 @@ pub use protocol::{Guest, Protocol, Settings, Shared};
 pub use server::{Server, ServerError, TlsConfig};
 
 pub(crate) use gate::Gate;
+pub(crate) use turn::Turn;
 pub(crate) use wire::{Wire, handshake};

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::maildrops::Held;
 use super::session::{Event, NotFound, SERVICE, Session};
 use super::{Maildrops, Part, Retrieval, ServerOptions};
-use crate::net::{Gate, Guest, Link, Protocol, Wire, handshake};
+use crate::net::{Gate, Guest, Link, Protocol, Turn, Wire, handshake};
 
 /// How much of a message is collected before it is sent, in octets.
 const ENOUGH: usize = 32 * 1024;
@@ -62,7 +62,9 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
     let deadline = Instant::now() + session.patience();
     let gate = Gate::new(&shared, peer);
     let mut connection = Connection { shared, wire, session, held: None, deadline, gate };
+    let mut turn = Turn::default();
     loop {
+        turn.count().await;
         let mut event = connection.session.next(&mut connection.wire.input);
         if event.is_none() {
             connection.flush().await?;

@@ -158,6 +158,11 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
+    /// Whether `$` stands for it.
+    pub(super) fn is_saved(&self) -> bool {
+        self.searched.saved.contains(self.candidate.uid)
+    }
+
     fn is_gone(&self) -> bool {
         matches!(self.info, Some(None))
     }

@@ -8,7 +8,7 @@ use iems_store::structure::{Addresses, SentDate, sent_date};
 use super::facts::{Known, Level, Name};
 use super::looked::Needles;
 use super::{Searched, email_id, thread_id};
-use crate::imap::types::{Date, NumberSet, SearchKey};
+use crate::imap::types::{Date, NumberSet, SearchKey, SequenceSet};
 
 /// What a look at a field costs, in units of [`super::work`].
 pub(super) const FIELD: u64 = 128;
@@ -22,6 +22,8 @@ pub(super) enum Query {
     Not(Box<Query>),
     Number(NumberSet),
     Uid(NumberSet),
+    /// `$`: what was found before may be half a mailbox, and is asked where it is, however often it is named.
+    Saved,
     Flag(Flags, bool),
     Recent(bool),
     Keyword(Keyword, bool),
@@ -62,9 +64,7 @@ impl Query {
             }
             SearchKey::Not(key) => Self::Not(Box::new(Self::of(key, searched))),
             SearchKey::All | SearchKey::SaveDateSupported => Self::Always(true),
-            SearchKey::Sequence(set) if *set == crate::imap::types::SequenceSet::Saved => {
-                Self::Uid(searched.saved.clone())
-            }
+            SearchKey::Sequence(SequenceSet::Saved) | SearchKey::Uid(SequenceSet::Saved) => Self::Saved,
             SearchKey::Sequence(set) => {
                 Self::Number(set.resolve(last.map_or(0, |last| last.number), searched.saved))
             }
@@ -165,6 +165,7 @@ impl Query {
             Self::Not(query) => query.answer(known).map(|answer| !answer),
             Self::Number(numbers) => Some(numbers.contains(candidate.number)),
             Self::Uid(uids) => Some(uids.contains(candidate.uid)),
+            Self::Saved => Some(facts.is_saved()),
             Self::Flag(flag, has) => Some(candidate.flags.contains(*flag) == *has),
             Self::Recent(is) => Some(candidate.recent == *is),
             Self::Keyword(keyword, has) => Some(candidate.keywords.contains(*keyword) == *has),
@@ -212,7 +213,11 @@ impl Query {
             Self::Or(queries) => sum(&queries[..]),
             Self::Not(query) => query.weight(),
             Self::Days(Which::Sent, ..) | Self::Field(..) | Self::Addresses(..) => FIELD,
-            Self::EmailId(_) | Self::ThreadId(_) | Self::Text(..) => 16,
+            Self::EmailId(_) | Self::ThreadId(_) | Self::Text(..) | Self::Saved => 16,
+            // It is looked for by halves.
+            Self::Number(numbers) | Self::Uid(numbers) => {
+                1 + u64::from(numbers.ranges().len().max(1).ilog2())
+            }
             _ => 1,
         }
     }

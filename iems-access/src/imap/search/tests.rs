@@ -143,6 +143,19 @@ async fn texts_are_found_decoded_in_any_case_with_and_without_structure() {
 }
 
 #[tokio::test]
+async fn what_was_found_before_is_named_as_often_as_one_likes() {
+    use crate::imap::types::SequenceSet;
+    let world = three(true).await;
+    let saved = [SearchKey::Sequence(SequenceSet::Saved), SearchKey::Uid(SequenceSet::Saved)];
+    assert_eq!(world.find(SearchKey::And(saved.to_vec())).await, [2]);
+    // It may be half a mailbox, and there is room for thousands of `$` in a command: none is a copy.
+    let queries = world.with(SearchLimits::default(), async |searched| {
+        saved.each_ref().map(|key| matches!(Query::of(key, searched), Query::Saved))
+    });
+    assert_eq!(queries.await, [true; 2]);
+}
+
+#[tokio::test]
 async fn a_fold_is_one_space_and_letters_are_what_they_are_made_of() {
     use SearchKey as K;
     for with_structure in [true, false] {

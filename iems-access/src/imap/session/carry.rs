@@ -62,11 +62,13 @@ impl Session {
             self.selected_mut()?.view.reserve(0, usize::MAX)?;
         }
         let (to, mailboxes) = ((account, mailbox), self.accounts.mailboxes());
-        let carried = match moves {
-            true => mailboxes.move_messages(from, &uids, to, now).await,
-            false => mailboxes.copy(from, &uids, to, now).await,
+        let carrying = async {
+            match moves {
+                true => mailboxes.move_messages(from, &uids, to, now).await,
+                false => mailboxes.copy(from, &uids, to, now).await,
+            }
         };
-        let carried = match carried {
+        let carried = match out.finish_off(carrying).await? {
             Err(MailboxError::NoMailbox) => return Err(try_create()),
             carried => carried?,
         };
@@ -87,7 +89,11 @@ impl Session {
         Ok(Status::ok("Moved"))
     }
 
-    pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Outcome {
+    pub(super) async fn expunge<S: Sink>(
+        &mut self,
+        uids: Option<&SequenceSet>,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
         let selected = self.writable()?;
         permits(selected.rights, Rights::EXPUNGE)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
@@ -99,7 +105,8 @@ impl Session {
             let numbers = selected.view.numbers(set, true, &selected.saved);
             selected.uids(&numbers)
         });
-        let expunged = self.accounts.mailboxes().expunge_deleted(account, mailbox, only.as_deref()).await?;
+        let expunging = self.accounts.mailboxes().expunge_deleted(account, mailbox, only.as_deref());
+        let expunged = out.finish_off(expunging).await??;
         self.selected_mut()?.view.leave(&expunged.uids);
         Ok(Status::ok("What was deleted is gone"))
     }

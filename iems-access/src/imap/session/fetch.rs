@@ -18,6 +18,8 @@ const NUMBER: usize = 8;
 const LARGE: usize = 256 << 10;
 /// Rows of so many octets are told where they lie.
 const FAIR: usize = 16 << 10;
+/// Octets of rows that are looked through in one turn, once for each attribute: some milliseconds.
+const LOOKED: usize = 1 << 20;
 /// How many messages are told of their rows at a time.
 const AT_HAND: usize = 256;
 
@@ -143,7 +145,7 @@ impl Session {
         let mut next = 0;
         while next < there.len() {
             let (buffer, rest) = (&mut *out.buffer, uids.get(next..).unwrap_or_default());
-            let mut paused = false;
+            let (mut paused, mut looked) = (false, 0);
             let mut each = |uid: Uid, row: &[u8]| {
                 while let Some((number, _)) = there.get(next).filter(|(_, one)| *one < uid) {
                     left.push(*number);
@@ -156,7 +158,8 @@ impl Session {
                 while infos.next_if(|info| info.uid < uid).is_some() {}
                 let info = infos.next_if(|info| info.uid == uid);
                 // What is large is told one by one, and what that takes is counted.
-                let row = Row::of(row).ok().filter(|_| row.len() <= FAIR).filter(|row| match info {
+                let octets = row.len();
+                let row = Row::of(row).ok().filter(|_| octets <= FAIR).filter(|row| match info {
                     Some(info) => info.body.size() == row.size(),
                     None => !needs.info,
                 });
@@ -164,7 +167,9 @@ impl Session {
                 if !one.tell_at_once((*number, uid), attributes, encoder, buffer).unwrap_or(false) {
                     left.push(*number);
                 }
-                paused = buffer.len() >= ENOUGH;
+                // Each attribute may be a look through the whole row.
+                looked += octets.saturating_mul(attributes.len());
+                paused = buffer.len() >= ENOUGH || looked >= LOOKED;
                 Ok(!paused)
             };
             mailboxes.visit_structures(account, mailbox, rest, &mut each).await?;
@@ -172,7 +177,10 @@ impl Session {
                 left.extend(there.iter().skip(next).map(|(number, _)| *number));
                 break;
             }
-            out.flush().await?;
+            match out.buffer.len() >= ENOUGH {
+                true => out.flush().await?,
+                false => tokio::task::yield_now().await,
+            }
         }
         Ok(left)
     }

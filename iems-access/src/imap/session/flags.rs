@@ -136,7 +136,8 @@ impl Session {
         let batch = uids.len().min(at_once) * (each + 2 * keywords);
         let _held = self.lend(uids.len().saturating_mul(WRITTEN + keywords) + batch)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
-        let stored = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change).await?;
+        let storing = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change);
+        let stored = out.finish_off(storing).await??;
         self.adopt(&stored.states, out).await?;
         self.selected_mut()?.view.own = stored.modseq;
         let uids = stored.states.iter().map(|state| state.uid).collect();

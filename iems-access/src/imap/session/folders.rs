@@ -35,15 +35,21 @@ impl Session {
         Ok(Status::ok("Made").with(Code::MailboxId(mailbox_id(owner, mailbox))))
     }
 
-    pub(super) async fn delete(&mut self, path: &str) -> Outcome {
+    pub(super) async fn delete<S: Sink>(&mut self, path: &str, out: &mut Output<'_, S>) -> Outcome {
         let (owner, below) = self.disposable(path).await?;
-        self.accounts.mailboxes().delete(owner, &below).await?;
+        out.finish_off(self.accounts.mailboxes().delete(owner, &below)).await??;
         self.changed_names(&[path]);
         Ok(Status::ok("Deleted"))
     }
 
     /// `RENAME` stays within one account; of others', it takes `x` on the mailbox and `k` where it goes (RFC 4314 section 4).
-    pub(super) async fn rename(&mut self, from: &str, to: &str, now: Timestamp) -> Outcome {
+    pub(super) async fn rename<S: Sink>(
+        &mut self,
+        from: &str,
+        to: &str,
+        now: Timestamp,
+        out: &mut Output<'_, S>,
+    ) -> Outcome {
         let (owner, old) = self.disposable(from).await?;
         let (target, new) = self.below_permitted(to).await?;
         if owner != target {
@@ -51,7 +57,7 @@ impl Session {
                 .with(Code::Cannot)
                 .into());
         }
-        self.accounts.mailboxes().rename(owner, &old, &new, now).await?;
+        out.finish_off(self.accounts.mailboxes().rename(owner, &old, &new, now)).await??;
         self.changed_names(&[from, to]);
         Ok(Status::ok("Renamed"))
     }

@@ -62,7 +62,8 @@ impl Session {
             .filter(untold)
             .flat_map(|(name, _)| above(&name.path))
             .collect();
-        for (name, fits) in names.iter().zip(fitting.iter().copied()) {
+        for (nth, (name, fits)) in names.iter().zip(fitting.iter().copied()).enumerate() {
+            turn(nth).await;
             let is_parent = parents.contains(name.path.as_str());
             let exists = name.info.is_some() || subscribed && chosen(name) || is_parent;
             if !exists || !(chosen(name) || is_parent) || !fits {

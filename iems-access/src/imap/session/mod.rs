@@ -324,8 +324,8 @@ impl Session {
             C::Select { mailbox, parameters } => self.select(&mailbox, &parameters, false, out).await,
             C::Examine { mailbox, parameters } => self.select(&mailbox, &parameters, true, out).await,
             C::Create { mailbox, special_use } => self.create(&mailbox, &special_use, now).await,
-            C::Delete(mailbox) => self.delete(&mailbox).await,
-            C::Rename { from, to } => self.rename(&from, &to, now).await,
+            C::Delete(mailbox) => self.delete(&mailbox, out).await,
+            C::Rename { from, to } => self.rename(&from, &to, now, out).await,
             C::Subscribe(mailbox) => self.subscribe(&mailbox, true).await,
             C::Unsubscribe(mailbox) => self.subscribe(&mailbox, false).await,
             C::List(list) => self.list(list, out).await,
@@ -365,9 +365,9 @@ impl Session {
                 Err(Status::bad("Select a mailbox first").into())
             }
             C::Check => Ok(Status::ok("Everything is on disk")),
-            C::Close => self.close().await,
+            C::Close => self.close(out).await,
             C::Unselect => self.unselect(),
-            C::Expunge { uids } => self.expunge(uids.as_ref()).await,
+            C::Expunge { uids } => self.expunge(uids.as_ref(), out).await,
             C::Search { uid, search } => self.search(tag, uid, search, now, out).await,
             C::Sort { uid, sort } => self.sort(tag, uid, sort, now, out).await,
             C::Thread { uid, thread } => self.thread(uid, thread, now, out).await,

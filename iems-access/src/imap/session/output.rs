@@ -1,6 +1,7 @@
 //! Where a session's words go: collected, and handed over in few pieces.
 
 use std::io;
+use std::pin::Pin;
 
 use bytes::BytesMut;
 
@@ -62,18 +63,44 @@ impl<'a, S: Sink> Output<'a, S> {
         }
     }
 
-    /// Waits for work that may take long, and says now and then that it goes on. Who is gone by then is not worked for any more.
+    /// Waits for a search that may take long, and says now and then that it goes on. Who is gone by then is not worked for any more.
     pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
         let mut work = std::pin::pin!(work);
         loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return Ok(done),
-                () = self.sink.patience() => {}
+            if let Some(done) = self.patiently(work.as_mut(), "Still searching").await? {
+                return Ok(done);
             }
-            self.status(Status::ok("Still searching"));
-            self.flush().await?;
         }
+    }
+
+    /// The same for work that changes something: it is done to its end, also for who is gone.
+    pub(super) async fn finish_off<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match self.patiently(work.as_mut(), "Still at it").await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(error) => {
+                    work.await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Waits for work as long as the peer has patience, and then says that it goes on.
+    async fn patiently<T>(
+        &mut self,
+        work: Pin<&mut impl Future<Output = T>>,
+        said: &'static str,
+    ) -> io::Result<Option<T>> {
+        tokio::select! {
+            biased;
+            done = work => return Ok(Some(done)),
+            () = self.sink.patience() => {}
+        }
+        self.status(Status::ok(said));
+        self.flush().await.map(|()| None)
     }
 
     /// Hands over what was collected.
@@ -127,6 +154,24 @@ mod tests {
                 20 => assert_eq!(ended.unwrap(), 7),
                 _ => assert!(ended.is_err() && done.get() < 20),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_changes_something_is_done_to_its_end_for_who_waits_and_for_who_is_gone() {
+        for left in [100, 3] {
+            let (mut sink, mut buffer) = (Impatient { left, heard: Vec::new() }, BytesMut::new());
+            let mut out = Output::new(&mut sink, &mut buffer);
+            let done = std::cell::Cell::new(0);
+            let work = async {
+                while done.get() < 20 {
+                    done.set(done.get() + 1);
+                    tokio::task::yield_now().await;
+                }
+            };
+            let ended = out.finish_off(work).await;
+            assert!(sink.heard.starts_with(b"* OK Still at it\r\n* OK Still"));
+            assert_eq!((ended.is_ok(), done.get()), (left == 100, 20));
         }
     }
 }

@@ -131,11 +131,12 @@ impl Session {
     }
 
     /// `CLOSE`: what is marked leaves, and nothing is told of it.
-    pub(super) async fn close(&mut self) -> Outcome {
+    pub(super) async fn close<S: Sink>(&mut self, out: &mut Output<'_, S>) -> Outcome {
         let selected = self.selected()?;
         if !selected.read_only && selected.rights.contains(Rights::EXPUNGE) {
             let (account, mailbox) = (selected.account, selected.mailbox);
-            self.accounts.mailboxes().expunge_deleted(account, mailbox, None).await?;
+            let expunging = self.accounts.mailboxes().expunge_deleted(account, mailbox, None);
+            out.finish_off(expunging).await??;
         }
         self.unselect()
     }

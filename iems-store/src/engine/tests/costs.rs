@@ -55,6 +55,41 @@ async fn a_body_and_its_batch_are_one_write_and_one_sync() {
 }
 
 #[tokio::test]
+async fn whoever_reads_very_many_rows_lets_others_have_their_turn() {
+    let s = setting(EmbeddedOptions { background: false, ..EmbeddedOptions::default() });
+    for thousand in 0..10u32 {
+        let key = |n: u32| (1000 * thousand + n).to_be_bytes();
+        commit(&s.storage, |b| (0..1000).for_each(|n| b.put(&key(n), b"row"))).await;
+    }
+    let turns = std::cell::Cell::new(0);
+    let others = async {
+        loop {
+            turns.set(turns.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    let reading = async {
+        for _ in 0..10 {
+            let rows = s.storage.store.scan(Scan::prefix(b"", 10_000)).await.unwrap();
+            assert_eq!(rows.len(), 10_000);
+            let mut seen = 0;
+            let mut each = |_: &[u8], _: &[u8]| {
+                seen += 1;
+                true
+            };
+            s.storage.store.visit(Scan::prefix(b"", 10_000), &mut each).await.unwrap();
+            assert_eq!(seen, 10_000);
+        }
+    };
+    tokio::select! {
+        biased;
+        () = reading => {}
+        () = others => {}
+    }
+    assert!(turns.get() > 50, "{}", turns.get());
+}
+
+#[tokio::test]
 async fn a_body_that_was_just_written_is_read_from_memory_until_its_owner_leaves() {
     let s =
         setting(EmbeddedOptions { background: false, recent_bytes: 25_000, ..EmbeddedOptions::default() });

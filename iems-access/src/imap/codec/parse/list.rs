@@ -1,5 +1,7 @@
 //! `LIST` and `LSUB` (RFC 9051 section 6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 8440, RFC 9590).
 
+use std::mem::discriminant;
+
 use crate::imap::types::{CommandBody, ListCommand, ListReturn, ListSelection};
 
 use super::super::cursor::Cursor;
@@ -30,7 +32,12 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parsed<ListCommand> {
         }
         list.extended = true;
         cursor.sp()?;
-        list.returns = cursor.list("Return options in parentheses are wanted", return_option)?;
+        let returns = &mut list.returns;
+        cursor.list("Return options in parentheses are wanted", |cursor| {
+            let option = return_option(cursor)?;
+            once(option, returns);
+            Ok(())
+        })?;
     }
     Ok(list)
 }
@@ -74,6 +81,33 @@ fn return_option(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {
         }
         _ => return Err(SyntaxError::bad("LIST does not know this return option", at).into()),
     })
+}
+
+/// Adds an option, each once: what a second one of a kind asks for is asked for with the first.
+fn once(option: ListReturn, returns: &mut Vec<ListReturn>) {
+    let kind = discriminant(&option);
+    let at = returns.iter().position(|before| discriminant(before) == kind);
+    match (at.and_then(|at| returns.get_mut(at)), option) {
+        (Some(ListReturn::Status(items)), ListReturn::Status(more)) => add(items, more, |a, b| a == b),
+        (Some(ListReturn::Metadata(entries)), ListReturn::Metadata(more)) => {
+            add(entries, more, |a, b| a.eq_ignore_ascii_case(b))
+        }
+        (Some(_), _) => {}
+        (None, ListReturn::Metadata(entries)) => {
+            let mut each = Vec::new();
+            add(&mut each, entries, |a, b| a.eq_ignore_ascii_case(b));
+            returns.push(ListReturn::Metadata(each));
+        }
+        (None, option) => returns.push(option),
+    }
+}
+
+fn add<T>(items: &mut Vec<T>, more: Vec<T>, same: fn(&T, &T) -> bool) {
+    for item in more {
+        if items.iter().all(|before| !same(before, &item)) {
+            items.push(item);
+        }
+    }
 }
 
 /// `SP mailbox SP list-mailbox` (RFC 3501 section 6.3.9).

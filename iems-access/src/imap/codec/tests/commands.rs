@@ -130,6 +130,12 @@ fn lists_select_and_return() {
     };
     assert_eq!(list.patterns, strings(&["\u{e9}*"]));
     assert_eq!(list.returns, [ListReturn::MyRights, ListReturn::Metadata(strings(&["/shared/comment"]))]);
+    // What is asked for twice is told once.
+    let line = "LIST \"\" * RETURN (MYRIGHTS STATUS (MESSAGES) METADATA (/private/a /PRIVATE/A) MYRIGHTS METADATA (/private/b /private/a) STATUS (UNSEEN MESSAGES))";
+    let CommandBody::List(list) = body(line) else { panic!() };
+    let metadata = ListReturn::Metadata(strings(&["/private/a", "/private/b"]));
+    let status = ListReturn::Status(vec![StatusAttribute::Messages, StatusAttribute::Unseen]);
+    assert_eq!(list.returns, [ListReturn::MyRights, status, metadata]);
     // What is no name at all is searched for as it stands.
     let CommandBody::List(list) = body("LIST \"&\" \"!&'*\"") else { panic!() };
     assert_eq!((list.reference.as_str(), list.patterns), ("&", strings(&["!&'*"])));
