@@ -1,4 +1,5 @@
-//! Mail readers of other projects at one account: Thunderbird, NeoMutt, OfflineIMAP, getmail, fetchmail, IMAPClient.
+//! Mail readers of other projects at one account: Thunderbird, NeoMutt, OfflineIMAP, getmail, fetchmail, and libraries for
+//! programs that read mail: IMAPClient for Python, ImapFlow for Node, net/imap for Ruby.
 //! What one does, the others see.
 
 use std::collections::BTreeMap;
@@ -6,14 +7,17 @@ use std::path::Path;
 
 use iems_tests::fetched::{Fetcher, Value};
 use iems_tests::iems::Iems;
-use iems_tests::peers::{fetchmail, getmail, imapclient, neomutt, offlineimap, thunderbird};
+use iems_tests::peers::{
+    fetchmail, getmail, imapclient, imapflow, neomutt, netimap, offlineimap, thunderbird,
+};
 use iems_tests::smtp::{deliver, letter};
 use iems_tests::wait::{secs, wait_for};
 
 const ANN: &str = "ann@example.test";
+const BOB: &str = "bob@example.test";
 
 fn site() -> Iems {
-    let mut site = Iems::with_accounts(&[ANN]);
+    let mut site = Iems::with_accounts(&[ANN, BOB]);
     site.start();
     site
 }
@@ -60,6 +64,20 @@ fn thunderbird_spends_a_day() {
 fn imapclient_spends_a_day() {
     let site = site();
     imapclient::day(site.at("imaps"), &site.certificates.authority, ANN, "secret").good();
+}
+
+#[test]
+fn imapflow_spends_a_day() {
+    let site = site();
+    site.admin(&["account", "set", ANN, "--quota", "1GiB"]).good();
+    imapflow::day(site.at("imaps"), &site.certificates.authority, ANN, "secret").good();
+}
+
+#[test]
+fn rubys_own_library_spends_a_day() {
+    let site = site();
+    site.admin(&["account", "set", ANN, "--quota", "1GiB"]).good();
+    netimap::day(site.at("imaps"), &site.certificates.authority, ANN, BOB, "secret").good();
 }
 
 #[test]
