@@ -16,7 +16,8 @@ fn traced() -> (Iems, PathBuf) {
     let mut site = Iems::with_accounts(&[ANN]);
     let list = site.dir.path().join("strace.txt");
     let file = list.display().to_string();
-    site.under(&["strace", "-f", "-qq", "-s", "400", "-e", "trace=sendto,sendmsg,write,writev", "-o", &file]);
+    // With -D the server stays our own child: it is ended by its own id, and strace ends with it.
+    site.under(&["strace", "-D", "-f", "-qq", "-s", "400", "-e", "trace=sendto,sendmsg,write,writev", "-o", &file]);
     site.start();
     (site, list)
 }

@@ -118,6 +118,20 @@ assert len(ann.ok('FETCH 1:* BODY.PEEK[]')) == 300
 ann.ok('SELECT "Grüße"')
 assert 'Subject: Grüße' in ann.ok('FETCH 1 BODY.PEEK[]')[0]
 assert ann.ok('SEARCH BODY "köln"') == ['* SEARCH 1']
+# What is said within IDLE is no shorter packed: Thunderbird looks at no more octets of it than came.
+for reader in (ann, plain):
+    reader.ok('SELECT INBOX')
+plain.ok(r'STORE 1:9 +FLAGS.SILENT (\Answered)')
+ann.send(b'i IDLE\r\n')
+came, said = 0, b''
+while said.count(b'FETCH') < 9:
+    piece = ann.socket.recv(65536)
+    came += len(piece)
+    said += ann.packed[1].decompress(piece)
+assert said.startswith(b'+ ') and came >= len(said), (came, said)
+ann.send(b'DONE\r\n')
+assert ann.until(lambda line: line.startswith('i '))[-1].startswith('i OK ')
+assert len(ann.ok('FETCH 1:* BODY.PEEK[]')) == 300
 # Another user over the connection that is not compressed.
 plain.ok('SELECT INBOX')
 plain.ok('UNAUTHENTICATE')

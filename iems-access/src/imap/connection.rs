@@ -204,7 +204,13 @@ impl Connection {
         }
         let output = std::mem::take(&mut self.buffer);
         if !output.is_empty() {
-            self.wire.send(&output, self.shared.options.timeouts.reply).await?;
+            let patience = self.shared.options.timeouts.reply;
+            // Thunderbird reads as many octets unpacked as came packed, and waits for more before it looks at the others: news
+            // that came with the answer to IDLE would be among those.
+            match self.session.is_idle() {
+                true => self.wire.send_in_full(&output, patience).await?,
+                false => self.wire.send(&output, patience).await?,
+            }
             self.deadline = Instant::now() + self.patience();
         }
         Ok(())

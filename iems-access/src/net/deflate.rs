@@ -9,6 +9,8 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 /// How much is packed or unpacked at a time, in octets.
 const PIECE: usize = 4096;
+/// A block of nothing (RFC 1951 section 3.2.4), where a block begins at an octet, as it does behind what was packed.
+const NOTHING: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
 /// Packs what is sent and unpacks what arrives. Holds about 300 KiB.
 pub(crate) struct Deflate {
@@ -53,6 +55,18 @@ impl Deflate {
                 return Ok(out);
             }
         }
+    }
+
+    /// The same, with as much of nothing behind it that it is no shorter than `octets`.
+    ///
+    /// # Errors
+    /// As [`Self::pack`].
+    pub(crate) fn pack_in_full(&mut self, octets: &[u8]) -> io::Result<Vec<u8>> {
+        let mut out = self.pack(octets)?;
+        while out.len() < octets.len() {
+            out.extend_from_slice(&NOTHING);
+        }
+        Ok(out)
     }
 
     /// Appends a piece of what arrived to `out`; whether there was one.
@@ -113,6 +127,25 @@ mod tests {
             [b"* OK x\r\n".to_vec(), Vec::new(), vec![b'x'; 300_000], noise, vec![0], vec![b'y'; PIECE]];
         for packet in [1, 7, 4096, usize::MAX] {
             assert_eq!(carried(&pieces, packet), pieces.concat(), "{packet}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_in_full_is_no_shorter_and_the_same() {
+        let (mut here, mut there) = (Deflate::new(BytesMut::new()), Deflate::new(BytesMut::new()));
+        let mut out = BytesMut::new();
+        for length in [0, 1, 7, 300, 70_000, 300, 5] {
+            let piece = vec![b'x'; length];
+            for packed in [here.pack_in_full(&piece).unwrap(), here.pack(&piece).unwrap()] {
+                there.packed().extend_from_slice(&packed);
+                out.clear();
+                while there.unpack(&mut out).unwrap() {}
+                assert_eq!(out, piece);
+            }
+            let packed = here.pack_in_full(&piece).unwrap();
+            assert!((length..length + 20).contains(&packed.len()), "{length} as {}", packed.len());
+            there.packed().extend_from_slice(&packed);
+            while there.unpack(&mut out).unwrap() {}
         }
     }
 

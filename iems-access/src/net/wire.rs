@@ -140,7 +140,16 @@ impl Wire {
     /// Sends all of it within `patience`.
     pub(crate) async fn send(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
         let packed = self.deflate.as_mut().map(|deflate| deflate.pack(octets)).transpose()?;
-        let octets = packed.as_deref().unwrap_or(octets);
+        self.write(packed.as_deref().unwrap_or(octets), patience).await
+    }
+
+    /// The same; packed, it takes no fewer octets than there are to say.
+    pub(crate) async fn send_in_full(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
+        let packed = self.deflate.as_mut().map(|deflate| deflate.pack_in_full(octets)).transpose()?;
+        self.write(packed.as_deref().unwrap_or(octets), patience).await
+    }
+
+    async fn write(&mut self, octets: &[u8], patience: Duration) -> io::Result<()> {
         let sent = async {
             match &mut self.socket {
                 Socket::Tcp(stream) => stream.write_all(octets).await,
