@@ -17,7 +17,18 @@ fn traced() -> (Iems, PathBuf) {
     let list = site.dir.path().join("strace.txt");
     let file = list.display().to_string();
     // With -D the server stays our own child: it is ended by its own id, and strace ends with it.
-    site.under(&["strace", "-D", "-f", "-qq", "-s", "400", "-e", "trace=sendto,sendmsg,write,writev", "-o", &file]);
+    site.under(&[
+        "strace",
+        "-D",
+        "-f",
+        "-qq",
+        "-s",
+        "400",
+        "-e",
+        "trace=sendto,sendmsg,write,writev",
+        "-o",
+        &file,
+    ]);
     site.start();
     (site, list)
 }
