@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use iems_tests::fetched::Fetcher;
 use iems_tests::iems::Iems;
 use iems_tests::imap::load::load;
 use iems_tests::imap::script::{Played, Server, play};
@@ -119,15 +120,21 @@ fn imaptest_finds_nothing_wrong_under_load() {
     });
     std::fs::write(site.dir.path().join("mbox"), letters.collect::<String>()).expect("a file");
     // Clients that come back with QRESYNC keep what they knew when they were cut off.
-    let kinds: [&[&str]; 5] = [
-        &["seed=1"],
-        &["seed=2", "no_pipelining", "checkpoint=3"],
-        &["seed=3", "qresync"],
-        &["seed=4", "qresync", "checkpoint=3"],
-        &["seed=5", "imap4rev2", "own_msgs", "checkpoint=3"],
+    let everything =
+        ["listroot=20", "search=30", "sort=20", "thread=20", "move=20,5", "uidfetch=30", "copybox=Copied"];
+    let mut reader = Fetcher::login(site.at("imap"), ANN, "secret");
+    reader.must(b"CREATE Copied");
+    let kinds = [
+        vec!["seed=1"],
+        vec!["seed=2", "no_pipelining", "checkpoint=3"],
+        vec!["seed=3", "qresync"],
+        vec!["seed=4", "qresync", "checkpoint=3"],
+        vec!["seed=5", "imap4rev2", "own_msgs", "checkpoint=3"],
+        [&["seed=6", "checkpoint=3"], &everything[..]].concat(),
+        [&["seed=7", "qresync", "disconnect=10"], &everything[..]].concat(),
     ];
     for kind in kinds {
-        let more = [&["clients=30", "secs=15", "mbox=mbox"], kind].concat();
+        let more = [&["clients=30", "secs=15", "mbox=mbox"], &kind[..]].concat();
         let said = run(&mut command(&program, &site, &more), b"");
         let all = format!("{}{}", said.out, said.err);
         assert!(!["Error", "Panic", "Fatal"].iter().any(|word| all.contains(word)), "{kind:?}: {all}");
