@@ -189,7 +189,7 @@ async fn what_is_held_is_what_is_counted() {
         }
         memory.allow(512 << 20);
         if command.starts_with("EXPUNGE") {
-            most = idle + (5 << 20);
+            most = idle + (768 << 10);
             memory.allow(most);
             assert!(ann.ask(&command).await.0.starts_with("t NO [LIMIT]"));
             memory.allow(512 << 20);

@@ -15,8 +15,8 @@ use super::schema::{self, AccountId, Count, Log, MailboxId, Of, Owner, Uid};
 use super::{Flags, Mailboxes, MessageState, TRIES, busy};
 use crate::rows;
 
-/// How many messages change in one commit at most.
-const AT_ONCE: usize = 4096;
+/// How many messages change in one commit at most: others' commits wait for it, some hundredths of a second.
+const AT_ONCE: usize = 512;
 
 /// What is done with the named flags and keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ struct Plan {
 }
 
 impl Mailboxes {
-    /// Changes the flags of those of `uids` that are there, with one MODSEQ for each 4096 of them.
+    /// Changes the flags of those of `uids` that are there, with one MODSEQ for each 512 of them.
     ///
     /// # Errors
     /// The store's. After one, the commits before it have taken effect.

@@ -14,10 +14,10 @@ use super::schema::{self, AccountId, Count, MailboxId, Uid};
 use super::sweep::Sweeps;
 use super::{MailboxError, Mailboxes, MessageIds, TRIES};
 
-/// How many messages go in one commit at most.
-const AT_ONCE: usize = 1000;
+/// How many messages go in one commit at most: others' commits wait for it, some hundredths of a second.
+const AT_ONCE: usize = 256;
 /// From how many octets of structures on a commit takes no more messages.
-const BYTES: usize = 4 << 20;
+const BYTES: usize = 1 << 20;
 /// How many messages are read in one step.
 const STEP: usize = 64;
 
@@ -39,7 +39,7 @@ struct Carried {
 }
 
 impl Mailboxes {
-    /// Copies messages into a mailbox of the same or another account, with one commit for each 1000 of them.
+    /// Copies messages into a mailbox of the same or another account, with one commit for each 256 of them at most.
     ///
     /// # Errors
     /// [`MailboxError::NoMailbox`], [`MailboxError::Busy`]; the store's. After one, the commits before it have taken
@@ -54,7 +54,7 @@ impl Mailboxes {
         self.carry(from, uids, to, now, false).await
     }
 
-    /// Moves messages into a mailbox of the same or another account, with one commit for each 1000 of them.
+    /// Moves messages into a mailbox of the same or another account, with one commit for each 256 of them at most.
     ///
     /// # Errors
     /// As for [`Self::copy`].

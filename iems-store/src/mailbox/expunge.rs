@@ -10,8 +10,8 @@ use super::sweep::Sweeps;
 use super::{Flags, Mailboxes, TRIES, busy};
 use crate::rows;
 
-/// How many messages leave in one commit at most: the batch stays far below its limit.
-const AT_ONCE: usize = 2000;
+/// How many messages leave in one commit at most: others' commits wait for it, some hundredths of a second.
+const AT_ONCE: usize = 256;
 /// How many states are looked at in one step.
 const PAGE: usize = 4096;
 /// How many expunged messages a mailbox remembers at least (RFC 7162 section 5.3).
@@ -52,7 +52,7 @@ pub(super) struct Leaving {
 }
 
 impl Mailboxes {
-    /// Removes messages, whatever their flags: all of them in one commit, as long as they are at most 2000. Those that
+    /// Removes messages, whatever their flags: all of them in one commit, as long as they are at most 256. Those that
     /// are gone already are left out.
     ///
     /// # Errors

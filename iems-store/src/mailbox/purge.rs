@@ -7,7 +7,7 @@ use super::schema::{self, AccountId, MailboxId, NAMESPACE, Of, Uid};
 use super::{MailboxError, Mailboxes, acl, row};
 
 /// How many rows leave in one commit.
-const AT_ONCE: usize = 2000;
+const AT_ONCE: usize = 256;
 
 impl Mailboxes {
     /// Removes what is left of accounts that were removed and mailboxes that were deleted, and moves what is left in an INBOX that was

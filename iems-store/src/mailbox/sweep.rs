@@ -26,7 +26,7 @@ const MOST: usize = if cfg!(test) { 3 } else { 16 };
 /// How many runs of UIDs one has at most.
 const RUNS: usize = 4096;
 /// How many rows are looked at in one step of folding.
-const PAGE: usize = 2000;
+const PAGE: usize = 512;
 
 /// A message as a caller believes it to be.
 #[derive(Debug, Clone, Copy)]

@@ -57,7 +57,7 @@ pub(super) struct Known<'f> {
 }
 
 /// From so many octets on, all that is asked of fields of one message is looked at piece by piece.
-const MUCH: usize = 256 << 10;
+const MUCH: usize = 32 << 10;
 
 impl<'a> Facts<'a> {
     /// What the session holds.

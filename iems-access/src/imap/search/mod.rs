@@ -68,7 +68,8 @@ pub struct SearchLimits {
     /// Octets of one text that are searched; 16 MiB. What is behind them is not found.
     pub text: u64,
     /// Units of work of about 10 ns, 6,000,000,000: a minute. A row that is read costs 32, a message looked at for a flag one, for a field 128, and
-    /// 8 octets of its texts for each text that is looked for one. A command that needs more is refused, too.
+    /// 8 octets of its texts for each text that is looked for one, 2 octets of fields, which may have to be decoded,
+    /// and one of what `SORT` and `THREAD` go by. A command that needs more is refused, too.
     pub work: u64,
     /// Octets that `SORT` and `THREAD` hold at once of messages, subjects, names and ids; 256 MiB, enough for about a million messages. A
     /// command that needs more is refused, too.

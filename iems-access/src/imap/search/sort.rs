@@ -64,7 +64,7 @@ pub(super) async fn sort(
     let mut rows = searched.budget.loan();
     for step in places.chunks(STEP) {
         for (place, facts) in step.iter().zip(searched.facts(step, &mut rows).await?) {
-            work.look(facts.row_octets()).await?;
+            work.decode(facts.row_octets()).await?;
             let values: Vec<_> = criteria.iter().map(|criterion| value(&facts, criterion.key)).collect();
             work.hold(values.iter().map(Value::octets).sum())?;
             keyed.push((values, *place));

@@ -70,7 +70,7 @@ pub(super) async fn thread(
     let mut known = Ids::default();
     for step in places.chunks(STEP) {
         for facts in searched.facts(step, &mut rows).await? {
-            work.look(facts.row_octets()).await?;
+            work.decode(facts.row_octets()).await?;
             let number = if uid { facts.candidate.uid } else { facts.candidate.number };
             let envelope = facts.known().envelope().flatten();
             let envelope = envelope.as_deref();

@@ -7,6 +7,8 @@ use crate::net::Loan;
 const TURN: u64 = 500_000;
 /// Octets of text in which one text is looked for, for one unit.
 const OCTETS: u64 = 8;
+/// The same where they may be encoded words, which are decoded for it.
+const DECODED: u64 = 2;
 /// How much memory is taken at a time.
 const PIECE: usize = 64 << 10;
 
@@ -64,8 +66,13 @@ impl Work {
         self.take(1 + octets as u64 / OCTETS).await
     }
 
-    /// The same for a field, of which so much is counted already.
+    /// The same for a field, which may have to be decoded first, and of which so much is counted already.
     pub(super) async fn look_on(&mut self, octets: usize, counted: u64) -> Result<(), SearchError> {
-        self.take((octets as u64 / OCTETS).saturating_sub(counted)).await
+        self.take((octets as u64 / DECODED).saturating_sub(counted)).await
+    }
+
+    /// Counts octets of fields that are about to be decoded, and made ready to be compared.
+    pub(super) async fn decode(&mut self, octets: usize) -> Result<(), SearchError> {
+        self.take(1 + octets as u64).await
     }
 }

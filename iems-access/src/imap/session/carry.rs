@@ -12,8 +12,8 @@ const NUMBER: usize = 8;
 const CARRIED: usize = 112;
 const EXPUNGED: usize = 24;
 /// What one costs of those that one commit takes at most: of the first so many.
-const COPIED: (usize, usize) = (2048, 1000);
-const REMOVED: (usize, usize) = (3072, 2000);
+const COPIED: (usize, usize) = (2048, 256);
+const REMOVED: (usize, usize) = (3072, 256);
 
 /// What so many messages cost, in octets.
 fn cost(messages: usize, each: usize, at_once: (usize, usize)) -> usize {

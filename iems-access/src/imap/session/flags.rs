@@ -34,7 +34,7 @@ const NUMBER: usize = 8;
 const CHANGED: usize = 72;
 /// The same of one whose row is written, besides its keywords; and of each that one commit takes.
 const WRITTEN: usize = 64;
-const COMMITTED: (usize, usize) = (400, 4096);
+const COMMITTED: (usize, usize) = (400, 512);
 
 impl Session {
     pub(super) async fn store<S: Sink>(
@@ -67,7 +67,7 @@ impl Session {
         };
         let change = FlagChange { action, flags, keywords, unchanged_since: store.unchanged_since, spared };
         self.selected_mut()?.view.reserve(0, numbers.len())?;
-        let done = match self.sweep(&numbers, &change).await.transpose() {
+        let done = match self.sweep(&numbers, &change, out).await.transpose() {
             Some(done) => done,
             None => self.store_each(&numbers, &change, out).await,
         };
@@ -93,7 +93,12 @@ impl Session {
     }
 
     /// Changes very many messages with one row, if the session knows them as they are.
-    async fn sweep(&mut self, numbers: &[u32], change: &FlagChange) -> Result<Option<Done>, Trouble> {
+    async fn sweep<S: Sink>(
+        &mut self,
+        numbers: &[u32],
+        change: &FlagChange,
+        out: &mut Output<'_, S>,
+    ) -> Result<Option<Done>, Trouble> {
         let selected = self.selected()?;
         let view = &selected.view;
         let there = numbers.iter().filter_map(|number| view.get(*number)).filter(|seen| !seen.gone);
@@ -111,7 +116,8 @@ impl Session {
         }
         let (account, mailbox) = (selected.account, selected.mailbox);
         let mailboxes = self.accounts.mailboxes();
-        let swept = mailboxes.sweep(account, mailbox, view.modseq, &believed, change).await?;
+        let sweeping = mailboxes.sweep(account, mailbox, view.modseq, &believed, change);
+        let swept = out.finish_off(sweeping).await??;
         let Some(swept) = swept else { return Ok(None) };
         let missing = believed.len() < numbers.len();
         let mut uids: Vec<_> = believed.iter().map(|message| message.uid).collect();
