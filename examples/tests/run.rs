@@ -52,6 +52,14 @@ fn custom_store() {
 }
 
 #[test]
+fn embed_mailboxes() {
+    says(
+        env!("CARGO_BIN_EXE_embed_mailboxes"),
+        &["* 1 EXISTS", "Subject: hello", "The first message.", "d OK", "+OK"],
+    );
+}
+
+#[test]
 fn embed_minimal() {
     says(
         env!("CARGO_BIN_EXE_embed_minimal"),
@@ -60,6 +68,19 @@ fn embed_minimal() {
             "Return-Path: <ben@there.example>",
             "by mx.here.example",
             "The first message.",
+        ],
+    );
+}
+
+#[test]
+fn personal_judge() {
+    says(
+        env!("CARGO_BIN_EXE_personal_judge"),
+        &[
+            "decided junk by the user rule",
+            "ann@here.example INBOX: 1",
+            "ann@here.example Junk: 1",
+            "ben@here.example INBOX: 2",
         ],
     );
 }

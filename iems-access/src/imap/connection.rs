@@ -350,7 +350,8 @@ impl Connection {
 
     async fn ask(&mut self, question: Question) -> io::Result<Then> {
         let failures = self.session.failed_logins();
-        let answer = match self.gate.ask(self.shared.mail.directory(), &question, failures).await {
+        let directory = self.shared.options.auth.asked(self.shared.mail.directory());
+        let answer = match self.gate.ask(directory, &question, failures).await {
             Ok(answer) => answer,
             Err(why) => {
                 self.with(|session, out| session.bid(&why, out));

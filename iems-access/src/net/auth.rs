@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iems_core::seam::Directory;
 use iems_core::seam::sasl::{Beneath, Entropy, Mechanism};
 
 use super::Believed;
@@ -37,6 +38,10 @@ pub enum Unoffered {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthOptions {
+    /// Who is asked whether passwords, certificates and tokens are good: a directory of one's own, for accounts whose passwords
+    /// are elsewhere. Whom it proves has to be an account of the directory whose mailboxes are shown. Default `None`: that
+    /// directory itself.
+    pub directory: Option<Arc<dyn Directory>>,
     /// The mechanisms of `AUTH`, in the order in which they are offered. Default: those that need nothing but a password. Those
     /// that the channel gives nothing for are not offered.
     pub mechanisms: Vec<Mechanism>,
@@ -57,6 +62,11 @@ pub struct AuthOptions {
 }
 
 impl AuthOptions {
+    /// Who is asked; `shown` is the directory whose mailboxes are shown.
+    pub(crate) fn asked<'a>(&'a self, shown: &'a dyn Directory) -> &'a dyn Directory {
+        self.directory.as_deref().unwrap_or(shown)
+    }
+
     /// Whether a password may be said over this link.
     pub fn passwords_may_pass(&self, link: Link) -> bool {
         link.tls || link.local || self.without_tls
@@ -113,6 +123,7 @@ impl std::fmt::Debug for AuthOptions {
 impl Default for AuthOptions {
     fn default() -> Self {
         Self {
+            directory: None,
             mechanisms: Mechanism::WITH_PASSWORD.to_vec(),
             believed: None,
             without_tls: false,

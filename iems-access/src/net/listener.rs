@@ -41,6 +41,7 @@ impl Listener {
     }
 
     /// The same, with TLS from the first octet (RFC 8314).
+    #[must_use]
     pub fn implicit_tls(mut self) -> Self {
         self.implicit_tls = true;
         self
@@ -48,6 +49,7 @@ impl Listener {
 
     /// The same behind proxies: connections from these networks begin with a PROXY header, which says whose they are, before TLS
     /// and everything else. A header from anybody else is not obeyed.
+    #[must_use]
     pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
         self.proxies = proxies.into();
         self

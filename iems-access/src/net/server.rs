@@ -78,6 +78,7 @@ impl<P: Protocol> Server<P> {
 
     /// The same with counts that others share, under a name of its own there: limits and bans of the site hold here, too. To be
     /// called before it serves.
+    #[must_use]
     pub fn sharing(self, limits: Arc<Limits>, scope: impl Into<Arc<str>>) -> Self {
         let shared: Shared<P> = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
         shared.limits.set(&shared.scope, shared.options.rules());

@@ -67,6 +67,7 @@ impl fmt::Debug for Command {
 
 /// Why a line is not a command. The text is for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommandError {
     /// The word is none of ours.
     #[error("Unknown command; CAPA lists what is known")]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iems_core::seam::Directory;
 use iems_core::seam::sasl::Beneath;
 use iems_store::mailbox::{FlagAction, FlagChange, Flags, Message, Uid};
 use tokio::time::{Instant, timeout_at};
@@ -150,7 +149,8 @@ impl Connection {
         match event {
             Event::Ask(question) => {
                 let failures = self.session.failed_logins();
-                match self.gate.ask(self.shared.mail.directory(), &question, failures).await {
+                let directory = self.shared.options.auth.asked(self.shared.mail.directory());
+                match self.gate.ask(directory, &question, failures).await {
                     Ok(answer) => Ok(self.session.answered(answer)),
                     Err(why) => {
                         self.session.turn_away(&why);
@@ -159,7 +159,8 @@ impl Connection {
                 }
             }
             Event::Open(account) => {
-                if let Err(error) = self.shared.mail.directory().used(&account, SERVICE).await {
+                let directory = self.shared.options.auth.asked(self.shared.mail.directory());
+                if let Err(error) = directory.used(&account, SERVICE).await {
                     tracing::warn!(%error, "the use of a credential is not written down");
                 }
                 let options = &self.shared.options;

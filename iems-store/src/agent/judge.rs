@@ -14,6 +14,7 @@ use crate::directory::AccountInfo;
 use crate::structure::Structure;
 
 /// What a personal judge may look at.
+#[non_exhaustive]
 pub struct PersonalSubject<'a> {
     /// Whose mail it is.
     pub account: &'a AccountInfo,
@@ -36,7 +37,7 @@ pub struct PersonalSubject<'a> {
 /// - **Concurrency**: called for many messages at once.
 /// - **Errors**: there are none: trouble is a verdict (`TempError`, `PermError`). It stands on the path of acceptance, and
 ///   has to bound its time itself.
-/// - **Example**: the test below.
+/// - **Example**: `examples/personal_judge`.
 #[async_trait]
 pub trait PersonalJudge: Send + Sync + 'static {
     /// Looks.

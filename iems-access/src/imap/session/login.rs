@@ -7,7 +7,7 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use iems_core::seam::sasl::{Exchange, Failure, Mechanism, Password, Step};
-use iems_core::seam::{Account, Directory};
+use iems_core::seam::Account;
 
 use super::user::User;
 use super::{Enabled, Output, Session, Sink, Stage, Then};
@@ -191,12 +191,18 @@ impl Session {
     /// Somebody has proved to be this account.
     async fn enter(&mut self, account: &Account) -> Status {
         let directory = self.accounts.directory();
-        if let Err(error) = directory.used(account, SERVICE).await {
+        if let Err(error) = self.options.auth.asked(directory).used(account, SERVICE).await {
             tracing::warn!(%error, "the use of a credential is not written down");
         }
         let info = match directory.account(&account.mailbox).await {
-            Ok(Some(info)) => info,
-            Ok(None) => return later(),
+            Ok(Some(info)) if info.settings.enabled => info,
+            Ok(Some(_)) => {
+                return Status::no("This account is disabled").with(Code::AuthorizationFailed);
+            }
+            Ok(None) => {
+                tracing::warn!(account = %account.mailbox, "it was proved, and has no mailboxes here");
+                return later();
+            }
             Err(error) => {
                 tracing::warn!(account = %account.mailbox, %error, "an account cannot be read");
                 return later();

@@ -137,6 +137,7 @@ impl Session {
 
     /// The handshake that followed [`Then::StartTls`] succeeded. Everything the peer said before is forgotten (RFC 9051
     /// section 6.2.1); the caller gives up its decoder and its input.
+    #[must_use]
     pub fn secured(self) -> Self {
         let link = Link { tls: true, ..self.link };
         Self { failures: self.failures, ..Self::new(self.options, self.accounts, link, self.nonce) }

@@ -43,6 +43,7 @@ impl Maildrop {
     }
 
     /// The same with unique ids in the form that another server gave them.
+    #[must_use]
     pub fn with_ids(self, format: UidlFormat, uid_validity: u32) -> Self {
         Self { ids: Some((format, uid_validity)), ..self }
     }

@@ -174,6 +174,7 @@ impl Session {
 
     /// The handshake that followed [`Event::StartTls`] succeeded. Everything the peer said before is forgotten (RFC 2595
     /// section 4); the caller gives up its input buffer. There is no new greeting.
+    #[must_use]
     pub fn secured(self) -> Self {
         let link = Link { tls: true, ..self.link };
         let mut session = Self::silent(self.options, link, self.nonce);
