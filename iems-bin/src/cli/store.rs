@@ -96,6 +96,8 @@ struct Checked {
     /// Deleted mailboxes and removed accounts whose mail was still there.
     purged: usize,
     mended: bool,
+    /// Whether bodies were read.
+    bodies: bool,
     findings: Vec<Found>,
 }
 
@@ -126,27 +128,31 @@ impl Args {
         match self {
             Self::Check { address, mend, bodies, json, quiet } => {
                 let checked = with_site(file, async |site| check(site, address, mend, bodies, quiet).await)?;
-                let left = checked.findings.iter().filter(|found| !(found.mendable && mend)).count();
+                let mendable = checked.findings.iter().filter(|found| found.mendable).count();
+                let others = checked.findings.len() - mendable;
                 show(&checked, json, told)?;
-                match left {
-                    0 => Ok(()),
-                    left if mend => {
-                        Err(Failure::data(format!("{left} things are wrong and cannot be mended")))
+                match (others, if mend { 0 } else { mendable }) {
+                    (0, 0) => Ok(()),
+                    (others, 0) => {
+                        Err(Failure::data(format!("{others} things are wrong and cannot be mended")))
                     }
-                    left => Err(Failure::data(format!(
-                        "{left} things are wrong; `iems store check --mend` mends what can be"
+                    (others, mendable) => Err(Failure::data(format!(
+                        "{} things are wrong; `iems store check --mend` mends {mendable} of them",
+                        others + mendable
                     ))),
                 }
             }
             Self::Export { address, folder, format, mailbox, json, quiet } => {
                 let (format, out) = (format.to_string(), true);
                 let order = TransferOrder { out, address, place: folder, format, mailbox, new_uids: false };
-                moved(transfer(file, order, quiet)?, json, "written to files")
+                let why = "messages were not written, as was said of each";
+                moved(transfer(file, order, quiet)?, json, "written to files", why)
             }
             Self::Import { address, source, format, into, new_uids, json, quiet } => {
                 let (format, out, mailbox) = (format.to_string(), false, Some(into));
                 let order = TransferOrder { out, address, place: source, format, mailbox, new_uids };
-                moved(transfer(file, order, quiet)?, json, "brought in")
+                let why = "files or folders were refused, as was said of each; mend them, and run the same command again";
+                moved(transfer(file, order, quiet)?, json, "brought in", why)
             }
         }
     }
@@ -202,7 +208,8 @@ async fn check(
     quiet: bool,
 ) -> Result<Checked, Failure> {
     let mailboxes = site.directory.mailboxes();
-    let mut all = Checked { purged: mailboxes.purge_removed().await?, mended: mend, ..Checked::default() };
+    let purged = mailboxes.purge_removed().await?;
+    let mut all = Checked { purged, mended: mend, bodies, ..Checked::default() };
     let mut accounts = Vec::new();
     match &address {
         Some(address) => accounts.push((address.to_string(), account(site, address).await?)),
@@ -232,7 +239,7 @@ async fn check(
 }
 
 fn told(checked: &Checked) -> String {
-    let Checked { accounts, mailboxes, messages, octets: size, purged, mended, findings } = checked;
+    let Checked { accounts, mailboxes, messages, octets: size, purged, mended, bodies, findings } = checked;
     let mut text = String::new();
     for Found { account, mailbox, kind, detail, mendable } in findings {
         let place =
@@ -247,13 +254,16 @@ fn told(checked: &Checked) -> String {
     if *purged > 0 {
         text.push_str(&format!("left-over mail of {purged} deleted mailboxes and accounts removed\n"));
     }
-    let found =
-        if findings.is_empty() { "nothing is wrong".into() } else { format!("{} findings", findings.len()) };
+    let found = match findings.len() {
+        0 if *bodies => "nothing is wrong".into(),
+        0 => "nothing is wrong; bodies were not read (--bodies)".into(),
+        found => format!("{found} findings"),
+    };
     let size = octets(*size);
     text + &format!("{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {size} octets: {found}")
 }
 
-fn moved(done: Moved, json: bool, what: &str) -> Result<(), Failure> {
+fn moved(done: Moved, json: bool, what: &str, why: &str) -> Result<(), Failure> {
     let refused = done.refused;
     show(&done, json, |Moved { messages, mailboxes, octets: size, left_out, uids, .. }| {
         let size = octets(*size);
@@ -272,8 +282,6 @@ fn moved(done: Moved, json: bool, what: &str) -> Result<(), Failure> {
     })?;
     match refused {
         0 => Ok(()),
-        _ => Err(Failure::data(format!(
-            "{refused} files or folders were refused, as was said of each; mend them, and run the same command again"
-        ))),
+        _ => Err(Failure::data(format!("{refused} {why}"))),
     }
 }

@@ -66,6 +66,7 @@ impl LocalAgent {
     }
 
     /// The same with options.
+    #[must_use]
     pub fn with_options(self, options: AgentOptions) -> Self {
         Self { options, ..self }
     }

@@ -112,12 +112,14 @@ impl NewAccount {
     }
 
     /// The same with a password.
+    #[must_use]
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Password::Clear(password.into());
         self
     }
 
     /// The same with a quota.
+    #[must_use]
     pub fn with_quota(mut self, quota: Quota) -> Self {
         self.settings.quota = quota;
         self

@@ -107,6 +107,7 @@ impl StoreDirectory {
     }
 
     /// The same, where accounts may also log in by tokens that `tokens` finds good.
+    #[must_use]
     pub fn with_tokens(self, tokens: Arc<dyn TokenVerifier>) -> Self {
         Self { tokens: Some(tokens), ..self }
     }

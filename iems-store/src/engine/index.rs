@@ -478,6 +478,10 @@ fn damaged(error: impl Into<redb::Error>) -> StoreError {
             tracing::error!(what, "{FILE} is damaged; stop the server and run `iems store check`");
             StoreError::Corrupt(format!("the index: {what}"))
         }
+        // No header of a database, which is the first that is looked at.
+        redb::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
+            StoreError::Corrupt(format!("{FILE}: {e}"))
+        }
         redb::Error::Io(e) => match super::store_error(e) {
             StoreError::Io(what) => StoreError::Io(format!("{FAILED}{what}")),
             other => other,

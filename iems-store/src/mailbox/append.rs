@@ -51,11 +51,13 @@ impl NewMessage {
     }
 
     /// The same with flags.
+    #[must_use]
     pub fn with_flags(self, flags: Flags) -> Self {
         Self { flags, ..self }
     }
 
     /// The same with its Message-ID, in the thread that [`Mailboxes::thread_of`] found for it.
+    #[must_use]
     pub fn in_thread(self, ids: &MessageIds, thread: Option<u64>) -> Self {
         Self { id: ids.own, thread, ..self }
     }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use iems_core::storage::StoreError;
+
 use super::{
     Format, Listener, Progress, TransferError, dovecot, entries, maildir, mbox, names, trouble, write_whole,
 };
@@ -34,8 +36,12 @@ pub async fn export(
             Format::Mbox => Outgoing::mbox(target, mailbox, &keywords)?,
             Format::Eml => Outgoing::eml(target, mailbox)?,
         };
-        if !outgoing.done {
-            outgoing.all(mailboxes, account, mailbox, &mut progress, listener).await?;
+        match &outgoing.mbox {
+            Some((file, _)) if outgoing.done => {
+                progress.left_out += mailboxes.status(account, mailbox.id).await?.messages;
+                progress.note(file, "it is there already, and stays as it is: to write it anew, remove it first");
+            }
+            _ => outgoing.all(mailboxes, account, mailbox, &mut progress, listener).await?,
         }
         progress.mailboxes += 1;
         listener(&progress);
@@ -135,22 +141,9 @@ impl<'a> Outgoing<'a> {
             let Some(last) = page.last() else { break };
             after = last.uid;
             for message in &page {
-                let Some(file) = self.file(mailbox, message)? else {
-                    progress.left_out += 1;
+                let Some(file) = self.file(mailbox, message, progress)? else { continue };
+                let Some(octets) = self.octets((mailboxes, account, mailbox), message, progress).await? else {
                     continue;
-                };
-                let octets = match message.body.reader(mailboxes.blobs()).rest().await {
-                    Ok(octets) => octets,
-                    Err(error) => {
-                        let there = mailboxes
-                            .messages(account, mailbox.id, Uid(message.uid.0.saturating_sub(1)), 1)
-                            .await?;
-                        match there.first().is_some_and(|there| there.uid == message.uid) {
-                            true => return Err(error.into()),
-                            // It was expunged meanwhile.
-                            false => continue,
-                        }
-                    }
                 };
                 progress.messages += 1;
                 progress.octets += octets.len() as u64;
@@ -185,19 +178,60 @@ impl<'a> Outgoing<'a> {
         Ok(())
     }
 
+    /// What a message consists of; `None` if it has left meanwhile, or is damaged, which ends nothing: the others are wanted all the
+    /// more then.
+    async fn octets(
+        &self,
+        (mailboxes, account, mailbox): (&Mailboxes, AccountId, &MailboxInfo),
+        message: &Message,
+        progress: &mut Progress,
+    ) -> Result<Option<Vec<u8>>, TransferError> {
+        let error = match message.body.reader(mailboxes.blobs()).rest().await {
+            Ok(octets) => return Ok(Some(octets)),
+            Err(error) => error,
+        };
+        let before = Uid(message.uid.0.saturating_sub(1));
+        let there = mailboxes.messages(account, mailbox.id, before, 1).await?;
+        match error {
+            _ if there.first().is_none_or(|there| there.uid != message.uid) => Ok(None),
+            StoreError::Corrupt(why) => {
+                let why = format!("message {} of {} is damaged: {why}", message.uid.0, mailbox.path);
+                progress.refuse(&self.folder, why);
+                Ok(None)
+            }
+            error => Err(error.into()),
+        }
+    }
+
     /// The file of a message; `None` if it is there. An mbox has one for all.
-    fn file(&mut self, mailbox: &MailboxInfo, message: &Message) -> Result<Option<PathBuf>, TransferError> {
+    fn file(
+        &mut self,
+        mailbox: &MailboxInfo,
+        message: &Message,
+        progress: &mut Progress,
+    ) -> Result<Option<PathBuf>, TransferError> {
         if let Some((file, _)) = &self.mbox {
             return Ok(Some(file.clone()));
         }
         if self.eml {
             let file = self.folder.join(format!("{:010}.eml", message.uid.0));
-            return Ok((!file.exists()).then_some(file));
+            return Ok(match std::fs::metadata(&file) {
+                Ok(there) if there.len() != message.body.size() => {
+                    progress.refuse(&file, "another message is there: export into a folder of its own");
+                    None
+                }
+                Ok(_) => {
+                    progress.left_out += 1;
+                    None
+                }
+                Err(_) => Some(file),
+            });
         }
         let seconds = message.received.as_secs();
         let name = format!("{seconds}.U{}V{}.iems,S={}", message.uid.0, mailbox.id.0, message.body.size());
         self.uids.push((message.uid, name.clone()));
         if self.there.contains(&name) {
+            progress.left_out += 1;
             return Ok(None);
         }
         let letters = self.letters_of(message)?;

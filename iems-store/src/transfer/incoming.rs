@@ -143,7 +143,7 @@ impl<'a> Incoming<'a> {
     ) -> Result<(), TransferError> {
         let uid = file.uid().unwrap_or_default();
         if self.matched.contains(&uid) {
-            progress.left_out += 1;
+            left_out(progress, listener);
             return Ok(());
         }
         let fits = match &self.way {
@@ -246,7 +246,7 @@ impl<'a> Incoming<'a> {
         let body = self.body(octets.clone(), header).await?;
         if let Some(known) = self.there.get_mut(&body.blob).filter(|known| **known > 0) {
             *known -= 1;
-            progress.left_out += 1;
+            left_out(progress, listener);
             return Ok(());
         }
         let ids = MessageIds::of(octets.get(..header.min(HEADER)).unwrap_or_default());
@@ -348,6 +348,14 @@ impl<'a> Incoming<'a> {
         }
         let messages: Vec<_> = batch.iter().map(|(_, message)| message.clone()).collect();
         self.mailboxes.append_all(place.0, place.1, &messages).await.map(drop)
+    }
+}
+
+/// Counts a message that is there, and tells of each so many: a run that goes on has nothing else to tell for long.
+fn left_out(progress: &mut Progress, listener: Listener<'_>) {
+    progress.left_out += 1;
+    if progress.left_out.is_multiple_of(AT_ONCE as u64) {
+        listener(progress);
     }
 }
 

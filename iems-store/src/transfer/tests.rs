@@ -114,7 +114,9 @@ async fn mail_goes_out_and_comes_in_and_nothing_twice() {
         world.fill().await;
         let out = world.out(format).await;
         assert_eq!((out.messages, out.left_out, out.refused), (10, 0, 0), "{format:?}");
-        assert_eq!(world.out(format).await.messages, 0, "{format:?} again");
+        let again = world.out(format).await;
+        assert_eq!((again.messages, again.left_out, again.refused), (0, 10, 0), "{format:?} again");
+        assert_eq!(again.problems.len(), if format == Format::Mbox { 6 } else { 0 }, "an mbox stays as it is");
         let back = world.back(world.folder.path(), format).await;
         assert_eq!((back.messages, back.left_out, back.octets), (10, 0, out.octets), "{format:?}");
         let again = world.back(world.folder.path(), format).await;
@@ -130,6 +132,51 @@ async fn mail_goes_out_and_comes_in_and_nothing_twice() {
         let checked = world.mailboxes().check(bob, false, true, &mut |_| ()).await.unwrap();
         assert_eq!((checked.messages, checked.findings), (10, vec![]));
     }
+}
+
+#[tokio::test]
+async fn a_damaged_message_does_not_keep_the_others_from_going_out() {
+    for format in [Format::Maildir, Format::Mbox, Format::Eml] {
+        let world = world().await;
+        world.fill().await;
+        let (m, ann) = (world.mailboxes(), world.account("ann").await);
+        let mut damaged = m.messages(ann.id, ann.inbox, Uid(0), 1).await.unwrap()[0].body.clone();
+        damaged.blob_size += 1;
+        for body in [damaged.clone(), Body { blob_size: damaged.blob_size - 1, ..damaged }] {
+            m.append_all(ann.id, ann.inbox, &[NewMessage::new(NOW, body)]).await.unwrap();
+        }
+        let out = world.out(format).await;
+        assert_eq!((out.messages, out.refused), (11, 1), "{format:?}");
+        assert!(out.problems[0].why.contains("message 2 of INBOX is damaged"), "{:?}", out.problems);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_goes_where_another_is_is_told_so() {
+    let world = world().await;
+    world.fill().await;
+    world.out(Format::Eml).await;
+    let (m, bob) = (world.mailboxes(), world.account("bob").await);
+    let incoming = world.folder.path().join("bobs.mbox");
+    std::fs::write(&incoming, "From x Thu Jan  1 00:00:00 2026\nSubject: of bob\n\nAnother one.\n").unwrap();
+    world.back(&incoming, Format::Mbox).await;
+    let place = (world.folder.path(), Format::Eml);
+    let out = export(m, bob.id, Some("INBOX"), place, &mut |_| ()).await.unwrap();
+    assert_eq!((out.messages, out.left_out, out.refused), (0, 0, 1));
+    assert!(out.problems[0].why.contains("another message is there"), "{:?}", out.problems);
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_told_on_the_way() {
+    let world = world().await;
+    world.fill().await;
+    world.out(Format::Eml).await;
+    world.back(world.folder.path(), Format::Eml).await;
+    let (bob, mut told) = (world.account("bob").await.id, Vec::new());
+    let order = Import::new(world.folder.path(), Format::Eml, NOW);
+    let mut hear = |progress: &Progress| told.push((progress.mailboxes, progress.left_out));
+    import(world.mailboxes(), bob, &order, &mut hear).await.unwrap();
+    assert!(told.contains(&(3, 9)), "before the last mailbox was done: {told:?}");
 }
 
 #[tokio::test]

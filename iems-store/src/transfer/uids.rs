@@ -132,8 +132,8 @@ impl Incoming<'_> {
         self.matched.extend(gone.iter().map(|uid| uid.0).filter(|uid| u64::from(*uid) <= self.up_to));
         self.way = Way::Behind(last);
         if !same {
-            self.why = "mail came in here since the last import: what is new in the source got new UIDs, and programs that saw it there \
-                        under its UIDs have to fetch the mailbox anew"
+            self.why = "messages got UIDs here since the last import that they do not have in the source: what is new there got new \
+                        UIDs, and programs that saw it there under its UIDs have to fetch the mailbox anew"
                 .into();
         }
         Ok(())

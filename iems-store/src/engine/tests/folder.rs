@@ -66,6 +66,18 @@ async fn damage_in_the_index_is_found_by_whoever_asks() {
 }
 
 #[test]
+fn an_index_that_is_none_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Embedded::open(folder.path(), EmbeddedOptions::default()).unwrap());
+    let noise: Vec<u8> = (0..9000u32).map(|n| (n * n / 7) as u8).collect();
+    for octets in [&noise[..], &noise[..100]] {
+        std::fs::write(folder.path().join("index.redb"), octets).unwrap();
+        let refused = Embedded::open(folder.path(), EmbeddedOptions::default());
+        assert!(matches!(refused, Err(OpenError::Corrupt(_))), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "").unwrap();

@@ -12,6 +12,9 @@ use crate::mailbox::schema::{self, AccountId, Count, Log, MailboxId, Of, Uid};
 use crate::mailbox::{Finding, Mailboxes};
 use crate::rows;
 
+/// After how many bodies is told how far it is.
+const TOLD: u64 = if cfg!(test) { 2 } else { 1000 };
+
 impl Mailboxes {
     /// Checks the messages of a mailbox; returns the greatest MODSEQ in it.
     pub(super) async fn check_messages(
@@ -19,7 +22,7 @@ impl Mailboxes {
         account: AccountId,
         mailbox: MailboxId,
         bodies: bool,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<u64, StoreError> {
         let mut states = self.whole_messages(account, mailbox, bodies, work).await?;
         work.checked.messages += states.len() as u64;
@@ -57,7 +60,7 @@ impl Mailboxes {
         account: AccountId,
         mailbox: MailboxId,
         states: &mut BTreeMap<Uid, MessageState>,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<Option<u64>, StoreError> {
         let sweeps = self.every_sweep(account, mailbox).await?;
         for state in states.values_mut() {
@@ -77,7 +80,7 @@ impl Mailboxes {
         account: AccountId,
         mailbox: MailboxId,
         bodies: bool,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<BTreeMap<Uid, MessageState>, StoreError> {
         let prefix = |of: Of| schema::key(account, &schema::of_mailbox(of as u8, mailbox));
         let mut states = BTreeMap::new();
@@ -90,7 +93,7 @@ impl Mailboxes {
             let uid = schema::uid(&key)?;
             infos.insert(uid, row::read_info(uid, &row)?);
         }
-        for (uid, info) in &infos {
+        for (nth, (uid, info)) in (1..).zip(&infos) {
             match states.get_mut(uid) {
                 None => states.extend([(*uid, self.state_again(account, mailbox, info, work).await?)]),
                 Some(state) if state.size != info.body.size() => {
@@ -104,6 +107,9 @@ impl Mailboxes {
             if bodies && let Some(detail) = self.body_trouble(info).await {
                 let mailbox = Some(mailbox);
                 work.checked.findings.push(Finding { kind: "body", mailbox, detail, mendable: false });
+            }
+            if bodies && nth % TOLD == 0 {
+                (work.progress)(work.checked.messages + nth);
             }
         }
         let halves: Vec<_> = states.keys().copied().filter(|uid| !infos.contains_key(uid)).collect();
@@ -121,7 +127,7 @@ impl Mailboxes {
         account: AccountId,
         mailbox: MailboxId,
         info: &MessageInfo,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<MessageState, StoreError> {
         let state = MessageState {
             uid: info.uid,
@@ -155,7 +161,7 @@ impl Mailboxes {
         mailbox: MailboxId,
         counts: &Counts,
         expunged: usize,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<(), StoreError> {
         for (kind, which, right) in [
             ("number of messages", Count::Messages, counts.messages),
@@ -177,7 +183,7 @@ impl Mailboxes {
         mailbox: MailboxId,
         modseq: u64,
         uid: u32,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<(), StoreError> {
         let key = count_key(account, mailbox, Count::LastUid);
         let said = counter(self.storage.store.get(&key).await?.as_deref()).unwrap_or_default();
@@ -196,7 +202,7 @@ impl Mailboxes {
     }
 
     /// The index of threads, which is over all mailboxes, those that are being purged included.
-    pub(super) async fn check_threads(&self, account: AccountId, work: &mut Work) -> Result<(), StoreError> {
+    pub(super) async fn check_threads(&self, account: AccountId, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut expected = BTreeMap::new();
         let prefix = schema::key(account, &[Of::Info as u8]);
         let mut from = prefix.clone();

@@ -47,13 +47,14 @@ pub struct Checked {
 }
 
 /// Findings, and the steps that mend them.
-#[derive(Default)]
-struct Work {
+struct Work<'a> {
     checked: Checked,
     steps: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Hears how many messages were checked.
+    progress: &'a mut (dyn FnMut(u64) + Send),
 }
 
-impl Work {
+impl Work<'_> {
     fn find(&mut self, kind: &'static str, mailbox: Option<MailboxId>, detail: String) {
         self.checked.findings.push(Finding { kind, mailbox, detail, mendable: true });
     }
@@ -111,7 +112,8 @@ impl Work {
 
 impl Mailboxes {
     /// Checks an account, and mends what can be mended if `mend` says so. With `bodies`, each body is read and compared
-    /// with its length as well. `progress` hears how many messages were checked so far.
+    /// with its length as well. `progress` hears how many messages were checked so far: after each mailbox, and
+    /// with `bodies` after each thousand.
     ///
     /// # Errors
     /// The store's; rows that cannot be read at all are [`StoreError::Corrupt`].
@@ -122,14 +124,14 @@ impl Mailboxes {
         bodies: bool,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Checked, StoreError> {
-        let mut work = Work::default();
+        let mut work = Work { checked: Checked::default(), steps: Vec::new(), progress };
         let mut last_modseq = 1;
         let known = self.check_names(account, &mut work).await?;
         for mailbox in known {
             work.checked.mailboxes += 1;
             let highest = self.check_messages(account, mailbox, bodies, &mut work).await?;
             last_modseq = last_modseq.max(highest);
-            progress(work.checked.messages);
+            (work.progress)(work.checked.messages);
         }
         self.check_threads(account, &mut work).await?;
         self.check_ledger(account, last_modseq, &mut work).await?;
@@ -158,7 +160,7 @@ impl Mailboxes {
         &self,
         account: AccountId,
         last_modseq: u64,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<(), StoreError> {
         let (mut octets, mut messages) = (work.checked.octets, work.checked.messages);
         let purging = schema::deleted(account, MailboxId(0));

@@ -17,7 +17,7 @@ impl Mailboxes {
     pub(super) async fn check_names(
         &self,
         account: AccountId,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<Vec<MailboxId>, StoreError> {
         let mut nodes = self.nodes(account).await?;
         self.adopt_orphans(account, &mut nodes, work).await?;
@@ -42,7 +42,7 @@ impl Mailboxes {
     }
 
     /// The index of who has rights on mailboxes of this account.
-    async fn check_shares(&self, account: AccountId, work: &mut Work) -> Result<(), StoreError> {
+    async fn check_shares(&self, account: AccountId, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut expected = BTreeMap::new();
         for (key, row) in self.every(&schema::key(account, b"a")).await? {
             for entry in acl::read(Some(&row))? {
@@ -56,7 +56,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    async fn check_tree(&self, account: AccountId, names: usize, work: &mut Work) -> Result<(), StoreError> {
+    async fn check_tree(&self, account: AccountId, names: usize, work: &mut Work<'_>) -> Result<(), StoreError> {
         let key = schema::key(account, b"t");
         let row = self.storage.store.get(&key).await?;
         let tree: TreeRow =
@@ -75,7 +75,7 @@ impl Mailboxes {
         &self,
         account: AccountId,
         nodes: &mut Nodes,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<(), StoreError> {
         let mut orphans = BTreeSet::new();
         let staged = self.all_staged(account).await?;
@@ -102,7 +102,7 @@ impl Mailboxes {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        work: &mut Work,
+        work: &mut Work<'_>,
     ) -> Result<(), StoreError> {
         work.find("rows of no mailbox", Some(mailbox), "they are left over".into());
         for tag in TAGS {
@@ -118,7 +118,7 @@ fn adopt(
     account: AccountId,
     mailbox: MailboxId,
     nodes: &mut Nodes,
-    work: &mut Work,
+    work: &mut Work<'_>,
 ) -> Result<(), StoreError> {
     let row = MailboxRow { name: format!("Recovered {}", mailbox.0), parent: None, special: None };
     let key = schema::key(account, &schema::of_mailbox(b'b', mailbox));
@@ -129,7 +129,7 @@ fn adopt(
 }
 
 /// Names that are below nothing, in a circle, or twice, get one of their own.
-fn mend_paths(account: AccountId, nodes: &mut Nodes, work: &mut Work) -> Result<(), StoreError> {
+fn mend_paths(account: AccountId, nodes: &mut Nodes, work: &mut Work<'_>) -> Result<(), StoreError> {
     let mut seen = BTreeSet::new();
     for id in nodes.keys().copied().collect::<Vec<_>>() {
         let lost = path_of(nodes, id).is_none();

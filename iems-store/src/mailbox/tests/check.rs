@@ -73,3 +73,15 @@ async fn wrong_counters_and_left_over_rows_are_mended() {
     assert_eq!(mended.findings, []);
     assert_eq!(world.mailboxes.usage(account).await.unwrap().messages, 6);
 }
+
+#[tokio::test]
+async fn who_reads_bodies_tells_how_far_it_is() {
+    let world = filled().await;
+    let told = async |bodies: bool| {
+        let mut told = Vec::new();
+        world.mailboxes.check(world.account, false, bodies, &mut |messages| told.push(messages)).await.unwrap();
+        told
+    };
+    assert_eq!(told(false).await, [4, 4, 6], "after each mailbox");
+    assert_eq!(told(true).await, [2, 4, 4, 4, 6, 6], "and within");
+}
