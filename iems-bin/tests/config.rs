@@ -68,7 +68,7 @@ fn what_is_wrong_with_a_peer_is_said_with_what_would_be_right() {
          found an empty list",
         "iems.toml:13:10: peer.domain: there are two peers \"example.org\"",
         "iems.toml:14:10: peer.source: expected one IPv4 and one IPv6 address at most, found two of a kind",
-        "iems.toml:15:9: peer.retry: expected at least one duration, each longer than nothing",
+        "iems.toml:15:9: peer.retry: expected at least one duration, each longer than nothing, found []",
         "iems.toml:16:8: peer.size: nothing would be sent; to refuse mail for a domain, give it a [[route]] via \
          \"error:5.1.2 text\"",
         "iems.toml:17:9: peer.hello: expected a domain name such as \"mx.example.org\", found \"-\"",
@@ -174,10 +174,37 @@ fn listeners_that_nobody_could_use_are_problems() {
 
 #[test]
 fn a_certificate_is_looked_into() {
-    let text = "hostname = \"mx.example.org\"\n[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n";
+    let text = "hostname = \"mx.example.org\"\n[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n\
+                [[listener]]\nprotocol = \"imaps\"\naddress = \"127.0.0.1:993\"\n";
     let lines = problems(text);
     assert!(lines[0].starts_with("iems.toml:3:15: tls.certificate: "), "{}", lines[0]);
     assert!(lines[0].contains("no.pem: No such file"), "{}", lines[0]);
+    assert_eq!(lines.len(), 1, "the listener lacks no other one: {lines:?}");
+}
+
+#[test]
+fn what_is_out_of_bounds_or_in_the_wrong_place_is_said_with_what_was_found() {
+    let text = "[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:25\"\nhostname = \"mx.example.org\"\n\
+                [imap]\nidle = \"5m\"\n[quota]\nwarn_at = 190\n[search]\nmemory = \"1MiB\"\n[log]\nlevel = \"loud\"\n";
+    let lines = problems(text);
+    for (line, parts) in [
+        (0, ["iems.toml:4:1: unknown key \"hostname\" in [listener]", "belongs at the top of the file"]),
+        (1, ["iems.toml:6:8: imap.idle: expected at least \"30m\"", ", found \"5m\""]),
+        (2, ["iems.toml:8:11: quota.warn_at: expected a share", ", found 190"]),
+        (3, ["iems.toml:10:10: search.memory: expected a size from", ", found \"1MiB\""]),
+        (4, ["iems.toml:12:9: log.level: \"loud\" is no level", "expected error, warn, info"]),
+        (5, ["iems.toml: the file needs", "\"hostname\""]),
+    ] {
+        assert!(parts.iter().all(|part| lines[line].contains(part)), "{}\nexpected {parts:?}", lines[line]);
+    }
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+    let lines = problems("hostname = \"192.0.2.1\"\n");
+    assert!(lines[0].starts_with("iems.toml:1:12: hostname: expected a name"), "{}", lines[0]);
+    assert!(lines[0].ends_with("found \"192.0.2.1\""), "{}", lines[0]);
+    for level in ["warn", "INFO", "info,iems_smtp=debug", "off,iems=info"] {
+        let text = format!("hostname = \"mx.example.org\"\n[log]\nlevel = \"{level}\"\n");
+        assert_eq!(check(&text, &[]).status.code(), Some(0), "{level}");
+    }
 }
 
 #[test]

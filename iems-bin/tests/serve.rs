@@ -181,9 +181,15 @@ fn sighup_takes_over_what_is_right_and_nothing_that_is_wrong() {
     server.wait_to_say("nothing was changed");
     assert!(server.said().contains("route.via"), "{}", server.said());
     assert_eq!(site.run(&["config", "check"], "").status.code(), Some(78));
-    site.configure("[client]\ntls = \"off\"\n");
+    site.configure("[client]\ntls = \"off\"\n[search]\nindex = false\n[log]\nlevel = \"debug\"\n");
     server.signal("HUP");
     server.wait_to_say("a change of [client] takes effect after a restart");
+    server.wait_to_say("a change of [search] takes effect after a restart");
+    server.wait_to_say_times("are those of the file", 3);
+    let mut smtp = Talk::with(site.smtp);
+    assert!(smtp.line().starts_with("220 "));
+    assert!(smtp.ask("QUIT").starts_with("221 "));
+    server.wait_to_say("DEBUG");
     server.end();
 }
 

@@ -93,6 +93,8 @@ impl Pair<'_> {
 pub(super) struct Common {
     pub(super) default: Option<Certificate>,
     pub(super) named: Vec<NamedCertificate>,
+    /// There should be one, and what is wrong with it is noted.
+    pub(super) is_wrong: bool,
 }
 
 /// What `[tls]` and the `[[certificate]]`s say.
@@ -117,7 +119,9 @@ pub(super) fn common(
     if default.is_none() && tls.certificate.is_none() {
         unnamed_host(&named, hostname, notes);
     }
-    Common { default: default.or_else(|| named.first().map(|first| first.files.clone())), named }
+    let default = default.or_else(|| named.first().map(|first| first.files.clone()));
+    let is_wrong = default.is_none() && (tls.certificate.is_some() || tls.key.is_some() || !written.is_empty());
+    Common { default, named, is_wrong }
 }
 
 fn one(

@@ -69,13 +69,12 @@ pub(super) fn imap(
     notes: &mut Notes<'_>,
 ) -> ImapSettings {
     if written.idle.value < LEAST {
-        let message = "imap.idle: expected at least \"30m\" (RFC 9051 section 5.4)";
-        notes.add(written.idle.span.as_ref(), "imap.idle", message);
+        let least = "at least \"30m\" (RFC 9051 section 5.4)";
+        notes.expected(written.idle.span.as_ref(), "imap.idle", least);
     }
     let memory = &written.memory_per_account;
     if memory.value.0 < MEMORY {
-        let message = "imap.memory_per_account: expected at least \"16MiB\"";
-        notes.add(memory.span.as_ref(), "imap.memory_per_account", message);
+        notes.expected(memory.span.as_ref(), "imap.memory_per_account", "at least \"16MiB\"");
     }
     ImapSettings {
         per_account: written.connections_per_account.value as usize,

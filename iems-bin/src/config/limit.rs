@@ -167,8 +167,8 @@ pub(super) fn limits(written: &[At<WrittenLimit>], notes: &mut Notes<'_>) -> Vec
         }
         if let Some(ban) = &one.ban {
             if ban.is_zero() {
-                let message = "limit.ban: expected a duration longer than nothing, such as \"1h\"";
-                notes.add(ban.span.as_ref(), "limit.ban", message);
+                let span = "a duration longer than nothing, such as \"1h\"";
+                notes.expected(ban.span.as_ref(), "limit.ban", span);
             }
             let after = one.ban_after.as_ref().map_or(10, |after| after.value);
             limit = limit.banning(Terms { after, span: ban.value });

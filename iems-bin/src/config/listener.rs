@@ -96,7 +96,8 @@ pub(super) fn listeners(
             authors,
             client,
         };
-        usable(&candidate, listener, notes);
+        let is_noted = common.is_wrong || listener.certificate.is_some() || listener.key.is_some();
+        usable(&candidate, is_noted, listener, notes);
         resolved.push(candidate);
     }
     resolved
@@ -143,10 +144,10 @@ fn speakers(
     hosts.clone()
 }
 
-/// Notes what makes a listener useless.
-fn usable(listener: &Listener, written: &WrittenListener, notes: &mut Notes<'_>) {
+/// Notes what makes a listener useless. That a certificate is missing is not said of one that was named, and is noted to be wrong.
+fn usable(listener: &Listener, is_noted: bool, written: &WrittenListener, notes: &mut Notes<'_>) {
     let span = written.protocol.as_ref().and_then(|p| p.span.as_ref());
-    let bare = listener.certificate.is_none();
+    let bare = listener.certificate.is_none() && !is_noted;
     let message = match listener.protocol {
         Protocol::Later(name) => {
             format!("listener.protocol: {name:?} is not part of this version; what is: {}", SPOKEN)

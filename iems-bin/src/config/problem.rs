@@ -86,6 +86,14 @@ impl<'a> Notes<'a> {
         self.found.push((span.map_or(usize::MAX, |span| span.start), problem));
     }
 
+    /// Notes that a value is not what was expected: it was read, and is out of bounds. Tells what stands there.
+    pub(crate) fn expected(&mut self, span: Option<&Range<usize>>, key: &str, expected: &str) {
+        let found = span.and_then(|span| self.text.get(span.clone())).unwrap_or("nothing");
+        let short: String = found.chars().take(60).collect();
+        let more = if short.len() < found.len() { "…" } else { "" };
+        self.add(span, key, format!("{key}: expected {expected}, found {short}{more}"));
+    }
+
     /// Notes what is dangerous and does not keep the file from being used.
     pub(crate) fn warn(&mut self, span: Option<&Range<usize>>, key: &str, message: impl Into<String>) {
         let warning = self.problem(span, key, message.into());

@@ -43,8 +43,7 @@ pub(super) fn default_peer(written: &WrittenQueue, notes: &mut Notes<'_>) -> Pee
 /// Waits between attempts: at least one, each longer than nothing.
 pub(super) fn retry(waits: &At<Vec<Duration>>, key: &str, notes: &mut Notes<'_>) -> Vec<Duration> {
     if waits.is_empty() || waits.iter().any(Duration::is_zero) {
-        let message = format!("{key}: expected at least one duration, each longer than nothing");
-        notes.add(waits.span.as_ref(), key, message);
+        notes.expected(waits.span.as_ref(), key, "at least one duration, each longer than nothing");
     }
     waits.value.clone()
 }

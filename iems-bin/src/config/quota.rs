@@ -41,8 +41,8 @@ section! {
 pub(super) fn quota(written: &WrittenQuota, notes: &mut Notes<'_>) -> QuotaOptions {
     let percent = &written.warn_at;
     if percent.value > 100 {
-        let message = "quota.warn_at: expected a share of the limit in percent, at most 100; 0 for never";
-        notes.add(percent.span.as_ref(), "quota.warn_at", message);
+        let share = "a share of the limit in percent, at most 100 (0 for never)";
+        notes.expected(percent.span.as_ref(), "quota.warn_at", share);
     }
     let mut options = QuotaOptions::default();
     options.account = Quota {

@@ -100,6 +100,9 @@ pub(crate) fn table<'v, 'i>(
     Some(table)
 }
 
+/// The keys of the file that are in no section. Behind the first heading of a section they are taken for keys of that one.
+pub(super) const TOP: [&str; 6] = ["hostname", "data", "postmaster", "login_domain", "grace", "threads"];
+
 /// Notes every key of `table` that is not one of `keys`, with the nearest that is.
 fn unknown_keys(table: &DeTable<'_>, path: &str, keys: &[Key], notes: &mut Notes<'_>) {
     let valid: Vec<&str> = keys.iter().map(|key| key.name).collect();
@@ -109,11 +112,14 @@ fn unknown_keys(table: &DeTable<'_>, path: &str, keys: &[Key], notes: &mut Notes
             continue;
         }
         let place = if path.is_empty() { "at the top level".to_owned() } else { format!("in [{path}]") };
-        let near = nearest(name, &valid).unwrap_or_default();
+        let near = match nearest(name, &valid) {
+            _ if TOP.contains(&name) => "it belongs at the top of the file, before the first section.".to_owned(),
+            near => format!("did you mean {:?}?", near.unwrap_or_default()),
+        };
         notes.add(
             Some(&key.span()),
             &below(path, name),
-            format!("unknown key {name:?} {place}: did you mean {near:?}? Valid keys: {}", valid.join(", ")),
+            format!("unknown key {name:?} {place}: {near} Valid keys: {}", valid.join(", ")),
         );
     }
 }
@@ -205,8 +211,7 @@ pub(super) fn need<T: Clone>(
 /// Notes a time of nothing.
 pub(super) fn positive(time: &At<Duration>, key: &str, notes: &mut Notes<'_>) {
     if time.is_zero() {
-        let message = format!("{key}: expected a duration longer than nothing, such as \"10s\"");
-        notes.add(time.span.as_ref(), key, message);
+        notes.expected(time.span.as_ref(), key, "a duration longer than nothing, such as \"10s\"");
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the file as written to what holds: what is missing, what contradicts, what belongs together.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use iems_core::Settings;
@@ -14,7 +15,7 @@ use super::peer::peers;
 use super::peer_tls::Files;
 use super::problem::Notes;
 use super::queue::default_peer;
-use super::read::need;
+use super::read::{need, positive};
 use super::resolved::Config;
 use super::route::routes;
 use super::source::sources;
@@ -40,12 +41,12 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     batch::check_routes(&file.route, &settings.routes, &batch, notes);
     let shared_secrets = odmr::resolve((&file.odmr, &file.listener), (folder, look), &mut settings, notes);
     settings.reports = reports::resolve((&file.reports, &file.report_language), folder, look.texts, notes);
-    if let Err(why) = crate::log::check_level(&file.log.level) {
-        notes.add(
-            file.log.level.span.as_ref(),
-            "log.level",
-            format!("log.level: {why}; expected error, warn, info, debug or trace"),
-        );
+    if let Err(why) = crate::log::filter(&file.log.level) {
+        notes.add(file.log.level.span.as_ref(), "log.level", format!("log.level: {why}"));
+    }
+    if hostname.is_some_and(|hostname| hostname.to_string().parse::<IpAddr>().is_ok()) {
+        let name = "a name that the DNS has for this machine, such as \"mx.example.org\"";
+        notes.expected(file.hostname.as_ref().and_then(|at| at.span.as_ref()), "hostname", name);
     }
     if !batch.tunnels_in.is_empty() {
         settings.policy = batch::policy().and(&settings.policy);
@@ -56,7 +57,6 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
     }
     let imap = imap::imap((&file.imap, &file.pop3), &file.mailbox, notes);
     Some(Config {
-        hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,
         postmaster: file.postmaster.as_ref().map(|postmaster| postmaster.value.clone()),
         login_domain: file.login_domain.as_ref().map(|domain| domain.value.clone()),
         grace: file.grace.value,
@@ -93,6 +93,8 @@ pub(super) fn resolve(file: File, folder: &Path, look: Look, notes: &mut Notes<'
         socket,
         data,
         warnings: notes.warnings(),
+        // Last, so that without it everything else that is wrong is said all the same.
+        hostname: need(file.hostname.clone(), "hostname", "", &None, notes)?,
     })
 }
 
@@ -154,9 +156,6 @@ fn marks(file: &File, notes: &mut Notes<'_>) -> Marks {
     marks.disk_low = file.store.low.as_ref().map(|size| size.0);
     marks.memory_high = file.limits.memory.as_ref().map(|size| size.0);
     marks.commit_slow = file.store.slow.value;
-    if marks.commit_slow.is_zero() {
-        let message = "store.slow: expected a duration longer than nothing, such as \"5s\"";
-        notes.add(file.store.slow.span.as_ref(), "store.slow", message);
-    }
+    positive(&file.store.slow, "store.slow", notes);
     marks
 }

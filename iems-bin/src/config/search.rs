@@ -40,8 +40,7 @@ pub(super) fn search(
 ) -> SearchSettings {
     let memory = &written.memory;
     if !MEMORY.contains(&memory.value.0) {
-        let message = "search.memory: expected a size from \"16MiB\" to \"1GiB\"";
-        notes.add(memory.span.as_ref(), "search.memory", message);
+        notes.expected(memory.span.as_ref(), "search.memory", "a size from \"16MiB\" to \"1GiB\"");
     }
     let own = written.folder.as_ref().map(|own| folder.join(&own.value));
     SearchSettings {

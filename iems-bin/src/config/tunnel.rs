@@ -189,9 +189,8 @@ fn tunnel_in(
     need(way.key_file.clone(), "key_file", section, &way.span, notes);
     let keys = keys(way.key_file.as_ref(), section, files, notes);
     if way.window.is_zero() || way.window.value > LONGEST {
-        let message =
-            "tunnel_in.window: expected a duration of up to \"21d\", and longer than mail is on its way";
-        notes.add(way.window.span.as_ref(), "tunnel_in.window", message);
+        let window = "a duration of up to \"21d\", and longer than mail is on its way";
+        notes.expected(way.window.span.as_ref(), "tunnel_in.window", window);
     }
     let mut settings = TunnelInSettings::new(&name?, address?, keys);
     (settings.window, settings.expire) = (way.window.value, way.expire.value);
@@ -231,7 +230,7 @@ fn account(
     let port = way.port.as_ref().map_or(Some(usual), |port| u16::try_from(port.value).ok());
     if port.is_none() {
         let span = way.port.as_ref().and_then(|port| port.span.as_ref());
-        notes.add(span, "collect.port", "collect.port: expected a port from 1 to 65535");
+        notes.expected(span, "collect.port", "a port from 1 to 65535");
     }
     let mut settings = AccountSettings::new(&name, &host, &user, &password, destination?);
     (settings.port, settings.protection) = (port?, protection);

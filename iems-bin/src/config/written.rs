@@ -179,3 +179,15 @@ pub(crate) enum LogFormat {
 words! {
     LogFormat, "one of text, json", { "text" => LogFormat::Text, "json" => LogFormat::Json };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::File;
+    use crate::config::read::{FromToml, TOP};
+
+    #[test]
+    fn the_keys_of_the_top_are_those_that_are_no_sections() {
+        let keys = File::KEYS.iter().filter(|key| key.inner.is_empty()).map(|key| key.name);
+        assert!(keys.eq(TOP), "{TOP:?}");
+    }
+}

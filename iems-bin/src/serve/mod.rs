@@ -32,7 +32,7 @@ use signals::{Signal, Signals};
 
 /// Runs the server to its end.
 pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
-    log::start(&loaded.config)?;
+    let level = log::start(&loaded.config)?;
     loaded.warn();
     limits::raise_open_files(&loaded.config);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -43,7 +43,7 @@ pub(crate) fn run(mut loaded: Loaded) -> Result<(), Failure> {
     let runtime = runtime.map_err(|e| Failure::system(format!("cannot start: {e}")))?;
     runtime.block_on(async {
         tokio::spawn(memory::give_back());
-        let server = Server::start(&mut loaded).await?;
+        let server = Server::start(&mut loaded, level).await?;
         server.until_told_to_stop(loaded).await
     })
 }
@@ -59,7 +59,7 @@ struct Server {
 
 impl Server {
     /// Everything that can fail comes before the first peer is let in.
-    async fn start(loaded: &mut Loaded) -> Result<Self, Failure> {
+    async fn start(loaded: &mut Loaded, level: log::Level) -> Result<Self, Failure> {
         let signals = Signals::new()?; // whoever is told to stop while it starts ends in good order, too
         let foundation = lay(&loaded.config).await?;
         if loaded.file.is_none() {
@@ -133,7 +133,8 @@ impl Server {
             loaded.file.as_deref().map_or_else(|| "built in".into(), |file| file.display().to_string());
         tracing::info!(hostname = %config.hostname, data = %config.data.display(), configuration = file, "ready");
         notify::tell("READY=1");
-        Ok(Self { site, reload: Reload::new(certificates, doors.bounded), signals, shutdown, tasks })
+        let reload = Reload::new(certificates, doors.bounded, level);
+        Ok(Self { site, reload, signals, shutdown, tasks })
     }
 
     async fn until_told_to_stop(mut self, mut loaded: Loaded) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::listeners::Bounded;
 use super::{limits, notify};
 use crate::config::{self, Config, Listener, Loaded};
+use crate::log::Level;
 use crate::site::Site;
 use crate::tls::Kept;
 
@@ -13,12 +14,13 @@ use crate::tls::Kept;
 pub(super) struct Reload {
     certificates: Arc<Kept>,
     bounded: Vec<Bounded>,
+    level: Level,
 }
 
 impl Reload {
-    /// The certificates in use, and the servers that have bounds.
-    pub(super) fn new(certificates: Arc<Kept>, bounded: Vec<Bounded>) -> Self {
-        Self { certificates, bounded }
+    /// The certificates in use, the servers that have bounds, and the log.
+    pub(super) fn new(certificates: Arc<Kept>, bounded: Vec<Bounded>, level: Level) -> Self {
+        Self { certificates, bounded, level }
     }
 
     /// Reads the file of `loaded` again. If anything is wrong with it, everything stays as it is.
@@ -48,6 +50,7 @@ impl Reload {
         loaded.config.wires = new.config.wires;
         loaded.config.logins = new.config.logins;
         loaded.config.tls_minimum = new.config.tls_minimum;
+        loaded.config.log_level = new.config.log_level;
         let listeners = loaded.config.listeners.iter_mut();
         for (ours, theirs) in
             listeners.zip(new.config.listeners).filter(|(ours, theirs)| is_same(ours, theirs))
@@ -58,8 +61,9 @@ impl Reload {
         limits::raise_open_files(&loaded.config);
         self.bounded.iter().for_each(|server| server.adjust(&loaded.config));
         site.replace(&loaded.config);
+        self.level.set(&loaded.config);
         tracing::info!(
-            "reload: routes, logins, relaying, queue, peers, reports, rules, limits, access, marks and certificates are those of the file"
+            "reload: routes, logins, relaying, queue, peers, reports, rules, limits, access, marks, certificates and the level of the log are those of the file"
         );
     }
 }
@@ -102,7 +106,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             old.imap != new.imap || old.quota != new.quota || old.delivery != new.delivery,
         ),
         ("[store]", old.cache != new.cache),
-        ("[log]", old.log_format != new.log_format || old.log_level != new.log_level),
+        ("[search]", old.search != new.search),
+        ("[[odmr]] (a secret)", old.shared_secrets != new.shared_secrets),
+        ("log.format", old.log_format != new.log_format),
         ("[submit]", old.submit != new.submit),
         ("[admin]", old.socket != new.socket),
     ];

@@ -6,11 +6,12 @@ use iems_core::message::Mailbox;
 use iems_core::seam::sasl::Password;
 
 /// Secrets by the addresses of their accounts. Default: none.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct SharedSecrets(HashMap<String, Password>);
 
 impl SharedSecrets {
     /// With one for this account. Of two, the later one counts.
+    #[must_use]
     pub fn with(mut self, account: &Mailbox, secret: Password) -> Self {
         self.0.insert(account.folded(), secret);
         self
