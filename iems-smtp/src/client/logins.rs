@@ -18,6 +18,7 @@ impl Logins {
     }
 
     /// Adds a login. Of two for the same hop, the later one counts.
+    #[must_use]
     pub fn with(mut self, hop: NextHop, login: Login) -> Self {
         self.0.insert(hop, Arc::new(login));
         self

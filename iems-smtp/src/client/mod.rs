@@ -122,6 +122,7 @@ impl SmtpClient {
     }
 
     /// The same, with a channel of this name beside it ([`SmtpClient::for_waived`]) for messages whose senders waive protection.
+    #[must_use]
     pub fn with_waiving(self, id: ChannelId) -> Self {
         Self { waiving: Some(id), ..self }
     }

@@ -56,6 +56,7 @@ impl PeerWires {
     }
 
     /// Adds an entry. Of two with the same pattern, the later one counts.
+    #[must_use]
     pub fn with(mut self, pattern: &PeerPattern, wire: PeerWire) -> Self {
         self.0.insert(pattern.to_string(), wire);
         self

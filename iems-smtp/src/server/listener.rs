@@ -97,6 +97,7 @@ impl Listener {
     }
 
     /// The same, with TLS from the first octet.
+    #[must_use]
     pub fn implicit_tls(mut self) -> Self {
         self.security = Security::Implicit;
         self
@@ -104,18 +105,21 @@ impl Listener {
 
     /// The same behind proxies: connections from these networks begin with a PROXY header, which says whose they are, before TLS
     /// and everything else. A header from anybody else is not obeyed.
+    #[must_use]
     pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
         self.known.proxies = proxies.into();
         self
     }
 
     /// The same with hosts that may say for whom they speak (`XCLIENT`).
+    #[must_use]
     pub fn trusting(mut self, hosts: impl Into<Arc<[Network]>>) -> Self {
         self.known.trusted = hosts.into();
         self
     }
 
     /// The same with hosts of the site that may say where messages first came in (`XFORWARD`).
+    #[must_use]
     pub fn forwarding_from(mut self, hosts: impl Into<Arc<[Network]>>) -> Self {
         self.known.inside = hosts.into();
         self

@@ -117,6 +117,7 @@ impl Server {
 
     /// The same with counts that others share, under a name of its own there: limits and bans of the site hold here, too. To be
     /// called before it serves.
+    #[must_use]
     pub fn sharing(self, limits: Arc<Limits>, scope: impl Into<Arc<str>>) -> Self {
         let shared = Shared { limits, scope: scope.into(), ..(**self.shared.load()).clone() };
         shared.limits.set(&shared.scope, shared.options.limits.rules());
@@ -126,6 +127,7 @@ impl Server {
 
     /// The same, for accounts that collect what waits for their domains (`Mode::Collection`): `client` speaks on their
     /// connections then. To be called before it serves.
+    #[must_use]
     pub fn turning(self, client: Arc<SmtpClient>) -> Self {
         let shared = Shared { client: Some(client), ..(**self.shared.load()).clone() };
         self.shared.store(Arc::new(shared));

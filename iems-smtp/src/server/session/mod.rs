@@ -228,6 +228,7 @@ impl Session {
 
     /// The handshake that followed [`Event::StartTls`] succeeded. Everything the peer said before is forgotten
     /// (RFC 3207 section 4.2); the caller gives up its input buffer, its transaction, and what it knows of the peer.
+    #[must_use]
     pub fn secured(self) -> Self {
         let link = Link { tls: true, ..self.link };
         let mut session = Self::new(self.options, link, self.nonce);
