@@ -83,8 +83,7 @@ async fn imap_and_pop3_ask_the_directory_that_they_are_given() {
     };
     let mut options = imap::ServerOptions::new("mx.example.org");
     asked(&mut options.auth);
-    let imap =
-        imap::Server::new(options, vec![listen()], imap::Accounts::new(store.clone()), None).unwrap();
+    let imap = imap::Server::new(options, vec![listen()], imap::Accounts::new(store.clone()), None).unwrap();
     let mut options = pop3::ServerOptions::new("mx.example.org");
     asked(&mut options.auth);
     let pop3 = pop3::Server::new(options, vec![listen()], pop3::Maildrops::new(store), None).unwrap();

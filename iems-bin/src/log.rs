@@ -14,7 +14,9 @@ const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 /// others would be silent.
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let wrong = |why: String| format!("{why}; expected error, warn, info, debug or trace, or finer: \"info,iems_smtp=debug\"");
+    let wrong = |why: String| {
+        format!("{why}; expected error, warn, info, debug or trace, or finer: \"info,iems_smtp=debug\"")
+    };
     match level.split(',').map(str::trim).find(|word| !word.contains(['=', '[']) && !is_level(word)) {
         Some(word) => Err(wrong(format!("{word:?} is no level"))),
         None => EnvFilter::try_new(level).map_err(|e| wrong(e.to_string())),

@@ -120,7 +120,8 @@ pub(super) fn common(
         unnamed_host(&named, hostname, notes);
     }
     let default = default.or_else(|| named.first().map(|first| first.files.clone()));
-    let is_wrong = default.is_none() && (tls.certificate.is_some() || tls.key.is_some() || !written.is_empty());
+    let is_wrong =
+        default.is_none() && (tls.certificate.is_some() || tls.key.is_some() || !written.is_empty());
     Common { default, named, is_wrong }
 }
 

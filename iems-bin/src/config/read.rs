@@ -113,7 +113,9 @@ fn unknown_keys(table: &DeTable<'_>, path: &str, keys: &[Key], notes: &mut Notes
         }
         let place = if path.is_empty() { "at the top level".to_owned() } else { format!("in [{path}]") };
         let near = match nearest(name, &valid) {
-            _ if TOP.contains(&name) => "it belongs at the top of the file, before the first section.".to_owned(),
+            _ if TOP.contains(&name) => {
+                "it belongs at the top of the file, before the first section.".to_owned()
+            }
             near => format!("did you mean {:?}?", near.unwrap_or_default()),
         };
         notes.add(

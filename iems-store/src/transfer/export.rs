@@ -39,7 +39,8 @@ pub async fn export(
         match &outgoing.mbox {
             Some((file, _)) if outgoing.done => {
                 progress.left_out += mailboxes.status(account, mailbox.id).await?.messages;
-                progress.note(file, "it is there already, and stays as it is: to write it anew, remove it first");
+                progress
+                    .note(file, "it is there already, and stays as it is: to write it anew, remove it first");
             }
             _ => outgoing.all(mailboxes, account, mailbox, &mut progress, listener).await?,
         }
@@ -142,7 +143,8 @@ impl<'a> Outgoing<'a> {
             after = last.uid;
             for message in &page {
                 let Some(file) = self.file(mailbox, message, progress)? else { continue };
-                let Some(octets) = self.octets((mailboxes, account, mailbox), message, progress).await? else {
+                let Some(octets) = self.octets((mailboxes, account, mailbox), message, progress).await?
+                else {
                     continue;
                 };
                 progress.messages += 1;

@@ -116,7 +116,11 @@ async fn mail_goes_out_and_comes_in_and_nothing_twice() {
         assert_eq!((out.messages, out.left_out, out.refused), (10, 0, 0), "{format:?}");
         let again = world.out(format).await;
         assert_eq!((again.messages, again.left_out, again.refused), (0, 10, 0), "{format:?} again");
-        assert_eq!(again.problems.len(), if format == Format::Mbox { 6 } else { 0 }, "an mbox stays as it is");
+        assert_eq!(
+            again.problems.len(),
+            if format == Format::Mbox { 6 } else { 0 },
+            "an mbox stays as it is"
+        );
         let back = world.back(world.folder.path(), format).await;
         assert_eq!((back.messages, back.left_out, back.octets), (10, 0, out.octets), "{format:?}");
         let again = world.back(world.folder.path(), format).await;

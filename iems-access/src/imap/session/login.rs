@@ -6,8 +6,8 @@ use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use iems_core::seam::sasl::{Exchange, Failure, Mechanism, Password, Step};
 use iems_core::seam::Account;
+use iems_core::seam::sasl::{Exchange, Failure, Mechanism, Password, Step};
 
 use super::user::User;
 use super::{Enabled, Output, Session, Sink, Stage, Then};

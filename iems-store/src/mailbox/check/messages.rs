@@ -202,7 +202,11 @@ impl Mailboxes {
     }
 
     /// The index of threads, which is over all mailboxes, those that are being purged included.
-    pub(super) async fn check_threads(&self, account: AccountId, work: &mut Work<'_>) -> Result<(), StoreError> {
+    pub(super) async fn check_threads(
+        &self,
+        account: AccountId,
+        work: &mut Work<'_>,
+    ) -> Result<(), StoreError> {
         let mut expected = BTreeMap::new();
         let prefix = schema::key(account, &[Of::Info as u8]);
         let mut from = prefix.clone();

@@ -56,7 +56,12 @@ impl Mailboxes {
         Ok(())
     }
 
-    async fn check_tree(&self, account: AccountId, names: usize, work: &mut Work<'_>) -> Result<(), StoreError> {
+    async fn check_tree(
+        &self,
+        account: AccountId,
+        names: usize,
+        work: &mut Work<'_>,
+    ) -> Result<(), StoreError> {
         let key = schema::key(account, b"t");
         let row = self.storage.store.get(&key).await?;
         let tree: TreeRow =

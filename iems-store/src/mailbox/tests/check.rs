@@ -79,7 +79,11 @@ async fn who_reads_bodies_tells_how_far_it_is() {
     let world = filled().await;
     let told = async |bodies: bool| {
         let mut told = Vec::new();
-        world.mailboxes.check(world.account, false, bodies, &mut |messages| told.push(messages)).await.unwrap();
+        world
+            .mailboxes
+            .check(world.account, false, bodies, &mut |messages| told.push(messages))
+            .await
+            .unwrap();
         told
     };
     assert_eq!(told(false).await, [4, 4, 6], "after each mailbox");
