@@ -34,10 +34,11 @@ fn build() -> PathBuf {
 fn compile(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(root);
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]).current_dir(root);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
+    eprintln!("building iems; IEMS_BIN names one that is ready");
     let status = cargo.status().expect("cargo runs");
     assert!(status.success(), "cargo build failed");
 }

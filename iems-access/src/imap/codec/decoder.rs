@@ -165,8 +165,8 @@ impl Decoder {
 
     /// Octets that are kept.
     #[cfg(test)]
-    pub(super) const fn kept(&self) -> usize {
-        self.command.capacity()
+    pub(super) fn kept(&self) -> usize {
+        self.command.capacity() + self.events.capacity() * size_of::<Event>()
     }
 
     /// Takes the literal that [`AppendPart::Literal`] told of.
@@ -231,6 +231,8 @@ impl Decoder {
                 }
             };
             if !went_on {
+                // Who says nothing for an hour keeps no room for what was said before.
+                self.events = VecDeque::new();
                 return None;
             }
         }
