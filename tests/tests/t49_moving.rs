@@ -210,7 +210,7 @@ fn programs_that_move_with_their_mailboxes_fetch_nothing_again() {
     let place = maildir.to_str().expect("UTF-8");
     let said = site.admin(&["store", "import", ANN, place, "--format", "maildir", "--quiet"]).good();
     assert!(
-        said.out.contains("INBOX: UIDs kept, but mail came in here")
+        said.out.contains("INBOX: UIDs kept, but messages got UIDs here")
             && said.out.contains("Sent: UIDs kept\n"),
         "{said:?}"
     );
