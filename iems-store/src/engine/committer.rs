@@ -101,7 +101,7 @@ impl Committer {
 
     /// A group of so many commits was written, or was not, in this time.
     pub(super) fn wrote(&mut self, commits: usize, took: Duration) {
-        self.crowd.wrote(commits, took);
+        self.crowd.wrote(commits, self.shared.queue.waiting(), took);
         self.shared.alone.allow(self.crowd.is_quick() && self.trouble.is_none());
     }
 

@@ -82,6 +82,11 @@ impl Queue {
         !(into.is_empty() && inner.closed)
     }
 
+    /// How much waits.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Whether nothing waits, and the committer waits for that.
     pub(super) fn is_idle(&self) -> bool {
         let inner = self.lock();
