@@ -42,8 +42,8 @@ impl Mailboxes {
     /// Copies messages into a mailbox of the same or another account, with one commit for each 256 of them at most.
     ///
     /// # Errors
-    /// [`MailboxError::NoMailbox`], [`MailboxError::Busy`]; the store's. After one, the commits before it have taken
-    /// effect.
+    /// [`MailboxError::NoMailbox`], [`MailboxError::Busy`]; the store's. After one, what was copied before it is removed
+    /// again (RFC 9051 section 6.4.7), unless the store fails at that, too.
     pub async fn copy(
         &self,
         from: Where,
@@ -57,7 +57,7 @@ impl Mailboxes {
     /// Moves messages into a mailbox of the same or another account, with one commit for each 256 of them at most.
     ///
     /// # Errors
-    /// As for [`Self::copy`].
+    /// As for [`Self::copy`]; but what was moved before it has moved.
     pub async fn move_messages(
         &self,
         from: Where,
@@ -83,12 +83,28 @@ impl Mailboxes {
         let mut all = Copied::default();
         let mut rest = &uids[..];
         while !rest.is_empty() {
-            let (taken, some) = self.carry_some(from, rest, to, now, away).await?;
+            let (taken, some) = match self.carry_some(from, rest, to, now, away).await {
+                Ok(carried) => carried,
+                Err(error) => {
+                    if !away {
+                        self.take_back(to, &all).await;
+                    }
+                    return Err(error);
+                }
+            };
             rest = rest.get(taken..).unwrap_or_default();
             all.uids.extend(some.uids);
             all.modseq = some.modseq.or(all.modseq);
         }
         Ok(all)
+    }
+
+    /// Removes what was copied before the rest could not be.
+    async fn take_back(&self, to: Where, copied: &Copied) {
+        let there: Vec<Uid> = copied.uids.iter().map(|(_, there)| *there).collect();
+        if let Err(error) = self.expunge(to.0, to.1, &there).await {
+            tracing::warn!(%error, copies = there.len(), "copies of a COPY that failed midway stay");
+        }
     }
 
     async fn carry_some(

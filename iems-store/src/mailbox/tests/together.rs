@@ -137,3 +137,23 @@ async fn messages_that_many_move_are_in_one_place() {
     let checked = world.mailboxes.check(account, false, true, &mut |_| ()).await.unwrap();
     assert_eq!(checked.findings, []);
 }
+
+#[tokio::test]
+async fn a_copy_that_fails_midway_leaves_nothing() {
+    let world = world().await;
+    for n in 0..300 {
+        world.append(&format!("message {n}"), "").await;
+    }
+    let (m, account, inbox) = (&world.mailboxes, world.account, world.inbox);
+    let archive = m.create(account, "Archive", None, NOW).await.unwrap();
+    let mut batch = Batch::new();
+    batch.put(schema::key(account, &schema::of_message(schema::Of::Info, inbox, Uid(280))), &[0xff; 3]);
+    world.memory.storage().store.commit(batch).await.unwrap();
+    let all: Vec<Uid> = (1..=300).map(Uid).collect();
+    m.copy((account, inbox), &all, (account, archive), NOW).await.unwrap_err();
+    assert!(m.view(account, archive, Uid(0), 1000).await.unwrap().is_empty());
+    let copied = m.copy((account, inbox), &all[..270], (account, archive), NOW).await.unwrap();
+    let first = copied.uids[0].1;
+    assert!(first > Uid(256), "what was there for a while had UIDs of its own: {first:?}");
+    assert_eq!(m.view(account, archive, Uid(0), 1000).await.unwrap().len(), 270);
+}
