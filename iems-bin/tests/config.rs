@@ -146,6 +146,13 @@ fn every_problem_is_said_at_once_with_what_would_be_right() {
 }
 
 #[test]
+fn a_section_in_double_brackets_is_told_from_one() {
+    let lines = problems("hostname = \"mx.example.org\"\n[[quota]]\nstorage = \"1GiB\"\n");
+    let end = "quota: expected a section, [quota], found a list, which a heading in double brackets begins";
+    assert!(lines.len() == 1 && lines[0].ends_with(end), "{lines:?}");
+}
+
+#[test]
 fn an_open_relay_cannot_be_configured() {
     let text = "hostname = \"mx.example.org\"\n[relay]\nnetworks = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\ndomains = [\"*\"]\n";
     let lines = problems(text);

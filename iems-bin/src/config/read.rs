@@ -93,7 +93,10 @@ pub(crate) fn table<'v, 'i>(
 ) -> Option<&'v DeTable<'i>> {
     let Some(table) = value.get_ref().as_table() else {
         let found = seen(value.get_ref());
-        notes.add(Some(&value.span()), path, format!("{path}: expected a section, found {found}"));
+        let double = matches!(value.get_ref(), DeValue::Array(_));
+        let hint = if double { ", which a heading in double brackets begins" } else { "" };
+        let message = format!("{path}: expected a section, [{path}], found {found}{hint}");
+        notes.add(Some(&value.span()), path, message);
         return None;
     };
     unknown_keys(table, path, keys, notes);

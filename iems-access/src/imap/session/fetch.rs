@@ -18,8 +18,8 @@ const NUMBER: usize = 8;
 const LARGE: usize = 256 << 10;
 /// Rows of so many octets are told where they lie.
 const FAIR: usize = 16 << 10;
-/// Octets of rows that are looked through in one turn, once for each attribute: some milliseconds.
-const LOOKED: usize = 1 << 20;
+/// Octets of rows that are looked through in one turn, once for each attribute: some hundredths of a second at most.
+const LOOKED: usize = 32 << 20;
 /// How many messages are told of their rows at a time.
 const AT_HAND: usize = 256;
 
