@@ -1,9 +1,8 @@
 //! What the protocols of this crate share: how connections come in, and how peers prove who they are.
 //!
 //! `listener` and `server` let connections in, with `PROXY` headers, rules and limits; `wire` and `beneath` are the socket with
-//! and without TLS and compression (`deflate`). `turn` is how much of it one may
-//! have at once. `auth`, `credentials` and `gate` are what all logins have in common. A
-//! protocol comes in as [`Protocol`].
+//! and without TLS and compression (`deflate`). `turn` is how many commands a connection carries out before others have their
+//! turn. `auth`, `credentials` and `gate` are what all logins have in common. A protocol comes in as [`Protocol`].
 //! Not here: any word of a protocol.
 
 mod auth;

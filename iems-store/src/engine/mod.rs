@@ -255,13 +255,12 @@ impl Embedded {
     }
 }
 
-/// What one turn is to tokio.
-const TURN: usize = 128;
-
 /// To be called when rows were read, which takes no waiting: whoever reads very many, at once or one after the other, lets others have
 /// their turn now and then. Tokio counts it with what a task reads from sockets: 8,000 rows, or 8 MiB of them, are a turn, and
 /// however much was read is no more than one: a turn may cost a switch of threads.
 async fn turn(rows: usize, octets: usize) {
+    // What tokio gives a task in one turn.
+    const TURN: usize = 128;
     for _ in 0..=(rows / 64 + octets / (64 << 10)).min(TURN) {
         tokio::task::coop::consume_budget().await;
     }
