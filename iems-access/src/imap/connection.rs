@@ -92,7 +92,7 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
 async fn talk(connection: &mut Connection, shutdown: &CancellationToken) -> io::Result<bool> {
     let mut turn = Turn::default();
     loop {
-        turn.count().await;
+        turn.count(connection.wire.take_waited()).await;
         let Some(event) = connection.decoder.next(&mut connection.wire.input) else {
             connection.flush().await?;
             connection.session.settle().await;

@@ -75,11 +75,13 @@ pub(crate) struct Wire {
     deflate: Option<Box<Deflate>>,
     pub(crate) input: BytesMut,
     wanted: usize,
+    /// A read found nothing there, since it was last asked.
+    waited: bool,
 }
 
 impl Wire {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self { socket: Socket::Tcp(socket), deflate: None, input: BytesMut::new(), wanted: 0 }
+        Self { socket: Socket::Tcp(socket), deflate: None, input: BytesMut::new(), wanted: 0, waited: false }
     }
 
     /// Shakes hands; says what exchanges can make use of.
@@ -97,7 +99,7 @@ impl Wire {
         let beneath = beneath(stream.get_ref().1, watch.certificate().as_deref(), believed);
         watches.give(watch);
         let socket = Socket::Tls(Box::new(stream));
-        let wire = Self { socket, deflate: None, input: BytesMut::new(), wanted: 0 };
+        let wire = Self { socket, deflate: None, input: BytesMut::new(), wanted: 0, waited: false };
         Ok((wire, Arc::new(beneath)))
     }
 
@@ -118,7 +120,17 @@ impl Wire {
             // What was packed small takes no waiting for the socket: others get their turn all the same.
             tokio::task::coop::consume_budget().await;
         }
-        poll_fn(|cx| self.poll_fill(cx)).await
+        poll_fn(|cx| {
+            let filled = self.poll_fill(cx);
+            self.waited |= filled.is_pending();
+            filled
+        })
+        .await
+    }
+
+    /// Whether a read had to be waited for since this was last asked: others had their turn.
+    pub(crate) fn take_waited(&mut self) -> bool {
+        std::mem::take(&mut self.waited)
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -63,7 +63,7 @@ async fn run(shared: Arc<Shared>, guest: Guest, shutdown: CancellationToken) -> 
     let mut connection = Connection { shared, wire, session, held: None, deadline, gate };
     let mut turn = Turn::default();
     loop {
-        turn.count().await;
+        turn.count(connection.wire.take_waited()).await;
         let mut event = connection.session.next(&mut connection.wire.input);
         if event.is_none() {
             connection.flush().await?;

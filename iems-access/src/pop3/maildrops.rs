@@ -68,7 +68,13 @@ impl Maildrops {
             Unopened::Unavailable
         };
         let info = self.directory.account(&account.mailbox).await.map_err(unavailable)?;
-        let info = info.filter(|info| info.settings.enabled).ok_or(Unopened::Unavailable)?;
+        let info = info.ok_or_else(|| {
+            tracing::warn!(account = %account.mailbox, "it was proved, and has no maildrop here");
+            Unopened::Unavailable
+        })?;
+        if !info.settings.enabled {
+            return Err(Unopened::Disabled);
+        }
         let mut held = self.take_soon(info, delay).await?;
         let status = self.mailboxes().status(held.info.id, held.info.inbox).await.map_err(unavailable)?;
         let messages = usize::try_from(status.messages).unwrap_or(usize::MAX).min(most);

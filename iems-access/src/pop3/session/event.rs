@@ -47,6 +47,8 @@ pub enum Unopened {
     TooSoon,
     /// The sessions of the account hold as much memory as they may.
     TooMuch,
+    /// The account is disabled.
+    Disabled,
     /// It cannot be read now.
     Unavailable,
 }
@@ -99,6 +101,7 @@ impl Session {
                 Code::Temporary,
                 "Your sessions hold all the memory that your account may have; try again when others are done",
             ),
+            Err(Unopened::Disabled) => self.error(Code::Auth, "This account is disabled"),
             Err(Unopened::Unavailable) => {
                 self.error(Code::Temporary, "The maildrop cannot be read now; try again later");
             }

@@ -13,8 +13,8 @@ use super::mail::{NEEDLE, message, renumber};
 use super::servers::{Server, Who, user};
 use crate::watch;
 
-/// Clients side by side.
-const CLIENTS: usize = 10;
+/// Whose sessions are idle.
+const USERS: usize = 10;
 /// The numbers of the messages of one client begin at a multiple of this.
 const NUMBERS: usize = 1_000_000;
 /// Messages in one APPEND while a mailbox is filled.
@@ -29,9 +29,10 @@ pub(super) struct Rate {
     pub(super) cpu_ms: f64,
 }
 
-/// Does `work` again and again in ten threads, each with what `begin` made of its number; only the work is counted.
+/// Does `work` again and again in so many threads, each with what `begin` made of its number; only the work is counted.
 fn rate<C>(
     server: &mut Server,
+    clients: usize,
     time: Duration,
     begin: impl Fn(&Server, usize) -> io::Result<C> + Sync,
     work: impl Fn(&Server, usize, C, &dyn Fn() -> bool) -> io::Result<()> + Sync,
@@ -39,10 +40,10 @@ fn rate<C>(
     let roots = server.roots();
     let (server, begin, work) = (&*server, &begin, &work);
     let done = AtomicUsize::new(0);
-    let [ready, gate] = [(); 2].map(|()| Barrier::new(CLIENTS + 1));
+    let [ready, gate] = [(); 2].map(|()| Barrier::new(clients + 1));
     let (mut before, mut after, mut secs) = (watch::Cost::default(), watch::Cost::default(), 0.0);
     std::thread::scope(|scope| {
-        for number in 0..CLIENTS {
+        for number in 0..clients {
             let (done, ready, gate) = (&done, &ready, &gate);
             scope.spawn(move || {
                 let client = begin(server, number);
@@ -73,10 +74,10 @@ fn rate<C>(
 }
 
 /// Connections that log in and out.
-pub(super) fn logins(who: Who, time: Duration) -> Rate {
-    let mut server = Server::open(who, CLIENTS);
+pub(super) fn logins(who: Who, clients: usize, time: Duration) -> Rate {
+    let mut server = Server::open(who, clients);
     let begin = |_: &Server, _| Ok(());
-    rate(&mut server, time, begin, |server, number, (), go_on| {
+    rate(&mut server, clients, time, begin, |server, number, (), go_on| {
         while go_on() {
             Imap::login(server.imap, None, &user(number))?.command("LOGOUT")?;
         }
@@ -85,10 +86,10 @@ pub(super) fn logins(who: Who, time: Duration) -> Rate {
 }
 
 /// Messages of 10 KiB appended one by one, each client to a mailbox of its own.
-pub(super) fn appends(who: Who, time: Duration) -> Rate {
-    let mut server = Server::open(who, CLIENTS);
+pub(super) fn appends(who: Who, clients: usize, time: Duration) -> Rate {
+    let mut server = Server::open(who, clients);
     let begin = |server: &Server, number| Imap::login(server.imap, None, &user(number));
-    rate(&mut server, time, begin, |_, number, mut imap, go_on| {
+    rate(&mut server, clients, time, begin, |_, number, mut imap, go_on| {
         let (mut message, mut numbers) = (message(0, 2), number * NUMBERS..);
         while go_on() {
             renumber(&mut message, numbers.next().unwrap_or_default());
@@ -99,13 +100,13 @@ pub(super) fn appends(who: Who, time: Duration) -> Rate {
 }
 
 /// Messages of 10 KiB delivered by LMTP to `mailboxes` users in turn.
-pub(super) fn deliveries(who: Who, mailboxes: usize, time: Duration) -> Rate {
+pub(super) fn deliveries(who: Who, clients: usize, mailboxes: usize, time: Duration) -> Rate {
     let mut server = Server::open(who, mailboxes);
     let begin = |server: &Server, _| {
         let mut lmtp = Smtp::connect(server.lmtp);
         lmtp.command("LHLO bench.test").map(|_| lmtp)
     };
-    rate(&mut server, time, begin, |_, number, mut lmtp, go_on| {
+    rate(&mut server, clients, time, begin, |_, number, mut lmtp, go_on| {
         let (mut message, mut next) = (message(0, 2), number);
         message.push(b'.');
         while go_on() {
@@ -117,7 +118,7 @@ pub(super) fn deliveries(who: Who, mailboxes: usize, time: Duration) -> Rate {
             if reply.code != 250 {
                 return Err(io::Error::other(reply.text()));
             }
-            next += CLIENTS;
+            next += clients;
         }
         lmtp.command("QUIT").map(drop)
     })
@@ -244,17 +245,17 @@ fn indexed(server: &mut Server, messages: usize, times: &mut Times) {
 
 /// Memory of idle sessions with TLS: their number and KiB for each (PSS).
 pub(super) fn idle(who: Who, count: usize) -> (usize, f64) {
-    let mut server = Server::open(who, CLIENTS);
+    let mut server = Server::open(who, USERS);
     let roots = server.roots();
     let session = |number: usize| -> io::Result<Imap> {
         let tls = Some((&server.tls, iems_tests::iems::HOST));
-        let mut imap = Imap::login(server.imaps, tls, &user(number % CLIENTS))?;
+        let mut imap = Imap::login(server.imaps, tls, &user(number % USERS))?;
         imap.command("SELECT INBOX")?;
         imap.idle()?;
         Ok(imap)
     };
     // The first login of each costs memory that is given back a little later.
-    let first: Vec<_> = (0..CLIENTS).map(session).collect();
+    let first: Vec<_> = (0..USERS).map(session).collect();
     std::thread::sleep(Duration::from_secs(8));
     let before = watch::memory(&roots);
     let (start, mut held) = (Instant::now(), Vec::with_capacity(count));

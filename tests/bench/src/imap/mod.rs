@@ -22,6 +22,9 @@ const FLOOR: &str = "`filled` is by APPEND of 50 messages in one command, withou
     cannot take less than a sync and a round trip: with\nnothing else in the way, 0.095 ms for `fdatasync` of 300 octets written over, and 0.040 ms for NOOP. mdbox took 0.35 ms then, \
     so 2.6 times is all\nthat this disk lets one have.\n";
 
+/// Clients side by side, where nothing else is said.
+const CLIENTS: usize = 10;
+
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
@@ -108,13 +111,16 @@ fn names(all: &[Who]) -> Vec<&'static str> {
 fn rates(all: &[Who], extent: Extent, only: &[&str]) -> String {
     let many = format!("messages delivered by LMTP into {} mailboxes", extent.mailboxes);
     let [logins, appends, deliveries] = RATES;
-    let cases: [Case<'_>; 4] = [
-        (logins, "connections that log in and out", &|who| cases::logins(who, extent.time)),
-        (appends, "messages appended", &|who| cases::appends(who, extent.time)),
+    let time = extent.time;
+    let cases: [Case<'_>; 6] = [
+        (logins, "connections that log in and out", &|who| cases::logins(who, CLIENTS, time)),
+        (appends, "messages appended, by one client", &|who| cases::appends(who, 1, time)),
+        (appends, "messages appended", &|who| cases::appends(who, CLIENTS, time)),
+        (appends, "messages appended, by 50 clients", &|who| cases::appends(who, 50, time)),
         (deliveries, "messages delivered by LMTP into one mailbox", &|who| {
-            cases::deliveries(who, 1, extent.time)
+            cases::deliveries(who, CLIENTS, 1, time)
         }),
-        (deliveries, &many, &|who| cases::deliveries(who, extent.mailboxes, extent.time)),
+        (deliveries, &many, &|who| cases::deliveries(who, CLIENTS, extent.mailboxes, time)),
     ];
     let some = only.iter().any(|name| RATES.contains(name));
     let cases = cases.into_iter().filter(|(word, ..)| !some || only.contains(word));
