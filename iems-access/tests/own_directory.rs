@@ -94,7 +94,7 @@ async fn imap_and_pop3_ask_the_directory_that_they_are_given() {
     for (name, password, by_imap, by_pop3) in [
         ("ann", "the word", "a OK ", "+OK"),
         ("ann", "secret", "a NO [AUTHENTICATIONFAILED]", "-ERR [AUTH]"),
-        ("bob", "the word", "a NO [AUTHORIZATIONFAILED]", "-ERR [SYS/TEMP]"),
+        ("bob", "the word", "a NO [AUTHORIZATIONFAILED]", "-ERR [AUTH] This account is disabled"),
         ("carl", "the word", "a NO [UNAVAILABLE]", "-ERR [SYS/TEMP]"),
     ] {
         let said = last(at_imap, &[&format!("a LOGIN {name}@example.org \"{password}\"")]).await;

@@ -3,6 +3,7 @@
 use iems_store::mailbox::{FlagAction, FlagChange, Flags, Rights, Uid};
 use iems_store::structure::Row;
 
+use super::ahead::{Ahead, Found};
 use super::effort::Effort;
 use super::output::ENOUGH;
 use super::reading::{Needs, Reading};
@@ -89,20 +90,32 @@ impl Session {
         needs: Needs,
         out: &mut Output<'_, S>,
     ) -> Result<bool, Trouble> {
-        let (mut missing, mut rest) = (false, numbers);
+        let (mut missing, mut rest, mut found) = (false, numbers, Found::default());
         let (mut step, most, least) = STEPS;
         while !rest.is_empty() {
             let (these, later) = rest.split_at(step.min(rest.len()));
             rest = later;
-            let (gone, octets) = self.fetch_some(these, attributes, needs, out).await?;
+            let ahead = self.read_ahead(later.get(..most).unwrap_or(later), needs)?;
+            let (gone, octets) = self.fetch_some(these, attributes, needs, &mut found, out).await?;
             missing |= gone;
             step = match octets {
                 small if small <= LARGE / 2 => (2 * step).min(most),
                 fair if fair <= LARGE => step,
                 _ => least,
             };
+            found = match ahead {
+                Some(ahead) => ahead.found().await,
+                None => Found::default(),
+            };
         }
         Ok(missing)
+    }
+
+    /// Begins to read what comes next.
+    fn read_ahead(&self, numbers: &[u32], needs: Needs) -> Result<Option<Ahead>, Trouble> {
+        let selected = self.selected()?;
+        let wanted = needs.octets.then(|| selected.uids(numbers));
+        Ok(wanted.and_then(|uids| Ahead::begin(self.accounts.mailboxes(), selected, uids)))
     }
 
     /// Messages of which all that is asked for is known here or in their rows, told while these are read. What is left: those
@@ -222,7 +235,7 @@ impl Session {
         let selected = self.selected()?;
         let numbers: Vec<_> = uids.iter().filter_map(|uid| selected.view.number_of(*uid)).collect();
         for step in numbers.chunks(step) {
-            match self.fetch_some(step, attributes, needs, out).await {
+            match self.fetch_some(step, attributes, needs, &mut Found::default(), out).await {
                 Err(Trouble::Io(error)) => return Err(error.into()),
                 Ok(_) | Err(Trouble::Said(_)) => {}
             }
@@ -261,6 +274,7 @@ impl Session {
         numbers: &[u32],
         attributes: &[FetchAttribute],
         needs: Needs,
+        found: &mut Found,
         out: &mut Output<'_, S>,
     ) -> Result<(bool, usize), Trouble> {
         let lit = self.light(numbers, needs, out).await?;
@@ -269,7 +283,7 @@ impl Session {
         let selected = self.selected()?;
         let there = selected.there(numbers);
         let mut missing = there.len() < numbers.len();
-        let mut reading = Reading::begin(mailboxes, selected, &there, needs).await?;
+        let mut reading = Reading::begin(mailboxes, selected, &there, needs, found).await?;
         let octets = reading.octets();
         // As they are stored, and twice as much as they are read and told. What is told of a header comes on top.
         let mut held = selected.budget.take(3 * octets)?;

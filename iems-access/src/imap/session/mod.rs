@@ -13,6 +13,7 @@
 //! may change.
 
 mod acl;
+mod ahead;
 mod append;
 mod binary;
 mod body;

@@ -5,6 +5,7 @@ use iems_core::storage::StoreError;
 use iems_store::mailbox::{Mailboxes, MessageInfo, Uid};
 use iems_store::structure::is_kept;
 
+use super::ahead::Found;
 use super::body::{self, PIECE};
 use super::user::Selected;
 use crate::imap::types::{FetchAttribute, Section, SectionText};
@@ -87,7 +88,8 @@ fn are_kept(section: &Section) -> bool {
 pub(super) struct Reading<'a> {
     mailboxes: &'a Mailboxes,
     selected: &'a Selected,
-    infos: std::iter::Peekable<std::vec::IntoIter<MessageInfo>>,
+    /// With what was read ahead.
+    infos: std::iter::Peekable<std::vec::IntoIter<(MessageInfo, Option<Bytes>)>>,
     rows: std::iter::Peekable<std::vec::IntoIter<(Uid, Bytes)>>,
     octets: usize,
 }
@@ -109,18 +111,24 @@ impl Known {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads what is needed of messages.
+    /// Reads what is needed of messages, and was not found before.
     pub(super) async fn begin(
         mailboxes: &'a Mailboxes,
         selected: &'a Selected,
         messages: &[(u32, Uid)],
         needs: Needs,
+        found: &mut Found,
     ) -> Result<Self, StoreError> {
         let (account, mailbox) = (selected.account, selected.mailbox);
         let uids: Vec<_> = messages.iter().map(|(_, uid)| *uid).collect();
         let (mut infos, mut rows) = (Vec::new(), Vec::new());
         if needs.info {
-            infos = mailboxes.infos(account, mailbox, &uids).await?;
+            infos.extend(found.take(&uids).into_iter().map(|(info, octets)| (info, Some(octets))));
+            // Those that were found are the first ones.
+            let last = infos.last().map(|(info, _)| info.uid);
+            let rest = uids.partition_point(|uid| last.is_some_and(|last| *uid <= last));
+            let read = mailboxes.infos(account, mailbox, uids.get(rest..).unwrap_or_default()).await?;
+            infos.extend(read.into_iter().map(|info| (info, None)));
         }
         if needs.rows() {
             rows = mailboxes.structures(account, mailbox, &uids).await?;
@@ -148,8 +156,8 @@ impl<'a> Reading<'a> {
         needs: Needs,
         has_row: bool,
     ) -> Result<Option<Known>, StoreError> {
-        while self.infos.next_if(|before| before.uid < uid).is_some() {}
-        let mut info = self.infos.next_if(|found| found.uid == uid);
+        while self.infos.next_if(|(before, _)| before.uid < uid).is_some() {}
+        let (mut info, ahead) = self.infos.next_if(|(found, _)| found.uid == uid).unzip();
         if info.is_none() && (needs.info || (needs.rows() && !has_row)) {
             info = self.info(uid).await?;
             if info.is_none() {
@@ -166,7 +174,10 @@ impl<'a> Reading<'a> {
                     held = Some(blobs.hold(body.blob).await?);
                 }
                 if few {
-                    small = Some(blobs.read(body.blob, 0..body.blob_size).await?);
+                    small = match ahead.flatten() {
+                        None => Some(blobs.read(body.blob, 0..body.blob_size).await?),
+                        ahead => ahead,
+                    };
                 }
                 Ok(())
             };

@@ -98,7 +98,8 @@ impl Player {
                 self.session = self.session.take().map(Session::secured);
             }
             Event::Ask(Question::Password { login, password }) => {
-                let known = matches!(login.as_str(), "ann" | "bob" | "eve" | "dis") && password.as_str() == "secret";
+                let known =
+                    matches!(login.as_str(), "ann" | "bob" | "eve" | "dis") && password.as_str() == "secret";
                 let mailbox = format!("{}@example.org", if known { &login } else { "x" });
                 let account = Account::new(mailbox.parse().unwrap());
                 return self.session().answered(Answer::Account(known.then_some(account)));

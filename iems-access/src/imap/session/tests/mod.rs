@@ -1,5 +1,6 @@
 //! Sessions over storage in memory.
 
+mod ahead;
 mod budget;
 mod crash;
 mod dialogues;
