@@ -89,60 +89,70 @@ impl Builder {
     /// Other engines work on the same store: they divide the hops among them by leases, and take over from an
     /// engine that dies within five seconds. `name` is for people; it need not be unique. Without this an engine
     /// takes the whole queue of its store for its own.
+    #[must_use]
     pub fn shared(mut self, name: &str) -> Self {
         self.node = Some(name.to_owned());
         self
     }
 
     /// Time. Default: the clock of the system.
+    #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     /// Randomness. Default: seeded by the operating system.
+    #[must_use]
     pub fn random(mut self, random: Arc<dyn Random>) -> Self {
         self.random = random;
         self
     }
 
     /// How much memory the process holds. Default: not known, so there is no mark.
+    #[must_use]
     pub fn memory(mut self, gauge: Arc<dyn MemoryGauge>) -> Self {
         self.memory = Some(gauge);
         self
     }
 
     /// The domain that `<Postmaster>` without a domain means. Default: the host name.
+    #[must_use]
     pub fn postmaster_domain(mut self, domain: Domain) -> Self {
         self.postmaster_domain = Some(domain);
         self
     }
 
     /// A channel that takes messages in.
+    #[must_use]
     pub fn input(mut self, channel: Arc<dyn Channel>) -> Self {
         self.inputs.push(channel);
         self
     }
 
     /// A channel that carries messages out. Routes name it.
+    #[must_use]
     pub fn output(mut self, channel: Arc<dyn Channel>) -> Self {
         self.outputs.push(channel);
         self
     }
 
     /// An agent. The directory's targets name it.
+    #[must_use]
     pub fn agent(mut self, agent: Arc<dyn DeliveryAgent>) -> Self {
         self.agents.push(agent);
         self
     }
 
     /// A module of the preprocessor, and the flows it runs on. Modules run in the order in which they are added.
+    #[must_use]
     pub fn preprocessor(mut self, preprocessor: Arc<dyn Preprocessor>, matrix: Matrix) -> Self {
         self.chain.modules.push(Module { preprocessor, matrix });
         self
     }
 
     /// What an administrator decides.
+    #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self

@@ -261,6 +261,7 @@ pub fn numbers(structure: &Structure) -> Vec<Vec<u32>> {
 
 impl Value {
     /// The same with one space where texts have any, and none at their ends; in small letters if `small`.
+    #[must_use]
     pub fn squeezed(&self, small: bool) -> Self {
         match self {
             Self::Atom(atom) => Self::Atom(atom.clone()),

@@ -26,6 +26,7 @@ impl Said {
     /// # Panics
     /// If the exit code is not 0.
     #[track_caller]
+    #[allow(clippy::return_self_not_must_use, reason = "to be content is often all that is asked")]
     pub fn good(self) -> Self {
         assert!(self.code == 0, "exit code {}\n--- out\n{}\n--- err\n{}", self.code, self.out, self.err);
         self

@@ -6,10 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use iems_store::directory::{AccountInfo, StoreDirectory};
 use iems_store::mailbox::{AccountId, MailboxId, Mailboxes};
 use iems_store::search::TextIndex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::recent::{Recents, Witness};
 use super::session::Views;
 use crate::net::{Budget, Memory};
+
+/// How many sessions may have messages read ahead at once. Each takes a thread of the runtime's for what blocks, and may need another
+/// one: they must never be all there are.
+const READERS: usize = 32;
 
 /// The accounts of a directory. All IMAP servers of one process share it: it counts the sessions of each account.
 pub struct Accounts {
@@ -19,20 +24,17 @@ pub struct Accounts {
     recents: Recents,
     views: Views,
     memory: Arc<Memory>,
+    readers: Arc<Semaphore>,
 }
 
 impl Accounts {
     /// The accounts in `directory`.
     pub fn new(directory: Arc<StoreDirectory>) -> Arc<Self> {
-        Self::searched_with(directory, None)
+        Self::within(Arc::default(), directory, None)
     }
 
-    /// The same; `index` keeps searches for texts from reading every message.
-    pub fn searched_with(directory: Arc<StoreDirectory>, index: Option<Arc<dyn TextIndex>>) -> Arc<Self> {
-        Self::within(Arc::default(), directory, index)
-    }
-
-    /// The same; sessions of an account share its part of `memory`, also with those of other protocols.
+    /// The same; sessions of an account share its part of `memory`, also with those of other protocols, and `index` keeps searches
+    /// for texts from reading every message.
     pub fn within(
         memory: Arc<Memory>,
         directory: Arc<StoreDirectory>,
@@ -45,7 +47,13 @@ impl Accounts {
             recents: Recents::default(),
             views: Views::default(),
             memory,
+            readers: Arc::new(Semaphore::new(READERS)),
         })
+    }
+
+    /// The right to read ahead, if not too many others do.
+    pub(crate) fn reader(&self) -> Option<OwnedSemaphorePermit> {
+        self.readers.clone().try_acquire_owned().ok()
     }
 
     /// What the sessions of an account may hold together.

@@ -100,6 +100,15 @@ impl Budget {
         Ok(loan)
     }
 
+    /// The same for what can be done without: then nobody was refused anything.
+    pub(crate) fn spare(&self, octets: usize) -> Option<Loan> {
+        let mut loan = self.loan();
+        self.take_if_there(octets).then(|| {
+            loan.octets = octets;
+            loan
+        })
+    }
+
     /// A loan of nothing yet.
     pub fn loan(&self) -> Loan {
         Loan { budget: self.clone(), octets: 0 }
@@ -121,19 +130,24 @@ impl Budget {
     }
 
     fn take_more(&self, octets: usize) -> Result<(), Spent> {
-        let Some(account) = &self.0 else { return Ok(()) };
+        if self.take_if_there(octets) {
+            return Ok(());
+        }
+        if let Some(account) = &self.0 {
+            account.rules.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(Spent)
+    }
+
+    fn take_if_there(&self, octets: usize) -> bool {
+        let Some(account) = &self.0 else { return true };
         let most = account.rules.most.load(Ordering::Relaxed);
         let more = |held: usize| held.checked_add(octets).filter(|held| *held <= most);
-        match account.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => {
-                account.rules.held.fetch_add(octets, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(_) => {
-                account.rules.refused.fetch_add(1, Ordering::Relaxed);
-                Err(Spent)
-            }
+        let taken = account.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if taken {
+            account.rules.held.fetch_add(octets, Ordering::Relaxed);
         }
+        taken
     }
 
     fn owe_more(&self, octets: usize) {

@@ -26,12 +26,14 @@ impl Default for Capabilities {
 
 impl Capabilities {
     /// The same, with a far side that acts on verdicts.
+    #[must_use]
     pub fn deciding(mut self) -> Self {
         self.decides = true;
         self
     }
 
     /// The same, with another bound on recipients.
+    #[must_use]
     pub fn with_recipients(mut self, recipients: usize) -> Self {
         self.recipients = recipients.max(1);
         self

@@ -170,30 +170,35 @@ impl Limit {
     }
 
     /// Set there.
+    #[must_use]
     pub fn at(mut self, origin: impl Into<Arc<str>>) -> Self {
         self.origin = origin.into();
         self
     }
 
     /// Delays up to `longest` before it refuses.
+    #[must_use]
     pub fn slowing(mut self, longest: Duration) -> Self {
         self.slow = longest;
         self
     }
 
     /// Bans on these terms.
+    #[must_use]
     pub fn banning(mut self, terms: Terms) -> Self {
         self.ban = Some(terms);
         self
     }
 
     /// These do not count, and nobody else is excepted.
+    #[must_use]
     pub fn excepting(mut self, networks: impl Into<Arc<[Network]>>) -> Self {
         self.except = networks.into();
         self
     }
 
     /// Only in scopes whose first word is one of these.
+    #[must_use]
     pub fn only(mut self, kinds: impl IntoIterator<Item = Box<str>>) -> Self {
         self.only = kinds.into_iter().collect();
         self

@@ -31,6 +31,7 @@ impl Body {
     }
 
     /// The same body with more header fields in front.
+    #[must_use]
     pub fn with_prefix(&self, fields: &[u8]) -> Self {
         let mut prefix = fields.to_vec();
         prefix.extend_from_slice(&self.prefix);

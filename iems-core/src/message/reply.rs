@@ -43,12 +43,14 @@ impl Reply {
     }
 
     /// The same reply with a private cause for the log.
+    #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
     /// The same reply with the words of the system that it tells of.
+    #[must_use]
     pub fn in_words_of(mut self, remote: Remote) -> Self {
         self.remote = Some(Box::new(remote));
         self

@@ -59,6 +59,7 @@ impl EnhancedStatus {
     }
 
     /// The same subject and detail in another class.
+    #[must_use]
     pub const fn with_class(self, class: u8) -> Self {
         Self::new(class, self.subject, self.detail)
     }

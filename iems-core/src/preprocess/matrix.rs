@@ -27,6 +27,7 @@ impl Matrix {
 
     /// Adds a cell. The most specific cell wins: a named input and output, then a named output,
     /// then a named input, then `*` and `*`; among equals the one added last.
+    #[must_use]
     pub fn cell(mut self, input: &str, output: &str, cell: Cell) -> Self {
         self.cells.push((input.into(), output.into(), cell));
         self

@@ -161,12 +161,14 @@ impl Policy {
     }
 
     /// Adds a rule of a scope, behind those of the same scope.
+    #[must_use]
     pub fn rule(mut self, scope: Scope, rule: Rule) -> Self {
         self.rules.push((scope, rule));
         self
     }
 
     /// Adds all rules of another policy, behind ours.
+    #[must_use]
     pub fn and(mut self, other: &Policy) -> Self {
         self.rules.extend(other.rules.iter().cloned());
         self

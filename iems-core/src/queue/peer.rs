@@ -113,6 +113,7 @@ impl Peers {
     }
 
     /// Adds an entry. Of two with the same pattern, the later one counts.
+    #[must_use]
     pub fn with(mut self, pattern: PeerPattern, peer: Peer) -> Self {
         self.entries.insert(pattern.to_string(), peer);
         self

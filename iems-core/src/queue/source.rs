@@ -157,6 +157,7 @@ impl Sources {
     }
 
     /// Adds a rate for senders; `None` lifts the bound.
+    #[must_use]
     pub fn with_sender_rate(mut self, pattern: &AddressPattern, rate: Option<Rate>) -> Self {
         self.sender_origins.0.insert(pattern.to_string(), self.origins.len());
         self.origins.push(format!("sender {pattern}"));
@@ -165,6 +166,7 @@ impl Sources {
     }
 
     /// Adds a rate for tenants; `None` lifts the bound.
+    #[must_use]
     pub fn with_tenant_rate(mut self, pattern: &Pattern, rate: Option<Rate>) -> Self {
         self.tenant_origins.0.insert(pattern.to_string(), self.origins.len());
         self.origins.push(format!("tenant {pattern}"));
@@ -174,6 +176,7 @@ impl Sources {
 
     /// Says where the rate added last was decided, for explanations: a line of a configuration. Otherwise it is named by
     /// its pattern.
+    #[must_use]
     pub fn decided_at(mut self, origin: &str) -> Self {
         if let Some(last) = self.origins.last_mut() {
             *last = origin.to_owned();
@@ -196,18 +199,21 @@ impl Sources {
     }
 
     /// Adds a priority for what these senders send.
+    #[must_use]
     pub fn with_sender_priority(mut self, pattern: &AddressPattern, priority: Priority) -> Self {
         self.sender_priorities.0.insert(pattern.to_string(), priority);
         self
     }
 
     /// Adds a priority for what travels on behalf of these tenants.
+    #[must_use]
     pub fn with_tenant_priority(mut self, pattern: &Pattern, priority: Priority) -> Self {
         self.tenant_priorities.0.insert(pattern.to_string(), priority);
         self
     }
 
     /// Adds a priority for what goes to these recipients.
+    #[must_use]
     pub fn with_recipient_priority(mut self, pattern: &AddressPattern, priority: Priority) -> Self {
         self.recipient_priorities.0.insert(pattern.to_string(), priority);
         self

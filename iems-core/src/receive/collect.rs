@@ -13,6 +13,7 @@ pub struct Collectors(HashMap<String, Vec<Domain>>);
 
 impl Collectors {
     /// `account` may collect what waits for `domain` as well.
+    #[must_use]
     pub fn with(mut self, account: &Mailbox, domain: Domain) -> Self {
         self.0.entry(account.folded()).or_default().push(domain);
         self

@@ -48,6 +48,7 @@ impl Network {
     }
 
     /// The same with all bits behind its length zero, so that equal networks are equal values.
+    #[must_use]
     pub fn masked(self) -> Self {
         let (address, prefix) = match self.address.to_canonical() {
             IpAddr::V4(v4) if self.address.is_ipv6() && self.prefix >= 96 => {

@@ -80,6 +80,7 @@ impl Default for Texts {
 
 impl Texts {
     /// The same with one more language, instead of the one with the same tag if there is one.
+    #[must_use]
     pub fn with(mut self, language: Language) -> Self {
         let same = |known: &Arc<Language>| known.tag.eq_ignore_ascii_case(&language.tag);
         match same(&self.first) {

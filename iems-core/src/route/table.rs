@@ -86,6 +86,7 @@ impl RouteTable {
     }
 
     /// Adds an entry. Of two with the same pattern, the later one counts.
+    #[must_use]
     pub fn with(mut self, pattern: Pattern, via: Via) -> Self {
         self.entries.push((pattern, via));
         self

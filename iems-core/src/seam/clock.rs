@@ -27,6 +27,7 @@ impl Timestamp {
     }
 
     /// This moment and `span` later; saturates at the end of time.
+    #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span.as_millis().min(u128::from(u64::MAX)) as u64))
     }

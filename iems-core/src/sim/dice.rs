@@ -18,6 +18,7 @@ impl Dice {
     }
 
     /// Dice of their own for one part of the world: what is thrown there changes nothing elsewhere.
+    #[must_use]
     pub fn apart(&self, name: &str) -> Self {
         let mixed = name.bytes().fold(self.seed ^ 0xCBF2_9CE4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)

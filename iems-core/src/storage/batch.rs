@@ -32,12 +32,14 @@ struct Place {
 
 impl Template {
     /// Appends literal bytes.
+    #[must_use]
     pub fn bytes(mut self, bytes: &[u8]) -> Self {
         self.bytes.extend_from_slice(bytes);
         self
     }
 
     /// Appends the first number of `slot` plus `plus`, as eight bytes, big-endian.
+    #[must_use]
     pub fn number(mut self, slot: Slot, plus: u64) -> Self {
         self.places.push(Place { at: self.bytes.len() as u32, slot: slot.0, plus });
         self.bytes.extend_from_slice(&[0; 8]);

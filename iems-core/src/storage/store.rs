@@ -37,18 +37,21 @@ impl Scan {
     }
 
     /// Only keys from `from` on (inclusive).
+    #[must_use]
     pub fn starting_at(mut self, from: &[u8]) -> Self {
         self.from = Bytes::copy_from_slice(from);
         self
     }
 
     /// Only keys before `to` (exclusive).
+    #[must_use]
     pub fn ending_before(mut self, to: &[u8]) -> Self {
         self.to = Bytes::copy_from_slice(to);
         self
     }
 
     /// Greatest key first.
+    #[must_use]
     pub fn backwards(mut self) -> Self {
         self.reverse = true;
         self

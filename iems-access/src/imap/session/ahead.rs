@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::body::PIECE;
 use super::user::Selected;
+use crate::imap::Accounts;
 use crate::net::Loan;
 
 /// How many octets of messages are read ahead at most.
@@ -33,16 +34,20 @@ pub(super) struct Found {
 
 impl Ahead {
     /// Begins to read the first of these, as far as they are small; `None` where there is nobody to do it, or no memory for it.
-    pub(super) fn begin(mailboxes: &Mailboxes, selected: &Selected, uids: Vec<Uid>) -> Option<Self> {
+    pub(super) fn begin(accounts: &Accounts, selected: &Selected, uids: Vec<Uid>) -> Option<Self> {
         let runtime = Handle::try_current().ok().filter(|runtime| {
             runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1
         })?;
-        let held = selected.budget.take(AHEAD).ok().filter(|_| !uids.is_empty())?;
-        let (mailboxes, place) = (mailboxes.clone(), (selected.account, selected.mailbox));
+        if uids.is_empty() {
+            return None;
+        }
+        let (reader, held) = (accounts.reader()?, selected.budget.spare(AHEAD)?);
+        let (mailboxes, place) = (accounts.mailboxes().clone(), (selected.account, selected.mailbox));
         // What cannot be read is read again when its turn comes, and told then.
         let reading = runtime.clone().spawn_blocking(move || {
             let mut found = Found { messages: VecDeque::new(), _held: held };
             let _ = runtime.block_on(read(&mailboxes, place, &uids, &mut found.messages));
+            drop(reader);
             found
         });
         Some(Self(reading))

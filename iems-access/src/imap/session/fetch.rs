@@ -115,7 +115,7 @@ impl Session {
     fn read_ahead(&self, numbers: &[u32], needs: Needs) -> Result<Option<Ahead>, Trouble> {
         let selected = self.selected()?;
         let wanted = needs.octets.then(|| selected.uids(numbers));
-        Ok(wanted.and_then(|uids| Ahead::begin(self.accounts.mailboxes(), selected, uids)))
+        Ok(wanted.and_then(|uids| Ahead::begin(&self.accounts, selected, uids)))
     }
 
     /// Messages of which all that is asked for is known here or in their rows, told while these are read. What is left: those

@@ -34,6 +34,7 @@ impl Beneath {
     }
 
     /// The same, with what the peer has shown.
+    #[must_use]
     pub fn with_certificate(mut self, certificate: Option<PeerCertificate>) -> Self {
         self.certificate = certificate.map(Arc::new);
         self

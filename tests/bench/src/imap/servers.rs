@@ -70,8 +70,9 @@ pub(super) fn user(number: usize) -> String {
 }
 
 impl Server {
-    /// Starts one with nothing in it, and with so many users.
+    /// Starts one with nothing in it, and with so many users. What the one before it left to be written is none of its business.
     pub(super) fn open(who: Who, users: usize) -> Self {
+        rustix::fs::sync();
         match who {
             Who::Iems => Self::iems(users),
             Who::Maildir => Self::dovecot("maildir:~/Maildir"),
