@@ -1,7 +1,6 @@
 //! Reading ahead: while the messages of one step are told, those of the next are read beside it.
 //!
-//! To read a message and to send it take about as long, so who fetches many gets them in half the time where a processor is
-//! idle. Only small messages are read so: large ones are told in pieces, of which memory holds one.
+//! To read a message and to send it take about as long, so who fetches many gets them sooner where a processor is idle. Only small messages are read so: large ones are told in pieces, of which memory holds one.
 
 use std::collections::VecDeque;
 

@@ -95,7 +95,9 @@ impl Session {
         while !rest.is_empty() {
             let (these, later) = rest.split_at(step.min(rest.len()));
             rest = later;
-            let ahead = self.read_ahead(later.get(..most).unwrap_or(later), needs)?;
+            // As many as the next step takes, most likely.
+            let next = (2 * step).min(most).min(later.len());
+            let ahead = self.read_ahead(later.get(..next).unwrap_or_default(), needs)?;
             let (gone, octets) = self.fetch_some(these, attributes, needs, &mut found, out).await?;
             missing |= gone;
             step = match octets {

@@ -218,23 +218,25 @@ pub(super) fn large(who: Who, messages: usize) -> Times {
         Ok(())
     });
     timed(&mut times, "SELECT", &mut || imap.command("SELECT INBOX").map(drop));
+    let mut read = |name, work: &mut dyn FnMut() -> io::Result<()>| {
+        let took = again(work).unwrap_or_else(|error| panic!("{}: {name}: {error}", who.name()));
+        times.insert(name, took);
+    };
     for (name, what) in FETCHES {
-        let took = again(|| {
+        read(name, &mut || {
             let brought = imap.command(&format!("FETCH 1:* {what}"))?;
             assert_eq!(brought.lines, messages, "{name}");
             Ok(())
         });
-        times.insert(name, took.unwrap_or_else(|error| panic!("{}: {name}: {error}", who.name())));
     }
     for (name, what) in SEARCHES {
-        let took = again(|| {
+        read(name, &mut || {
             let brought = imap.command(&format!("UID SEARCH {what}"))?;
             let found = brought.kept.first().map_or("", String::as_str);
             let right = !what.ends_with(NEEDLE) || found == format!("* SEARCH {messages}");
             assert!(right, "{name}: {found}");
             Ok(())
         });
-        times.insert(name, took.unwrap_or_else(|error| panic!("{}: {name}: {error}", who.name())));
     }
     timed(&mut times, NOOPS, &mut || (0..FLAGS).try_for_each(|_| imap.command("NOOP").map(drop)));
     timed(&mut times, "a flag of all messages", &mut || {
