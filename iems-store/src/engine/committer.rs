@@ -4,7 +4,8 @@
 //! One group is one write and one sync. Nobody sees a group before it is durable. If writing fails,
 //! the group is as if it had never been, except that after a failed sync its callers cannot know.
 
-use std::collections::{HashMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::log::Log;
 use super::pending::Pending;
 use super::queue::{Answer, Spilled, Work};
 use super::record::{self, Kind};
-use super::row::{BlobChange, BlobRow, Delta, Extent};
+use super::row::{BlobChange, BlobRow, ByBlob, Delta, Extent};
 use super::segment::Segment;
 use super::state::State;
 use super::stats::add;
@@ -58,7 +59,7 @@ pub(super) struct Group {
     moves: Vec<oneshot::Sender<Result<(), StoreError>>>,
     chunks: Vec<Chunk>,
     /// Rows of bodies that got their first owner here, as they were or will be.
-    first: HashMap<BlobId, First>,
+    first: ByBlob<First>,
     /// The index that was looked into.
     base: Option<Arc<Snapshot>>,
     /// The disk is nearly full: no new bodies.
@@ -331,12 +332,16 @@ impl Group {
         state: &State,
         batch: &mut Batch,
     ) -> Result<Committed, CommitError> {
-        let Resolved { rows, owners, committed } =
-            resolve(batch, &GroupView { group: self, pending, state })?;
+        let view = GroupView { group: self, pending, state, found: RefCell::default() };
+        let Resolved { rows, owners, committed } = resolve(batch, &view)?;
+        let mut found = view.found.into_inner();
         // All that may fail comes before the first change.
         let mut before = Vec::with_capacity(owners.len());
         for change in &owners {
-            let row = self.blob(state, change.blob)?;
+            let row = match found.remove(&change.blob) {
+                Some(row) => row,
+                None => self.blob(state, change.blob)?,
+            };
             if row.is_none() && change.after > 0 {
                 let body = pending.get(change.blob).ok_or(StoreError::NoBlob(change.blob))?;
                 if self.tight && !body.tail.is_empty() {
@@ -468,6 +473,8 @@ struct GroupView<'a> {
     group: &'a Group,
     pending: &'a Pending,
     state: &'a State,
+    /// The rows of bodies that were asked for.
+    found: RefCell<ByBlob<Option<BlobRow>>>,
 }
 
 impl View for GroupView<'_> {
@@ -479,8 +486,11 @@ impl View for GroupView<'_> {
     }
 
     fn held(&self, blob: BlobId) -> Result<Option<Held>, StoreError> {
-        if let Some(row) = self.group.blob(self.state, blob)? {
-            return Ok(Some(Held { owners: row.owners }));
+        let row = self.group.blob(self.state, blob)?;
+        let owners = row.as_ref().map(|row| row.owners);
+        self.found.borrow_mut().insert(blob, row);
+        if let Some(owners) = owners {
+            return Ok(Some(Held { owners }));
         }
         let used = self.group.first.get(&blob).map_or(0, |first| first.used);
         Ok(self.pending.holds(blob, used)?.then_some(Held { owners: 0 }))

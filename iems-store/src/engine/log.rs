@@ -22,11 +22,11 @@ const OPENING: usize = 12;
 /// What the system reads and writes at once.
 const PAGE: u32 = 4096;
 /// From how many bytes a sync on, it costs more to write zeros first than it saves.
-const MUCH: u32 = 8 << 10;
+const MUCH: u32 = 16 << 10;
 /// Syncs of less, in a row, after which blocks are filled ahead.
 const SETTLED: u32 = 8;
-/// How much is filled ahead at once, in bytes: hundreds of small groups, in less time than two of them take without.
-const RUNWAY: u32 = if cfg!(test) { 16 << 10 } else { 128 << 10 };
+/// How much is filled ahead at once, in bytes: hundreds of small groups, in less time than three of them take without.
+const RUNWAY: u32 = if cfg!(test) { 16 << 10 } else { 256 << 10 };
 
 /// The writing end of the log.
 #[derive(Debug)]

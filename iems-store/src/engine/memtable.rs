@@ -1,12 +1,12 @@
 //! Rows that are durable in the log but not yet in the index. Pure: no I/O.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
 use iems_core::storage::BlobId;
 
-use super::row::{BlobRow, Delta};
+use super::row::{BlobRow, ByBlob, Delta};
 
 /// What one entry costs beside its bytes, about.
 const ENTRY: usize = 96;
@@ -17,7 +17,7 @@ const BLOB: usize = 144;
 #[derive(Debug, Default)]
 pub(super) struct Memtable {
     pub(super) rows: BTreeMap<Bytes, Option<Bytes>>,
-    pub(super) blobs: HashMap<BlobId, Option<BlobRow>>,
+    pub(super) blobs: ByBlob<Option<BlobRow>>,
     bytes: usize,
     since: Option<Instant>,
 }

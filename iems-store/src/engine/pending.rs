@@ -3,7 +3,6 @@
 //! The first link of a body without owners uses one reservation up; every `finish` makes one. So two
 //! writers of the same content can each link it, whatever the other's owners do meanwhile.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use iems_core::seam::Timestamp;
 use iems_core::storage::{BlobId, StoreError};
 use smallvec::SmallVec;
 
-use super::row::{BlobRow, Extent};
+use super::row::{BlobRow, ByBlob, Extent};
 use super::segment::{Position, Segment};
 
 /// How long a finished body waits for its first owner.
@@ -21,7 +20,7 @@ pub(super) const RESERVATION: Duration = Duration::from_secs(3600);
 /// Bodies without owners.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    bodies: HashMap<BlobId, Body>,
+    bodies: ByBlob<Body>,
     bytes: usize,
     /// Ends of segments that a failed write or sync has lost: from here on.
     lost: Vec<Position>,

@@ -4,10 +4,12 @@
 //! Bounded by [`super::EmbeddedOptions::recent_bytes`], the oldest goes first; a body leaves with its last owner. What
 //! is here is what was hashed when it was written. Memory that is not needed any more serves the next body.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use iems_core::storage::BlobId;
+
+use super::row::ByBlob;
 
 /// Buffers kept for the next bodies, at most.
 const SPENT: usize = 32;
@@ -17,7 +19,7 @@ const WORTH: usize = 4096;
 /// Small bodies with owners, by age.
 #[derive(Debug)]
 pub(super) struct Recent {
-    bodies: HashMap<BlobId, Bytes>,
+    bodies: ByBlob<Bytes>,
     /// Oldest first; with some that are gone.
     order: VecDeque<BlobId>,
     bytes: usize,
@@ -27,7 +29,7 @@ pub(super) struct Recent {
 
 impl Recent {
     pub(super) fn new(most: usize) -> Self {
-        Self { bodies: HashMap::new(), order: VecDeque::new(), bytes: 0, most, spent: Vec::new() }
+        Self { bodies: ByBlob::default(), order: VecDeque::new(), bytes: 0, most, spent: Vec::new() }
     }
 
     pub(super) fn get(&self, id: BlobId) -> Option<&Bytes> {

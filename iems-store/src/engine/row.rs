@@ -9,6 +9,10 @@ use bytes::{Buf, Bytes};
 use iems_core::storage::BlobId;
 use smallvec::SmallVec;
 
+/// Something for each body. Their ids are hashes already, but of what strangers sent: so they are hashed once more, with a seed
+/// that nobody knows, and fast.
+pub(super) type ByBlob<T> = HashMap<BlobId, T, foldhash::fast::RandomState>;
+
 /// A piece of a body in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -38,7 +42,7 @@ pub(super) struct BlobChange {
 #[derive(Debug, Default)]
 pub(super) struct Delta {
     pub(super) rows: BTreeMap<Bytes, Option<Bytes>>,
-    pub(super) blobs: HashMap<BlobId, BlobChange>,
+    pub(super) blobs: ByBlob<BlobChange>,
     /// Removed rows that are in memory only: nothing below knows them.
     pub(super) unborn_rows: Vec<Bytes>,
     /// The same for bodies.

@@ -190,7 +190,7 @@ pub(super) fn put_message(batch: &mut Batch, at: Place, message: &NewMessage) ->
     let thread = message.thread.map_or(email, Number::Known);
     batch.put(key(Of::Info), row::info(email, thread, &MessageInfo::of_new(message))?);
     if let Some(structure) = &message.structure {
-        batch.put(key(Of::Structure), Template::from(&[rows::VERSION]).bytes(structure));
+        batch.put(key(Of::Structure), [&[rows::VERSION][..], structure].concat());
     }
     let entry = owner.key(&schema::of_mailbox(Log::Changed as u8, mailbox));
     batch.put(uid.onto(entry.number(modseq, later)), &[rows::VERSION]);

@@ -9,12 +9,16 @@ use iems_core::storage::StoreError;
 use serde::{Deserialize, Serialize};
 
 use super::fields::Fields;
-use super::model::{Address, Envelope, Part, Structure};
+use super::model::{Address, Envelope, Kind, Media, Parameters, Part, Span, Structure};
 use crate::rows;
 use crate::told::{self, Teller};
 
 /// The longest structure that is kept as it is told, in octets. Few messages have more than ten parts.
 const TOLD: usize = 8 << 10;
+/// The longest head of a row, with its version, in octets.
+const HEAD: usize = 1 + 10 + 3 * 5;
+/// What the sections of most messages take, in octets.
+const ROOM: usize = 1024;
 /// What a row is, in errors.
 const WHAT: &str = "a message's structure";
 
@@ -64,18 +68,31 @@ impl Structure {
     /// # Errors
     /// [`StoreError::TooLarge`] if postcard cannot express it.
     pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        let mut parts = self.parts.clone();
-        let envelope = parts.first_mut().and_then(|root| root.envelope.take());
-        let sections = [told(self), section(&self.kept)?, section(&envelope)?];
         let too_large = |_| StoreError::TooLarge(format!("a row: {WHAT}"));
-        let mut lengths = [0; 3];
-        for (length, section) in lengths.iter_mut().zip(&sections) {
-            *length = u32::try_from(section.len()).map_err(too_large)?;
+        let (root, inner) = match self.parts.split_first() {
+            Some((root, inner)) => (Some(root), inner),
+            None => (None, &[][..]),
+        };
+        let mut sections = told(self);
+        let mut lengths = [sections.len(), 0, 0];
+        sections = section(sections, &self.kept)?;
+        lengths[1] = sections.len() - lengths[0];
+        sections = section(sections, &root.map(|root| &root.envelope))?;
+        lengths[2] = sections.len() - lengths[0] - lengths[1];
+        sections = section(sections, &self.parts.len())?;
+        if let Some(root) = root {
+            sections = section(sections, &Bare::of(root))?;
         }
+        for part in inner {
+            sections = section(sections, part)?;
+        }
+        let [told, kept, envelope] = lengths.map(u32::try_from);
+        let lengths = [told.map_err(too_large)?, kept.map_err(too_large)?, envelope.map_err(too_large)?];
         let head: Head = (self.size, lengths);
-        let mut row = rows::encode(&head)?;
-        sections.iter().for_each(|section| row.extend_from_slice(section));
-        row.extend_from_slice(&section(&parts)?);
+        let mut row = Vec::with_capacity(HEAD + sections.len());
+        row.push(rows::VERSION);
+        row = section(row, &head)?;
+        row.extend_from_slice(&sections);
         Ok(row)
     }
 
@@ -88,19 +105,64 @@ impl Structure {
     }
 }
 
-/// What clients are told of a structure, if all are told the same: what is no ASCII is quoted to some.
-fn told(structure: &Structure) -> Bytes {
-    let mut out = BytesMut::new();
-    Teller::default().body(&told::body_structure(structure, 0), true, &mut out);
-    match out.len() <= TOLD && out.is_ascii() {
-        true => out.freeze(),
-        false => Bytes::new(),
+/// The outermost part as a row has it, without the envelope: that is a section of its own.
+#[derive(Serialize)]
+struct Bare<'a> {
+    header: Span,
+    body: Span,
+    lines: u64,
+    within: u32,
+    kind: Kind,
+    envelope: Option<()>,
+    media: &'a Option<Media>,
+    encoding: &'a Option<Bytes>,
+    id: &'a Option<Bytes>,
+    description: &'a Option<Bytes>,
+    md5: &'a Option<Bytes>,
+    disposition: &'a Option<(Bytes, Parameters)>,
+    language: &'a [Bytes],
+    location: &'a Option<Bytes>,
+}
+
+impl<'a> Bare<'a> {
+    fn of(root: &'a Part) -> Self {
+        let Part { header, body, lines, within, kind, envelope: _, media, .. } = root;
+        let Part { encoding, id, description, md5, disposition, language, location, .. } = root;
+        let (header, body, lines, within, kind) = (*header, *body, *lines, *within, *kind);
+        let envelope = None;
+        Self {
+            header,
+            body,
+            lines,
+            within,
+            kind,
+            envelope,
+            media,
+            encoding,
+            id,
+            description,
+            md5,
+            disposition,
+            language,
+            location,
+        }
     }
 }
 
-fn section(value: &impl Serialize) -> Result<Bytes, StoreError> {
-    let octets = postcard::to_extend(value, Vec::new());
-    octets.map(Bytes::from).map_err(|e| StoreError::TooLarge(format!("a row: {e}")))
+/// What clients are told of a structure, if all are told the same: what is no ASCII is quoted to some. With room for what stands
+/// behind it.
+fn told(structure: &Structure) -> Vec<u8> {
+    let mut out = BytesMut::with_capacity(ROOM);
+    Teller::default().body(&told::body_structure(structure, 0), true, &mut out);
+    match out.len() <= TOLD && out.is_ascii() {
+        true => out.into(),
+        false => Vec::with_capacity(ROOM),
+    }
+}
+
+/// Appends a value.
+fn section(out: Vec<u8>, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(value, out).map_err(|e| StoreError::TooLarge(format!("a row: {e}")))
 }
 
 fn read<'a, T: Deserialize<'a>>(section: &'a [u8]) -> Result<T, StoreError> {

@@ -99,6 +99,27 @@ pub(super) fn appends(who: Who, clients: usize, time: Duration) -> Rate {
     })
 }
 
+/// Flags set and taken one by one, each client in a mailbox of its own of so many messages, again and again.
+pub(super) fn flags(who: Who, clients: usize, time: Duration) -> Rate {
+    const MESSAGES: usize = 100;
+    let mut server = Server::open(who, clients);
+    let begin = |server: &Server, number| {
+        let mut imap = Imap::login(server.imap, None, &user(number))?;
+        let all: Vec<_> = (0..MESSAGES).map(|n| message(number * NUMBERS + n, 2)).collect();
+        imap.append("INBOX", &all)?;
+        imap.command("SELECT INBOX").map(|_| imap)
+    };
+    rate(&mut server, clients, time, begin, |_, _, mut imap, go_on| {
+        let passes = ["+", "-"].into_iter().cycle();
+        let mut steps = passes.flat_map(|sign| (1..=MESSAGES).map(move |n| (n, sign)));
+        while go_on() {
+            let Some((number, sign)) = steps.next() else { break };
+            imap.command(&format!("STORE {number} {sign}FLAGS (\\Seen)"))?;
+        }
+        imap.command("LOGOUT").map(drop)
+    })
+}
+
 /// Messages of 10 KiB delivered by LMTP to `mailboxes` users in turn.
 pub(super) fn deliveries(who: Who, clients: usize, mailboxes: usize, time: Duration) -> Rate {
     let mut server = Server::open(who, mailboxes);

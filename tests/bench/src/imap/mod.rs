@@ -58,7 +58,7 @@ impl Extent {
 type Case<'a> = (&'static str, &'a str, &'a dyn Fn(Who) -> Rate);
 
 /// The rates, each by a name of its own.
-const RATES: [&str; 3] = ["logins", "appends", "deliveries"];
+const RATES: [&str; 4] = ["logins", "appends", "flags", "deliveries"];
 
 /// Runs the cases whose names are given (`rates` or some of them, `large`, `idle`, `announced`), or all, with the servers whose names are
 /// given (`iems`, `maildir`, `mdbox`), or all; writes the page if it was everything.
@@ -105,13 +105,14 @@ fn names(all: &[Who]) -> Vec<&'static str> {
 
 fn rates(all: &[Who], extent: Extent, only: &[&str]) -> String {
     let many = format!("messages delivered by LMTP into {} mailboxes", extent.mailboxes);
-    let [logins, appends, deliveries] = RATES;
+    let [logins, appends, flags, deliveries] = RATES;
     let time = extent.time;
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 7] = [
         (logins, "connections that log in and out", &|who| cases::logins(who, CLIENTS, time)),
         (appends, "messages appended, by one client", &|who| cases::appends(who, 1, time)),
         (appends, "messages appended", &|who| cases::appends(who, CLIENTS, time)),
         (appends, "messages appended, by 50 clients", &|who| cases::appends(who, 50, time)),
+        (flags, "flags set or taken, one by one", &|who| cases::flags(who, CLIENTS, time)),
         (deliveries, "messages delivered by LMTP into one mailbox", &|who| {
             cases::deliveries(who, CLIENTS, 1, time)
         }),

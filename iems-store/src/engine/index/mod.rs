@@ -11,6 +11,8 @@
 //! some seconds, off the path of any reply; quick repair makes opening after a crash take
 //! milliseconds whatever the size.
 
+mod tables;
+
 use std::io::{self, IoSlice};
 use std::mem::ManuallyDrop;
 use std::ops::Bound;
@@ -20,16 +22,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use iems_core::storage::{BlobId, StoreError};
-use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, Table,
-    TableDefinition, WriteTransaction,
-};
+use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::disk::{Disk, DiskFile};
 use super::memtable::Memtable;
 use super::row::BlobRow;
 use super::segment::Position;
 use super::stats::{Counters, add};
+use tables::Tables;
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const BLOBS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("blobs");
@@ -38,9 +38,6 @@ const LIVE: TableDefinition<u64, u64> = TableDefinition::new("live");
 /// (segment, blob): which bodies have a piece in which segment.
 const PIECES: TableDefinition<(u64, &[u8; 32]), ()> = TableDefinition::new("pieces");
 const APPLIED: TableDefinition<(), (u64, u32)> = TableDefinition::new("applied");
-
-/// From how many rows on a run of keys goes in through one gap.
-const RUN: usize = 8;
 
 /// The name of the file.
 pub(super) const FILE: &str = "index.redb";
@@ -168,23 +165,7 @@ impl Index {
 
     /// Moves a memtable in, durably, and remembers that the log is applied up to `position`.
     pub(super) fn apply(&self, memtable: &Memtable, position: Position) -> Result<(), StoreError> {
-        self.write(|tables| {
-            let rows: Vec<_> = memtable.rows.iter().collect();
-            for run in rows.chunk_by(|(one, value), (next, after)| {
-                value.is_some() && after.is_some() && follows(one, next)
-            }) {
-                match run.len() >= RUN {
-                    true => tables.set_run(run)?,
-                    false => run.iter().try_for_each(|(key, value)| tables.set_row(key, value.as_deref()))?,
-                }
-            }
-            // In order, so that each page is touched once.
-            let mut blobs: Vec<_> = memtable.blobs.iter().collect();
-            blobs.sort_unstable_by_key(|(id, _)| **id);
-            blobs.into_iter().try_for_each(|(id, row)| tables.set_blob(id, row.as_ref()))?;
-            tables.applied.insert((), (position.segment, position.at))?;
-            Ok(())
-        })
+        self.write(|tables| tables.apply(memtable, position))
     }
 
     fn write(&self, fill: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>) -> Result<(), StoreError> {
@@ -215,134 +196,6 @@ fn write(
     let write = ManuallyDrop::into_inner(write);
     filled.map_err(damaged)?;
     write.commit().map_err(damaged)
-}
-
-/// The tables, open to be written. If that panics, they stay open for good.
-struct Tables<'a> {
-    rows: ManuallyDrop<Table<'a, &'static [u8], &'static [u8]>>,
-    blobs: ManuallyDrop<Table<'a, &'static [u8; 32], &'static [u8]>>,
-    live: ManuallyDrop<Table<'a, u64, u64>>,
-    pieces: ManuallyDrop<Table<'a, (u64, &'static [u8; 32]), ()>>,
-    applied: ManuallyDrop<Table<'a, (), (u64, u32)>>,
-}
-
-impl<'a> Tables<'a> {
-    fn open(write: &'a WriteTransaction) -> Result<Self, redb::Error> {
-        let rows = ManuallyDrop::new(write.open_table(ROWS));
-        let blobs = ManuallyDrop::new(write.open_table(BLOBS));
-        let live = ManuallyDrop::new(write.open_table(LIVE));
-        let pieces = ManuallyDrop::new(write.open_table(PIECES));
-        let applied = ManuallyDrop::new(write.open_table(APPLIED));
-        // From here on nothing panics.
-        let (rows, blobs) = (ManuallyDrop::into_inner(rows), ManuallyDrop::into_inner(blobs));
-        let (live, pieces) = (ManuallyDrop::into_inner(live), ManuallyDrop::into_inner(pieces));
-        let applied = ManuallyDrop::into_inner(applied)?;
-        let (rows, blobs, live, pieces) = (rows?, blobs?, live?, pieces?);
-        Ok(Self {
-            rows: ManuallyDrop::new(rows),
-            blobs: ManuallyDrop::new(blobs),
-            live: ManuallyDrop::new(live),
-            pieces: ManuallyDrop::new(pieces),
-            applied: ManuallyDrop::new(applied),
-        })
-    }
-
-    fn close(self) {
-        drop(ManuallyDrop::into_inner(self.rows));
-        drop(ManuallyDrop::into_inner(self.blobs));
-        drop(ManuallyDrop::into_inner(self.live));
-        drop(ManuallyDrop::into_inner(self.pieces));
-        drop(ManuallyDrop::into_inner(self.applied));
-    }
-}
-
-/// Whether two keys differ in their last number only, so that nothing else is likely to stand between them.
-fn follows(one: &[u8], next: &[u8]) -> bool {
-    one.len() == next.len() && one.len() > 8 && one.iter().zip(next).rev().skip(8).all(|(a, b)| a == b)
-}
-
-impl Tables<'_> {
-    fn set_row(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), redb::Error> {
-        match value {
-            Some(value) => drop(self.rows.insert(key, value)?),
-            // Most of what was removed came after the last checkpoint: look before touching pages.
-            None if self.rows.get(key)?.is_none() => {}
-            None => drop(self.rows.remove(key)?),
-        }
-        Ok(())
-    }
-
-    /// Sets the rows of a run. What is new goes in through one gap, which fills pages whole: row by row, each would stay half
-    /// empty, because a page that is full is halved and the next row only comes behind it.
-    fn set_run(&mut self, run: &[(&Bytes, &Option<Bytes>)]) -> Result<(), redb::Error> {
-        let mut rest = run.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).peekable();
-        while let Some((key, value)) = rest.next() {
-            if self.rows.insert(&key[..], &value[..])?.is_some() {
-                continue;
-            }
-            let mut gap = ManuallyDrop::new(self.rows.upper_bound_mut(Bound::Included(&key[..]))?);
-            let filled = loop {
-                let Some((key, value)) = rest.peek() else { break Ok(()) };
-                match gap.insert_before(&key[..], &value[..]) {
-                    Ok(()) => drop(rest.next()),
-                    // It is there, or something else is before it.
-                    Err(redb::CursorError::UnorderedKey) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            };
-            let closed = ManuallyDrop::into_inner(gap).close();
-            filled?;
-            closed?;
-        }
-        Ok(())
-    }
-
-    /// Sets the row of a body, and what follows from it: living bytes and pieces of segments.
-    fn set_blob(&mut self, id: &BlobId, row: Option<&BlobRow>) -> Result<(), redb::Error> {
-        let before = self.blobs.get(&id.0)?.and_then(|old| BlobRow::decode(old.value()));
-        if before.as_ref() == row {
-            return Ok(());
-        }
-        if before.as_ref().map(|row| &row.extents) != row.map(|row| &row.extents) {
-            self.move_pieces(id, before.as_ref(), row)?;
-        }
-        match row {
-            Some(row) => {
-                let mut bytes = Vec::new();
-                row.encode(&mut bytes);
-                self.blobs.insert(&id.0, &bytes[..])?;
-            }
-            None => drop(self.blobs.remove(&id.0)?),
-        }
-        Ok(())
-    }
-
-    fn move_pieces(
-        &mut self,
-        id: &BlobId,
-        before: Option<&BlobRow>,
-        after: Option<&BlobRow>,
-    ) -> Result<(), redb::Error> {
-        for (segment, bytes) in BlobRow::by_segment(before) {
-            let live = self.live.get(segment)?.map_or(0, |l| l.value()).saturating_sub(bytes);
-            self.set_live(segment, live)?;
-            self.pieces.remove((segment, &id.0))?;
-        }
-        for (segment, bytes) in BlobRow::by_segment(after) {
-            let live = self.live.get(segment)?.map_or(0, |l| l.value()) + bytes;
-            self.set_live(segment, live)?;
-            self.pieces.insert((segment, &id.0), ())?;
-        }
-        Ok(())
-    }
-
-    fn set_live(&mut self, segment: u64, bytes: u64) -> Result<(), redb::Error> {
-        match bytes {
-            0 => drop(self.live.remove(segment)?),
-            bytes => drop(self.live.insert(segment, bytes)?),
-        }
-        Ok(())
-    }
 }
 
 impl Snapshot {
