@@ -68,27 +68,23 @@ impl Structure {
     /// # Errors
     /// [`StoreError::TooLarge`] if postcard cannot express it.
     pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        let too_large = |_| StoreError::TooLarge(format!("a row: {WHAT}"));
-        let (root, inner) = match self.parts.split_first() {
-            Some((root, inner)) => (Some(root), inner),
-            None => (None, &[][..]),
-        };
+        let root = self.parts.first();
         let mut sections = told(self);
-        let mut lengths = [sections.len(), 0, 0];
+        let told = sections.len();
         sections = section(sections, &self.kept)?;
-        lengths[1] = sections.len() - lengths[0];
-        sections = section(sections, &root.map(|root| &root.envelope))?;
-        lengths[2] = sections.len() - lengths[0] - lengths[1];
+        let kept = sections.len() - told;
+        sections = section(sections, &root.and_then(|root| root.envelope.as_deref()))?;
+        let envelope = sections.len() - told - kept;
         sections = section(sections, &self.parts.len())?;
         if let Some(root) = root {
             sections = section(sections, &Bare::of(root))?;
         }
-        for part in inner {
+        for part in self.parts.iter().skip(1) {
             sections = section(sections, part)?;
         }
-        let [told, kept, envelope] = lengths.map(u32::try_from);
-        let lengths = [told.map_err(too_large)?, kept.map_err(too_large)?, envelope.map_err(too_large)?];
-        let head: Head = (self.size, lengths);
+        let length =
+            |length: usize| u32::try_from(length).map_err(|_| StoreError::TooLarge(format!("a row: {WHAT}")));
+        let head: Head = (self.size, [length(told)?, length(kept)?, length(envelope)?]);
         let mut row = Vec::with_capacity(HEAD + sections.len());
         row.push(rows::VERSION);
         row = section(row, &head)?;

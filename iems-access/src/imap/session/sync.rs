@@ -277,6 +277,12 @@ impl Selected {
             return Ok(updates);
         }
         let (since, own) = (self.view.modseq, self.view.own.take());
+        if own == Some(highest) && since.checked_add(1) == own {
+            // MODSEQs are given out one by one in an account: between what is known and what was done here nothing happened.
+            self.view.modseq = highest;
+            self.view.settle();
+            return Ok(updates);
+        }
         let changes = mailboxes.changes_but(self.account, self.mailbox, since, own).await?;
         let _held = changes_held(&self.budget, &changes);
         let last = self.view.last_uid();

@@ -53,7 +53,7 @@ async fn where_much_is_written_with_each_sync_nothing_is_filled() {
     let engine = open(&disk);
     let storage = engine.storage();
     for number in 0..40 {
-        put(&storage, 2 * number, 10_000).await;
+        put(&storage, 2 * number, 20_000).await;
         put(&storage, 2 * number + 1, 300).await;
     }
     assert_eq!(engine.stats().bytes_filled, 0);
