@@ -12,6 +12,8 @@
 //! milliseconds whatever the size.
 
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, IoSlice};
 use std::mem::ManuallyDrop;
