@@ -151,15 +151,13 @@ impl Tables<'_> {
         new.sort_unstable();
         new.dedup();
         for run in new.chunk_by(|(one, _), (next, _)| one == next) {
-            let keys = run.iter().map(|(segment, id)| ((*segment, &id.0), ()));
+            let mut keys = run.iter().map(|(segment, id)| ((*segment, &id.0), ()));
             let first = run.first().map_or(0, |(segment, _)| *segment);
             let whole = (first, &[0; 32])..=(first, &[0xFF; 32]);
             // Between those that are there already, few would find one gap.
             match run.len() >= RUN && self.pieces.range(whole)?.next().is_none() {
                 true => set_run(&mut self.pieces, keys)?,
-                false => {
-                    keys.map(|(key, ())| self.pieces.insert(key, ()).map(drop)).collect::<Result<_, _>>()?
-                }
+                false => keys.try_for_each(|(key, ())| self.pieces.insert(key, ()).map(drop))?,
             }
         }
         for (segment, change) in live {
