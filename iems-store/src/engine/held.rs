@@ -3,16 +3,16 @@
 //! What is held is where the pieces are, and by that the segments: the file of a segment is not written over while somebody
 //! holds it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iems_core::storage::BlobId;
 
 use super::pending::Body;
+use super::row::ByBlob;
 
 /// Bodies that are held, and how often.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<HashMap<BlobId, (usize, Body)>>);
+pub(super) struct Held(Mutex<ByBlob<(usize, Body)>>);
 
 impl Held {
     /// Holds a body until the guard is dropped.
@@ -26,7 +26,7 @@ impl Held {
         self.bodies().get(&id).map(|(_, body)| body.clone())
     }
 
-    fn bodies(&self) -> MutexGuard<'_, HashMap<BlobId, (usize, Body)>> {
+    fn bodies(&self) -> MutexGuard<'_, ByBlob<(usize, Body)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

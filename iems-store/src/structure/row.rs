@@ -122,8 +122,23 @@ struct Bare<'a> {
 
 impl<'a> Bare<'a> {
     fn of(root: &'a Part) -> Self {
-        let Part { header, body, lines, within, kind, envelope: _, media, .. } = root;
-        let Part { encoding, id, description, md5, disposition, language, location, .. } = root;
+        // Every field by name: one that is new is not to be forgotten here.
+        let Part {
+            header,
+            body,
+            lines,
+            within,
+            kind,
+            envelope: _,
+            media,
+            encoding,
+            id,
+            description,
+            md5,
+            disposition,
+            language,
+            location,
+        } = root;
         let (header, body, lines, within, kind) = (*header, *body, *lines, *within, *kind);
         let envelope = None;
         Self {
