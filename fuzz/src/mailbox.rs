@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use iems_access::imap::codec::{Decoder, Event, Limits};
+use iems_access::imap::codec::{Decoder, Event, Limits, Refusal};
 use iems_access::imap::session::{Literal, Output, Session, Sink, Then};
 use iems_access::imap::types::{
     Bound, Command, CommandBody, EventGroup, Fetch, FetchAttribute, MailboxFilter, Notify, NotifyEvent,
@@ -225,7 +225,7 @@ impl Talker {
             }
             Event::Continue => return self.say(&Response::Continue("Go on".into())),
             Event::Refused(refusal) => {
-                self.session.give_up_append();
+                self.session.refused(&refusal);
                 if !self.session.awaits_line() {
                     return self.say(&refusal.into());
                 }
@@ -322,7 +322,12 @@ impl Talker {
         if self.over || !self.session.is_known() {
             return None;
         }
-        self.session.give_up_append();
+        // No message that has begun comes to its end.
+        self.session.refused(&Refusal {
+            tag: None,
+            status: iems_access::imap::types::Status::bad("It is over"),
+            forgets: false,
+        });
         if self.session.is_idle() {
             let mut out = Output::new(&mut self.client, &mut self.buffer);
             self.session.line(Some(b"DONE"), &mut out).await.expect("a client");

@@ -11,7 +11,7 @@ use iems_core::seam::{Clock, SystemClock, Timestamp};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::codec::{Decoder, Event, Limits};
+use super::codec::{Decoder, Event, Limits, Refusal};
 use super::session::{Literal, Output, Session, Sink, Then};
 use super::types::{AppendPart, Code, CommandBody, Response, Status};
 use super::{Accounts, ServerOptions};
@@ -293,7 +293,7 @@ impl Connection {
                 self.say(&Response::Continue("Go on".into()));
                 return Ok(Flow::On);
             }
-            Event::Refused(refusal) => return self.refused(refusal.into()).await,
+            Event::Refused(refusal) => return self.refused(refusal).await,
             Event::Fatal(status) => {
                 self.say(&Response::Status(status));
                 return Ok(Flow::Close);
@@ -367,15 +367,15 @@ impl Connection {
     }
 
     /// What was no command. Within an exchange or `IDLE`, it ends them.
-    async fn refused(&mut self, response: Response) -> io::Result<Flow> {
+    async fn refused(&mut self, refusal: Refusal) -> io::Result<Flow> {
         self.errors += 1;
         let most = self.shared.options.limits.errors;
-        self.session.give_up_append();
+        self.session.refused(&refusal);
         if self.session.awaits_line() {
             let then = self.line(None).await?;
             return self.follow(then).await;
         }
-        self.say(&response);
+        self.say(&refusal.into());
         if self.errors > most {
             self.with(|session, out| session.bid("Too many errors", out));
             return Ok(Flow::Close);

@@ -12,6 +12,8 @@ pub(super) struct SyntaxError {
     pub(super) message: Cow<'static, str>,
     /// The octet of the command, counted from 1, if it is of interest.
     pub(super) at: Option<usize>,
+    /// Whether what the command was to save stands for nothing now.
+    pub(super) forgets: bool,
 }
 
 /// Why a parser stopped.
@@ -29,17 +31,29 @@ pub(super) type Parsed<T> = Result<T, Trouble>;
 impl SyntaxError {
     /// The grammar does not know it.
     pub(super) fn bad(message: impl Into<Cow<'static, str>>, at: usize) -> Self {
-        Self { condition: Condition::Bad, code: None, message: message.into(), at: Some(at + 1) }
+        Self {
+            condition: Condition::Bad,
+            code: None,
+            message: message.into(),
+            at: Some(at + 1),
+            forgets: false,
+        }
     }
 
     /// A limit is passed.
     pub(super) fn limit(message: &'static str) -> Self {
-        Self { condition: Condition::Bad, code: Some(Code::Limit), message: message.into(), at: None }
+        Self {
+            condition: Condition::Bad,
+            code: Some(Code::Limit),
+            message: message.into(),
+            at: None,
+            forgets: false,
+        }
     }
 
     /// The grammar knows it, and it cannot be done.
     pub(super) fn no(code: Code, message: &'static str) -> Self {
-        Self { condition: Condition::No, code: Some(code), message: message.into(), at: None }
+        Self { condition: Condition::No, code: Some(code), message: message.into(), at: None, forgets: false }
     }
 }
 
@@ -66,6 +80,8 @@ pub struct Refusal {
     pub tag: Option<String>,
     /// `BAD` or `NO`.
     pub status: Status,
+    /// Whether `$` stands for nothing now: a `SEARCH` that was to save what it finds ended in `NO` (RFC 9051 section 6.4.4.1).
+    pub forgets: bool,
 }
 
 impl Refusal {
@@ -74,7 +90,11 @@ impl Refusal {
             Some(at) => format!("{} (octet {at} of the command)", error.message),
             None => error.message.into_owned(),
         };
-        Self { tag, status: Status { condition: error.condition, code: error.code, text } }
+        Self {
+            tag,
+            status: Status { condition: error.condition, code: error.code, text },
+            forgets: error.forgets,
+        }
     }
 }
 

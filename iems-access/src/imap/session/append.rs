@@ -163,13 +163,6 @@ impl Session {
         Ok(place)
     }
 
-    /// An `APPEND` that had begun is answered already.
-    pub fn give_up_append(&mut self) {
-        if let Stage::User(user) = &mut self.stage {
-            user.appending = None;
-        }
-    }
-
     /// Takes what follows an `APPEND`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::output::ENOUGH;
 use super::reading::{Needs, Reading};
 use super::telling::One;
 use super::{Outcome, Output, Session, Sink, Trouble};
-use crate::imap::types::{Code, Data, Fetch, FetchAttribute, NumberSet, SequenceSet, Status};
+use crate::imap::types::{Code, Data, Fetch, FetchAttribute, SequenceSet, Status};
 
 /// How many messages are read at a time: at first, at most, and where their rows are large.
 const STEPS: (usize, usize, usize) = (16, 128, 4);
@@ -59,8 +59,7 @@ impl Session {
         if let Some(since) = changed_since {
             numbers.retain(|number| selected.view.get(*number).is_some_and(|seen| seen.modseq > since));
             if vanished {
-                let known = messages.resolve(selected.view.greatest(), &selected.saved);
-                self.tell_vanished(&known, since, out).await?;
+                self.tell_vanished(&messages, since, out).await?;
             }
         }
         let needs = Needs::of(&attributes);
@@ -224,20 +223,28 @@ impl Session {
         self.catch_up(&told, out).await
     }
 
-    /// What `NOTIFY` asked for of new messages. None of it sets `\Seen`, and what cannot be told of a message is left out.
+    /// What `NOTIFY` asked for of new messages, and what each `FETCH` unasked has (RFC 7162 sections 3.1 and 3.2.4). None of it
+    /// sets `\Seen`, and what cannot be told of a message is left out.
     pub(super) async fn tell_new<S: Sink>(
         &mut self,
         uids: &[u32],
         attributes: &[FetchAttribute],
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
-        let needs = Needs { seen: false, ..Needs::of(attributes) };
+        let mut attributes = attributes.to_vec();
+        if self.enabled.tells_uids() && !attributes.contains(&FetchAttribute::Uid) {
+            attributes.insert(0, FetchAttribute::Uid);
+        }
+        if self.enabled.condstore && !attributes.contains(&FetchAttribute::ModSeq) {
+            attributes.push(FetchAttribute::ModSeq);
+        }
+        let needs = Needs { seen: false, ..Needs::of(&attributes) };
         // One that cannot be told takes others of its step along.
         let step = if attributes.iter().any(FetchAttribute::may_fail) { 1 } else { STEPS.0 };
         let selected = self.selected()?;
         let numbers: Vec<_> = uids.iter().filter_map(|uid| selected.view.number_of(*uid)).collect();
         for step in numbers.chunks(step) {
-            match self.fetch_some(step, attributes, needs, &mut Found::default(), out).await {
+            match self.fetch_some(step, &attributes, needs, &mut Found::default(), out).await {
                 Err(Trouble::Io(error)) => return Err(error.into()),
                 Ok(_) | Err(Trouble::Said(_)) => {}
             }
@@ -245,10 +252,11 @@ impl Session {
         Ok(())
     }
 
-    /// What left since a MODSEQ (RFC 7162 section 3.2.6).
+    /// What left since a MODSEQ (RFC 7162 section 3.2.6). A client that asks for all it knows says `1:*`, also where the last
+    /// of them left: `*` is the greatest UID there ever was.
     async fn tell_vanished<S: Sink>(
         &self,
-        known: &NumberSet,
+        messages: &SequenceSet,
         since: u64,
         out: &mut Output<'_, S>,
     ) -> Result<(), Trouble> {
@@ -258,6 +266,7 @@ impl Session {
         let changes = mailboxes.changes(account, mailbox, since).await?;
         let next = mailboxes.status(account, mailbox).await?.uid_next;
         let mut last = u32::try_from(next.saturating_sub(1)).unwrap_or(u32::MAX);
+        let known = messages.resolve(last, &selected.saved);
         if !changes.complete {
             // What came a moment ago is not in the view yet, and is there.
             let new = mailboxes.view(account, mailbox, Uid(selected.view.last_uid()), 1).await?;

@@ -71,16 +71,21 @@ impl Session {
             Some(done) => done,
             None => self.store_each(&numbers, &change, out).await,
         };
-        let Done { uids, modified, missing } = done?;
+        let Done { uids, modified, missing, mut surprising } = done?;
         // What others did before is told first: the numbers of messages do not change by that.
         self.sync_but(&uids, Numbers::AsNotified, out).await?;
-        let told = Told { uid, silent: store.silent };
-        // With CONDSTORE the new MODSEQ is told even of what is silent (RFC 7162 section 3.1.3).
-        if !told.silent || self.enabled.condstore {
-            for uid in uids {
-                self.tell_stored(uid, told, out)?;
-                out.pause().await?;
+        if !self.user()?.hears_flags() {
+            surprising = Vec::new();
+        }
+        for one in uids {
+            // With `.SILENT`, what others did to the flags is told nonetheless (RFC 9051 section 6.4.6).
+            let silent = store.silent && surprising.binary_search(&one).is_err();
+            // With CONDSTORE the new MODSEQ is told even of what is silent (RFC 7162 section 3.1.3).
+            if silent && !self.enabled.condstore {
+                continue;
             }
+            self.tell_stored(one, Told { uid, silent }, out)?;
+            out.pause().await?;
         }
         let modified = self.named(&modified, uid)?;
         if !modified.is_empty() {
@@ -125,7 +130,8 @@ impl Session {
             uids.retain(|uid| swept.modified.binary_search(uid).is_err());
         }
         self.selected_mut()?.view.sweep(&swept, change);
-        Ok(Some(Done { uids, modified: swept.modified, missing }))
+        // They were as they are known here.
+        Ok(Some(Done { uids, modified: swept.modified, missing, surprising: Vec::new() }))
     }
 
     /// Changes messages row by row.
@@ -144,10 +150,13 @@ impl Session {
         let (account, mailbox) = (selected.account, selected.mailbox);
         let storing = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change);
         let stored = out.finish_off(storing).await??;
+        let view = &self.selected()?.view;
+        let surprising = stored.states.iter().filter(|state| view.is_surprising(state, change));
+        let surprising = surprising.map(|state| state.uid).collect();
         self.adopt(&stored.states, out).await?;
         self.selected_mut()?.view.own = stored.modseq;
         let uids = stored.states.iter().map(|state| state.uid).collect();
-        Ok(Done { uids, modified: stored.modified, missing })
+        Ok(Done { uids, modified: stored.modified, missing, surprising })
     }
 
     /// Takes over flags that were just stored. Others may have set keywords whose names are new to the client.
@@ -180,7 +189,7 @@ impl Session {
         let Some(number) = selected.view.number_of(uid.0) else { return Ok(()) };
         let Some(seen) = selected.view.get(number).filter(|seen| !seen.gone) else { return Ok(()) };
         let mut items = Vec::new();
-        if !enabled.uid_only && (told.uid || enabled.qresync || enabled.rev2) {
+        if told.uid && !enabled.uid_only || enabled.tells_uids() {
             items.push(FetchItem::Uid(uid.0));
         }
         if !told.silent {
@@ -242,6 +251,8 @@ struct Done {
     modified: Vec<Uid>,
     /// Some were gone.
     missing: bool,
+    /// Those whose flags are others than the command made of what the client knew: others changed them, too. In order.
+    surprising: Vec<Uid>,
 }
 
 /// How the answer to a `STORE` looks.

@@ -57,6 +57,7 @@ use std::time::Duration;
 use iems_core::seam::Timestamp;
 use iems_core::seam::sasl::Beneath;
 
+use super::codec::Refusal;
 use super::recent::Witness;
 use super::types::{Code, Command, CommandBody, Condition, Status};
 use super::{Accounts, ServerOptions};
@@ -99,6 +100,14 @@ struct Enabled {
     utf8: bool,
     uid_only: bool,
     compressed: bool,
+}
+
+impl Enabled {
+    /// Whether each `FETCH` that tells other flags has the UID (RFC 7162 section 3.2.4), where it does not name the message
+    /// by it.
+    const fn tells_uids(self) -> bool {
+        !self.uid_only && (self.qresync || self.rev2)
+    }
 }
 
 enum Stage {
@@ -261,6 +270,15 @@ impl Session {
         let outcome = self.execute(&tag, body, now, out).await;
         self.tell_composed(composed, &outcome, out);
         self.finish(tag, outcome, news, out).await
+    }
+
+    /// To be called with what was no command, which the caller answers: it ends an `APPEND` that had begun.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        let Stage::User(user) = &mut self.stage else { return };
+        user.appending = None;
+        if let Some(selected) = user.selected.as_deref_mut().filter(|_| refusal.forgets) {
+            selected.forget_saved();
+        }
     }
 
     /// Tells what happened meanwhile, and how the command ended.

@@ -82,7 +82,7 @@ impl Session {
         if returns.contains(&SearchReturn::Save) {
             let kept = self.kept(found, returns)?;
             let selected = self.selected_mut()?;
-            (selected.saved, selected.saved_loan) = (NumberSet::default(), selected.budget.loan());
+            selected.forget_saved();
             selected.saved_loan.resize(size_of_val(kept.ranges()))?;
             selected.saved = kept;
         }
@@ -141,8 +141,7 @@ impl Session {
         returns: Option<&[SearchReturn]>,
     ) -> Result<Vec<u32>, Trouble> {
         if found.is_err() && returns.is_some_and(|returns| returns.contains(&SearchReturn::Save)) {
-            let selected = self.selected_mut()?;
-            (selected.saved, selected.saved_loan) = (NumberSet::default(), selected.budget.loan());
+            self.selected_mut()?.forget_saved();
         }
         found
     }

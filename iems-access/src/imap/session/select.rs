@@ -30,7 +30,8 @@ impl Session {
         if parameters.qresync.is_some() && !self.enabled.qresync {
             return Err(Status::bad("ENABLE QRESYNC first").into());
         }
-        if self.leave_mailbox() && (self.enabled.qresync || self.enabled.rev2) {
+        // Also without QRESYNC (RFC 7162 section 3.2.11).
+        if self.leave_mailbox() {
             out.status(Status::ok("The mailbox before is closed").with(Code::Closed));
         }
         self.enabled.condstore |= parameters.condstore || parameters.qresync.is_some();

@@ -32,11 +32,10 @@ impl Session {
     /// the end of a command that went well.
     pub(super) fn tell_advance<S: Sink>(&mut self, status: Status, out: &mut Output<'_, S>) -> Status {
         let Stage::User(user) = &mut self.stage else { return status };
+        // Who does not hear of flags does not know of all.
+        let hears_flags = user.hears_flags();
         let Some(selected) = user.selected.as_deref_mut() else { return status };
-        // Who did not want to hear of flags does not know of all.
-        let knows =
-            user.notify.as_deref().is_none_or(|notify| notify.selected().is_some_and(|wanted| wanted.flags));
-        if !self.enabled.qresync || !knows || status.condition != Condition::Ok {
+        if !self.enabled.qresync || !hears_flags || status.condition != Condition::Ok {
             return status;
         }
         let Some(modseq) = selected.view.advanced() else { return status };
@@ -375,7 +374,7 @@ impl Selected {
         let Some(number) = self.view.number_of(uid) else { return };
         let Some(seen) = self.view.get(number).filter(|seen| !seen.gone) else { return };
         let mut items = vec![FetchItem::Flags(self.view.flags(seen, &self.keywords))];
-        if !enabled.uid_only && (uid_too || enabled.qresync || enabled.condstore || enabled.rev2) {
+        if !enabled.uid_only && (uid_too || enabled.condstore) || enabled.tells_uids() {
             items.insert(0, FetchItem::Uid(uid));
         }
         if enabled.condstore {

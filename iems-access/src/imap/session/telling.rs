@@ -94,8 +94,14 @@ impl One<'_> {
             // One thing of a message may be as long as many messages.
             out.pause().await?;
         }
-        // What telling it changed is told, too; with CONDSTORE also when (RFC 7162 section 3.1.4.1).
-        let changed = [(true, FetchAttribute::Flags), (self.enabled.condstore, FetchAttribute::ModSeq)];
+        // What telling it changed is told, too; with CONDSTORE also when (RFC 7162 section 3.1.4.1), with QRESYNC also the UID
+        // (section 3.2.4).
+        let enabled = self.enabled;
+        let changed = [
+            (enabled.tells_uids(), FetchAttribute::Uid),
+            (true, FetchAttribute::Flags),
+            (enabled.condstore, FetchAttribute::ModSeq),
+        ];
         for (_, attribute) in
             changed.iter().filter(|(told, attribute)| lit && *told && !attributes.contains(attribute))
         {

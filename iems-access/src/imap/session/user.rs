@@ -37,6 +37,11 @@ impl User {
         let (selected, appending, idle, notify) = (None, None, None, None);
         Self { info, selected, appending, idle, notify, budget, lasting, _seat: seat }
     }
+
+    /// Whether others' changes of flags in the selected mailbox are told.
+    pub(super) fn hears_flags(&self) -> bool {
+        self.notify.as_deref().is_none_or(|notify| notify.selected().is_some_and(|wanted| wanted.flags))
+    }
 }
 
 /// The mailbox that is selected.
@@ -67,6 +72,11 @@ pub(super) struct Selected {
 }
 
 impl Selected {
+    /// `$` stands for nothing.
+    pub(super) fn forget_saved(&mut self) {
+        (self.saved, self.saved_loan) = (NumberSet::default(), self.budget.loan());
+    }
+
     /// Which of the messages of the view are `\Recent`: those above what was shown to others so far. By that, they are
     /// shown; but not by `EXAMINE` (RFC 3501 section 6.3.2).
     pub(super) fn settle_recent(&mut self) {

@@ -207,6 +207,15 @@ impl View {
         (condstore || !told).then_some(false)
     }
 
+    /// Whether a message is otherwise than a change alone made it of what is known here.
+    pub(super) fn is_surprising(&self, state: &MessageState, change: &FlagChange) -> bool {
+        let known = self.messages.find(state.uid.0).and_then(|at| self.messages.get(at));
+        known.filter(|known| !known.gone && known.modseq < state.modseq).is_some_and(|known| {
+            let (flags, keywords) = change.applied(known.flags, self.keywords(known));
+            flags != state.flags || keywords != state.keywords
+        })
+    }
+
     fn seen(&mut self, state: &MessageState) -> Seen {
         let uid = state.uid.0;
         let keywords = self.interned(uid, &state.keywords);

@@ -1,11 +1,11 @@
 //! `SEARCH` (RFC 9051 section 6.4.4, and the extensions named in the types).
 
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use crate::imap::types::{Code, EntryType, Search, SearchKey, SearchReturn};
 
 use super::super::cursor::Cursor;
-use super::super::error::{Parsed, SyntaxError};
+use super::super::error::{Parsed, SyntaxError, Trouble};
 use super::super::limits::DEPTH;
 
 /// `[SP "RETURN" SP "(" ... ")"] SP ["CHARSET" SP charset SP] search-key *(SP search-key)`.
@@ -13,12 +13,17 @@ pub(super) fn search(cursor: &mut Cursor<'_>) -> Parsed<Search> {
     cursor.sp()?;
     let returns = returns(cursor)?;
     cursor.charset = Some(UTF_8);
+    let mut known = true;
     if cursor.keyword("CHARSET") {
         cursor.sp()?;
-        charset(cursor)?;
+        known = charset(cursor)?;
         cursor.sp()?;
     }
-    Ok(Search { returns, key: keys(cursor)? })
+    let search = Search { returns, key: keys(cursor)? };
+    match known {
+        true => Ok(search),
+        false => Err(unknown_charset(search.returns.as_deref())),
+    }
 }
 
 /// `["RETURN" SP "(" [option *(SP option)] ")" SP]`.
@@ -63,19 +68,25 @@ fn return_option(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     })
 }
 
-/// `charset`: what the texts behind it are in. As text, US-ASCII is UTF-8.
-pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parsed<()> {
+/// `charset`: what the texts behind it are in, and whether that is known. As text, US-ASCII is UTF-8.
+pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parsed<bool> {
     let name = cursor.text()?;
     let is_ascii = ["US-ASCII", "ASCII"].iter().any(|ascii| name.eq_ignore_ascii_case(ascii));
-    cursor.charset = match is_ascii {
+    let known = match is_ascii {
         true => Some(UTF_8),
         false => Encoding::for_label_no_replacement(name.as_bytes()),
     };
-    if cursor.charset.is_none() {
-        let known = Code::BadCharset(vec!["US-ASCII".into(), "UTF-8".into()]);
-        return Err(SyntaxError::no(known, "This character set is not known; UTF-8 is").into());
-    }
-    Ok(())
+    // The grammar of what follows is the same in any; Windows-1252 takes all octets.
+    cursor.charset = known.or(Some(WINDOWS_1252));
+    Ok(known.is_some())
+}
+
+/// What a whole command is told whose texts nobody can read.
+pub(super) fn unknown_charset(returns: Option<&[SearchReturn]>) -> Trouble {
+    let known = Code::BadCharset(vec!["US-ASCII".into(), "UTF-8".into()]);
+    let error = SyntaxError::no(known, "This character set is not known; UTF-8 is");
+    let forgets = returns.is_some_and(|returns| returns.contains(&SearchReturn::Save));
+    SyntaxError { forgets, ..error }.into()
 }
 
 /// `search-key *(SP search-key)`: one, or all of them together.

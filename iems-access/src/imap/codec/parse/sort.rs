@@ -4,7 +4,7 @@ use crate::imap::types::{Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
 
 use super::super::cursor::Cursor;
 use super::super::error::{Parsed, SyntaxError};
-use super::search::{charset, keys, returns};
+use super::search::{charset, keys, returns, unknown_charset};
 
 /// `[SP "RETURN" SP "(" ... ")"] SP "(" criteria ")" SP charset SP search-key *(SP search-key)`.
 pub(super) fn sort(cursor: &mut Cursor<'_>) -> Parsed<Sort> {
@@ -12,9 +12,13 @@ pub(super) fn sort(cursor: &mut Cursor<'_>) -> Parsed<Sort> {
     let returns = returns(cursor)?;
     let criteria = cursor.list1("Sort criteria in parentheses are wanted", criterion)?;
     cursor.sp()?;
-    charset(cursor)?;
+    let known = charset(cursor)?;
     cursor.sp()?;
-    Ok(Sort { returns, criteria, key: keys(cursor)? })
+    let sort = Sort { returns, criteria, key: keys(cursor)? };
+    match known {
+        true => Ok(sort),
+        false => Err(unknown_charset(sort.returns.as_deref())),
+    }
 }
 
 fn criterion(cursor: &mut Cursor<'_>) -> Parsed<SortCriterion> {
@@ -49,7 +53,11 @@ pub(super) fn thread(cursor: &mut Cursor<'_>) -> Parsed<Thread> {
         _ => return Err(SyntaxError::bad("THREAD does not know this algorithm", at).into()),
     };
     cursor.sp()?;
-    charset(cursor)?;
+    let known = charset(cursor)?;
     cursor.sp()?;
-    Ok(Thread { algorithm, key: keys(cursor)? })
+    let thread = Thread { algorithm, key: keys(cursor)? };
+    match known {
+        true => Ok(thread),
+        false => Err(unknown_charset(None)),
+    }
 }

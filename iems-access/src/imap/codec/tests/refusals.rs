@@ -2,6 +2,7 @@
 
 use super::{decoder, events, refusal};
 use crate::imap::codec::Event;
+use crate::imap::types::Condition;
 
 #[test]
 fn lines_that_the_grammar_does_not_know() {
@@ -171,6 +172,27 @@ fn a_refusal_says_what_and_where() {
     assert!(refusal(b"LOGIN {2+}\r\nx\0 y").starts_with("a BAD A literal holds no NUL"));
     assert!(refusal(b"LOGIN \"\xff\" y").starts_with("a BAD The quoted string is not UTF-8"));
     assert!(refusal(b"LOGIN a\xffb y").starts_with("a BAD "));
+}
+
+/// What cannot be read is an error of the client's first; only a search that is one can lack nothing but its character set.
+#[test]
+fn a_search_in_an_unknown_charset_forgets_what_it_was_to_save() {
+    let refusal = |line: &str| match &events(&mut decoder(), format!("a {line}\r\n").as_bytes())[..] {
+        [Event::Refused(refusal)] => (refusal.status.condition, refusal.forgets),
+        other => panic!("{other:?}"),
+    };
+    for (line, wanted) in [
+        ("SEARCH RETURN (SAVE) CHARSET x TEXT y", (Condition::No, true)),
+        ("SORT RETURN (COUNT SAVE) (SUBJECT) x TEXT y", (Condition::No, true)),
+        ("SEARCH RETURN (COUNT) CHARSET x TEXT y", (Condition::No, false)),
+        ("SEARCH CHARSET x TEXT y", (Condition::No, false)),
+        ("THREAD REFERENCES x ALL", (Condition::No, false)),
+        ("SEARCH RETURN (SAVE) CHARSET x NONSENSE", (Condition::Bad, false)),
+        ("SORT (SUBJECT) ALL", (Condition::Bad, false)),
+        ("SEARCH RETURN (SAVE) CHARSET x TEXT \"\u{e9}", (Condition::Bad, false)),
+    ] {
+        assert_eq!(refusal(line), wanted, "{line}");
+    }
 }
 
 #[test]

@@ -41,8 +41,7 @@ impl Session {
                 && self.is_open(&place.name)
                 && !self.is_here(&place.name)
             {
-                let condstore = events.flags || self.enabled.condstore;
-                tell_status(&place.name, &place.counters, events, condstore, out);
+                tell_status(&place.name, &place.counters, events, self.enabled.condstore, out);
                 out.pause().await?;
             }
         }
@@ -244,7 +243,7 @@ impl Session {
             let other = (was.messages, was.uid_next) != (now.messages, now.uid_next);
             let own = mine.came.iter().any(|came| is_that(came, &place.name, &was, &now));
             events.messages &= other && !own;
-            events.flags &= !own && (was.unseen != now.unseen || self.enabled.condstore);
+            events.flags &= !own;
             if events.messages || events.flags {
                 tell_status(&place.name, &now, events, self.enabled.condstore, out);
                 out.pause().await?;
@@ -404,7 +403,8 @@ fn tell_status<S: Sink>(
     if events.flags {
         items.push(StatusItem::Unseen(number(counters.unseen)));
     }
-    if condstore {
+    // By it, a client finds what changed (RFC 5465 section 5.1).
+    if condstore || events.flags {
         items.push(StatusItem::HighestModSeq(counters.highest_modseq));
     }
     out.data(Data::Status { mailbox: name.path.clone(), items });

@@ -137,6 +137,23 @@ async fn with_uidonly_a_client_comes_back() {
     in_order(&said, &["* VANISHED (EARLIER) 6\r\n", "* 4 UIDFETCH (FLAGS (\\Seen) MODSEQ (", "f OK"]);
 }
 
+/// What reading a message changes is told as what others change (RFC 7162 section 3.2.4).
+#[tokio::test]
+async fn with_qresync_each_change_of_flags_has_its_uid() {
+    let world = World::new().await;
+    let mut ann = world.ann().await;
+    ann.append("INBOX", &letter("x")).await;
+    ann.ask("a ENABLE QRESYNC\r\nb SELECT INBOX").await;
+    for attribute in ["BODY[TEXT]", "RFC822", "RFC822.TEXT", "BINARY[1]", "BODY[HEADER]<0.5>"] {
+        ann.ask("c STORE 1 FLAGS.SILENT ()").await;
+        let said = ann.ask(&format!("d FETCH 1 {attribute}")).await;
+        in_order(&said, &["* 1 FETCH (", " UID 1 FLAGS (\\Seen) MODSEQ (", "))\r\nd OK"]);
+    }
+    ann.ask("e STORE 1 FLAGS.SILENT ()").await;
+    let said = ann.ask("f UID FETCH 1 BODY[TEXT]").await;
+    assert_eq!(said.matches("UID 1").count(), 1, "{said}");
+}
+
 #[tokio::test]
 async fn somebody_else_logs_in() {
     let world = World::new().await;

@@ -109,7 +109,8 @@ async fn a_mailbox_that_is_opened_again_is_as_it_is() {
     let world = filled().await;
     let mut ann = world.ann().await;
     let first = ann.ask("s SELECT INBOX").await;
-    assert_eq!(ann.ask("s SELECT INBOX").await, first);
+    let again = ann.ask("s SELECT INBOX").await;
+    assert_eq!(again.strip_prefix("* OK [CLOSED] The mailbox before is closed\r\n"), Some(&*first));
     let mut other = world.ann().await;
     other.ask("s SELECT INBOX").await;
     other.ask("a STORE 2:4 +FLAGS.SILENT (\\Deleted \\Seen)").await;

@@ -143,7 +143,7 @@ impl Peer {
                     continue;
                 }
                 Event::Refused(refusal) => {
-                    self.session.give_up_append();
+                    self.session.refused(&refusal);
                     out.say(&refusal.into());
                     continue;
                 }

@@ -1,76 +1,202 @@
 //! Several sessions on one mailbox: what each believes is what is there, and numbers change only where they may.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
 
+/// What a client enabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Plain,
+    Rev2,
+    CondStore,
+    QResync,
+}
+
+/// A message as a client believes it to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Believed {
+    uid: Option<u32>,
+    /// Sorted; `None` where they were not told.
+    flags: Option<BTreeSet<String>>,
+}
+
 /// What a client believes, from what it was told alone.
 struct Client {
     peer: Peer,
-    /// Flags by sequence number; `None` where they were not told.
-    believed: Vec<Option<String>>,
+    mode: Mode,
+    /// By sequence number.
+    believed: Vec<Believed>,
+    validity: String,
+    /// The MODSEQ by which it would come back (RFC 7162 section 6).
+    modseq: u64,
 }
 
 impl Client {
-    async fn new(world: &World) -> Self {
-        let mut client = Self { peer: world.ann().await, believed: Vec::new() };
-        client.ask("s SELECT INBOX", true).await;
-        client.ask("f FETCH 1:* FLAGS", false).await;
+    async fn new(world: &World, mode: Mode) -> Self {
+        let mut peer = world.ann().await;
+        let (enable, parameter) = match mode {
+            Mode::Plain => (None, ""),
+            Mode::Rev2 => (Some("IMAP4rev2"), ""),
+            Mode::CondStore => (None, " (CONDSTORE)"),
+            Mode::QResync => (Some("QRESYNC"), ""),
+        };
+        if let Some(enable) = enable {
+            peer.ask(&format!("e ENABLE {enable}")).await;
+        }
+        let mut client = Self { peer, mode, believed: Vec::new(), validity: String::new(), modseq: 0 };
+        let said = client.ask(&format!("s SELECT INBOX{parameter}"), true).await;
+        client.validity = between(&said, "[UIDVALIDITY ", "]").unwrap().to_owned();
         client
     }
 
-    async fn ask(&mut self, command: &str, may_shrink: bool) {
+    /// Of messages that are new, the flags are asked for.
+    async fn ask(&mut self, command: &str, may_shrink: bool) -> String {
         let said = self.peer.ask(command).await;
         self.hear(&said, may_shrink);
+        self.ask_for_new(command == "i IDLE").await;
+        said
+    }
+
+    async fn ask_for_new(&mut self, is_idle: bool) {
+        if let Some(first) =
+            self.believed.iter().position(|message| message.flags.is_none()).filter(|_| !is_idle)
+        {
+            let said = self.peer.ask(&format!("f FETCH {}:* (UID FLAGS)", first + 1)).await;
+            self.hear(&said, false);
+        }
     }
 
     fn hear(&mut self, said: &str, may_shrink: bool) {
-        for line in said.lines().filter_map(|line| line.strip_prefix("* ")) {
+        let (mut told, mut seen) = (None, 0);
+        for line in said.lines() {
+            told = between(line, "[HIGHESTMODSEQ ", "]").map(|told| told.parse().unwrap()).or(told);
+            let Some(line) = line.strip_prefix("* ") else { continue };
+            if let Some(uids) = line.strip_prefix("VANISHED ") {
+                assert!(may_shrink && self.mode == Mode::QResync, "no VANISHED here: {said}");
+                let earlier = uids.strip_prefix("(EARLIER) ");
+                for uid in numbers(earlier.unwrap_or(uids)) {
+                    let at = self.believed.iter().position(|message| message.uid == Some(uid));
+                    assert!(at.is_some() || earlier.is_some(), "it was not told of: {said}");
+                    at.map(|at| self.believed.remove(at));
+                }
+                continue;
+            }
             let Some((number, rest)) = line.split_once(' ') else { continue };
             let Ok(number) = number.parse::<usize>() else { continue };
             if rest == "EXISTS" {
                 assert!(number >= self.believed.len(), "EXISTS never shrinks: {said}");
-                self.believed.resize(number, None);
+                self.believed.resize(number, Believed::default());
             } else if rest == "EXPUNGE" {
-                assert!(may_shrink, "no EXPUNGE here: {said}");
+                assert!(may_shrink && self.mode != Mode::QResync, "no EXPUNGE here: {said}");
                 self.believed.remove(number - 1);
-            } else if let Some(at) = rest.find("FLAGS (") {
-                assert!(number <= self.believed.len(), "FETCH before EXISTS: {said}");
-                let flags = &rest[at + 7..];
-                self.believed[number - 1] = flags.split(')').next().map(str::to_owned);
+            } else if rest.starts_with("FETCH ") || line.ends_with(')') {
+                seen = between(line, "MODSEQ (", ")").map_or(0, |told| told.parse().unwrap()).max(seen);
+                self.hear_fetch(number, line, said);
+            }
+        }
+        // What a client goes by that it was not told better.
+        self.modseq = told.unwrap_or(self.modseq.max(seen));
+    }
+
+    fn hear_fetch(&mut self, number: usize, line: &str, said: &str) {
+        assert!(number <= self.believed.len(), "FETCH before EXISTS: {said}");
+        let message = &mut self.believed[number - 1];
+        let uid = between(line, "UID ", " ").map(|uid| uid.trim_end_matches(')').parse().unwrap());
+        assert!(message.uid.is_none() || uid.is_none() || message.uid == uid, "another UID: {said}");
+        message.uid = uid.or(message.uid);
+        if let Some(flags) = between(line, "FLAGS (", ")") {
+            message.flags =
+                Some(flags.split(' ').filter(|flag| !flag.is_empty()).map(str::to_owned).collect());
+            let condstore = matches!(self.mode, Mode::CondStore | Mode::QResync);
+            let asked = said.contains("f OK");
+            assert!(asked || !condstore || line.contains("MODSEQ ("), "{said}");
+            assert!(
+                asked || self.mode == Mode::Plain || self.mode == Mode::CondStore || uid.is_some(),
+                "{said}"
+            );
+        }
+    }
+
+    /// What it changes without being told the outcome.
+    fn change(&mut self, number: usize, sign: char, flag: &str) {
+        let Some(flags) = self.believed[number - 1].flags.as_mut() else { return };
+        match sign {
+            '+' => drop(flags.insert(flag.to_owned())),
+            '-' => drop(flags.remove(flag)),
+            _ => {
+                flags.retain(|flag| flag == "\\Recent");
+                flags.insert(flag.to_owned());
             }
         }
     }
 
     /// Everything is told: what is believed is what a new client sees.
-    async fn agrees_with(&mut self, fresh: &Client) {
+    async fn agrees_with(&mut self, fresh: &Self) {
         self.ask("n NOOP", true).await;
-        self.ask("f FETCH 1:* FLAGS", false).await;
-        let told = self.believed.iter().map(|flags| flags.as_ref().map(|flags| without_recent(flags)));
-        let fresh = fresh.believed.iter().cloned();
-        assert!(
-            told.clone().eq(fresh.clone()),
-            "{:?} {:?}",
-            told.collect::<Vec<_>>(),
-            fresh.collect::<Vec<_>>()
-        );
+        assert_eq!(self.flags(), fresh.flags(), "{:?}", self.mode);
+    }
+
+    /// What it believes does not outdate: who comes back by it believes what a new client sees.
+    async fn comes_back_to(&mut self, world: &World, fresh: &Self) {
+        self.peer = world.ann().await;
+        self.peer.ask("e ENABLE QRESYNC").await;
+        let said =
+            self.peer.ask(&format!("s SELECT INBOX (QRESYNC ({} {}))", self.validity, self.modseq)).await;
+        // Numbers are of the mailbox as it is: first what left, then what came.
+        let (gone, rest): (Vec<_>, Vec<_>) = said.lines().partition(|line| line.starts_with("* VANISHED"));
+        self.hear(&gone.join("\r\n"), true);
+        self.hear(&rest.join("\r\n"), true);
+        self.ask_for_new(false).await;
+        assert_eq!(self.flags(), fresh.flags(), "{said}");
+    }
+
+    /// What does not differ between sessions.
+    fn flags(&self) -> Vec<BTreeSet<String>> {
+        let without_recent = |message: &Believed| {
+            let flags = message.flags.iter().flatten().filter(|flag| *flag != "\\Recent");
+            flags.cloned().collect()
+        };
+        self.believed.iter().map(without_recent).collect()
     }
 
     /// Whether a message is recent here.
     fn is_recent(&self, at: usize) -> bool {
-        self.believed[at].as_ref().is_some_and(|flags| flags.contains("\\Recent"))
+        self.believed[at].flags.as_ref().is_some_and(|flags| flags.contains("\\Recent"))
     }
 }
 
-/// What does not differ between sessions.
-fn without_recent(flags: &str) -> String {
-    flags.split(' ').filter(|flag| *flag != "\\Recent").collect::<Vec<_>>().join(" ")
+/// What is between two marks, the first of each.
+fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {
+    let rest = &text[text.find(before)? + before.len()..];
+    rest.split(behind).next()
+}
+
+/// The numbers of a set.
+fn numbers(set: &str) -> impl Iterator<Item = u32> {
+    set.split(',').flat_map(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        first.parse().unwrap()..=last.parse().unwrap()
+    })
 }
 
 #[derive(Debug, Clone)]
 enum Deed {
     Append,
-    Store(u8, bool, &'static str),
+    Store {
+        message: u8,
+        sign: char,
+        silent: bool,
+        flag: &'static str,
+    },
+    /// Of all messages.
+    Sweep {
+        sign: char,
+        silent: bool,
+        flag: &'static str,
+    },
     Expunge,
     Move(u8),
     Fetch(u8),
@@ -79,10 +205,13 @@ enum Deed {
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let flag = prop::sample::select(vec!["\\Seen", "\\Deleted", "\\Flagged", "work", "play"]);
+    let flag = || prop::sample::select(vec!["\\Seen", "\\Deleted", "\\Flagged", "work", "play"]);
+    let sign = || prop::sample::select(vec!['+', '+', '-', ' ']);
+    let store = (any::<u8>(), sign(), any::<bool>(), flag());
     prop_oneof![
         3 => Just(Deed::Append),
-        4 => (any::<u8>(), any::<bool>(), flag).prop_map(|(n, add, flag)| Deed::Store(n, add, flag)),
+        6 => store.prop_map(|(message, sign, silent, flag)| Deed::Store { message, sign, silent, flag }),
+        2 => (sign(), any::<bool>(), flag()).prop_map(|(sign, silent, flag)| Deed::Sweep { sign, silent, flag }),
         2 => Just(Deed::Expunge),
         1 => any::<u8>().prop_map(Deed::Move),
         2 => any::<u8>().prop_map(Deed::Fetch),
@@ -94,52 +223,81 @@ fn deed() -> impl Strategy<Value = Deed> {
 async fn carry_out(client: &mut Client, deed: &Deed) {
     let count = client.believed.len();
     let number = |n: &u8| usize::from(*n) % count.max(1) + 1;
+    let suffix = |silent: &bool| if *silent { ".SILENT" } else { "" };
     match deed {
         Deed::Append => {
             let said = client.peer.append("INBOX", &letter("x")).await;
             client.hear(&said, true);
+            client.ask_for_new(false).await;
         }
-        Deed::Noop => client.ask("n NOOP", true).await,
+        Deed::Noop => drop(client.ask("n NOOP", true).await),
         Deed::Idle => {
             client.ask("i IDLE", true).await;
             let news = client.peer.news().await;
             client.hear(&news, true);
             client.ask("DONE", true).await;
         }
-        Deed::Expunge => client.ask("e EXPUNGE", true).await,
+        Deed::Expunge => drop(client.ask("e EXPUNGE", true).await),
         _ if count == 0 => {}
-        Deed::Store(n, add, flag) => {
-            let sign = if *add { '+' } else { '-' };
-            client.ask(&format!("t STORE {} {sign}FLAGS ({flag})", number(n)), false).await;
+        Deed::Store { message, sign, silent, flag } => {
+            let number = number(message);
+            client.change(number, *sign, flag);
+            let (sign, suffix) = (sign.to_string(), suffix(silent));
+            client.ask(&format!("t STORE {number} {}FLAGS{suffix} ({flag})", sign.trim()), false).await;
         }
-        Deed::Move(n) => client.ask(&format!("m MOVE {} Trash", number(n)), true).await,
-        Deed::Fetch(n) => client.ask(&format!("f FETCH {} (FLAGS BODY[])", number(n)), false).await,
+        Deed::Sweep { sign, silent, flag } => {
+            (1..=count).for_each(|number| client.change(number, *sign, flag));
+            let (sign, suffix) = (sign.to_string(), suffix(silent));
+            client.ask(&format!("t STORE 1:{count} {}FLAGS{suffix} ({flag})", sign.trim()), false).await;
+        }
+        Deed::Move(n) => drop(client.ask(&format!("m MOVE {} Trash", number(n)), true).await),
+        Deed::Fetch(n) => drop(client.ask(&format!("f FETCH {} (FLAGS BODY[])", number(n)), false).await),
     }
 }
 
+/// Clients of these modes that did all that, and one that comes new to it.
+async fn done(world: &World, modes: &[Mode], deeds: &[(usize, Deed)]) -> (Vec<Client>, Client) {
+    world.ann().await.ask("c CREATE Trash").await;
+    let mut clients = Vec::new();
+    for mode in modes {
+        clients.push(Client::new(world, *mode).await);
+    }
+    for (who, deed) in deeds {
+        carry_out(&mut clients[*who], deed).await;
+    }
+    (clients, Client::new(world, Mode::Plain).await)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn all_sessions_see_one_mailbox(deeds in prop::collection::vec((0..3usize, deed()), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let world = World::with_recent().await;
-            world.ann().await.ask("c CREATE Trash").await;
-            let mut clients = Vec::new();
-            for _ in 0..3 {
-                clients.push(Client::new(&world).await);
-            }
-            for (who, deed) in &deeds {
-                carry_out(&mut clients[*who], deed).await;
-            }
-            let fresh = Client::new(&world).await;
+            let (mut clients, fresh) = done(&world, &[Mode::Plain; 3], &deeds).await;
             for client in &mut clients {
                 client.agrees_with(&fresh).await;
             }
             for at in 0..fresh.believed.len() {
                 assert!(!fresh.is_recent(at));
                 assert_eq!(clients.iter().filter(|client| client.is_recent(at)).count(), 1);
+            }
+        });
+    }
+
+    #[test]
+    fn whatever_was_enabled_no_change_is_missed(deeds in prop::collection::vec((0..4usize, deed()), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new().await;
+            let modes = [Mode::Plain, Mode::Rev2, Mode::CondStore, Mode::QResync];
+            let (mut clients, fresh) = done(&world, &modes, &deeds).await;
+            let mut lost = clients.pop().unwrap();
+            lost.comes_back_to(&world, &fresh).await;
+            for client in &mut clients {
+                client.agrees_with(&fresh).await;
             }
         });
     }
