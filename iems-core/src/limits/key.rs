@@ -110,10 +110,10 @@ impl FromStr for Key {
         }
         if let Some((login, network)) = text.rsplit_once(" from ") {
             let network: Network = network.parse().map_err(|_| KeyError)?;
-            return Ok(Self::Login(network.masked(), folded(login)));
+            return Ok(Self::Login(network, folded(login)));
         }
         match text.parse::<Network>() {
-            Ok(network) => Ok(Self::Network(network.masked())),
+            Ok(network) => Ok(Self::Network(network)),
             Err(_) if text.contains('@') => Ok(Self::account(text)),
             Err(_) => Err(KeyError),
         }

@@ -13,28 +13,48 @@ pub struct Network {
     prefix: u8,
 }
 
-/// The text is not a network.
+/// Why a text is no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a network: expected an address such as 192.0.2.1, or a range such as 192.0.2.0/24 or 2001:db8::/32"
-)]
-pub struct NetworkError;
+#[non_exhaustive]
+pub enum NetworkError {
+    /// It is neither an address nor a range.
+    #[error(
+        "not a network: expected an address such as 192.0.2.1, or a range such as 192.0.2.0/24 or 2001:db8::/32"
+    )]
+    Syntax,
+    /// Bits behind the length of the range are set: one address may be meant, or all around it.
+    #[error("not a network: the address has bits behind its first {}; write {meant} or {}", .meant.prefix, .found)]
+    Bits {
+        /// The address.
+        found: IpAddr,
+        /// The range around it.
+        meant: Network,
+    },
+}
 
 impl FromStr for Network {
     type Err = NetworkError;
 
+    /// An IPv4-mapped address or range is taken for what it maps.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let found: IpAddr = address.parse().map_err(|_| NetworkError::Syntax)?;
+        let longest = if found.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(prefix) => prefix.parse().map_err(|_| NetworkError)?,
+            Some(prefix) => prefix.parse().map_err(|_| NetworkError::Syntax)?,
             None => longest,
         };
-        if prefix <= longest { Ok(Self { address, prefix }) } else { Err(NetworkError) }
+        if prefix > longest {
+            return Err(NetworkError::Syntax);
+        }
+        let meant = Self { address: found, prefix }.masked();
+        match meant.address == found || meant.address == found.to_canonical() {
+            true => Ok(meant),
+            false => Err(NetworkError::Bits { found, meant }),
+        }
     }
 }
 
@@ -158,7 +178,26 @@ mod tests {
         );
         assert!(net("2001:db8::/32").contains(ip("2001:db8:1::1")) && !net("0.0.0.0/0").contains(ip("::1")));
         for bad in ["", "10.0.0.0/33", "10.0.0/8", "x/8", "::/129", "10.0.0.0/-1"] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
+            assert_eq!(bad.parse::<Network>(), Err(NetworkError::Syntax), "{bad}");
+        }
+    }
+
+    #[test]
+    fn who_sets_bits_behind_the_length_hears_what_may_be_meant() {
+        for (written, meant) in [
+            ("192.0.2.7/24", "write 192.0.2.0/24 or 192.0.2.7"),
+            ("2001:db8::1/32", "write 2001:db8::/32 or 2001:db8::1"),
+            ("10.0.0.0/0", "write 0.0.0.0/0 or 10.0.0.0"),
+        ] {
+            let error = written.parse::<Network>().unwrap_err().to_string();
+            assert!(error.ends_with(meant), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_mapped_is_what_it_maps() {
+        for (mapped, plain) in [("::ffff:192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.0/120", "192.0.2.0/24")] {
+            assert_eq!(mapped.parse::<Network>(), plain.parse());
         }
     }
 }

@@ -72,11 +72,12 @@ impl Session {
             None => self.store_each(&numbers, &change, out).await,
         };
         let Done { uids, modified, missing, mut surprising } = done?;
-        // What others did before is told first: the numbers of messages do not change by that.
-        self.sync_but(&uids, Numbers::AsNotified, out).await?;
         if !self.user()?.hears_flags() {
             surprising = Vec::new();
         }
+        // What others did before, and did since, is told first: the numbers of messages do not change by that.
+        let told = if store.silent { &surprising } else { &uids };
+        self.sync_but(told, Numbers::AsNotified, out).await?;
         for one in uids {
             // With `.SILENT`, what others did to the flags is told nonetheless (RFC 9051 section 6.4.6).
             let silent = store.silent && surprising.binary_search(&one).is_err();

@@ -1,7 +1,10 @@
 //! Several sessions on one mailbox: what each believes is what is there, and numbers change only where they may.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+use iems_core::storage::{Batch, CommitError, Committed, Scan, Store, StoreError, Watch};
 use proptest::prelude::*;
 
 use super::*;
@@ -300,6 +303,88 @@ proptest! {
                 client.agrees_with(&fresh).await;
             }
         });
+    }
+}
+
+/// A store that lets others have their turn before and behind each operation, by chance more than once.
+struct Interrupted {
+    below: Arc<dyn Store>,
+    dice: AtomicU64,
+}
+
+impl Interrupted {
+    async fn pass(&self) {
+        let dice = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        for _ in 0..(dice >> 32) % 4 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Interrupted {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.pass().await;
+        let found = self.below.get(key).await;
+        self.pass().await;
+        found
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        self.pass().await;
+        let found = self.below.scan(scan).await;
+        self.pass().await;
+        found
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let done = self.below.commit(batch).await;
+        self.pass().await;
+        done
+    }
+
+    fn watch(&self, prefix: &[u8]) -> Watch {
+        self.below.watch(prefix)
+    }
+}
+
+/// Also what is changed between a session's own change and its answer.
+#[tokio::test]
+async fn no_change_is_missed_where_all_change_at_once() {
+    for seed in 0..100 {
+        let Storage { store, blobs } = MemoryStorage::new().storage();
+        let store = Arc::new(Interrupted { below: store, dice: AtomicU64::new(seed << 33) });
+        let world = World::over(Storage { store, blobs }, Arc::new(SystemClock), true).await;
+        for _ in 0..3 {
+            world.ann().await.append("INBOX", &letter("x")).await;
+        }
+        let modes = [Mode::Plain, Mode::Rev2, Mode::CondStore, Mode::QResync];
+        let mut working = tokio::task::JoinSet::new();
+        for (who, mode) in modes.into_iter().enumerate() {
+            let mut client = Client::new(&world, mode).await;
+            working.spawn(async move {
+                for nth in 0..8 {
+                    let flag = ["\\Seen", "\\Flagged", "work"][(nth / 2 + who) % 3];
+                    let (sign, silent) = (['+', '-', ' '][nth * (who + 1) % 3], nth % 5 != 0);
+                    let message = u8::try_from(nth % 3).unwrap();
+                    let deed = match nth % 7 {
+                        6 => Deed::Sweep { sign, silent, flag },
+                        5 => Deed::Fetch(message),
+                        _ => Deed::Store { message, sign, silent, flag },
+                    };
+                    carry_out(&mut client, &deed).await;
+                }
+                client
+            });
+        }
+        let mut clients = working.join_all().await;
+        let fresh = Client::new(&world, Mode::Plain).await;
+        for client in &mut clients {
+            match client.mode {
+                Mode::QResync => client.comes_back_to(&world, &fresh).await,
+                _ => client.agrees_with(&fresh).await,
+            }
+        }
     }
 }
 
