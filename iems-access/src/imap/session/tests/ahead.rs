@@ -98,6 +98,13 @@ async fn what_others_expunge_meanwhile_is_left_out() {
         let said = ann.ask("f FETCH 1:* (UID BODY.PEEK[] BODY.PEEK[TEXT])").await;
         // Each message is whole, or is not there; its number is that of this moment.
         let (mut rest, mut there) = (&said[..], 0);
+        // What is marked and not gone yet is told first.
+        while let Some((line, later)) =
+            rest.split_once("\r\n").filter(|(line, _)| line.contains(" FETCH (FLAGS ("))
+        {
+            assert!(line.ends_with("(FLAGS (\\Deleted))"), "{line}");
+            rest = later;
+        }
         for one in &all {
             let one = one.split_once(" FETCH").unwrap().1;
             if let Some(later) = rest.split_once(" FETCH").and_then(|(_, told)| told.strip_prefix(one)) {
