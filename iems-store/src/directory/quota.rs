@@ -106,14 +106,16 @@ impl StoreDirectory {
         &self.options.quota
     }
 
-    /// How much an account may hold.
+    /// How much an account may hold now, whenever `account` was read.
     ///
     /// # Errors
     /// The store's.
     pub async fn limits(&self, account: &AccountInfo) -> Result<Quota, StoreError> {
         let domain = self.domain(account.mailbox.domain()).await?;
         let each = domain.map(|domain| domain.settings.quota.each).unwrap_or_default();
-        let (own, site) = (account.settings.quota, self.options.quota.account);
+        let now = self.account(&account.mailbox).await?.filter(|now| now.id == account.id);
+        let own = now.map_or(account.settings.quota, |now| now.settings.quota);
+        let site = self.options.quota.account;
         Ok(Quota {
             octets: own.octets.or(each.octets).or(site.octets),
             messages: own.messages.or(each.messages).or(site.messages),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use iems_core::storage::{Batch, Scan, StoreError, Template};
 
-use super::schema::{self, AccountId, MailboxId};
+use super::schema::{self, AccountId, Count, MailboxId};
 use super::{MailboxError, Mailboxes};
 use crate::rows;
 
@@ -49,7 +49,8 @@ impl Mailboxes {
         Ok(all)
     }
 
-    /// Sets an annotation, or removes it. Which rights that takes is for the caller to know.
+    /// Sets an annotation, or removes it. Which rights that takes is for the caller to know. If it is another one then, the
+    /// mailbox has a new highest MODSEQ (RFC 7162 section 3.2).
     ///
     /// # Errors
     /// [`MailboxError::BadName`], [`MailboxError::TooLarge`], [`MailboxError::TooMany`], [`MailboxError::NoMailbox`],
@@ -71,8 +72,15 @@ impl Mailboxes {
         let key = [&prefix[..], rest.as_bytes()].concat();
         let mut batch = Batch::new();
         batch.require_present(&schema::key(owner, b"v"));
+        let before = self.storage.store.get(&key).await?;
+        let before = before.as_deref().map(|row| rows::versioned(row, "an annotation")).transpose()?;
         if let Some(mailbox) = mailbox {
             batch.require_present(&schema::key(owner, &schema::of_mailbox(b'b', mailbox)));
+            if before != value {
+                let modseq = batch.allocate(&schema::key(owner, b"q"), 1);
+                let highest = schema::key(owner, &schema::of_count(mailbox, Count::Highest));
+                batch.put(highest, Template::default().number(modseq, 0));
+            }
         }
         match value {
             Some(value) => {

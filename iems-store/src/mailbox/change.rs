@@ -12,6 +12,7 @@ use super::append::{Counts, add_counts};
 use super::keyword::KeywordSet;
 use super::row::{self, Number};
 use super::schema::{self, AccountId, Count, Log, MailboxId, Of, Owner, Uid};
+use super::sweep::Believed;
 use super::{Flags, Mailboxes, MessageState, TRIES, busy};
 use crate::rows;
 
@@ -79,6 +80,27 @@ impl FlagChange {
         let spared = self.spared.flags;
         ((changed - spared) | (flags & spared), keywords)
     }
+
+    /// Whether the condition forbids it (RFC 7162 section 3.1.3) for a message that has these flags and keywords since
+    /// `modseq`. What a caller knows of it, `believed`, tells whether what changed meanwhile is anything that is named.
+    pub(super) fn is_forbidden(
+        &self,
+        (flags, keywords): (Flags, &KeywordSet),
+        modseq: u64,
+        believed: Option<&Believed<'_>>,
+    ) -> bool {
+        let Some(since) = self.unchanged_since.filter(|since| modseq > *since) else { return false };
+        if self.action == FlagAction::Replace {
+            return true;
+        }
+        let Some(believed) = believed.filter(|believed| believed.modseq <= since) else {
+            // Before everything, keywords that are not there have not changed; a system flag always has.
+            let there = self.keywords.iter().any(|keyword| keywords.contains(keyword));
+            return since > 0 || !self.flags.is_empty() || there;
+        };
+        let differs = |keyword| believed.keywords.contains(keyword) != keywords.contains(keyword);
+        believed.flags & self.flags != flags & self.flags || self.keywords.iter().any(differs)
+    }
 }
 
 /// What a change of flags did.
@@ -113,12 +135,28 @@ impl Mailboxes {
         uids: &[Uid],
         change: &FlagChange,
     ) -> Result<Stored, StoreError> {
+        self.store_believed(account, mailbox, uids, &[], change).await
+    }
+
+    /// The same for a caller that knows how messages were: `believed`, in the order of their UIDs. Where `unchanged_since`
+    /// is no earlier than that, flags that are added or removed may have others beside them changed.
+    ///
+    /// # Errors
+    /// The store's. After one, the commits before it have taken effect.
+    pub async fn store_believed(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        believed: &[Believed<'_>],
+        change: &FlagChange,
+    ) -> Result<Stored, StoreError> {
         let mut uids = uids.to_vec();
         uids.sort_unstable();
         uids.dedup();
         let mut all = Stored::default();
         for uids in uids.chunks(AT_ONCE) {
-            let some = self.store_some(account, mailbox, uids, change).await?;
+            let some = self.store_some(account, mailbox, uids, believed, change).await?;
             all.states.extend(some.states);
             all.modified.extend(some.modified);
             all.modseq = some.modseq.or(all.modseq);
@@ -157,10 +195,11 @@ impl Mailboxes {
         account: AccountId,
         mailbox: MailboxId,
         uids: &[Uid],
+        believed: &[Believed<'_>],
         change: &FlagChange,
     ) -> Result<Stored, StoreError> {
         for _ in 0..TRIES {
-            let plan = self.plan(account, mailbox, uids, change).await?;
+            let plan = self.plan(account, mailbox, uids, believed, change).await?;
             let Plan { batch, mut stored, changed, .. } = plan;
             if changed.is_empty() {
                 return Ok(stored);
@@ -183,6 +222,7 @@ impl Mailboxes {
         account: AccountId,
         mailbox: MailboxId,
         uids: &[Uid],
+        believed: &[Believed<'_>],
         change: &FlagChange,
     ) -> Result<Plan, StoreError> {
         let key = |tail: &[u8]| schema::key(account, tail);
@@ -193,7 +233,9 @@ impl Mailboxes {
             let mut state = row::read_state(uid, &row)?;
             let logged = schema::of_log(Log::Changed, mailbox, state.modseq, uid);
             sweeps.apply(&mut state);
-            if change.unchanged_since.is_some_and(|since| state.modseq > since) {
+            let known = believed.binary_search_by_key(&uid, |known| known.uid).ok();
+            let known = known.and_then(|at| believed.get(at));
+            if change.is_forbidden((state.flags, &state.keywords), state.modseq, known) {
                 plan.stored.modified.push(uid);
                 continue;
             }

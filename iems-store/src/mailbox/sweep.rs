@@ -256,7 +256,7 @@ fn changing(believed: &[Believed<'_>], change: &FlagChange) -> (Swept, Counts) {
     // Most messages are as the one before.
     let mut last: Option<(Flags, &KeywordSet, Option<Counts>)> = None;
     for Believed { uid, flags, keywords, modseq } in believed.iter().copied() {
-        if change.unchanged_since.is_some_and(|since| modseq > since) {
+        if change.is_forbidden((flags, keywords), modseq, None) {
             swept.modified.push(uid);
             continue;
         }

@@ -45,8 +45,8 @@ pub(super) struct Appending {
     tag: String,
     /// To where; or why not.
     mailbox: Result<Place, Status>,
-    /// The UID of the message that goes.
-    replaced: Option<u32>,
+    /// The message that goes.
+    replaced: Option<Replaced>,
     messages: Vec<NewMessage>,
     octets: u64,
     current: Option<Box<Arriving>>,
@@ -55,6 +55,14 @@ pub(super) struct Appending {
     rows: usize,
     /// Memory for them, and for the message that arrives.
     loan: Loan,
+}
+
+/// The message that a `REPLACE` takes away.
+#[derive(Clone, Copy)]
+struct Replaced {
+    uid: u32,
+    /// Its octets, if whoever owns it gets the other one, too: only the difference counts (RFC 8508 section 3.4).
+    freed: Option<u64>,
 }
 
 /// A message that arrives.
@@ -122,6 +130,24 @@ impl Session {
         seen.map(|seen| seen.uid).ok_or_else(|| missing().into())
     }
 
+    /// To where a message goes, and which one leaves for it.
+    async fn exchange(
+        &self,
+        path: &str,
+        replaced: Option<Result<u32, Trouble>>,
+    ) -> Result<(Place, Option<Replaced>), Trouble> {
+        let uid = replaced.transpose()?;
+        let place = self.target(path).await?;
+        let Some(uid) = uid else { return Ok((place, None)) };
+        let (owner, selected) = (place.owner.id, self.selected()?);
+        if selected.account != owner {
+            return Ok((place, Some(Replaced { uid, freed: None })));
+        }
+        let states = self.accounts.mailboxes().states(owner, selected.mailbox, &[Uid(uid)]).await?;
+        let freed = states.first().map(|state| state.size);
+        Ok((place, Some(Replaced { uid, freed })))
+    }
+
     /// What is wrong is told where the client can hear it: with the first literal.
     pub(super) async fn begin_append(
         &mut self,
@@ -129,13 +155,9 @@ impl Session {
         path: &str,
         replaced: Option<Result<u32, Trouble>>,
     ) -> io::Result<Then> {
-        let (target, replaced) = match replaced.transpose() {
-            Ok(replaced) => (self.target(path).await, replaced),
-            Err(trouble) => (Err(trouble), None),
-        };
-        let mailbox = match target {
-            Ok(mailbox) => Ok(mailbox),
-            Err(Trouble::Said(status)) => Err(status),
+        let (mailbox, replaced) = match self.exchange(path, replaced).await {
+            Ok((place, replaced)) => (Ok(place), replaced),
+            Err(Trouble::Said(status)) => (Err(status), None),
             Err(Trouble::Io(error)) => return Err(error),
         };
         let loan = self.budget().loan();
@@ -259,12 +281,16 @@ impl Session {
         octets: u64,
     ) -> Result<(), Trouble> {
         appending.octets = appending.octets.saturating_add(octets);
-        let messages = appending.messages.len() as u64 + u64::from(appending.replaced.is_none());
+        let freed = appending.replaced.and_then(|replaced| replaced.freed);
+        let messages = appending.messages.len() as u64 + u64::from(freed.is_none());
+        let more = appending.octets.saturating_sub(freed.unwrap_or_default());
         let Some(current) = &mut appending.current else { return Ok(()) };
         if current.size.saturating_add(octets) > self.options.limits.message_size {
             return Err(Status::no("The message is too large").with(Code::TooBig).into());
         }
-        self.room_for(owner, messages, appending.octets).await?;
+        if messages > 0 || more > 0 {
+            self.room_for(owner, messages, more).await?;
+        }
         let more = usize::try_from(octets).unwrap_or(usize::MAX);
         appending.loan.resize(appending.held(more))?;
         let Some(current) = &mut appending.current else { return Ok(()) };
@@ -286,8 +312,8 @@ impl Session {
                 (place.owner.id, place.mailbox)
             }
             None => {
-                let (account, mailbox) =
-                    self.selected().map(|selected| (selected.account, selected.mailbox))?;
+                let selected = self.selected().map_err(|_| bad())?;
+                let (account, mailbox) = (selected.account, selected.mailbox);
                 // What was given when it was selected may have been taken since.
                 let rights = self.accounts.mailboxes().rights(account, mailbox, self.user()?.info.id).await?;
                 permits(rights, Rights::READ)?;
@@ -367,7 +393,7 @@ impl Session {
         let account = owner.id;
         let mailboxes = self.accounts.mailboxes();
         let selected = self.selected().ok().map(|selected| (selected.account, selected.mailbox));
-        let replaced = replaced.zip(selected).map(|(uid, (owner, from))| (owner, from, Uid(uid)));
+        let replaced = replaced.zip(selected).map(|(gone, (owner, from))| (owner, from, Uid(gone.uid)));
         let appended = match (replaced, messages.as_slice()) {
             // In one account, both happen at once.
             (Some((owner, from, uid)), [message]) if owner == account => mailboxes

@@ -5,6 +5,7 @@ use iems_store::mailbox::{
 };
 
 use super::sync::Numbers;
+use super::user::Selected;
 use super::{Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{Code, Data, FetchItem, Flag, NumberSet, Status, Store, StoreAction};
 
@@ -106,16 +107,7 @@ impl Session {
         out: &mut Output<'_, S>,
     ) -> Result<Option<Done>, Trouble> {
         let selected = self.selected()?;
-        let view = &selected.view;
-        let there = numbers.iter().filter_map(|number| view.get(*number)).filter(|seen| !seen.gone);
-        let believed: Vec<_> = there
-            .map(|seen| Believed {
-                uid: Uid(seen.uid),
-                flags: seen.flags,
-                keywords: view.keywords(seen),
-                modseq: seen.modseq,
-            })
-            .collect();
+        let (view, believed) = (&selected.view, selected.believed(numbers));
         // What is not known by name yet is told, and for that it is read.
         if change.keywords.iter().any(|keyword| selected.keywords.name(keyword).is_none()) {
             return Ok(None);
@@ -149,7 +141,11 @@ impl Session {
         let batch = uids.len().min(at_once) * (each + 2 * keywords);
         let _held = self.lend(uids.len().saturating_mul(WRITTEN + keywords) + batch)?;
         let (account, mailbox) = (selected.account, selected.mailbox);
-        let storing = self.accounts.mailboxes().store_flags(account, mailbox, &uids, change);
+        // What is known here tells whether it was just these flags that changed meanwhile.
+        let conditional = change.unchanged_since.is_some();
+        let believed = if conditional { selected.believed(numbers) } else { Vec::new() };
+        let mailboxes = self.accounts.mailboxes();
+        let storing = mailboxes.store_believed(account, mailbox, &uids, &believed, change);
         let stored = out.finish_off(storing).await??;
         let view = &self.selected()?.view;
         let surprising = stored.states.iter().filter(|state| view.is_surprising(state, change));
@@ -204,6 +200,21 @@ impl Session {
             false => out.data(Data::Fetch { number, items }),
         }
         Ok(())
+    }
+}
+
+impl Selected {
+    /// Messages as they are known, of those that did not leave.
+    fn believed(&self, numbers: &[u32]) -> Vec<Believed<'_>> {
+        let view = &self.view;
+        let there = numbers.iter().filter_map(|number| view.get(*number)).filter(|seen| !seen.gone);
+        let believed = there.map(|seen| Believed {
+            uid: Uid(seen.uid),
+            flags: seen.flags,
+            keywords: view.keywords(seen),
+            modseq: seen.modseq,
+        });
+        believed.collect()
     }
 }
 

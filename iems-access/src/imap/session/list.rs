@@ -33,6 +33,11 @@ pub(super) struct Name {
 
 impl Session {
     pub(super) async fn list<S: Sink>(&mut self, list: ListCommand, out: &mut Output<'_, S>) -> Outcome {
+        for returned in &list.returns {
+            if let ListReturn::Status(items) = returned {
+                self.heeds_highest(items, out).await?;
+            }
+        }
         if list.patterns.len() > PATTERNS {
             return Err(Status::no("Too many patterns at once; 20 are allowed").with(Code::Limit).into());
         }
@@ -226,13 +231,23 @@ impl Session {
     ) -> Outcome {
         let place = self.known_place(path).await?;
         place.permits(Rights::READ)?;
+        self.heeds_highest(items, out).await?;
+        let items = self.counters(place.owner.id, place.mailbox, items).await?;
+        out.data(Data::Status { mailbox: path.to_owned(), items });
+        Ok(Status::ok("That is how it stands"))
+    }
+
+    /// Who asks for the highest MODSEQ knows of them (RFC 7162 section 3.1).
+    async fn heeds_highest<S: Sink>(
+        &mut self,
+        items: &[StatusAttribute],
+        out: &mut Output<'_, S>,
+    ) -> Result<(), Trouble> {
         if items.contains(&StatusAttribute::HighestModSeq) && !self.enabled.condstore {
             self.enabled.condstore = true;
             self.tell_highest(out).await?;
         }
-        let items = self.counters(place.owner.id, place.mailbox, items).await?;
-        out.data(Data::Status { mailbox: path.to_owned(), items });
-        Ok(Status::ok("That is how it stands"))
+        Ok(())
     }
 
     /// How many messages were shown to nobody yet (RFC 3501 section 6.3.10).

@@ -103,10 +103,10 @@ struct Enabled {
 }
 
 impl Enabled {
-    /// Whether each `FETCH` that tells other flags has the UID (RFC 7162 section 3.2.4), where it does not name the message
+    /// Whether each `FETCH` that tells what changed has the UID (RFC 7162 section 3.2.4), where it does not name the message
     /// by it.
     const fn tells_uids(self) -> bool {
-        !self.uid_only && (self.qresync || self.rev2)
+        !self.uid_only && (self.condstore || self.rev2)
     }
 }
 
@@ -462,11 +462,15 @@ enum News {
 impl News {
     fn with(body: &CommandBody) -> Self {
         match body {
-            CommandBody::Fetch { uid: false, .. }
-            | CommandBody::Store { uid: false, .. }
-            | CommandBody::Search { uid: false, .. }
-            | CommandBody::Sort { uid: false, .. }
-            | CommandBody::Thread { uid: false, .. } => Self::NumbersStay,
+            CommandBody::Fetch { uid: false, .. } | CommandBody::Store { uid: false, .. } => {
+                Self::NumbersStay
+            }
+            // Also those by UID that are for numbers (RFC 7162 section 3.2.10.2).
+            CommandBody::Search { .. } | CommandBody::Sort { .. } | CommandBody::Thread { .. }
+                if uidonly::has_numbers(body) =>
+            {
+                Self::NumbersStay
+            }
             CommandBody::Select { .. } | CommandBody::Examine { .. } => Self::Later,
             _ => Self::All,
         }

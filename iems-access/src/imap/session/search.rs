@@ -167,9 +167,8 @@ impl Session {
             }
         };
         let places = out.meanwhile(work).await??;
-        let there = places.into_iter().filter_map(|place| u32::try_from(place + 1).ok());
-        let gone = |number: &u32| selected.view.get(*number).is_none_or(|seen| seen.gone);
-        Ok(there.filter(|number| !gone(number)).collect())
+        let there = places.into_iter().filter(|place| !selected.is_gone(*place));
+        Ok(there.filter_map(|place| u32::try_from(place + 1).ok()).collect())
     }
 
     /// `SORT` (RFC 5256, RFC 5267).
@@ -216,7 +215,8 @@ impl Session {
         let candidates = selected.candidates();
         let searched = selected.searched(&self.accounts, &candidates, now);
         let work = async {
-            let places = searched.find(&thread.key).await?;
+            let mut places = searched.find(&thread.key).await?;
+            places.retain(|place| !selected.is_gone(*place));
             searched.thread(places, thread.algorithm, uid).await
         };
         let (threads, _held) = out.meanwhile(work).await??;
@@ -227,6 +227,11 @@ impl Session {
 }
 
 impl Selected {
+    /// Whether the message at a place, counted from 0, left.
+    fn is_gone(&self, place: usize) -> bool {
+        self.view.messages().get(place).is_none_or(|seen| seen.gone)
+    }
+
     fn candidates(&self) -> Vec<Candidate<'_>> {
         let numbered = self.view.messages().iter().zip(1u32..);
         let candidates = numbered.map(|(seen, number)| Candidate {

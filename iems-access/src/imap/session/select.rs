@@ -9,7 +9,8 @@ use super::user::Selected;
 use super::view::{View, system_flags};
 use super::{Enabled, Outcome, Output, Session, Sink, Stage, Trouble};
 use crate::imap::types::{
-    Code, Data, FetchItem, Flag, ListData, NumberSet, PermanentFlag, Resync, SelectParameters, Status,
+    Code, Data, FetchItem, Flag, ListData, NumberSet, PermanentFlag, Resync, SelectParameters, SequenceSet,
+    Status,
 };
 use crate::net::Spent;
 
@@ -215,9 +216,12 @@ impl Selected {
             Some(known) => known.resolve(last, &NumberSet::default()).within(1, last),
             None => NumberSet::from_ranges((last > 0).then_some((1, last))),
         };
+        // What the log does not tell, the client's own numbers may.
+        let agreed = self.agreed(resync);
         let changes = mailboxes.changes(self.account, self.mailbox, resync.modseq).await?;
         let _held = changes_held(&self.budget, &changes);
-        let gone = self.vanished(&known, &changes);
+        let above = if changes.complete { 0 } else { agreed };
+        let gone = self.vanished(&known.within(above.saturating_add(1), u32::MAX), &changes);
         if !gone.is_empty() {
             out.data(Data::Vanished { earlier: true, uids: gone });
         }
@@ -235,6 +239,17 @@ impl Selected {
             out.pause().await?;
         }
         Ok(())
+    }
+
+    /// The UID up to which the client knows of all that left, as the sequence numbers that it remembers are still those of
+    /// their UIDs (RFC 7162 section 3.2.5.2); 0 if there are none.
+    fn agreed(&self, resync: &Resync) -> u32 {
+        let Some((numbers, uids)) = &resync.matching else { return 0 };
+        let resolved = |set: &SequenceSet| set.resolve(u32::MAX, &NumberSet::default());
+        let (numbers, uids) = (resolved(numbers), resolved(uids));
+        let known = |number: u32| self.view.get(number).map(|seen| seen.uid);
+        let pairs = numbers.iter().zip(uids.iter());
+        pairs.take_while(|(number, uid)| known(*number) == Some(*uid)).last().map_or(0, |(_, uid)| uid)
     }
 
     /// Which of `known` left, by the log; or by what is there, if the log no longer knows. Those that still have a number here

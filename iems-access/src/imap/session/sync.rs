@@ -20,7 +20,7 @@ impl Session {
         let numbers = if numbers_may_change { Numbers::Change } else { Numbers::AsNotified };
         self.sync_but(&[], numbers, out).await?;
         if let Ok(selected) = self.selected()
-            && let Some(modseq) = selected.view.held().filter(|_| self.enabled.qresync)
+            && let Some(modseq) = selected.view.held().filter(|_| self.enabled.condstore)
         {
             // Whoever goes by the MODSEQ of some FETCH would never hear of what left before (RFC 7162 section 3.2).
             out.status(Status::ok("Some left, which is told later").with(Code::HighestModSeq(modseq)));
@@ -35,7 +35,7 @@ impl Session {
         // Who does not hear of flags does not know of all.
         let hears_flags = user.hears_flags();
         let Some(selected) = user.selected.as_deref_mut() else { return status };
-        if !self.enabled.qresync || !hears_flags || status.condition != Condition::Ok {
+        if !self.enabled.condstore || !hears_flags || status.condition != Condition::Ok {
             return status;
         }
         let Some(modseq) = selected.view.advanced() else { return status };
@@ -374,7 +374,7 @@ impl Selected {
         let Some(number) = self.view.number_of(uid) else { return };
         let Some(seen) = self.view.get(number).filter(|seen| !seen.gone) else { return };
         let mut items = vec![FetchItem::Flags(self.view.flags(seen, &self.keywords))];
-        if !enabled.uid_only && (uid_too || enabled.condstore) || enabled.tells_uids() {
+        if uid_too && !enabled.uid_only || enabled.tells_uids() {
             items.insert(0, FetchItem::Uid(uid));
         }
         if enabled.condstore {

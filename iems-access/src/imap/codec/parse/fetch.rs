@@ -228,8 +228,8 @@ pub(super) fn store(cursor: &mut Cursor<'_>) -> Parsed<Store> {
     let mut unchanged_since = None;
     if cursor.peek() == Some(b'(') {
         cursor.list1("A modifier is wanted", |cursor| {
-            if !cursor.keyword("UNCHANGEDSINCE") {
-                return cursor.wrong("STORE knows the modifier UNCHANGEDSINCE");
+            if unchanged_since.is_some() || !cursor.keyword("UNCHANGEDSINCE") {
+                return cursor.wrong("STORE knows the modifier UNCHANGEDSINCE, and that once");
             }
             cursor.sp()?;
             unchanged_since = Some(cursor.number64()?);

@@ -77,6 +77,10 @@ async fn pages_are_fetched() {
     let said = ann.ask(&format!("e UID FETCH 1:* UID (PARTIAL 1:3 CHANGEDSINCE {modseq})")).await;
     in_order(&said, &["* 1 FETCH (UID 2 ", "* 3 FETCH (UID 6 ", "e OK"]);
     assert_eq!(said.matches("FETCH (").count(), 2, "{said}");
+    let since = format!("(PARTIAL -1:-2 CHANGEDSINCE {modseq})");
+    ann.ask("f STORE 1:2 +FLAGS.SILENT (\\Seen)").await;
+    let said = ann.ask(&format!("e UID FETCH 2:8 UID {since}")).await;
+    assert!(said.starts_with("* 3 FETCH (UID 6 ") && said.matches("FETCH (").count() == 2, "{said}");
     assert!(ann.ask("f UID FETCH 1:* UID (PARTIAL 7:9)").await.starts_with("f OK"));
     assert!(ann.ask("g FETCH 1:* UID (PARTIAL 1:2)").await.starts_with("g BAD"));
 }

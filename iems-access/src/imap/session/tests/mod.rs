@@ -2,12 +2,14 @@
 
 mod ahead;
 mod budget;
+mod condstore;
 mod crash;
 mod dialogues;
 mod extensions;
 mod many;
 mod model;
 mod notify;
+mod quota;
 mod readers;
 mod recent;
 mod rows;

@@ -157,6 +157,12 @@ impl Model {
 }
 
 impl Client {
+    /// The UIDs of a set of numbers, or of UIDs.
+    fn named(&self, set: &str, by_uid: bool) -> BTreeSet<u32> {
+        let number = |number: u32| self.believed.get(number as usize - 1).and_then(|msg| msg.uid);
+        numbers(set).filter_map(|told| if by_uid { Some(told) } else { number(told) }).collect()
+    }
+
     async fn new(model: &Model, kind: usize) -> Self {
         let mut client = Self {
             peer: model.world.ann().await,
@@ -473,15 +479,27 @@ impl Model {
         let silent = if b >> 10 & 1 == 1 { ".SILENT" } else { "" };
         let condition = limit.map(|limit| format!(" (UNCHANGEDSINCE {limit})")).unwrap_or_default();
         let command = format!("{uid}STORE {names}{condition} {sign}FLAGS{silent} ({flag})");
+        let knew = client.believed.clone();
         let said = client.ask(&format!("t {command}")).await;
-        let mut modified = false;
+        let named = said.split("[MODIFIED ").nth(1).map(|told| told.split(']').next().unwrap_or_default());
+        let named =
+            named.map(|told| client.named(told, !uid.is_empty() || client.uid_only)).unwrap_or_default();
         if let Some(mailbox) = self.mailbox(on) {
             for uid in uids {
                 let Some(flags) = mailbox.messages.get_mut(uid) else { continue };
-                if limit.is_some_and(|limit| before.get(uid).is_some_and(|modseq| *modseq > limit)) {
-                    modified = true;
+                let late = limit.is_some_and(|limit| before.get(uid).is_some_and(|modseq| *modseq > limit));
+                let known = knew.iter().find(|msg| msg.uid == Some(*uid));
+                // What is named is as the client knew it, and it names a MODSEQ at which it did.
+                let old = known.and_then(|known| known.flags.as_ref());
+                let same =
+                    !sign.is_empty() && old.is_none_or(|old| old.contains(&flag) == flags.contains(&flag));
+                let then = known.and_then(|known| known.modseq).filter(|_| old.is_some());
+                let forgiven = same && limit.is_some_and(|limit| then.is_some_and(|then| then <= limit));
+                if named.contains(uid) {
+                    assert!(late && !forgiven, "{uid} is as it was for {command}: {said}");
                     continue;
                 }
+                assert!(!late || same, "{uid} changed before {command}: {said}");
                 match sign {
                     "+" => flags.extend([flag.clone()]),
                     "-" => flags.retain(|known| *known != flag),
@@ -489,7 +507,6 @@ impl Model {
                 }
             }
         }
-        assert_eq!(said.contains("[MODIFIED "), modified, "{command}: {said}");
         if !silent.is_empty() {
             // The client reckons itself what it did; the MODSEQ it is told.
             let there = self.mailbox(on).map(|mailbox| mailbox.messages.clone()).unwrap_or_default();

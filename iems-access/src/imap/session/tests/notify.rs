@@ -338,7 +338,7 @@ async fn with_uidonly_and_qresync_news_have_no_numbers() {
 #[tokio::test]
 async fn news_of_messages_have_what_was_enabled() {
     for (enabled, wanted) in [
-        ("CONDSTORE", "* 1 FETCH (FLAGS () MODSEQ ("),
+        ("CONDSTORE", "* 1 FETCH (UID 1 FLAGS () MODSEQ ("),
         ("QRESYNC", "* 1 FETCH (UID 1 FLAGS () MODSEQ ("),
         ("IMAP4rev2", "* 1 FETCH (UID 1 FLAGS ())\r\n"),
     ] {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use iems_core::storage::{Batch, CommitError, Committed, Scan, Store, StoreError, Watch};
 use proptest::prelude::*;
 
+use super::model::numbers;
 use super::*;
 
 /// What a client enabled.
@@ -175,14 +176,6 @@ impl Client {
 fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {
     let rest = &text[text.find(before)? + before.len()..];
     rest.split(behind).next()
-}
-
-/// The numbers of a set.
-fn numbers(set: &str) -> impl Iterator<Item = u32> {
-    set.split(',').flat_map(|range| {
-        let (first, last) = range.split_once(':').unwrap_or((range, range));
-        first.parse().unwrap()..=last.parse().unwrap()
-    })
 }
 
 #[derive(Debug, Clone)]
