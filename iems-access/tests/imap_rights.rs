@@ -166,7 +166,7 @@ async fn mailboxes_are_shared_as_far_as_rights_go() {
     );
     assert!(bob.refused(&select).await.starts_with("OK [READ-ONLY]"));
     assert!(bob.done("FETCH 1 (BODY[TEXT])").await.iter().all(|line| !line.contains("Seen")));
-    assert!(bob.refused("STORE 1 +FLAGS (\\Seen)").await.starts_with("NO "));
+    assert!(bob.refused("STORE 1 +FLAGS (\\Seen)").await.starts_with("NO [NOPERM] Its owner"));
     assert!(append(&mut bob, SHARED, "()").await.starts_with("NO [NOPERM]"));
     assert!(bob.refused(&format!("GETACL {SHARED}")).await.starts_with("NO [NOPERM]"));
     assert_eq!(bob.done(&format!("MYRIGHTS {SHARED}")).await, [format!("* MYRIGHTS {SHARED} lr")]);
@@ -195,6 +195,29 @@ async fn mailboxes_are_shared_as_far_as_rights_go() {
     ann.done("DELETEACL Projects bob").await;
     assert!(bob.refused(&select).await.starts_with("NO [NONEXISTENT]"));
     assert!(!bob.done("LIST \"\" *").await.iter().any(|line| line.contains("Other")));
+}
+
+/// Flags that one may not set do not come along (RFC 4314 section 4).
+#[tokio::test]
+async fn what_is_copied_or_moved_takes_only_flags_that_may_be_set() {
+    let port = serve().await;
+    let (mut ann, mut bob) = (Client::log_in(port, "ann").await, Client::log_in(port, "bob").await);
+    ann.done("CREATE Projects").await;
+    bob.done("SELECT INBOX").await;
+    for (rights, kept) in [("lri", ""), ("lris", "\\Seen"), ("lriw", "\\Flagged own"), ("lrit", "\\Deleted")]
+    {
+        grant(&mut ann, "Projects", rights).await;
+        for command in ["COPY", "MOVE"] {
+            append(&mut bob, "INBOX", "(\\Flagged \\Seen \\Deleted own)").await;
+            bob.done(&format!("{command} * {SHARED}")).await;
+            ann.done("SELECT Projects").await;
+            let said = ann.done("FETCH * FLAGS").await;
+            let flags =
+                said[0].split("(FLAGS (").nth(1).unwrap().replace(" \\Recent", "").replace("\\Recent", "");
+            assert_eq!(flags, format!("{kept}))"), "{rights} {command}");
+            ann.done("UNSELECT").await;
+        }
+    }
 }
 
 /// What `bob` may do with `mailbox` of ann.
@@ -261,7 +284,7 @@ async fn rights_are_heeded_while_a_mailbox_is_open() {
     grant(&mut ann, "Projects", "-sw").await;
     let said = bob.ask("STORE 2 +FLAGS (\\Seen)").await;
     assert!(said.iter().any(|line| line.starts_with("* OK [READ-ONLY]")), "{said:?}");
-    assert!(said.last().is_some_and(|line| line.starts_with("NO [READ-ONLY]")), "{said:?}");
+    assert!(said.last().is_some_and(|line| line.starts_with("NO [NOPERM]")), "{said:?}");
     // Without `r`, nothing is there any more, and nothing new is told.
     grant(&mut ann, "Projects", "-r").await;
     append(&mut ann, "Projects", "()").await;

@@ -125,6 +125,18 @@ async fn forged_verdict_fields_do_not_get_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_text_without_a_header_stays_a_text() {
+    let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
+    let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();
+    let text = "disk is full\r\nplease clean: now\r\nX-IEMS-Verdict: of the text\r\n";
+    send_text(&engine, "x@far.example", &["a@here.example"], text).await.unwrap();
+    let got = mailbox(&memory.storage(), "a").await.remove(0);
+    let (header, body) = got.split_once("\r\n\r\n").unwrap();
+    assert!(header.contains("Received: ") && !header.contains("disk"), "{got}");
+    assert!(body.starts_with("disk is full\r\nplease clean: now\r\n"), "{got}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_last_line_that_was_left_open_is_ended() {
     let (memory, far, boxes) = (MemoryStorage::new(), Far::new(&[]), Boxes::new());
     let engine = builder(memory.storage(), PausedClock::new(), &far, &boxes).build().unwrap();

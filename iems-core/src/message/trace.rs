@@ -96,6 +96,9 @@ pub struct TraceScan {
     line_start: u64,
     foreign_since: Option<u64>,
     foreign: Vec<std::ops::Range<u64>>,
+    /// Whether the next line is the first that its author wrote.
+    begins: bool,
+    headless: Option<u64>,
 }
 
 /// How many separate runs of such fields are remembered. A message with more is not removed of them, but refused.
@@ -114,7 +117,25 @@ const MOST_AUTHORS: usize = 8;
 /// Longest part of a line or field that is looked at, in octets.
 const LOOKED_AT: usize = 2048;
 
+/// Whether a header section may begin with a line: with a field, or with the line that mbox files have before it.
+fn may_begin(line: &[u8]) -> bool {
+    let name = line.iter().take_while(|octet| (33..=126).contains(*octet) && **octet != b':').count();
+    let rest = line.get(name..).unwrap_or_default().trim_ascii_start();
+    name > 0 && rest.first() == Some(&b':') || line.starts_with(b"From ") || line.starts_with(b">From ")
+}
+
 impl TraceScan {
+    /// Says that what was fed so far is ours, and that what its author wrote follows.
+    pub fn begin(&mut self) {
+        self.begins = true;
+    }
+
+    /// Where an author's text begins that has no header section, not even an empty one: what was fed so far is all header, and
+    /// an empty line is missing here.
+    pub fn headless(&self) -> Option<u64> {
+        self.headless
+    }
+
     /// Looks at the next octets. `own` is our name as `Received` fields of ours carry it.
     pub fn feed(&mut self, mut octets: &[u8], own: &str) {
         while !self.in_body && !octets.is_empty() {
@@ -135,11 +156,15 @@ impl TraceScan {
     fn end_of_line(&mut self, own: &str) {
         let line = std::mem::take(&mut self.line);
         let line_start = std::mem::replace(&mut self.line_start, self.offset);
+        let begins = std::mem::take(&mut self.begins);
         if line.len() <= 2 && line.iter().all(|b| matches!(b, b'\r' | b'\n')) {
             self.end_of_field(own, line_start);
             self.in_body = true;
             self.header_size = self.offset;
             return;
+        }
+        if begins && !may_begin(&line) {
+            self.headless = Some(line_start);
         }
         if !line.starts_with(b" ") && !line.starts_with(b"\t") {
             self.end_of_field(own, line_start);
@@ -365,6 +390,29 @@ mod tests {
     fn a_message_without_a_body_is_all_header() {
         assert_eq!(scan(b"Subject: x\r\n", 3).header_size(), 12);
         assert_eq!(scan(b"\r\nbody", 3).header_size(), 2);
+    }
+
+    #[test]
+    fn a_text_without_a_header_is_seen_where_it_begins() {
+        for (text, headless) in [
+            ("Subject: x\r\n\r\nbody\r\n", false),
+            ("Subject : x\r\n", false),
+            ("From ann Mon Jan  1 00:00:00 2024\r\nSubject: x\r\n\r\n", false),
+            ("\r\nbody\r\n", false),
+            ("", false),
+            ("A: b\r\nno field\r\n", false),
+            ("disk /dev/sda is full\r\nplease clean: now\r\n", true),
+            ("  indented: text\r\n", true),
+            (": text\r\n", true),
+            ("no end", true),
+        ] {
+            let mut scan = TraceScan::default();
+            scan.feed(b"Received: ours\r\n", "");
+            scan.begin();
+            text.as_bytes().chunks(3).for_each(|piece| scan.feed(piece, ""));
+            scan.finish("");
+            assert_eq!(scan.headless(), headless.then_some(16), "{text:?}");
+        }
     }
 
     #[test]

@@ -138,15 +138,14 @@ impl Transaction {
         let blob = writer.finish().await.map_err(|e| self.shared.health.failed(e))?;
         let (blob_size, header_size) = (spool.front + spool.size, spool.scan.header_size());
         let body = Body { prefix: Default::default(), blob, blob_size, header_size };
-        let forged: Vec<Edit> = spool
-            .scan
-            .foreign()
-            .iter()
-            .map(|range| Edit::Splice { range: range.clone(), with: Default::default() })
-            .collect();
-        let body = match forged.is_empty() {
+        // What is text would be taken for header behind our own fields.
+        let text = spool.scan.headless().map(|at| (at..at, Bytes::from_static(b"\r\n")));
+        let forged = spool.scan.foreign().iter().map(|range| (range.clone(), Bytes::new()));
+        let edits = text.into_iter().chain(forged);
+        let edits: Vec<_> = edits.map(|(range, with)| Edit::Splice { range, with }).collect();
+        let body = match edits.is_empty() {
             true => body,
-            false => self.edit(&body, &forged).await?.0,
+            false => self.edit(&body, &edits).await?.0,
         };
         Ok(self.with_missing_fields(body))
     }

@@ -304,6 +304,7 @@ impl Transaction {
         let writer = opened.map_err(|e| self.shared.health.failed(e))?;
         self.spool.front = field.len() as u64;
         self.spool.scan.feed(&field, "");
+        self.spool.scan.begin();
         self.spool.writer = Some(writer);
         Ok(())
     }

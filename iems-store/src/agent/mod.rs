@@ -1,7 +1,7 @@
 //! The local delivery agent: puts messages into the mailboxes of our accounts.
 //!
 //! It stands on the accept path: the common case reads nothing from the store but the quota of accounts that have one,
-//! and the message itself once, for its structure. It writes nothing but its effects.
+//! and the message itself once, for its structure. It writes nothing but its effects, and mailboxes that are made on demand.
 //!
 //! The owner's rules come too late to refuse, so what they refuse or defer goes to the junk folder: an accepted message
 //! is never returned because of a verdict. Fields called `X-IEMS-Verdict` of foreign making were removed at the door, so
@@ -14,6 +14,7 @@ mod lines;
 mod quota;
 mod warning;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,10 +24,9 @@ use iems_core::preprocess::{Action, Decision, Scope};
 use iems_core::storage::{Batch, StoreError};
 
 use crate::directory::{AccountInfo, StoreDirectory};
-use crate::mailbox::{Mailboxes, NewMessage, UsualMailbox};
+use crate::mailbox::{AccountId, MailboxId, Mailboxes, NewMessage, Usage, UsualMailbox};
 
 use fields::{Seen, fields};
-use folder::{Folder, Made};
 pub use judge::{PersonalJudge, PersonalSubject};
 
 /// The agent `local`.
@@ -95,7 +95,7 @@ impl LocalAgent {
         attempt: &Attempt,
         destination: &Destination,
         seen: &Seen,
-        made: &mut Made,
+        before: &mut Before,
     ) -> Result<Placed, Reply> {
         let account = self.account(&destination.mailbox).await?;
         if !account.settings.enabled {
@@ -121,22 +121,27 @@ impl LocalAgent {
         }
         let fields = fields(attempt, destination, &account, &decision);
         let body = attempt.body.with_prefix(fields.as_bytes());
-        let admission = self.admit(&account, 0, body.size(), attempt.now).await?;
-        let folder = self.folder(&mut batch, attempt, destination, &account, &decision, made).await?;
-        if self.is_duplicate(&account, &folder, seen).await.map_err(store_trouble)? {
-            return Ok(Placed { batch: Batch::new(), own });
+        let coming = before.and(account.id, body.size());
+        let mut admission = self.admit(&account, 0, coming, attempt.now).await?;
+        let folder = self.folder(attempt, destination, &account, &decision).await?;
+        let twice = before.is_there(account.id, folder, destination)
+            || self.is_duplicate(&account, folder, seen, before).await.map_err(store_trouble)?;
+        if twice {
+            return Ok(Placed { batch, own });
+        }
+        if before.warned.contains(&account.id) {
+            admission.warn = None;
         }
         let structure = seen.structure.clone().behind(fields.len() as u64).encode().map_err(store_trouble)?;
         let thread = self.mailboxes().thread_of(account.id, &seen.ids).await.map_err(store_trouble)?;
         let mut message = NewMessage::new(attempt.arrived, body).in_thread(&seen.ids, thread);
         message.saved = attempt.now;
         message.structure = Some(structure.into());
-        let added = match folder {
-            Folder::There(folder) => Mailboxes::append(&mut batch, account.id, folder, &message),
-            Folder::New(folder) => Mailboxes::append_to_new(&mut batch, account.id, folder, &message),
-        };
-        added.map_err(store_trouble)?;
+        Mailboxes::append(&mut batch, account.id, folder, &message).map_err(store_trouble)?;
         self.note_quota(&mut batch, attempt, &account, &admission).await.map_err(store_trouble)?;
+        before.coming.insert(account.id, coming);
+        before.warned.extend(admission.warn.map(|_| account.id));
+        before.places.push((account.id, folder, recipient(destination)));
         Ok(Placed { batch, own })
     }
 
@@ -144,16 +149,44 @@ impl LocalAgent {
     async fn is_duplicate(
         &self,
         account: &AccountInfo,
-        folder: &Folder,
+        folder: MailboxId,
         seen: &Seen,
+        before: &Before,
     ) -> Result<bool, StoreError> {
-        match (folder, &seen.ids.own) {
-            (Folder::There(folder), Some(id)) if self.options.drop_duplicates => {
-                self.mailboxes().has_message_id(account.id, *folder, id).await
-            }
-            _ => Ok(false),
-        }
+        let Some(id) = seen.ids.own.as_ref().filter(|_| self.options.drop_duplicates) else {
+            return Ok(false);
+        };
+        let there = before.places.iter().any(|(of, place, _)| (*of, *place) == (account.id, folder));
+        Ok(there || self.mailboxes().has_message_id(account.id, folder, id).await?)
     }
+}
+
+/// What an attempt put into mailboxes for the destinations before.
+#[derive(Default)]
+struct Before {
+    /// Where, and for which address with which detail.
+    places: Vec<(AccountId, MailboxId, (Mailbox, Option<String>))>,
+    /// How much, by account.
+    coming: BTreeMap<AccountId, Usage>,
+    /// Whose owners are told that they have little room.
+    warned: BTreeSet<AccountId>,
+}
+
+impl Before {
+    /// What comes into an account with one more message of `octets`.
+    fn and(&self, account: AccountId, octets: u64) -> Usage {
+        let before = self.coming.get(&account).copied().unwrap_or_default();
+        Usage { octets: before.octets.saturating_add(octets), messages: before.messages.saturating_add(1) }
+    }
+
+    /// Whether the same recipient, named twice, has it there.
+    fn is_there(&self, account: AccountId, folder: MailboxId, destination: &Destination) -> bool {
+        self.places.contains(&(account, folder, recipient(destination)))
+    }
+}
+
+fn recipient(destination: &Destination) -> (Mailbox, Option<String>) {
+    (destination.recipient.mailbox.clone(), destination.detail.clone())
 }
 
 struct Placed {
@@ -172,7 +205,8 @@ impl DeliveryAgent for LocalAgent {
         if !account.settings.enabled {
             return Err(Reply::refuse(2, 1, "This mailbox is disabled; reach its owner in another way"));
         }
-        self.admit(&account, size, size, self.directory.now()).await.map(|_| ())
+        let coming = Usage { octets: size, messages: 1 };
+        self.admit(&account, size, coming, self.directory.now()).await.map(|_| ())
     }
 
     async fn deliver(&self, attempt: &Attempt) -> Delivery {
@@ -191,10 +225,10 @@ impl DeliveryAgent for LocalAgent {
             }
         };
         let seen = Seen::in_message_of(attempt).await;
-        let mut made = Made::default();
+        let mut before = Before::default();
         for destination in &attempt.destinations {
             let placed = match &seen {
-                Ok(seen) => self.place(attempt, destination, seen, &mut made).await,
+                Ok(seen) => self.place(attempt, destination, seen, &mut before).await,
                 Err(e) => Err(store_trouble(e.clone())),
             };
             let (outcome, own) = match placed {

@@ -7,18 +7,18 @@ use iems_core::storage::{Batch, StoreError};
 
 use super::{LocalAgent, store_trouble, warning};
 use crate::directory::{AccountInfo, Admission, Over};
-use crate::mailbox::Mailboxes;
+use crate::mailbox::{Mailboxes, Usage};
 
 impl LocalAgent {
-    /// Whether the account may take a message of `octets`, which will really have `size`.
+    /// Whether the account may take a message of `octets`, with which so much will really have come.
     pub(super) async fn admit(
         &self,
         account: &AccountInfo,
         octets: u64,
-        size: u64,
+        coming: Usage,
         now: Timestamp,
     ) -> Result<Admission, Reply> {
-        let admission = self.directory.admit(account, octets, size, now).await.map_err(store_trouble)?;
+        let admission = self.directory.admit(account, octets, coming, now).await.map_err(store_trouble)?;
         let (detail, text) = match admission.over {
             None => return Ok(admission),
             Some(Over::Account) => ((2, 2), "The mailbox is full; its owner has to make room"),

@@ -154,12 +154,12 @@ impl StoreDirectory {
         self.domain_is_over(account.mailbox.domain(), octets, messages).await
     }
 
-    /// Whether a message of `octets` may come in, as far as is known at `now`; `size` is what it will really have.
+    /// Whether a message of `octets` may come in, as far as is known at `now`; `coming` is what will really have come with it.
     pub(crate) async fn admit(
         &self,
         account: &AccountInfo,
         octets: u64,
-        size: u64,
+        coming: Usage,
         now: Timestamp,
     ) -> Result<Admission, StoreError> {
         let over = self.domain_is_over(account.mailbox.domain(), octets.max(1), 1).await?;
@@ -184,7 +184,10 @@ impl StoreDirectory {
             }
             false => None,
         };
-        let then = Usage { octets: usage.octets.saturating_add(size), messages: usage.messages + 1 };
+        let then = Usage {
+            octets: usage.octets.saturating_add(coming.octets),
+            messages: usage.messages.saturating_add(coming.messages),
+        };
         let full = self.past_mark(then, limits);
         after.warned = full.is_some();
         let warn = full.filter(|_| !now_is.warned);

@@ -97,19 +97,6 @@ impl Mailboxes {
         message: &NewMessage,
     ) -> Result<(), StoreError> {
         batch.require_present(&schema::key(account, &schema::of_mailbox(b'b', mailbox)));
-        Self::append_to_new(batch, account, mailbox, message)
-    }
-
-    /// The same for a mailbox that the same batch makes.
-    ///
-    /// # Errors
-    /// As for [`Self::append`].
-    pub fn append_to_new(
-        batch: &mut Batch,
-        account: AccountId,
-        mailbox: MailboxId,
-        message: &NewMessage,
-    ) -> Result<(), StoreError> {
         append_some(batch, account, mailbox, std::slice::from_ref(message))
     }
 

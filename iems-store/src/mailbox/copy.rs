@@ -12,7 +12,7 @@ use super::keyword::{KeywordSet, KeywordTable};
 use super::row::Number;
 use super::schema::{self, AccountId, Count, MailboxId, Uid};
 use super::sweep::Sweeps;
-use super::{MailboxError, Mailboxes, MessageIds, TRIES};
+use super::{MailboxError, Mailboxes, MessageIds, Spared, TRIES};
 
 /// How many messages go in one commit at most: others' commits wait for it, some hundredths of a second.
 const AT_ONCE: usize = 256;
@@ -51,7 +51,7 @@ impl Mailboxes {
         to: Where,
         now: Timestamp,
     ) -> Result<Copied, MailboxError> {
-        self.carry(from, uids, to, now, false).await
+        self.carry(from, uids, to, now, (false, Spared::default())).await
     }
 
     /// Moves messages into a mailbox of the same or another account, with one commit for each 256 of them at most.
@@ -65,16 +65,21 @@ impl Mailboxes {
         to: Where,
         now: Timestamp,
     ) -> Result<Copied, MailboxError> {
-        self.carry(from, uids, to, now, true).await
+        self.carry(from, uids, to, now, (true, Spared::default())).await
     }
 
-    async fn carry(
+    /// Copies or, with `away`, moves messages for somebody who may not set all flags there: those that are `lost` do not come
+    /// along (RFC 4314 section 4).
+    ///
+    /// # Errors
+    /// As for [`Self::copy`] and [`Self::move_messages`].
+    pub async fn carry(
         &self,
         from: Where,
         uids: &[Uid],
         to: Where,
         now: Timestamp,
-        away: bool,
+        (away, lost): (bool, Spared),
     ) -> Result<Copied, MailboxError> {
         self.require_mailbox(to.0, to.1).await?;
         let mut uids = uids.to_vec();
@@ -83,7 +88,7 @@ impl Mailboxes {
         let mut all = Copied::default();
         let mut rest = &uids[..];
         while !rest.is_empty() {
-            let (taken, some) = match self.carry_some(from, rest, to, now, away).await {
+            let (taken, some) = match self.carry_some(from, rest, to, now, (away, lost)).await {
                 Ok(carried) => carried,
                 Err(error) => {
                     if !away {
@@ -113,7 +118,7 @@ impl Mailboxes {
         uids: &[Uid],
         to: Where,
         now: Timestamp,
-        away: bool,
+        (away, lost): (bool, Spared),
     ) -> Result<(usize, Copied), MailboxError> {
         for _ in 0..TRIES {
             let sweeps = self.sweeps(from.0, from.1).await?;
@@ -121,7 +126,13 @@ impl Mailboxes {
             if carried.is_empty() {
                 return Ok((taken, Copied::default()));
             }
-            let arriving = self.arriving(from, &carried, to, now).await?;
+            let mut arriving = self.arriving(from, &carried, to, now).await?;
+            for message in &mut arriving {
+                message.flags = message.flags - lost.flags;
+                if lost.keywords {
+                    message.keywords = KeywordSet::default();
+                }
+            }
             let mut batch = Batch::new();
             batch.require_present(&schema::key(to.0, &schema::of_mailbox(b'b', to.1)));
             carrying(&mut batch, from, &carried, to, &arriving, &sweeps, away)?;

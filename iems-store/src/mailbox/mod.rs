@@ -51,7 +51,7 @@ pub use flags::Flags;
 pub use folders::{LISTED, MailboxInfo};
 pub use keyword::{Keyword, KeywordSet, KeywordTable, MAX_KEYWORD, MAX_KEYWORDS};
 pub(crate) use name::fit_name;
-pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH, composed};
+pub use name::{DELIMITER, MAX_DEPTH, MAX_PART, MAX_PATH, OTHERS, composed};
 pub use query::{Message, MessageInfo, MessageState, Usage};
 pub use quota::QuotaState;
 pub use rights::{NoRight, Rights};

@@ -15,6 +15,8 @@ pub const DELIMITER: char = '/';
 pub const MAX_DEPTH: usize = 20;
 /// The longest part of a path, in octets.
 pub const MAX_PART: usize = 255;
+/// Below it, mail programs see what others share: no account has a mailbox of this name, or below it, for its own.
+pub const OTHERS: &str = "Other Users";
 /// The longest path, in octets.
 pub const MAX_PATH: usize = 900;
 
@@ -33,6 +35,16 @@ pub(super) fn parts(path: &str) -> Result<Vec<&str>, MailboxError> {
         check(part)?;
     }
     Ok(parts)
+}
+
+/// The parts of the path of a mailbox that is to be made.
+pub(super) fn new_parts(path: &str) -> Result<Vec<&str>, MailboxError> {
+    match parts(path)? {
+        parts if parts.first() == Some(&OTHERS) => {
+            Err(MailboxError::BadName("\"Other Users\" is where mailboxes of others are shown"))
+        }
+        parts => Ok(parts),
+    }
 }
 
 /// A name with its letters composed (Unicode normalization form C): two that look alike are one.

@@ -40,7 +40,7 @@ impl Mailboxes {
         to: &str,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        let (from, to) = (name::parts(from)?, name::parts(to)?);
+        let (from, to) = (name::parts(from)?, name::new_parts(to)?);
         if let [only] = &from[..]
             && name::is_inbox(only)
         {

@@ -106,7 +106,7 @@ impl Mailboxes {
         path: &str,
         validity: u32,
     ) -> Result<Result<Staged, NotKept>, MailboxError> {
-        let path = name::canonical(&name::parts(path)?);
+        let path = name::canonical(&name::new_parts(path)?);
         let mailbox = MailboxId(validity);
         for _ in 0..TRIES {
             let tree = self.tree(account).await?;

@@ -54,9 +54,35 @@ impl Mailboxes {
         special: Option<SpecialUse>,
         now: Timestamp,
     ) -> Result<MailboxId, MailboxError> {
+        self.create_with(account, path, special, now, |_| {}).await
+    }
+
+    /// The same, and its owner is subscribed to it.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn create_subscribed(
+        &self,
+        account: AccountId,
+        path: &str,
+        special: Option<SpecialUse>,
+        now: Timestamp,
+    ) -> Result<MailboxId, MailboxError> {
+        self.create_with(account, path, special, now, |batch| Self::subscribe_in(batch, account, path)).await
+    }
+
+    async fn create_with(
+        &self,
+        account: AccountId,
+        path: &str,
+        special: Option<SpecialUse>,
+        now: Timestamp,
+        more: impl Fn(&mut Batch) + Send + Sync,
+    ) -> Result<MailboxId, MailboxError> {
         for _ in 0..TRIES {
             let mut batch = Batch::new();
             let mailbox = self.create_in(&mut batch, account, path, special, now).await?;
+            more(&mut batch);
             if self.try_commit(batch).await?.is_some() {
                 return Ok(mailbox);
             }
@@ -77,7 +103,7 @@ impl Mailboxes {
         special: Option<SpecialUse>,
         now: Timestamp,
     ) -> Result<MailboxId, MailboxError> {
-        let parts = name::parts(path)?;
+        let parts = name::new_parts(path)?;
         if let Some(special) = special {
             if self.special(account, special).await?.is_some() {
                 return Err(MailboxError::UseTaken);

@@ -38,7 +38,7 @@ impl UsualMailbox {
 
     /// Whether a usual mailbox can have this path: a name that is kept as it is written, and not INBOX.
     pub fn is_name(path: &str) -> bool {
-        let parts = name::parts(path).unwrap_or_default();
+        let parts = name::new_parts(path).unwrap_or_default();
         !parts.is_empty() && name::canonical(&parts) == path && !name::is_inbox(path)
     }
 

@@ -27,24 +27,21 @@ pub async fn export(
     listener: Listener<'_>,
 ) -> Result<Progress, TransferError> {
     let mut progress = Progress::default();
+    std::fs::create_dir_all(target).map_err(trouble(target))?;
     let keywords = mailboxes.keywords(account).await?;
     let all = mailboxes.list(account).await?;
     for mailbox in all.iter().filter(|info| info.selectable && only.is_none_or(|only| only == info.path)) {
         progress.mailbox.clone_from(&mailbox.path);
-        let mut outgoing = match format {
-            Format::Maildir => Outgoing::maildir(target, mailbox, &keywords)?,
-            Format::Mbox => Outgoing::mbox(target, mailbox, &keywords)?,
-            Format::Eml => Outgoing::eml(target, mailbox)?,
-        };
-        match &outgoing.mbox {
-            Some((file, _)) if outgoing.done => {
-                progress.left_out += mailboxes.status(account, mailbox.id).await?.messages;
-                progress
-                    .note(file, "it is there already, and stays as it is: to write it anew, remove it first");
+        let of = (mailboxes, account, mailbox);
+        match one(of, &keywords, (target, format), &mut progress, listener).await {
+            Ok(()) => progress.mailboxes += 1,
+            // The others are wanted all the more then.
+            Err(TransferError::File { path, error }) if is_of_one(&error) => {
+                let why = format!("\"{}\" cannot be written: {error}", mailbox.path);
+                progress.refuse(&path, why);
             }
-            _ => outgoing.all(mailboxes, account, mailbox, &mut progress, listener).await?,
+            Err(error) => return Err(error),
         }
-        progress.mailboxes += 1;
         listener(&progress);
     }
     if only.is_none() {
@@ -52,10 +49,42 @@ pub async fn export(
         let name = if format == Format::Mbox { ".subscriptions" } else { "subscriptions" };
         write_new(&target.join(name), dovecot::subscribed(&paths).as_bytes())?;
     }
-    match progress.mailboxes {
+    match progress.mailboxes + progress.refused {
         0 => Err(TransferError::NoMailbox(only.unwrap_or_default().to_owned())),
         _ => Ok(progress),
     }
+}
+
+/// Brings one mailbox out.
+async fn one(
+    (mailboxes, account, mailbox): (&Mailboxes, AccountId, &MailboxInfo),
+    keywords: &KeywordTable,
+    (target, format): (&Path, Format),
+    progress: &mut Progress,
+    listener: Listener<'_>,
+) -> Result<(), TransferError> {
+    let mut outgoing = match format {
+        Format::Maildir => Outgoing::maildir(target, mailbox, keywords)?,
+        Format::Mbox => Outgoing::mbox(target, mailbox, keywords)?,
+        Format::Eml => Outgoing::eml(target, mailbox)?,
+    };
+    match &outgoing.mbox {
+        Some((file, _)) if outgoing.done => {
+            progress.left_out += mailboxes.status(account, mailbox.id).await?.messages;
+            progress.note(file, "it is there already, and stays as it is: to write it anew, remove it first");
+            Ok(())
+        }
+        _ => outgoing.all(mailboxes, account, mailbox, progress, listener).await,
+    }
+}
+
+/// Whether an error is one of a single file or folder: other mailboxes may well be written.
+fn is_of_one(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    !matches!(
+        error.kind(),
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem | Kind::OutOfMemory
+    )
 }
 
 /// Files that the messages of a mailbox go to.

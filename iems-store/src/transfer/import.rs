@@ -95,6 +95,7 @@ pub async fn import(
             incoming.end_listed(&source, &mut progress, listener).await?;
             let of = (account, incoming.mailbox, incoming.made);
             rights::give(mailboxes, of, &place, order.names, &mut progress).await?;
+            note_unread(&place, &mut progress);
         }
         let done = all_of(&mut incoming, order.format, (&place, &source), &mut progress, listener).await;
         incoming.flush(&mut progress, listener).await?;
@@ -104,6 +105,16 @@ pub async fn import(
         listener(&progress);
     }
     Ok(progress)
+}
+
+/// Names what Courier keeps beside the mail and nobody here reads.
+fn note_unread(folder: &Path, progress: &mut Progress) {
+    for (file, what) in [("courierimapkeywords/:list", "keywords"), ("courierimapacl", "rights")] {
+        let file = folder.join(file);
+        if std::fs::metadata(&file).is_ok_and(|about| about.len() > 0) {
+            progress.note(&file, format!("the {what} that Courier keeps here do not come along"));
+        }
+    }
 }
 
 /// Brings in what one file or folder holds; of a Maildir, what has no UID or comes late.
@@ -168,6 +179,7 @@ fn places(order: &Import<'_>, progress: &mut Progress) -> Result<Vec<Place>, Tra
     let eml = |folder: &Path| entries(folder).is_ok_and(|all| all.iter().any(|file| is_eml(file)));
     let search = |is_one, dots, ending| names::Search { is_one, dots, ending };
     match format {
+        Format::Maildir | Format::Eml if source.is_file() => Ok(Vec::new()),
         Format::Maildir => search(&maildir::is_one, true, "").folders(source, into, progress),
         Format::Eml => search(&eml, false, "").folders(source, into, progress),
         Format::Mbox if source.is_file() => Ok(vec![(source.to_path_buf(), (*into).to_owned())]),
@@ -191,11 +203,11 @@ fn places(order: &Import<'_>, progress: &mut Progress) -> Result<Vec<Place>, Tra
 fn mbox_name(file: &Path, progress: &mut Progress) -> Option<String> {
     let name = file.file_name()?.to_string_lossy().into_owned();
     let about = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
-    if let Some(stem) = name.strip_suffix(".mbox").filter(|stem| !stem.is_empty()) {
-        return Some(stem.to_owned());
-    }
     if name.starts_with('.') || name.ends_with(".msf") || name.ends_with(".part") {
         return None;
+    }
+    if let Some(stem) = name.strip_suffix(".mbox") {
+        return Some(stem.to_owned());
     }
     match mbox::begins(file) {
         Ok(begins) => (begins || about.len() == 0).then_some(name),
@@ -221,6 +233,9 @@ fn subscribed(order: &Import<'_>) -> Option<BTreeSet<String>> {
 
 /// What there should have been.
 fn hint(order: &Import<'_>) -> &'static str {
+    if order.source.is_file() && order.format != Format::Mbox {
+        return "this is a file, as an mbox is; name a folder";
+    }
     dovecot::other_store(order.source).unwrap_or(match order.format {
         Format::Maildir => "a Maildir has the folders `cur` and `new`",
         Format::Mbox => "name an mbox, or a folder with files that end in .mbox or begin with \"From \"",
@@ -228,8 +243,12 @@ fn hint(order: &Import<'_>) -> &'static str {
     })
 }
 
+/// What begins with a dot is some program's own.
 fn is_eml(file: &Path) -> bool {
-    file.is_file() && file.extension().is_some_and(|end| end.eq_ignore_ascii_case("eml"))
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    !name.starts_with('.')
+        && file.is_file()
+        && file.extension().is_some_and(|end| end.eq_ignore_ascii_case("eml"))
 }
 
 fn read_eml(file: &Path) -> Result<Letter, String> {

@@ -59,6 +59,10 @@ pub(super) fn files(folder: &Path, list: &UidList, progress: &mut Progress) -> V
         };
         for file in files.into_iter().filter(|file| !file.is_dir()) {
             let name = name_of(&file);
+            // No message (maildir(5)).
+            if name.starts_with('.') {
+                continue;
+            }
             match written_at(&file) {
                 Ok(received) => {
                     let uid = list.uids.get(dovecot::bare(&name)).copied().unwrap_or(u32::MAX);

@@ -8,7 +8,7 @@ use crate::mailbox::fit_name;
 /// How deep folders are looked into.
 const DEPTH: usize = 20;
 /// What is written with `%` and two digits: what would mean something else otherwise. No mailbox has a `%`.
-const ESCAPED: [char; 6] = ['.', '&', '\\', 'c', 'n', 't'];
+const ESCAPED: [char; 8] = ['.', '&', '\\', 'c', 'n', 't', 'd', 's'];
 
 /// The folder of a mailbox below `root`.
 pub(super) fn folder_of(root: &Path, path: &str) -> PathBuf {
@@ -27,12 +27,17 @@ pub(super) fn escaped(part: &str) -> String {
         name = format!("{stem}{}mbox", escape('.'));
     }
     match name.chars().next() {
-        Some(first) if first == '.' || matches!(&name[..], "cur" | "new" | "tmp") => {
+        Some(first) if first == '.' || is_taken(&name) => {
             name.replace_range(..1, &escape(first));
         }
         _ => {}
     }
     name
+}
+
+/// Whether something else than a mailbox has this name in a folder of an export.
+fn is_taken(name: &str) -> bool {
+    matches!(name, "cur" | "new" | "tmp") || name.starts_with("dovecot-") || name.starts_with("subscriptions")
 }
 
 /// The part of a mailbox's path that a file or folder stands for: out of modified UTF-7 (RFC 3501 section 5.1.3), out of the
@@ -124,7 +129,7 @@ fn maildir_parts(name: &str) -> Option<Vec<String>> {
 pub(super) struct Search<'a> {
     /// Whether a folder is one of those that are looked for.
     pub is_one: &'a dyn Fn(&Path) -> bool,
-    /// Whether `.a.b` stands for `a/b`; else what begins with a dot is passed over.
+    /// Whether they are Maildirs, where `.a.b` stands for `a/b`, and messages are in `cur` and `new`; else what begins with a dot is passed over.
     pub dots: bool,
     /// The end of a folder's name that says nothing.
     pub ending: &'a str,
@@ -155,7 +160,13 @@ impl Search<'_> {
             };
             for entry in inner.into_iter().filter(|entry| entry.is_dir()) {
                 let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let Some(more) = self.parts(&name) else { continue };
+                let Some(more) = self.parts(&name) else {
+                    // Dovecot has its indexes of mboxes in `.imap`.
+                    if !self.dots && name != ".imap" {
+                        progress.note(&entry, "a folder whose name begins with a dot is left out");
+                    }
+                    continue;
+                };
                 if entry.is_symlink() {
                     progress
                         .refuse(&entry, "a symbolic link to a folder is not followed; import it by itself");
@@ -175,7 +186,7 @@ impl Search<'_> {
         match name.starts_with('.') {
             true if self.dots => maildir_parts(name),
             true => None,
-            false if matches!(name, "cur" | "new" | "tmp") => None,
+            false if self.dots && matches!(name, "cur" | "new" | "tmp") => None,
             false => Some(vec![part_of(name.strip_suffix(self.ending).unwrap_or(name))]),
         }
     }
@@ -188,9 +199,22 @@ mod tests {
     #[test]
     fn names_come_back() {
         let odd = ["R&-D", "a&APw-b", "a\\2eb", "100&", "c:\\", "ü.mbox", ".mbox", "..", "a.mbox.mbox", "&-"];
-        for part in ["Work", ".hidden", "cur", "a.b", "ü", "x.mbox"].into_iter().chain(odd) {
+        for part in [
+            "Work",
+            ".hidden",
+            "cur",
+            "dovecot-uidlist",
+            "subscriptions",
+            "subscriptions.part",
+            "a.b",
+            "ü",
+            "x.mbox",
+        ]
+        .into_iter()
+        .chain(odd)
+        {
             assert_eq!(part_of(&escaped(part)), part, "{}", escaped(part));
-            assert!(!escaped(part).starts_with('.') && escaped(part) != "cur");
+            assert!(!escaped(part).starts_with('.') && !is_taken(&escaped(part)));
             assert!(!escaped(part).ends_with(".mbox"));
         }
         assert_eq!(escaped("R&D"), "R&D");

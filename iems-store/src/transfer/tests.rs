@@ -156,6 +156,59 @@ async fn a_damaged_message_does_not_keep_the_others_from_going_out() {
 }
 
 #[tokio::test]
+async fn a_mailbox_that_cannot_be_written_does_not_keep_the_others_from_going_out() {
+    for format in [Format::Maildir, Format::Mbox, Format::Eml] {
+        let world = world().await;
+        world.fill().await;
+        let (m, ann) = (world.mailboxes(), world.account("ann").await);
+        // Names that files of an export have, and one that is too long for a file.
+        let long = format!("Long/{}", "x".repeat(255));
+        for path in ["Work/dovecot-uidlist", "subscriptions", "dovecot-keywords", &long] {
+            m.create(ann.id, path, None, NOW).await.unwrap();
+        }
+        let out = world.out(format).await;
+        assert_eq!((out.messages, out.refused), (10, u64::from(format == Format::Mbox)), "{format:?}");
+        assert!(out.problems.iter().all(|problem| problem.why.contains("cannot be written: ")));
+        let back = world.back(world.folder.path(), format).await;
+        assert_eq!((back.messages, back.refused), (10, 0), "{:?}", back.problems);
+    }
+}
+
+/// Names of folders mean something in Maildirs only, and what begins with a dot is no mail.
+#[tokio::test]
+async fn nothing_is_passed_over_without_a_word() {
+    let world = world().await;
+    let root = world.folder.path();
+    for folder in [
+        "eml/new",
+        "eml/.hidden",
+        "eml/cur/tmp",
+        "dir/cur",
+        "dir/new",
+        "dir/.Other Users.x/cur",
+        "dir/courierimapkeywords",
+    ] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let write = |name: &str| std::fs::write(root.join(name), format!("Subject: {name}\n\nx\n")).unwrap();
+    for name in ["new/a.eml", "cur/b.eml", "cur/tmp/c.eml", ".hidden/d.eml", "._e.eml"] {
+        write(&format!("eml/{name}"));
+    }
+    let back = world.back(&root.join("eml"), Format::Eml).await;
+    assert_eq!((back.messages, back.problems.len()), (3, 1), "{back:?}");
+    assert!(back.problems[0].why.contains("begins with a dot"), "{back:?}");
+    for name in
+        ["cur/a:2,S", "cur/.nfs0001", "new/.DS_Store", ".Other Users.x/cur/b:2,", "courierimapkeywords/:list"]
+    {
+        write(&format!("dir/{name}"));
+    }
+    let back = world.back(&root.join("dir"), Format::Maildir).await;
+    assert_eq!((back.messages, back.refused, back.problems.len()), (1, 1, 2), "{back:?}");
+    assert!(back.problems.iter().any(|problem| problem.why.contains("mailboxes of others")), "{back:?}");
+    assert!(back.problems.iter().any(|problem| problem.why.contains("Courier")), "{back:?}");
+}
+
+#[tokio::test]
 async fn an_account_that_goes_where_another_is_is_told_so() {
     let world = world().await;
     world.fill().await;

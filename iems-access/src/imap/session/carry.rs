@@ -3,6 +3,7 @@
 use iems_core::seam::Timestamp;
 use iems_store::mailbox::{Flags, MailboxError, Rights, Uid};
 
+use super::flags::spared;
 use super::place::permits;
 use super::{Outcome, Output, Session, Sink};
 use crate::imap::types::{Code, NumberSet, SequenceSet, Status};
@@ -62,12 +63,7 @@ impl Session {
             self.selected_mut()?.view.reserve(0, usize::MAX)?;
         }
         let (to, mailboxes) = ((account, mailbox), self.accounts.mailboxes());
-        let carrying = async {
-            match moves {
-                true => mailboxes.move_messages(from, &uids, to, now).await,
-                false => mailboxes.copy(from, &uids, to, now).await,
-            }
-        };
+        let carrying = mailboxes.carry(from, &uids, to, now, (moves, spared(place.rights)));
         let carried = match out.finish_off(carrying).await? {
             Err(MailboxError::NoMailbox) => return Err(try_create()),
             carried => carried?,

@@ -233,6 +233,11 @@ pub(super) fn permitted(rights: Rights) -> Flags {
     flags
 }
 
+/// What who has these rights has to leave as it is.
+pub(super) fn spared(rights: Rights) -> Spared {
+    Spared { flags: Flags::all() - permitted(rights), keywords: !rights.contains(Rights::WRITE) }
+}
+
 /// What of a change may be done: of flags as a whole, those that may not be changed stay as they are. If nothing that the
 /// command names may be changed, it is refused (RFC 4314 section 4).
 fn allowed(
@@ -252,7 +257,7 @@ fn allowed(
     if (flags & may) == Flags::empty() && kept.is_empty() && !clears {
         return Err(Status::no("Its owner does not let you").with(Code::NoPerm).into());
     }
-    Ok((flags & may, kept, Spared { flags: Flags::all() - may, keywords: !words }))
+    Ok((flags & may, kept, spared(rights)))
 }
 
 /// What a `STORE` did.

@@ -440,10 +440,12 @@ impl Session {
     /// The selected mailbox, which may be changed.
     fn writable(&self) -> Result<&user::Selected, Trouble> {
         let selected = self.selected()?;
+        if selected.examined {
+            let why = "The mailbox was opened by EXAMINE; SELECT it to change it";
+            return Err(Status::no(why).with(Code::ReadOnly).into());
+        }
         match selected.read_only {
-            true => Err(Status::no("The mailbox was opened by EXAMINE; SELECT it to change it")
-                .with(Code::ReadOnly)
-                .into()),
+            true => Err(Status::no("Its owner does not let you").with(Code::NoPerm).into()),
             false => Ok(selected),
         }
     }

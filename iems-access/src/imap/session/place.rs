@@ -133,6 +133,7 @@ mod tests {
 
     #[test]
     fn the_namespace_of_others_is_theirs() {
+        assert_eq!(OTHERS, format!("{}{}", iems_store::mailbox::OTHERS, iems_store::mailbox::DELIMITER));
         assert!(is_others("Other Users") && is_others("Other Users/ann@example.org/x"));
         assert!(!is_others("Other Usersx") && !is_others("Other") && !is_others("x/Other Users/y"));
         assert_eq!(owned("Other Users/a/b/c"), Some(("a", "b/c")));

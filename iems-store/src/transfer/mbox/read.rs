@@ -12,6 +12,7 @@ use crate::transfer::{Letter, MAX_MESSAGE, packed};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// How many octets may be read in vain because a `Content-Length` was wrong; then none is believed.
 const IN_VAIN: u64 = 1 << 30;
 
@@ -193,18 +194,33 @@ fn is_ours(header: &[u8]) -> bool {
         .all(|name| lines.next().is_some_and(|line| line.starts_with(name)))
 }
 
-/// The date of a `From ` line, as `asctime` writes it. Without a zone it is taken for UTC.
+/// The date of a `From ` line, as `asctime` writes it, or as mail has it (RFC 5322 section 3.3). Without a zone it is taken for UTC.
 fn date(from: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(from.get(..from.len().min(1000))?).ok()?;
     let words: Vec<_> = text.split_ascii_whitespace().collect();
-    let at = words.iter().position(|word| MONTHS.contains(word))?;
-    let month = MONTHS.iter().position(|month| Some(month) == words.get(at))? as u8 + 1;
-    let day = words.get(at + 1)?.parse().ok().filter(|day| (1..=31).contains(day))?;
-    let mut clock = words.get(at + 2)?.split(':').map(|part| part.parse::<u32>().ok());
-    let (hour, minute) = (clock.next()??, clock.next()??);
-    let second = clock.next().flatten().unwrap_or(0);
-    let rest = words.get(at + 3..)?;
-    let year = rest.iter().find_map(|word| word.parse().ok().filter(|year| (1970..=9999).contains(year)))?;
+    let month_of =
+        |word: &str| MONTHS.iter().position(|month| word == *month || word == month.to_uppercase());
+    let (at, month) = words.iter().enumerate().find_map(|(at, word)| Some((at, month_of(word)?)))?;
+    let month = month as u8 + 1;
+    let day_at = |at: usize| words.get(at)?.parse().ok().filter(|day| (1..=31).contains(day));
+    let years = |word: &&str| word.parse::<u16>().ok().filter(|year| (1970..=9999).contains(year));
+    let clock_at = |at: usize| -> Option<(u32, u32, u32)> {
+        let mut clock = words.get(at)?.split(':').map(|part| part.parse::<u32>().ok());
+        Some((clock.next()??, clock.next()??, clock.next().flatten().unwrap_or(0)))
+    };
+    // `Tue, 2 Jan 2024 03:04:05`, behind a sender; else `Jan 2 03:04:05 2024`.
+    let is_day = |word: &&str| DAYS.iter().any(|day| word.trim_end_matches(',').eq_ignore_ascii_case(day));
+    let turned = at >= 4 && words.get(at - 2).is_some_and(is_day);
+    let turned =
+        turned.then(|| Some((day_at(at - 1)?, years(words.get(at + 1)?)?, clock_at(at + 2)?))).flatten();
+    let rest = words.get(at + 3..).unwrap_or_default();
+    let (day, year, (mut hour, minute, second)) = match turned {
+        Some(turned) => turned,
+        None => (day_at(at + 1)?, rest.iter().find_map(years)?, clock_at(at + 2)?),
+    };
+    if let Some(half) = rest.iter().find(|word| matches!(**word, "AM" | "PM")).filter(|_| hour <= 12) {
+        hour = hour % 12 + if *half == "PM" { 12 } else { 0 };
+    }
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }

@@ -45,6 +45,30 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
+fn dates_are_written_in_many_ways() {
+    for (line, seconds) in [
+        ("From a@b Tue Jan  2 03:04:05 2024", 0),
+        ("From a@b TUE JAN  2 03:04:05 2024", 0),
+        ("From a@b Tue, 2 Jan 2024 04:04:05 +0100", 0),
+        ("From a@b Tue 02 Jan 2024 03:04:05 AM UTC", 0),
+        ("From a@b Tue 02 Jan 2024 03:04:05 PM UTC", 12 * 3600),
+        ("From a@b Tue Jan  2 12:04:05 AM 2024", -3 * 3600),
+    ] {
+        let text = format!("From x Thu Jan  1 00:00:10 1970\nA: b\n\n{line}\nC: d\n\n");
+        let found = all(text.as_bytes());
+        assert_eq!(found.len(), 2, "{line}");
+        let received = found[1].as_ref().unwrap().received.unwrap();
+        assert_eq!(received.as_secs() as i64, 1_704_164_645 + seconds, "{line}");
+    }
+    // No sender, or no date.
+    for line in ["From Tue 2 Jan 2024 03:04 the office is closed", "From here on", "From 2 Jan 2024 03:04:05"]
+    {
+        let text = format!("From x Thu Jan  1 00:00:10 1970\nA: b\n\n{line}\nC: d\n\n");
+        assert_eq!(all(text.as_bytes()).len(), 1, "{line}");
+    }
+}
+
+#[test]
 fn hostile_boxes_end() {
     assert_eq!(all(b"").len(), 0);
     assert_eq!(all(b"no from line\n\nat all"), [None]);
