@@ -171,6 +171,10 @@ impl StoreDirectory {
         let (before, state) = self.mailboxes.quota_state(account.id).await?;
         let options = &self.options.quota;
         let now_is = self.still(state, usage, limits);
+        let then = Usage {
+            octets: usage.octets.saturating_add(coming.octets),
+            messages: usage.messages.saturating_add(coming.messages),
+        };
         let mut after = now_is;
         let mut own = None;
         after.over_since = match exceeds(usage, octets.max(1), 1, limits) {
@@ -182,11 +186,8 @@ impl StoreDirectory {
                 }
                 Some(since)
             }
-            false => None,
-        };
-        let then = Usage {
-            octets: usage.octets.saturating_add(coming.octets),
-            messages: usage.messages.saturating_add(coming.messages),
+            // What comes now passes it.
+            false => exceeds(then, 0, 0, limits).then_some(now),
         };
         let full = self.past_mark(then, limits);
         after.warned = full.is_some();

@@ -94,8 +94,7 @@ impl One<'_> {
             // One thing of a message may be as long as many messages.
             out.pause().await?;
         }
-        // What telling it changed is told, too; with CONDSTORE also when (RFC 7162 section 3.1.4.1), with QRESYNC also the UID
-        // (section 3.2.4).
+        // What telling it changed is told, too; with CONDSTORE also of which message and when (RFC 7162 section 3.2.4).
         let enabled = self.enabled;
         let changed = [
             (enabled.tells_uids(), FetchAttribute::Uid),

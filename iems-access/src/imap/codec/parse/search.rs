@@ -167,6 +167,10 @@ fn worded(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<SearchKey> {
         "UNSEEN" => Unseen,
         "SAVEDATESUPPORTED" => SaveDateSupported,
         _ => {
+            if cursor.peek() != Some(b' ') {
+                let why = "SEARCH does not know this key, or it wants an argument";
+                return Err(SyntaxError::bad(why, at).into());
+            }
             cursor.sp()?;
             return with_argument(cursor, &word, depth, at);
         }
