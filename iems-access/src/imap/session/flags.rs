@@ -70,7 +70,7 @@ impl Session {
         self.selected_mut()?.view.reserve(0, numbers.len())?;
         let done = match self.sweep(&numbers, &change, out).await.transpose() {
             Some(done) => done,
-            None => self.store_each(&numbers, &change, out).await,
+            None => self.store_each(&numbers, &change, store.silent, out).await,
         };
         let Done { uids, modified, missing, mut surprising } = done?;
         if !self.user()?.hears_flags() {
@@ -132,6 +132,7 @@ impl Session {
         &mut self,
         numbers: &[u32],
         change: &FlagChange,
+        silent: bool,
         out: &mut Output<'_, S>,
     ) -> Result<Done, Trouble> {
         let selected = self.selected()?;
@@ -148,7 +149,8 @@ impl Session {
         let storing = mailboxes.store_believed(account, mailbox, &uids, &believed, change);
         let stored = out.finish_off(storing).await??;
         let view = &self.selected()?.view;
-        let surprising = stored.states.iter().filter(|state| view.is_surprising(state, change));
+        // Where all is told, nobody has to know what is news.
+        let surprising = stored.states.iter().filter(|state| silent && view.is_surprising(state, change));
         let surprising = surprising.map(|state| state.uid).collect();
         self.adopt(&stored.states, out).await?;
         self.selected_mut()?.view.own = stored.modseq;
@@ -268,7 +270,8 @@ struct Done {
     modified: Vec<Uid>,
     /// Some were gone.
     missing: bool,
-    /// Those whose flags are others than the command made of what the client knew: others changed them, too. In order.
+    /// Where the command is silent, those whose flags are others than it made of what the client knew: others changed them, too.
+    /// In order.
     surprising: Vec<Uid>,
 }
 
